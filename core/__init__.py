@@ -1,0 +1,1 @@
+"""What both phases stand on: networks, configuration, the training loop, checkpoints."""

@@ -1,0 +1,111 @@
+"""Weights with a header that says what they are, and the state from which a run goes on.
+
+Weights are safetensors; the header is one key of sorted JSON without paths or times, so that equal runs give equal
+bytes. The run state holds tensors and plain values and is read with `weights_only=True`: nothing is unpickled.
+"""
+
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from core.errors import UserError
+from core.files import atomic_path
+
+HEADER_KEY = "ae_pretrained"
+FORMAT_VERSION = 1
+STATE, PREVIOUS_STATE = "state.ckpt", "state.previous.ckpt"
+
+
+def save_weights(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+    """Write weights and their header, whole or not at all."""
+    text = json.dumps({"format_version": FORMAT_VERSION, **header}, sort_keys=True, allow_nan=False)
+    with atomic_path(path) as temporary:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary,
+                  metadata={HEADER_KEY: text})
+
+
+def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the tensors (on the CPU) and the header of a weights file of ours.
+
+    Raises:
+        UserError: no such file, not safetensors, cut short, not ours, or of another format version.
+    """
+    if not path.is_file():
+        raise UserError(f"no weights at {path}: a training run leaves them as best_model.safetensors in its folder")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get(HEADER_KEY, "null"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, ValueError) as error:
+        raise UserError(f"{path} is not a whole safetensors file ({error}): train again or copy it anew") from None
+    if header is None:
+        raise UserError(f"{path} was not written by this project: its header lacks {HEADER_KEY!r}")
+    if header["format_version"] != FORMAT_VERSION:
+        raise UserError(f"{path} has format version {header['format_version']}, this code reads {FORMAT_VERSION}")
+    return tensors, header
+
+
+def load_strictly(module: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
+    """Load every tensor into `module`.
+
+    Raises:
+        UserError: names the first tensor that is missing, left over or of another shape (with both shapes).
+    """
+    wanted = module.state_dict()
+    for name, tensor in wanted.items():
+        if name not in tensors:
+            raise UserError(f"{source} lacks the tensor {name!r} that the network needs")
+        if tensors[name].shape != tensor.shape:
+            raise UserError(
+                f"{source}: {name!r} has shape {tuple(tensors[name].shape)}, the network needs {tuple(tensor.shape)}: "
+                "use the same --width"
+            )
+    for name in tensors:
+        if name not in wanted:
+            raise UserError(f"{source} holds the tensor {name!r}, which the network does not have")
+    module.load_state_dict(tensors)
+
+
+def save_state(folder: Path, state: dict[str, Any]) -> None:
+    """Write the run state; the one before is kept beside it."""
+    with atomic_path(folder / STATE) as temporary:
+        torch.save(state, temporary)
+        if (folder / STATE).exists():
+            os.replace(folder / STATE, folder / PREVIOUS_STATE)
+
+
+def load_state(folder: Path) -> dict[str, Any] | None:
+    """Return the newest whole run state, None where there is none yet; a damaged one is passed over, and said so.
+
+    Raises:
+        UserError: if states are there but all are damaged.
+    """
+    damaged = []
+    for name in (STATE, PREVIOUS_STATE):
+        path = folder / name
+        if not path.exists():
+            continue
+        if _is_whole(path):
+            if damaged:
+                print(f"note: {damaged[0]} is damaged; going on from {path.name}")
+            return torch.load(path, map_location="cpu", weights_only=True)
+        damaged.append(path.name)
+    if damaged:
+        raise UserError(f"{folder}: {' and '.join(damaged)} damaged: delete the folder to train anew")
+    return None
+
+
+def _is_whole(path: Path) -> bool:
+    # torch.load does not look at the check sums that its zip container carries.
+    try:
+        with zipfile.ZipFile(path) as container:
+            return container.testzip() is None
+    except (zipfile.BadZipFile, OSError):
+        return False

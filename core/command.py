@@ -1,0 +1,66 @@
+"""How every command starts and ends: settings in, one clear line and an exit code out."""
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any
+
+from core.config import parse
+from core.errors import RunError, UserError
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived. Like KeyboardInterrupt it passes every `except Exception`."""
+
+
+def run_command(
+    config_type: type, function: Callable[[Any], None], argv: Sequence[str] | None, *, section: str, description: str
+) -> int:
+    """Parse the settings, run `function(config)`, and turn what goes wrong into a line on stderr.
+
+    Returns:
+        The exit code: 0 done; 1 broke during work; 2 bad input; 130 Ctrl-C; 143 SIGTERM.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        config, _ = parse(config_type, arguments, section, description)
+        _raise_on_sigterm()
+        function(config)
+    except SystemExit as leaving:  # --help
+        return int(leaving.code or 0)
+    except (KeyboardInterrupt, Terminated) as stop:
+        print(f"stopped: {stop or 'the same command again goes on'}", file=sys.stderr)
+        return 130 if isinstance(stop, KeyboardInterrupt) else 143
+    except (UserError, OSError, RunError, MemoryError) as error:
+        if debug:
+            traceback.print_exc()
+        print(f"error: {_one_line(error)}", file=sys.stderr)
+        return 1 if isinstance(error, RunError | MemoryError) else 2
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        print(f"error: unexpected {type(error).__name__}: {_one_line(error)} (--debug shows where)", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        where = f": {error.filename}" if error.filename else ""
+        return f"{os.strerror(error.errno) if error.errno else error.strerror}{where}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _raise_on_sigterm() -> None:
+    def leave(signum: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    try:
+        signal.signal(signal.SIGTERM, leave)
+    except ValueError:  # not the main thread: whoever started it handles signals
+        return

@@ -1,0 +1,61 @@
+"""Which device and which precision a run uses: decided once, written down, never changed behind the user's back."""
+
+import sys
+
+import torch
+from lightning_fabric import Fabric
+
+from core.errors import UserError
+from core.train_config import Amp
+
+PRECISIONS = {"off": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+
+
+def resolve_device(device: str) -> torch.device:
+    """Return the torch device for `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+
+    Raises:
+        UserError: if this machine does not have it.
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        resolved = torch.device(device)
+    except RuntimeError:
+        raise UserError(f"device {device!r} is unknown: use auto, cpu, cuda, cuda:1 or mps") from None
+    available = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if (resolved.index or 0) >= available.get(resolved.type, 0):
+        raise UserError(f"device {device} does not exist on this machine: --device cpu always does")
+    return resolved
+
+
+def resolve_amp(amp: Amp, device: torch.device) -> str:
+    """Return `off`, `bf16` or `fp16`; `auto` takes what the hardware computes natively.
+
+    Raises:
+        UserError: fp16 on a CPU, which has no kernels for it.
+    """
+    if amp == "fp16" and device.type == "cpu":
+        raise UserError("--amp fp16 needs a GPU: use --amp bf16, off or auto on a CPU")
+    if amp != "auto":
+        if amp == "bf16" and not _native_bf16(device):
+            print("note: this processor has no bf16 instructions; --amp off is many times faster here", file=sys.stderr)
+        return amp
+    if _native_bf16(device):
+        return "bf16"
+    return "fp16" if device.type == "cuda" else "off"
+
+
+def _native_bf16(device: torch.device) -> bool:
+    if device.type == "cpu":
+        capabilities = torch.cpu.get_capabilities()
+        return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def make_fabric(device: str, amp: Amp) -> tuple[Fabric, str]:
+    """Return Fabric on one device, and the precision (`off`, `bf16`, `fp16`) that `amp` came to."""
+    resolved = resolve_device(device)
+    precision = resolve_amp(amp, resolved)
+    devices = 1 if resolved.type == "cpu" or resolved.index is None else [resolved.index]
+    return Fabric(accelerator=resolved.type, devices=devices, precision=PRECISIONS[precision]), precision

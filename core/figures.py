@@ -1,0 +1,38 @@
+"""The style that all figures share."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from core.files import atomic_path
+
+
+def picture_rows(path: Path, names: Sequence[str], columns: Mapping[str, Sequence[np.ndarray]]) -> None:
+    """Save a grid of pictures: a row an image, a titled column for each thing shown.
+
+    Args:
+        path: of the PNG.
+        names: label of each row.
+        columns: title -> one array a row: [H, W, 3] in [0, 1] is a picture; [H, W] is a map, all maps of a column on
+            one scale from 0 to their common maximum, with a colour bar.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(2.2 * len(columns) + 1.2, 2.2 * len(names) + 0.5), layout="constrained")
+    axes = figure.subplots(len(names), len(columns), squeeze=False)
+    for column, (title, arrays) in enumerate(columns.items()):
+        largest = max(float(array.max()) for array in arrays) or 1.0
+        for row, array in enumerate(arrays):
+            axis = axes[row, column]
+            drawn = axis.imshow(array, vmin=0, vmax=largest if array.ndim == 2 else None, cmap="magma")
+            axis.set_xticks([])
+            axis.set_yticks([])
+        axes[0, column].set_title(title, fontsize=9)
+        if arrays[0].ndim == 2:
+            figure.colorbar(drawn, ax=axes[:, column], shrink=0.6, pad=0.02).ax.tick_params(labelsize=7)
+    for row, name in enumerate(names):
+        axes[row, 0].set_ylabel(name, fontsize=8)
+    with atomic_path(path) as temporary:
+        FigureCanvasAgg(figure).print_png(temporary)

@@ -1,0 +1,40 @@
+"""Input normalisation: one setting, stored with the weights, the same in both phases."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Normalisation = Literal["imagenet", "unit"]
+
+# Per-channel mean and deviation of pictures in [0, 1].
+STATISTICS = {
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "unit": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+}
+
+
+def normalise(images: Tensor, content: Tensor | None, normalisation: Normalisation) -> Tensor:
+    """Centre and scale pictures; what is not content becomes 0, the mean colour.
+
+    Args:
+        images: [N, 3, H, W] in [0, 1].
+        content: [N, 1, H, W] bool, False on letterbox bars; None when everything is content.
+        normalisation: which mean and deviation.
+    """
+    mean, deviation = (
+        torch.tensor(values, device=images.device, dtype=images.dtype).view(1, 3, 1, 1)
+        for values in STATISTICS[normalisation]
+    )
+    normal = (images - mean) / deviation
+    return normal if content is None else normal * content
+
+
+def content_statistics(images: Tensor, content: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return each picture's own mean and standard deviation a channel, over content pixels: two [N, 3, 1, 1]."""
+    images = images.float()
+    weight = torch.ones_like(images[:, :1]) if content is None else content.float()
+    count = weight.sum(dim=(2, 3), keepdim=True).clamp(min=1)
+    mean = (images * weight).sum(dim=(2, 3), keepdim=True) / count
+    variance = ((images - mean).square() * weight).sum(dim=(2, 3), keepdim=True) / count
+    return mean, variance.clamp(min=1e-8).sqrt()

@@ -1,0 +1,33 @@
+"""What `training_config.json` says of a run, and the folder opened under it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from core.provenance import commit, machine, versions
+from core.runfolder import RunFolder, identity_of, settings_of
+from core.train_config import TrainConfig
+
+
+def describe(config: TrainConfig, device: torch.device, precision: str, data: dict[str, Any]) -> dict[str, Any]:
+    """Return every setting, what it came to on this machine, and what makes the run what it is.
+
+    Args:
+        config: the settings.
+        device, precision: what `--device` and `--amp` came to.
+        data: fingerprints of what is read; part of the run's identity.
+    """
+    settings = settings_of(config)
+    return {
+        "settings": settings,
+        "identity": {**identity_of(settings), "amp": precision, **data},
+        "machine": machine(device),
+        "versions": versions(),
+        "commit": commit(),
+    }
+
+
+def open_run(config: TrainConfig, description: dict[str, Any], columns: Sequence[str]) -> RunFolder:
+    """Open the run folder of `config.output_dir`; raises as `RunFolder` does."""
+    return RunFolder(config.output_dir, description, columns)

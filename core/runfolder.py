@@ -1,0 +1,88 @@
+"""The run folder: one writer, one set of settings, files that appear whole."""
+
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from core.errors import UserError
+from core.files import atomic_path, write_json
+
+# Where things lie and what computes them does not make another run of it.
+NOT_COMPARED = ("output_dir", "data_dir", "pretrained_encoder", "device", "save_every")
+
+
+def settings_of(config: Any) -> dict[str, Any]:
+    """Return a config dataclass as plain JSON values."""
+    plain = dataclasses.asdict(config)
+    return {name: str(value) if isinstance(value, Path) else value for name, value in plain.items()}
+
+
+def identity_of(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that make a run what it is: no paths, no device."""
+    return {name: value for name, value in settings.items() if name not in NOT_COMPARED}
+
+
+class RunFolder:
+    """An output directory that this process alone writes to.
+
+    Args:
+        path: the folder, made where missing.
+        description: the content of `training_config.json`; its `identity` is compared with that of an earlier run.
+        columns: of `training_log.csv`.
+
+    Raises:
+        UserError: another process writes here, or an earlier run had other settings (names the differences).
+    """
+
+    def __init__(self, path: Path, description: dict[str, Any], columns: Sequence[str]) -> None:
+        self.path = path
+        self.columns = list(columns)
+        path.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(path / ".lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise UserError(f"{path} is in use by another run: wait for it or choose another --output_dir") from None
+        self._compare(description)
+        write_json(path / "training_config.json", description)
+
+    def __enter__(self) -> "RunFolder":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._lock.release()
+
+    def _compare(self, description: dict[str, Any]) -> None:
+        file = self.path / "training_config.json"
+        if not file.exists():
+            return
+        try:
+            earlier = json.loads(file.read_text(encoding="utf-8"))["identity"]
+        except (ValueError, KeyError):
+            raise UserError(f"{file} is not one of ours: choose another --output_dir") from None
+        now = json.loads(json.dumps(description["identity"]))
+        differences = [
+            f"{name} {earlier.get(name)!r} there, {now.get(name)!r} now"
+            for name in sorted(earlier.keys() | now.keys())
+            if earlier.get(name) != now.get(name)
+        ]
+        if differences:
+            raise UserError(
+                f"{self.path} holds a run with other settings ({'; '.join(differences)}): "
+                "choose another --output_dir or delete that folder"
+            )
+
+    def write_log(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Write `training_log.csv` from all rows; rows past a restored state are gone with that."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self.columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        with atomic_path(self.path / "training_log.csv") as temporary:
+            temporary.write_text(text.getvalue(), encoding="utf-8")

@@ -1,0 +1,84 @@
+"""What a person sees while a run trains: a bar with images/s and time left, and a line an epoch."""
+
+import sys
+import time
+from typing import Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+
+class Console:
+    """Progress on the terminal; in a file or a pipe only the lines.
+
+    Args:
+        epochs: rows of the log in all; `first` is the one to begin with.
+        steps_per_epoch: steps between two rows.
+        total_steps: of the whole run.
+    """
+
+    def __init__(self, epochs: int, steps_per_epoch: int, first: int, total_steps: int) -> None:
+        self.epochs, self.epoch = epochs, first
+        self.steps_per_epoch = steps_per_epoch
+        self.done, self.total = (first - 1) * steps_per_epoch, total_steps
+        self.begun_at = self.done
+        self.started = time.perf_counter()
+        self.pictures = 0
+        self.training_seconds = 0.0
+        self._last = self.started
+        self._bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]:.4f}  {task.fields[rate]:.0f} images/s  {task.fields[left]} left"),
+            TimeElapsedColumn(),
+            transient=True,
+            disable=not sys.stdout.isatty(),
+        )
+        self._task = self._bar.add_task("", total=steps_per_epoch, epoch=first, epochs=epochs, loss=0, rate=0, left="")
+
+    def __enter__(self) -> "Console":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.stop()
+
+    @property
+    def rate(self) -> float:
+        """Training pictures a second since the last row, validation not counted."""
+        return self.pictures / self.training_seconds if self.training_seconds else 0.0
+
+    def step_done(self, size: int, loss: float) -> None:
+        """Count a step of `size` pictures; `loss` is the mean of the epoch so far."""
+        now = time.perf_counter()
+        self.training_seconds += now - self._last
+        self._last = now
+        self.pictures += size
+        self.done += 1
+        fields = {"epoch": self.epoch, "loss": loss, "rate": self.rate, "left": self._left()}
+        self._bar.update(self._task, advance=1, **fields)
+
+    def epoch_done(self, row: dict[str, Any], best: bool) -> None:
+        """Print the row's line and begin the next."""
+        scores = "  ".join(
+            f"{name} {value:.4f}" for name, value in row.items() if isinstance(value, float) and name in _shown(row)
+        )
+        mark = "  *best" if best else ""
+        left = f"  {self._left()} left" if self.done < self.total else ""
+        self._bar.console.print(
+            f"epoch {row['epoch']}/{self.epochs}  {scores}  {self.rate:.0f} images/s{left}{mark}", highlight=False
+        )
+        self.epoch += 1
+        self.pictures, self.training_seconds, self._last = 0, 0.0, time.perf_counter()
+        self._bar.reset(self._task, total=min(self.steps_per_epoch, max(1, self.total - self.done)))
+
+    def _left(self) -> str:
+        steps = max(1, self.done - self.begun_at)
+        seconds = (time.perf_counter() - self.started) / steps * (self.total - self.done)
+        minutes, seconds = divmod(round(seconds), 60)
+        hours, minutes = divmod(minutes, 60)
+        return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s"
+
+
+def _shown(row: dict[str, Any]) -> list[str]:
+    return [name for name in row if name not in ("learning_rate", "epoch", "epoch_time")]

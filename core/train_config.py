@@ -1,0 +1,79 @@
+"""The settings that both phases share."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from core.errors import UserError
+
+Amp = Literal["off", "bf16", "fp16", "auto"]
+Schedule = Literal["cosine", "poly", "constant"]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Common to `reconstruction.train` and `transfer_learning.train`."""
+
+    bare_flags: ClassVar[dict[str, str]] = {"amp": "auto"}
+
+    data_dir: Path = Path("data/processed")
+    """Folder that `python -m data.prepare` made."""
+    output_dir: Path = Path("runs/run")
+    """Run folder. The same command again goes on where it stopped; other settings need another folder."""
+    width: int = 32
+    """Features of the first stage (the others have 2, 4, 8, 16, 16 times as many); 8 or 16 suit small machines."""
+    normalisation: Literal["imagenet", "unit"] = "imagenet"
+    """Mean and deviation that pictures are normalised with; stored with the weights, the same in both phases."""
+    encoder_dropout: tuple[float, float, float, float, float, float] = (0.0, 0.0, 0.05, 0.1, 0.15, 0.15)
+    """Spatial dropout of the encoder's six stages, full resolution first."""
+    decoder_dropout: tuple[float, float, float, float, float] = (0.15, 0.1, 0.1, 0.05, 0.0)
+    """Spatial dropout of the decoder's five stages, deepest first."""
+    batch_size: int = 32
+    """Pictures a step."""
+    epochs: int = 200
+    """Passes over the training pictures (unless --max_steps is given)."""
+    max_steps: int | None = None
+    """Train for so many steps instead of epochs: batches are refilled, early stopping is off."""
+    val_every: int = 100
+    """With --max_steps: validate, log and save after so many steps."""
+    lr: float = 0.001
+    """Learning rate at its height."""
+    weight_decay: float = 1e-5
+    """Weight decay."""
+    schedule: Schedule = "cosine"
+    """How the learning rate falls over the whole run: half a cosine, (1 - t)^0.9, or not at all."""
+    warmup_steps: int = 0
+    """Steps over which the learning rate first rises from 0."""
+    clip: float = 1.0
+    """Largest norm of the gradient; larger ones are scaled down to it. 0 turns clipping off."""
+    patience: int = 15
+    """Epochs without a better validation score before the run stops early. 0 turns early stopping off."""
+    save_every: int = 0
+    """Every so many epochs keep the weights (checkpoints/) and a few pictures (figures/). 0: never."""
+    class_balance: bool = False
+    """Draw pictures of cats and of dogs equally often."""
+    seed: int = 42
+    """Decides everything that is drawn: first weights, order, augmentation, dropout."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1 or mps."""
+    amp: Amp = "auto"
+    """Mixed precision. auto: bf16 where the hardware has it, fp16 on older GPUs, else off. fp16 needs a GPU."""
+
+    def __post_init__(self) -> None:
+        for name in ("width", "batch_size", "epochs", "val_every"):
+            _at_least(self, name, 1)
+        for name in ("weight_decay", "warmup_steps", "clip", "patience", "save_every"):
+            _at_least(self, name, 0)
+        if self.max_steps is not None:
+            _at_least(self, "max_steps", 1)
+        if not self.lr > 0:
+            raise UserError(f"lr {self.lr} must be above 0")
+        for rate in (*self.encoder_dropout, *self.decoder_dropout):
+            if not 0 <= rate < 1:
+                raise UserError(f"dropout rate {rate} is outside [0, 1)")
+
+
+def _at_least(config: TrainConfig, name: str, smallest: int) -> None:
+    value = getattr(config, name)
+    if not value >= smallest:  # catches NaN as well
+        raise UserError(f"{name} {value} must be at least {smallest}")

@@ -1,0 +1,118 @@
+"""The UNet that both phases share: an encoder of six stages and a decoder over its features.
+
+Ronneberger et al. 2015 (UNet) with the choices of Isensee et al. 2021 (nnU-Net): strided convolutions, instance
+norm, LeakyReLU. Dropout has no parameters and no module here, so that weights load whatever the dropout rates.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.errors import UserError
+
+MULTIPLIERS = (1, 2, 4, 8, 16, 16)
+ENCODER_DROPOUT = (0.0, 0.0, 0.05, 0.1, 0.15, 0.15)
+DECODER_DROPOUT = (0.15, 0.1, 0.1, 0.05, 0.0)
+# Five halvings must leave more than one position, over which instance norm can take a deviation.
+MIN_SIDE = 2 ** (len(MULTIPLIERS) - 1) + 1
+
+
+class ConvStage(nn.Module):
+    """Two 3x3 convolutions, each with instance norm, LeakyReLU(0.01) and spatial dropout.
+
+    Args:
+        in_channels, out_channels: channels before and after.
+        stride: of the first convolution.
+        dropout: share of channels dropped in training (Tompson et al. 2015), in [0, 1).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1)
+        self.norm1 = nn.InstanceNorm2d(out_channels, affine=True)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        self.norm2 = nn.InstanceNorm2d(out_channels, affine=True)
+        self.dropout = dropout
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, in_channels, H, W] -> [N, out_channels, H / stride, W / stride], rounded up."""
+        for conv, norm in ((self.conv1, self.norm1), (self.conv2, self.norm2)):
+            x = F.leaky_relu(norm(conv(x)), 0.01, inplace=True)
+            x = F.dropout2d(x, self.dropout, self.training)
+        return x
+
+
+class Encoder(nn.Module):
+    """Six stages; every stage but the first halves the side.
+
+    Args:
+        width: features of the first stage; the others are width x (2, 4, 8, 16, 16).
+        in_channels: channels of the picture.
+        dropout: rate of each stage.
+    """
+
+    def __init__(self, width: int = 32, in_channels: int = 3, dropout: Sequence[float] = ENCODER_DROPOUT) -> None:
+        super().__init__()
+        if width < 1:
+            raise UserError(f"width {width} must be at least 1: 32 is the reference, 8 or 16 suit small machines")
+        self.channels = tuple(width * multiplier for multiplier in MULTIPLIERS)
+        inputs = (in_channels, *self.channels[:-1])
+        strides = (1, *[2] * (len(MULTIPLIERS) - 1))
+        self.stages = nn.ModuleList(map(ConvStage, inputs, self.channels, strides, dropout))
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """[N, C, H, W] -> six feature maps, from full resolution down to 1/32 (the bottleneck).
+
+        Raises:
+            UserError: if a side is shorter than 33 px.
+        """
+        height, width = images.shape[-2:]
+        if min(height, width) < MIN_SIDE:
+            raise UserError(f"pictures of {height}x{width} px are too small: every side needs at least {MIN_SIDE} px")
+        features = []
+        for stage in self.stages:
+            images = stage(images)
+            features.append(images)
+        return features
+
+
+class Decoder(nn.Module):
+    """Five stages back to full resolution: bilinear upsampling, concatenation with the skip, two convolutions.
+
+    Args:
+        channels: features of the encoder's stages, full resolution first.
+        dropout: rate of each stage, deepest first.
+    """
+
+    def __init__(self, channels: Sequence[int], dropout: Sequence[float] = DECODER_DROPOUT) -> None:
+        super().__init__()
+        self.out_channels = channels[0]
+        outputs = list(channels[-2::-1])
+        inputs = [below + skip for below, skip in zip([channels[-1], *outputs], outputs, strict=False)]
+        self.stages = nn.ModuleList(
+            ConvStage(wide, narrow, dropout=rate) for wide, narrow, rate in zip(inputs, outputs, dropout, strict=True)
+        )
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        """Encoder features -> [N, width, H, W]."""
+        x = features[-1]
+        for stage, skip in zip(self.stages, features[-2::-1], strict=True):
+            x = F.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False)
+            x = stage(torch.cat([x, skip], dim=1))
+        return x
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Return the number of parameters, trainable or not."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def initialise(module: nn.Module) -> None:
+    """Draw weights for LeakyReLU networks (He et al. 2015), biases zero; call under a fixed seed."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, a=0.01)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

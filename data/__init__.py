@@ -1,0 +1,1 @@
+"""From archives to batches: preparing pictures and masks, reading and augmenting them."""

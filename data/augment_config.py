@@ -1,0 +1,59 @@
+"""The settings of augmentation."""
+
+from dataclasses import dataclass
+
+from core.errors import UserError
+
+_LARGEST = {
+    "flip": 1.0,
+    "scale": 1.0,
+    "shift": 0.5,
+    "rotation": 180.0,
+    "crop": 0.95,
+    "brightness": 1.0,
+    "contrast": 1.0,
+    "saturation": 1.0,
+    "hue": 0.5,
+    "blur": 1.0,
+    "noise": 1.0,
+    "cutout": 1.0,
+    "cutout_size": 1.0,
+}
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """What changes a training picture, and how much. Each setting is a switch of its own: 0 turns it off."""
+
+    flip: float = 0.5
+    """Probability of a left-right flip."""
+    scale: float = 0.2
+    """Zoom about the picture's centre, drawn log-uniformly from 1 / (1 + scale) to 1 + scale."""
+    shift: float = 0.1
+    """Largest shift along each axis, as a share of the square's side."""
+    rotation: float = 15.0
+    """Largest rotation either way, in degrees."""
+    crop: float = 0.0
+    """Random resized crop: the largest share of the picture's area that is cut away (0.5 keeps from 50 to 100 %)."""
+    brightness: float = 0.2
+    """Largest relative change of brightness (0.2: factors from 0.8 to 1.2)."""
+    contrast: float = 0.2
+    """Largest relative change of contrast about the picture's mean grey."""
+    saturation: float = 0.2
+    """Largest relative change of saturation."""
+    hue: float = 0.02
+    """Largest rotation of hue either way, as a fraction of the colour circle."""
+    blur: float = 0.1
+    """Probability of a Gaussian blur (of the network's input alone, never of the reconstruction's target)."""
+    noise: float = 0.02
+    """Largest standard deviation of pixel noise, with values in [0, 1] (input alone)."""
+    cutout: float = 0.0
+    """Probability of blanking out one square (input alone; labels remain: segmenting through it is intended)."""
+    cutout_size: float = 0.25
+    """Side of the cut-out square, as a share of the picture's side."""
+
+    def __post_init__(self) -> None:
+        for name, largest in _LARGEST.items():  # not `fields(self)`: the phases' settings inherit from this class
+            value = getattr(self, name)
+            if not 0 <= value <= largest:  # catches NaN as well
+                raise UserError(f"{name}: {value} is out of range; give 0 (off) to {largest:g}")

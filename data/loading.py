@@ -1,0 +1,58 @@
+"""From a split's arrays to batches on a device."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from core.errors import UserError
+from core.randomness import keys
+from data.augment import Batch, augment, plain
+from data.augment_config import AugmentConfig
+from data.dataset import Split
+
+
+def training_batch(
+    split: Split, draw: tuple[np.ndarray, np.ndarray, np.ndarray], seed: int, config: AugmentConfig, device: torch.device
+) -> Batch:
+    """Return the augmented batch of a draw (passes, indices, repeats, each [N]; see `core.sampling.Draws`).
+
+    Labels come along where every picture of the draw has one.
+    """
+    passes, indices, repeats = draw
+    images, rectangles, labels = _rows(split, indices, device)
+    return augment(images, rectangles, labels, keys(seed, passes, indices, repeats), config)
+
+
+def plain_batches(
+    split: Split, indices: np.ndarray, batch_size: int, device: torch.device
+) -> Iterator[tuple[np.ndarray, Batch]]:
+    """Yield (indices, batch) over the given pictures in order, without augmentation."""
+    for start in range(0, len(indices), batch_size):
+        chosen = indices[start : start + batch_size]
+        yield chosen, plain(*_rows(split, chosen, device))
+
+
+def _rows(
+    split: Split, indices: np.ndarray, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    rows = split.label_rows[indices]
+    labels = torch.from_numpy(split.labels[rows]).to(device) if (rows >= 0).all() else None
+    return torch.from_numpy(split.images[indices]).to(device), torch.from_numpy(split.rectangles[indices]), labels
+
+
+def species_groups(split: Split, indices: np.ndarray, class_balance: bool) -> list[np.ndarray]:
+    """Return the pictures in one group, or one group a species for `--class_balance`.
+
+    Raises:
+        UserError: to balance, where a picture's species is not known or there is only one.
+    """
+    if not class_balance:
+        return [indices]
+    species = np.array([split.species[index] or "" for index in indices])
+    found = sorted(set(species))
+    if "" in found:
+        raise UserError(f"--class_balance needs the species of every picture; {(species == '').sum()} have none")
+    if len(found) < 2:
+        raise UserError(f"--class_balance needs at least two species; all pictures are of {found[0]!r}")
+    return [indices[species == name] for name in found]

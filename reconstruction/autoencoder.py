@@ -1,0 +1,76 @@
+"""Phase 1's network: the UNet with a picture at its end."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from core.errors import UserError
+from core.normalise import Normalisation, content_statistics, normalise
+from core.unet import DECODER_DROPOUT, ENCODER_DROPOUT, Decoder, Encoder
+
+Skips = Literal["all", "none", "deep"]
+
+# Which encoder stages hand their features across, full resolution first; the bottleneck always does.
+SKIPPED = {
+    "all": (True, True, True, True, True),
+    "deep": (False, False, True, True, True),
+    "none": (False, False, False, False, False),
+}
+
+
+class Autoencoder(nn.Module):
+    """UNet autoencoder: restores its picture.
+
+    Args:
+        width: features of the first stage.
+        skips: "all" hands every stage's features to the decoder (which may then copy pixels), "deep" only those at a
+            quarter of the resolution and below, "none" no one's; what is not handed over is replaced by zeros, so
+            that the decoder keeps its shape.
+        image_statistics: instance norm wipes out each picture's own brightness and contrast in the first layer. With
+            this setting the output is `mean + deviation * network`, with the input's own statistics a channel,
+            instead of a sigmoid. It has no parameters.
+        normalisation: of the input.
+        encoder_dropout, decoder_dropout: rates by stage.
+    """
+
+    def __init__(
+        self,
+        width: int = 32,
+        skips: Skips = "all",
+        image_statistics: bool = False,
+        normalisation: Normalisation = "imagenet",
+        encoder_dropout: Sequence[float] = ENCODER_DROPOUT,
+        decoder_dropout: Sequence[float] = DECODER_DROPOUT,
+    ) -> None:
+        super().__init__()
+        if skips not in SKIPPED:
+            raise UserError(f"skips {skips!r} is unknown: choose from {', '.join(SKIPPED)}")
+        self.skips = skips
+        self.image_statistics = image_statistics
+        self.normalisation = normalisation
+        self.encoder = Encoder(width, dropout=encoder_dropout)
+        self.decoder = Decoder(self.encoder.channels, decoder_dropout)
+        self.head = nn.Conv2d(self.decoder.out_channels, 3, 3, padding=1)
+
+    def forward(self, images: Tensor, content: Tensor | None = None) -> Tensor:
+        """Restore pictures.
+
+        Args:
+            images: [N, 3, H, W] in [0, 1], every side at least 33 px.
+            content: [N, 1, H, W] bool, False on letterbox bars; None when everything is content.
+
+        Returns:
+            [N, 3, H, W] float32, in [0, 1]; with `image_statistics` values may pass these ends a little in training
+            mode (where clamping would end the gradient).
+        """
+        features = self.encoder(normalise(images, content, self.normalisation))
+        used = (*SKIPPED[self.skips], True)
+        features = [feature if use else torch.zeros_like(feature) for feature, use in zip(features, used, strict=True)]
+        output = self.head(self.decoder(features)).float()
+        if not self.image_statistics:
+            return torch.sigmoid(output)
+        mean, deviation = content_statistics(images, content)
+        restored = mean + deviation * output
+        return restored if self.training else restored.clamp(0, 1)

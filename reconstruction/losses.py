@@ -1,0 +1,87 @@
+"""The loss of phase 1: squared error, perceptual distance and structural similarity, over content pixels alone."""
+
+import torch
+import torch.nn.functional as F
+from pytorch_msssim import ssim
+from torch import Tensor, nn
+
+from core.errors import UserError
+
+SSIM_WINDOW = 11
+
+
+class ReconstructionLoss(nn.Module):
+    """mse_weight * MSE + perceptual_weight * perceptual distance + ssim_weight * (1 - SSIM), in fp32.
+
+    Args:
+        mse_weight: weight of the squared error; 0 leaves the part out, and nothing of it is computed.
+        perceptual_weight: weight of `perceptual`, likewise.
+        ssim_weight: weight of 1 - SSIM, likewise.
+        perceptual: the distance of (restored, target, content); needed where its weight is positive.
+
+    Raises:
+        UserError: for a negative weight, or where all are zero.
+    """
+
+    def __init__(
+        self, mse_weight: float, perceptual_weight: float, ssim_weight: float, perceptual: nn.Module | None = None
+    ) -> None:
+        super().__init__()
+        self.weights = {"mse": mse_weight, "perceptual": perceptual_weight, "ssim": ssim_weight}
+        check_weights({f"{part}_weight": weight for part, weight in self.weights.items()})
+        assert perceptual is not None or not perceptual_weight, "a perceptual weight needs a perceptual distance"
+        self.perceptual = perceptual
+
+    def forward(self, restored: Tensor, target: Tensor, content: Tensor) -> dict[str, Tensor | None]:
+        """Return the loss and its parts as fp32 scalars.
+
+        Args:
+            restored: [N, 3, H, W] in [0, 1], any floating type.
+            target: [N, 3, H, W] in [0, 1].
+            content: [N, 1, H, W] bool, of any shape. What lies outside has no say in value or gradient.
+
+        Returns:
+            `loss` with its graph; `mse`, `perceptual` and `ssim` (the similarity, 1 = equal) detached, None where
+            the weight is 0.
+        """
+        with torch.autocast(restored.device.type, enabled=False):
+            restored = restored.float().where(content, 0)
+            target = target.float().where(content, 0)
+            compute = {"mse": content_mse, "perceptual": self.perceptual, "ssim": content_dissimilarity}
+            parts = {
+                name: compute[name](restored, target, content) if weight else None
+                for name, weight in self.weights.items()
+            }
+            loss = sum(self.weights[name] * part for name, part in parts.items() if part is not None)
+        report = {name: None if part is None else part.detach() for name, part in parts.items()}
+        if report["ssim"] is not None:
+            report["ssim"] = 1 - report["ssim"]
+        return {"loss": loss, **report}
+
+
+def check_weights(weights: dict[str, float]) -> None:
+    """Raise `UserError` for a negative weight or where all of them are zero."""
+    for name, weight in weights.items():
+        if not 0 <= weight < float("inf"):
+            raise UserError(f"{name} {weight}: a loss weight is a number from 0 (off) upwards")
+    if not any(weights.values()):
+        raise UserError(f"{', '.join(weights)} are all 0: give one of them a positive weight, or nothing is learned")
+
+
+def content_mse(restored: Tensor, target: Tensor, content: Tensor) -> Tensor:
+    """Mean squared error over the content pixels of the batch; the pictures are equal outside `content`."""
+    return (restored - target).square().sum() / (content.sum() * restored.shape[1]).clamp(min=1)
+
+
+def content_dissimilarity(restored: Tensor, target: Tensor, content: Tensor) -> Tensor:
+    """Mean over images of 1 - SSIM (Wang et al. 2004; 11 x 11 Gaussian, sigma 1.5) of the windows that see content.
+
+    The pictures are equal outside `content`, so a window that sees none of it scores exactly 1 and adds nothing to the
+    sum; it remains to divide by the windows that do. With content everywhere this is 1 - SSIM; an image without content
+    counts as equal.
+    """
+    dissimilarity = 1 - ssim(restored, target, data_range=1, size_average=False, win_size=SSIM_WINDOW)  # [N]
+    seen = F.max_pool2d(content.float(), (SSIM_WINDOW, 1), stride=1)
+    seen = F.max_pool2d(seen, (1, SSIM_WINDOW), stride=1)  # [N, 1, H - 10, W - 10]
+    windows = seen[0].numel()
+    return (dissimilarity * windows / seen.sum((1, 2, 3)).clamp(min=1)).mean()

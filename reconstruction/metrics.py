@@ -1,0 +1,43 @@
+"""Scores of restored pictures, one for each image, on the image's content rectangle."""
+
+import torch
+from pytorch_msssim import ssim
+from torch import Tensor
+
+from reconstruction.losses import SSIM_WINDOW
+
+MAX_PSNR = 100.0
+
+
+def restoration_scores(restored: Tensor, target: Tensor, rectangles: Tensor) -> dict[str, Tensor]:
+    """Score every image by itself on its content, in fp32.
+
+    Args:
+        restored: [N, 3, H, W] in [0, 1].
+        target: [N, 3, H, W] in [0, 1].
+        rectangles: [N, 4] integers: top, left, bottom, right of the content, the latter two beyond the last pixel.
+
+    Returns:
+        Three scores [N] on the device of `restored`. `mse`, over content pixels and channels. `psnr` in dB for values
+        in [0, 1], 100 at most: for an exact copy the formula gives infinity, which would swallow a mean and which JSON
+        cannot hold (rounding to 8 bits alone gives 59 dB). `ssim` (Wang et al. 2004) with an 11 x 11 Gaussian window,
+        sigma 1.5, at the positions where it lies wholly in the content; NaN where it fits nowhere, a side being
+        shorter than 11 px: leave those out of a mean.
+    """
+    scores = torch.full((3, len(restored)), torch.nan, device=restored.device)
+    rectangles = rectangles.cpu()
+    with torch.no_grad(), torch.autocast(restored.device.type, enabled=False):
+        for rectangle in rectangles.unique(dim=0):
+            same = (rectangles == rectangle).all(1).to(restored.device)
+            top, left, bottom, right = rectangle.tolist()
+            crops = (images[same, :, top:bottom, left:right].float() for images in (restored, target))
+            scores[:, same] = torch.stack(_crop_scores(*crops))
+    return dict(zip(("mse", "psnr", "ssim"), scores, strict=True))
+
+
+def _crop_scores(restored: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    mse = (restored - target).square().mean((1, 2, 3))
+    psnr = (-10 * mse.log10()).clamp(max=MAX_PSNR)
+    if min(restored.shape[-2:]) < SSIM_WINDOW:
+        return mse, psnr, torch.full_like(mse, torch.nan)
+    return mse, psnr, ssim(restored, target, data_range=1, size_average=False, win_size=SSIM_WINDOW)

@@ -1,0 +1,40 @@
+"""Phase 1: train a UNet autoencoder to restore pictures, so that its encoder learns without labels.
+
+Every picture of Train serves, with or without a mask; Val chooses the best epoch. Leaves a run folder with
+best_model.safetensors, training_log.csv and training_config.json. The same command again goes on or says it is done.
+
+    python -m reconstruction.train --config config/pets128.yaml --data_dir data/pets128 --output_dir runs/autoencoder
+"""
+
+import sys
+from collections.abc import Sequence
+
+from core.command import run_command
+from reconstruction.config import ReconstructionConfig
+
+
+def train(config: ReconstructionConfig) -> None:
+    """Run phase 1 from settings to finished run folder."""
+    from core.device import make_fabric
+    from core.loop import Loop
+    from core.run import describe, open_run
+    from data.dataset import fingerprint, open_split
+    from reconstruction.task import ReconstructionTask
+
+    splits = [open_split(config.data_dir, name) for name in ("Train", "Val")]
+    fabric, precision = make_fabric(config.device, config.amp)
+    extra = {"data_fingerprint": fingerprint(config.data_dir)}
+    with open_run(config, describe(config, fabric.device, precision, extra), ReconstructionTask.log_columns) as folder:
+        task = ReconstructionTask(config, *splits, fabric.device)
+        print(f"{len(splits[0].names)} training pictures, {len(splits[1].names)} for validation, "
+              f"{splits[0].size} px, on {fabric.device}, precision {precision}")
+        Loop(task, config, fabric, folder).run()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of the command; returns the exit code."""
+    return run_command(ReconstructionConfig, train, argv, section="reconstruction", description=__doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""One's own pictures and the synthetic ones."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sample_pets import picture, pixels, report_of, run, trimap
+
+from core.errors import UserError
+from data.prepare import prepare
+from data.prepare_config import PrepareConfig
+
+
+@pytest.fixture
+def folder(tmp_path) -> PrepareConfig:
+    """20 of one's own pictures, some in a subfolder, six with masks."""
+    images, masks = tmp_path / "images", tmp_path / "images" / "masks"
+    for index in range(20):
+        name = f"{'deep/er/' if index % 3 == 0 else ''}pet.{index}"
+        suffix = ("jpg", "png", "webp")[index % 3]
+        (images / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture(index, 30 + index)).save(images / f"{name}.{suffix}")
+        if index < 6:
+            (masks / name).parent.mkdir(parents=True, exist_ok=True)
+            label = np.full((30 + index, 60), 255 if index == 5 else 0, np.uint8)
+            label[5:20, 5:20] = (1, 2, 0, 1, 2, 0)[index]
+            label[0, :3] = (0, 1, 2)
+            label[0, 3] = 1 if index in (0, 3) else 0
+            Image.fromarray(label * np.uint8(index != 2)).save(masks / f"{name}.png")
+    (images / "notes.txt").write_text("not a picture")
+    (images / ".hidden.jpg").write_bytes(b"x")
+    return PrepareConfig(dataset="folder", images=images, masks=masks, output_dir=tmp_path / "out", size=48)
+
+
+def test_own_pictures_with_some_masks(folder):
+    manifest = run(folder)
+    by_name = {record["name"]: record for record in manifest["images"]}
+    assert len(by_name) == 20
+    assert {name for name, record in by_name.items() if record["labelled"]} == {
+        "deep/er/pet.0", "pet.1", "pet.2", "deep/er/pet.3", "pet.4", "pet.5"
+    }  # fmt: skip
+    assert [by_name[name]["species"] for name in ("deep/er/pet.0", "pet.1", "pet.2", "pet.7")] == [
+        "cat", "dog", None, None
+    ]  # fmt: skip
+    assert {split: count["images"] for split, count in manifest["counts"].items()} == {"Train": 13, "Val": 3, "Test": 4}
+    for name in ("deep/er/pet.0", "pet.5"):
+        truth = folder.output_dir / by_name[name]["split"] / "original_labels" / f"{name}.png"
+        np.testing.assert_array_equal(pixels(truth), pixels(folder.masks / f"{name}.png"))
+    assert [Path(file).name for file, action, _ in report_of(folder) if action == "passed over"] == ["notes.txt"]
+
+
+def test_own_pictures_keep_their_split_with_all_some_or_no_masks(folder):
+    some = {record["name"]: record["split"] for record in run(folder)["images"]}
+    none = replace(folder, output_dir=folder.output_dir.with_name("none"), masks=folder.images.with_name("no_masks"))
+    folder.masks.rename(none.masks)
+    assert {record["name"]: record["split"] for record in run(replace(none, masks=None))["images"]} == some
+
+
+def test_a_picture_added_later_is_noticed(folder, capsys):
+    run(folder)
+    prepare(folder)
+    assert "nothing to do" in capsys.readouterr().out
+    Image.fromarray(picture(5)).save(folder.images / "new.png")
+    with pytest.raises(UserError, match="changed"):
+        prepare(folder)
+
+
+def test_own_masks_with_other_values_are_refused(folder):
+    Image.fromarray(np.full((31, 60), 3, np.uint8)).save(folder.masks / "pet.1.png")
+    with pytest.raises(UserError, match=r"pet\.1\.png: holds \[3\], allowed are \(0, 1, 2, 255\)"):
+        prepare(folder)
+
+
+def test_two_pictures_of_one_name_are_refused(folder):
+    Image.fromarray(picture(5)).save(folder.images / "pet.1.bmp")
+    with pytest.raises(UserError, match=r"pet\.1\.bmp and pet\.1\.png would get the same name"):
+        prepare(folder)
+
+
+def test_masks_that_fit_no_picture_are_refused(folder, tmp_path):
+    (tmp_path / "others").mkdir()
+    Image.fromarray(trimap()).save(tmp_path / "others" / "else.png")
+    with pytest.raises(UserError, match=r"no mask in .* fits a picture"):
+        prepare(replace(folder, masks=tmp_path / "others"))
+
+
+def test_synthetic_pictures(tmp_path):
+    config = PrepareConfig(dataset="synthetic", num_images=20, size=48, output_dir=tmp_path / "one", workers=2)
+    one = run(config)
+    assert run(replace(config, output_dir=tmp_path / "two", workers=1))["fingerprint"] == one["fingerprint"]
+    assert run(replace(config, output_dir=tmp_path / "three", seed=1))["fingerprint"] != one["fingerprint"]
+    assert sum(count["labelled"] for count in one["counts"].values()) == 5
+    assert {record["species"] for record in one["images"]} == {"cat", "dog"}

@@ -1,0 +1,1 @@
+"""Phase 2: a pretrained encoder inside a segmentation network."""

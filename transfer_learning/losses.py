@@ -1,0 +1,141 @@
+"""The loss of phase 2: soft Dice and weighted cross-entropy, with the pixels of 255 left out of every term.
+
+Both are ratios of sums over the batch; `dice_sums` and `cross_entropy_sums` give the sums, apart from the division.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from core.errors import UserError
+from reconstruction.losses import check_weights
+from transfer_learning.metrics import IGNORE_INDEX
+
+
+class SegmentationLoss(nn.Module):
+    """dice_weight * (1 - Dice) + ce_weight * weighted cross-entropy, in fp32.
+
+    Args:
+        dice_weight: weight of the Dice loss; 0 leaves it out.
+        ce_weight: weight of the cross-entropy; 0 leaves it out.
+        weighted_ce: where the class weights come from: `static` = `class_pixels`, `batch` = the pixels of the batch
+            itself, `off` = all ones.
+        class_pixels: [C] pixels of each class in the training labels; needed for `static`.
+
+    Raises:
+        UserError: for a negative weight, both weights zero, or `static` without any labelled pixel.
+    """
+
+    def __init__(
+        self,
+        dice_weight: float,
+        ce_weight: float,
+        weighted_ce: Literal["static", "batch", "off"] = "off",
+        class_pixels: Sequence[int] | Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.weights = {"dice": dice_weight, "ce": ce_weight}
+        check_weights({f"{part}_weight": weight for part, weight in self.weights.items()})
+        self.weighted_ce = weighted_ce
+        if weighted_ce == "static":
+            assert class_pixels is not None, "static class weights need the pixels of each class"
+            if not any(class_pixels):
+                raise UserError("the training labels hold no pixel of any class: there is nothing to learn from")
+            self.register_buffer("static_weights", class_weights(torch.as_tensor(class_pixels)), persistent=False)
+
+    def forward(self, logits: Tensor, label: Tensor) -> dict[str, Tensor | None]:
+        """Return the loss and its parts as fp32 scalars.
+
+        Args:
+            logits: [N, C, H, W], any floating type.
+            label: [N, H, W] int64: a class, or 255 where nothing is scored.
+
+        Returns:
+            `loss` with its graph; `dice` (the Dice loss, 1 - Dice) and `ce` detached, None where the weight is 0.
+            A batch of which nothing is scored gives 0, with a gradient of 0.
+        """
+        with torch.autocast(logits.device.type, enabled=False):
+            log_probabilities = logits.float().log_softmax(1)
+            truth = one_hot(label, logits.shape[1])
+            compute = {
+                "dice": lambda: dice_loss(*dice_sums(log_probabilities.exp(), truth)),
+                "ce": lambda: ratio(*cross_entropy_sums(log_probabilities, label, self._class_weights(truth))),
+            }
+            parts = {name: compute[name]() if weight else None for name, weight in self.weights.items()}
+            loss = sum(self.weights[name] * part for name, part in parts.items() if part is not None)
+        return {"loss": loss, **{name: None if part is None else part.detach() for name, part in parts.items()}}
+
+    def _class_weights(self, truth: Tensor) -> Tensor:
+        if self.weighted_ce == "static":
+            return self.static_weights
+        pixels = truth.sum((0, 2, 3))
+        return class_weights(pixels) if self.weighted_ce == "batch" else torch.ones_like(pixels, dtype=torch.float32)
+
+
+def one_hot(label: Tensor, num_classes: int) -> Tensor:
+    """Return [N, C, H, W] bool of label [N, H, W]; a pixel of 255 is of no class."""
+    classes = torch.arange(num_classes, device=label.device).view(1, -1, 1, 1)
+    return label[:, None] == classes
+
+
+def dice_sums(probabilities: Tensor, truth: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Sum what the soft Dice of a batch is made of, for each class.
+
+    Args:
+        probabilities: [N, C, H, W].
+        truth: [N, C, H, W] bool, False for all classes where nothing is scored.
+
+    Returns:
+        intersection, predicted mass and true pixels, each [C] fp32. They add up over batches and processes.
+    """
+    scored = truth.any(1, keepdim=True)
+    intersection = (probabilities * truth).sum((0, 2, 3))
+    predicted = (probabilities * scored).sum((0, 2, 3))
+    return intersection, predicted, truth.sum((0, 2, 3)).to(predicted)
+
+
+def dice_loss(intersection: Tensor, predicted: Tensor, true: Tensor) -> Tensor:
+    """Return 1 - the mean soft Dice of the classes that the truth holds, from `dice_sums`; 0 where it holds none.
+
+    One numerator and one denominator a class over all pixels of the batch: the batch Dice of nnU-Net (Isensee et al.
+    2021, nnU-Net, Nature Methods 18), with the soft Dice 2 sum(p g) / (sum(p) + sum(g)) of Drozdzal et al. 2016 ("The
+    Importance of Skip Connections in Biomedical Image Segmentation"). A class absent from the truth has no Dice: to
+    count it as 1 would reward never naming it, as 0 would add a constant. Its probability still costs, for it is
+    missing from the classes that are there. No smoothing term, which would do both in small doses.
+    """
+    present = true > 0
+    dice = 2 * intersection / (predicted + true).where(present, 1)
+    return ((1 - dice) * present).sum() / present.sum().clamp(min=1)
+
+
+def cross_entropy_sums(log_probabilities: Tensor, label: Tensor, class_weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Return sum(w * ce) and sum(w) over the scored pixels; their ratio is torch's weighted `F.cross_entropy`.
+
+    Written as a gather, since torch's own kernel for pictures adds up in no fixed order on CUDA.
+
+    Args:
+        log_probabilities: [N, C, H, W].
+        label: [N, H, W] int64, 255 where nothing is scored.
+        class_weights: [C] fp32.
+    """
+    scored = label != IGNORE_INDEX
+    target = label.where(scored, 0)
+    weight = class_weights[target] * scored
+    cross_entropy = -log_probabilities.gather(1, target[:, None])[:, 0]
+    return (weight * cross_entropy).sum(), weight.sum()
+
+
+def ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """Divide two sums; 0 where there was nothing to sum."""
+    return numerator / denominator.where(denominator > 0, 1)
+
+
+def class_weights(class_pixels: Tensor) -> Tensor:
+    """Return the inverse frequency N / (C * n_c) of each class, [C] fp32, from its pixels n_c [C].
+
+    A class without pixels weighs 0: nothing of it can be scored, and an infinite weight would help nobody.
+    """
+    pixels = class_pixels.float()
+    return (pixels.sum() / (len(pixels) * pixels)).where(pixels > 0, 0)
