@@ -7,8 +7,17 @@ import numpy as np
 
 from core.files import atomic_path
 
+# Background, then classes, from the colour-blind-safe palette of Okabe & Ito; the same in every figure.
+CLASS_COLOURS = ((0.13, 0.13, 0.13), (0.90, 0.62, 0.0), (0.34, 0.71, 0.91))
+UNSCORED_COLOUR = (0.75, 0.75, 0.75)
 
-def picture_rows(path: Path, names: Sequence[str], columns: Mapping[str, Sequence[np.ndarray]]) -> None:
+
+def picture_rows(
+    path: Path,
+    names: Sequence[str],
+    columns: Mapping[str, Sequence[np.ndarray]],
+    legend: Mapping[str, tuple[float, float, float]] | None = None,
+) -> None:
     """Save a grid of pictures: a row an image, a titled column for each thing shown.
 
     Args:
@@ -16,9 +25,11 @@ def picture_rows(path: Path, names: Sequence[str], columns: Mapping[str, Sequenc
         names: label of each row.
         columns: title -> one array a row: [H, W, 3] in [0, 1] is a picture; [H, W] is a map, all maps of a column on
             one scale from 0 to their common maximum, with a colour bar.
+        legend: name -> colour, shown below.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
 
     figure = Figure(figsize=(2.2 * len(columns) + 1.2, 2.2 * len(names) + 0.5), layout="constrained")
     axes = figure.subplots(len(names), len(columns), squeeze=False)
@@ -34,5 +45,8 @@ def picture_rows(path: Path, names: Sequence[str], columns: Mapping[str, Sequenc
             figure.colorbar(drawn, ax=axes[:, column], shrink=0.6, pad=0.02).ax.tick_params(labelsize=7)
     for row, name in enumerate(names):
         axes[row, 0].set_ylabel(name, fontsize=8)
+    if legend:
+        patches = [Patch(facecolor=colour, edgecolor="black", label=name) for name, colour in legend.items()]
+        figure.legend(handles=patches, loc="outside lower center", ncols=len(patches), fontsize=9)
     with atomic_path(path) as temporary:
         FigureCanvasAgg(figure).print_png(temporary)

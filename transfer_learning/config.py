@@ -1,0 +1,58 @@
+"""The settings of phase 2."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from core.errors import UserError
+from core.train_config import Schedule, TrainConfig
+from data.augment_config import AugmentConfig
+
+
+@dataclass(frozen=True)
+class SegmentationConfig(AugmentConfig, TrainConfig):
+    """Phase 2: train a segmentation UNet, its encoder pretrained or from scratch."""
+
+    bare_flags: ClassVar[dict[str, str]] = {"amp": "auto", "weighted_ce": "static"}
+
+    output_dir: Path = Path("runs/segmentation")
+    """Run folder. The same command again goes on where it stopped; other settings need another folder."""
+    pretrained_encoder: Path | None = None
+    """best_model.safetensors of phase 1; without it the encoder starts from scratch."""
+    freeze: int | Literal["always", "never"] = "never"
+    """Keep the encoder as it came: always, never, or for the first N epochs (rows of the log)."""
+    encoder_lr_scale: float = 1.0
+    """The encoder's learning rate as a share of the rest's."""
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    """SGD with Nesterov momentum, or AdamW."""
+    lr: float = 0.005
+    """Learning rate at its height."""
+    weight_decay: float = 0.0001
+    """Weight decay."""
+    momentum: float = 0.99
+    """Momentum of SGD."""
+    schedule: Schedule = "poly"
+    """How the learning rate falls over the whole run: half a cosine, (1 - t)^0.9, or not at all."""
+    dice_weight: float = 1.0
+    """Weight of the Dice loss. 0 leaves it out."""
+    ce_weight: float = 1.0
+    """Weight of the cross-entropy. 0 leaves it out."""
+    weighted_ce: Literal["static", "batch", "off"] = "static"
+    """Class weights of the cross-entropy: from the training labels' pixels, from each batch, or all one."""
+    label_fraction: float = 1.0
+    """Share of the labelled training pictures to learn from; smaller shares are contained in larger ones."""
+
+    def __post_init__(self) -> None:
+        TrainConfig.__post_init__(self)
+        AugmentConfig.__post_init__(self)
+        for name in ("dice_weight", "ce_weight", "encoder_lr_scale"):
+            if not getattr(self, name) >= 0:
+                raise UserError(f"{name} {getattr(self, name)} must be at least 0")
+        if not self.dice_weight + self.ce_weight > 0:
+            raise UserError("dice_weight and ce_weight are both 0: there is nothing to learn")
+        if not 0 <= self.momentum < 1:
+            raise UserError(f"momentum {self.momentum} is outside [0, 1)")
+        if not 0 < self.label_fraction <= 1:
+            raise UserError(f"label_fraction {self.label_fraction} is outside (0, 1]: 0.1 keeps a tenth of the labels")
+        if isinstance(self.freeze, int) and self.freeze < 0:
+            raise UserError(f"freeze {self.freeze} must be always, never or a number of epochs")

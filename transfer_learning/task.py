@@ -1,0 +1,140 @@
+"""Phase 2 for the training loop: segment augmented pictures."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.errors import UserError
+from core.randomness import seed_of
+from core.sampling import Draws
+from core.task import Task
+from core.unet import initialise
+from data.dataset import Split
+from data.label_fraction import label_subset
+from data.loading import plain_batches, species_groups, training_batch
+from data.manifest import CLASS_NAMES
+from transfer_learning.config import SegmentationConfig
+from transfer_learning.losses import SegmentationLoss
+from transfer_learning.metrics import confusion_matrix, segmentation_scores
+from transfer_learning.transfer import is_frozen, load_encoder, parameter_groups, set_training_mode
+from transfer_learning.unet import SegmentationUNet
+
+PICTURES = 6
+
+
+def architecture_of(config: SegmentationConfig) -> dict[str, Any]:
+    """Return the arguments of `SegmentationUNet` that the settings ask for."""
+    names = ("width", "normalisation", "encoder_dropout", "decoder_dropout")
+    return {"num_classes": len(CLASS_NAMES), **{name: getattr(config, name) for name in names}}
+
+
+class SegmentationTask(Task):
+    """Segment the labelled pictures.
+
+    Args:
+        config: the settings.
+        train, val: splits; pictures without a mask are left out.
+        device: where batches go.
+
+    Raises:
+        UserError: if a split has no mask, or the encoder does not fit.
+    """
+
+    select, maximise = "mean_iou", True
+    log_columns = (
+        *("epoch", "train_loss", "val_loss", "dice_background", "dice_cat", "dice_dog", "dice_mean_foreground"),
+        *("mean_iou", "learning_rate", "epoch_time", "train_dice", "train_ce"),
+    )
+
+    def __init__(self, config: SegmentationConfig, train: Split, val: Split, device: torch.device) -> None:
+        self.config, self.train, self.val, self.device = config, train, val, device
+        for split in (train, val):
+            if not len(split.labelled):
+                raise UserError(f"{split.data_dir}: no picture of {split.name} has a mask, so nothing can be learned")
+        self.chosen = chosen_labels(train, config)
+        torch.manual_seed(seed_of(config.seed))
+        self.model = SegmentationUNet(**architecture_of(config))
+        initialise(self.model)
+        if config.pretrained_encoder:
+            load_encoder(self.model.encoder, config.pretrained_encoder, config.normalisation)
+        pixels = class_pixels(train, self.chosen)
+        self.loss = SegmentationLoss(config.dice_weight, config.ce_weight, config.weighted_ce, pixels).to(device)
+        self.optimizer = _optimizer(self.model, config)
+        groups = species_groups(train, self.chosen, config.class_balance)
+        self.draws = Draws(groups, config.batch_size, config.seed, refill=bool(config.max_steps))
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Set training mode; the encoder's depends on `freeze`."""
+        set_training_mode(self.model, is_frozen(self.config, epoch))
+
+    def training_losses(self, step: int) -> dict[str, Tensor | None]:
+        """The loss of a step's augmented batch."""
+        batch = training_batch(self.train, self.draws.batch(step), self.config.seed, self.config, self.device)
+        return self.loss(self.model(batch.input, batch.content), batch.label)
+
+    def validate(self) -> dict[str, float | None]:
+        """Scores of all labelled pictures of Val from one confusion matrix, at the size that the network sees."""
+        num_classes = len(CLASS_NAMES)
+        matrix = torch.zeros(num_classes, num_classes, dtype=torch.int64, device=self.device)
+        loss = 0.0
+        labelled = self.val.labelled
+        for indices, batch in plain_batches(self.val, labelled, self.config.batch_size, self.device):
+            logits = self.model(batch.input, batch.content)
+            loss += self.loss(logits, batch.label)["loss"].item() * len(indices)
+            matrix += confusion_matrix(logits.argmax(dim=1), batch.label, num_classes)
+        scores = segmentation_scores(matrix.cpu(), CLASS_NAMES)
+        dice = {f"dice_{name}": scores[name]["dice"] for name in CLASS_NAMES}
+        mean = {"dice_mean_foreground": scores["mean_foreground_dice"], "mean_iou": scores["mean_iou"]}
+        return {"val_loss": loss / len(labelled), **dice, **mean}
+
+    def header(self) -> dict[str, Any]:
+        """What the weights file says of the network."""
+        return {
+            "phase": "transfer_learning",
+            "architecture": architecture_of(self.config),
+            "class_names": list(CLASS_NAMES),
+        }
+
+    def save_pictures(self, path: Path) -> None:
+        """Save labelled pictures of Val with truth and prediction."""
+        from transfer_learning.visualize import save_panels
+
+        places = np.linspace(0, len(self.val.labelled) - 1, min(PICTURES, len(self.val.labelled))).astype(int)
+        chosen = self.val.labelled[places]
+        self.model.eval()
+        with torch.inference_mode():
+            _, batch = next(plain_batches(self.val, chosen, len(chosen), self.device))
+            prediction = self.model(batch.input, batch.content).argmax(dim=1)
+        names = [self.val.names[index] for index in chosen]
+        pictures = [*batch.clean.permute(0, 2, 3, 1).cpu().numpy()]
+        save_panels(path, names, pictures, [*batch.label.cpu().numpy()], [*prediction.cpu().numpy()])
+
+
+def chosen_labels(train: Split, config: SegmentationConfig) -> np.ndarray:
+    """Return the indices of the labelled pictures to learn from; see `data.label_fraction`."""
+    labelled = train.labelled
+    names = [train.names[index] for index in labelled]
+    species = [train.species[index] or "" for index in labelled]
+    chosen = set(label_subset(names, species, config.label_fraction, config.seed))
+    return labelled[[name in chosen for name in names]]
+
+
+def class_pixels(train: Split, chosen: np.ndarray) -> list[int]:
+    """Count the pixels of each class in the chosen pictures' labels."""
+    counts = np.zeros(256, dtype=np.int64)
+    for row in train.label_rows[chosen]:
+        counts += np.bincount(train.labels[row].ravel(), minlength=256)
+    return counts[: len(CLASS_NAMES)].tolist()
+
+
+def _optimizer(model: torch.nn.Module, config: SegmentationConfig) -> torch.optim.Optimizer:
+    groups = parameter_groups(model, config)
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay)
+    nesterov = config.momentum > 0
+    return torch.optim.SGD(
+        groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, nesterov=nesterov
+    )

@@ -1,0 +1,49 @@
+"""Phase 2: train a segmentation UNet (background, cat, dog) on the pictures that have a mask.
+
+--pretrained_encoder takes the weights of phase 1; without it everything starts from scratch. The best epoch by Val
+mean IoU is kept as best_model.safetensors. The same command again goes on or says it is done.
+
+    python -m transfer_learning.train --config config/pets128.yaml --data_dir data/pets128 \\
+        --pretrained_encoder runs/autoencoder/best_model.safetensors --output_dir runs/pretrained
+"""
+
+import sys
+from collections.abc import Sequence
+
+from core.command import run_command
+from transfer_learning.config import SegmentationConfig
+
+
+def train(config: SegmentationConfig) -> None:
+    """Run phase 2 from settings to finished run folder."""
+    from core.device import make_fabric
+    from core.files import file_sha256
+    from core.loop import Loop
+    from core.run import describe, open_run
+    from data.dataset import fingerprint, open_split
+    from transfer_learning.task import SegmentationTask
+
+    splits = [open_split(config.data_dir, name) for name in ("Train", "Val")]
+    fabric, precision = make_fabric(config.device, config.amp)
+    encoder = config.pretrained_encoder
+    extra = {
+        "data_fingerprint": fingerprint(config.data_dir),
+        "pretrained_encoder_sha256": file_sha256(encoder) if encoder else None,
+    }
+    task = SegmentationTask(config, *splits, fabric.device)
+    with open_run(config, describe(config, fabric.device, precision, extra), task.log_columns) as folder:
+        print(
+            f"{len(task.chosen)} labelled training pictures, {len(splits[1].labelled)} for validation, "
+            f"{splits[0].size} px, encoder {'pretrained' if encoder else 'from scratch'}, on {fabric.device}, "
+            f"precision {precision}"
+        )
+        Loop(task, config, fabric, folder).run()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of the command; returns the exit code."""
+    return run_command(SegmentationConfig, train, argv, section="transfer_learning", description=__doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

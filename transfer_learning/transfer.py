@@ -1,0 +1,52 @@
+"""Carrying an encoder from phase 1 into phase 2: loading, freezing, learning rates."""
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from core.checkpoint import load_strictly, load_weights
+from core.errors import UserError
+from transfer_learning.config import SegmentationConfig
+
+
+def load_encoder(encoder: nn.Module, path: Path, normalisation: str) -> dict[str, Any]:
+    """Load phase 1's encoder, every tensor or none.
+
+    Returns:
+        The header of the weights file.
+
+    Raises:
+        UserError: a tensor is missing, left over or of another shape, or the pictures were normalised otherwise.
+    """
+    tensors, header = load_weights(path)
+    theirs = header["architecture"]["normalisation"]
+    if theirs != normalisation:
+        raise UserError(f"{path} was trained with --normalisation {theirs}, this run has {normalisation}")
+    prefix = "encoder."
+    of_encoder = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    load_strictly(encoder, of_encoder, f"the encoder of {path}")
+    return header
+
+
+def is_frozen(config: SegmentationConfig, epoch: int) -> bool:
+    """Say whether the encoder stands still in an epoch (from 1)."""
+    if isinstance(config.freeze, int):
+        return epoch <= config.freeze
+    return config.freeze == "always"
+
+
+def set_training_mode(model: nn.Module, frozen: bool) -> None:
+    """Set the network to training mode; a frozen encoder stays in eval mode: no gradient, no dropout."""
+    model.train()
+    model.encoder.requires_grad_(not frozen)
+    if frozen:
+        model.encoder.eval()
+
+
+def parameter_groups(model: nn.Module, config: SegmentationConfig) -> list[dict[str, Any]]:
+    """Return the optimiser's groups: the encoder with its own learning rate, and the rest."""
+    encoder = list(model.encoder.parameters())
+    rest = [parameter for name, parameter in model.named_parameters() if not name.startswith("encoder.")]
+    rates = (config.lr * config.encoder_lr_scale, config.lr)
+    return [{"params": group, "initial_lr": rate} for group, rate in zip((encoder, rest), rates, strict=True)]
