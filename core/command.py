@@ -34,7 +34,7 @@ def run_command(
     except SystemExit as leaving:  # --help
         return int(leaving.code or 0)
     except (KeyboardInterrupt, Terminated) as stop:
-        print(f"stopped: {stop or 'the same command again goes on'}", file=sys.stderr)
+        print(f"stopped: {str(stop) or 'the same command again goes on'}", file=sys.stderr)
         return 130 if isinstance(stop, KeyboardInterrupt) else 143
     except (UserError, OSError, RunError, MemoryError) as error:
         if debug:

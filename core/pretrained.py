@@ -6,6 +6,7 @@ none can be left at a random value, and no random number is drawn.
 
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 
 import timm
 import torch
@@ -60,8 +61,9 @@ def vgg16_features() -> nn.Sequential:
     with torch.device("meta"):
         network = vgg16(init_weights=False)
     try:
-        network.load_state_dict(weights.get_state_dict(progress=True, check_hash=True), assign=True)
-    except (OSError, EOFError, RuntimeError) as error:
+        network.load_state_dict(weights.get_state_dict(progress=True, check_hash=True, weights_only=True), assign=True)
+    except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
+        reason = str(error).partition("\n")[0]
         remedy = f"use --perceptual_network efficientnet_lite0, or save {weights.url} as {place}"
-        raise UserError(f"no VGG16 weights ({error}): {remedy}") from error
+        raise UserError(f"no VGG16 weights ({reason}): {remedy}") from error
     return network.features

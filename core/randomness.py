@@ -44,6 +44,11 @@ def uniform(keys: np.ndarray, stream: str, count: int = 1) -> "torch.Tensor":
     return numbers[:, 0] if count == 1 else numbers
 
 
+def symmetric(keys: np.ndarray, stream: str, limit: float, count: int = 1) -> "torch.Tensor":
+    """Draw numbers within -limit..limit for each key, as `uniform` does: float64, [N] or [N, count]."""
+    return (2 * uniform(keys, stream, count).double() - 1) * limit
+
+
 def seed_of(*numbers: int) -> int:
     """Return a seed in [0, 2^63) for `torch.manual_seed` or a generator: a hash of the numbers and of their order."""
     key = np.zeros(1, dtype=np.uint64)

@@ -68,5 +68,5 @@ def plain(images: torch.Tensor, rectangles: torch.Tensor, labels: torch.Tensor |
     column = torch.arange(width, device=images.device).expand(height, width)
     content = inside(rectangles.to(images.device), column, row)
     clean = images.permute(0, 3, 1, 2).contiguous().float().div_(255).mul_(content[:, None])
-    label = None if labels is None else labels.long().masked_fill_(~content, IGNORE)
+    label = None if labels is None else labels.long().masked_fill(~content, IGNORE)
     return Batch(clean, clean, content[:, None], label)

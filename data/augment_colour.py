@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 
-from core.randomness import uniform
+from core.randomness import symmetric
 from data.augment_config import AugmentConfig
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, also the Y of YIQ
@@ -22,20 +22,15 @@ def jitter(images: torch.Tensor, content: torch.Tensor, keys: np.ndarray, config
     """
     if not (config.brightness or config.contrast or config.saturation or config.hue):
         return images
-    brightness = 1 + _between(keys, "brightness", config.brightness)
-    contrast = 1 + _between(keys, "contrast", config.contrast)
-    saturation = 1 + _between(keys, "saturation", config.saturation)
-    matrix = colour_matrix(saturation, turn=_between(keys, "hue", config.hue))
+    brightness = 1 + symmetric(keys, "brightness", config.brightness)
+    contrast = 1 + symmetric(keys, "contrast", config.contrast)
+    saturation = 1 + symmetric(keys, "saturation", config.saturation)
+    matrix = colour_matrix(saturation, turn=symmetric(keys, "hue", config.hue))
     matrix *= (brightness * contrast)[:, None, None]
     # Contrast moves colours towards the mean grey, and a grey stays as it is under saturation and hue.
     grey_share = (brightness * (1 - contrast)).to(images.device, torch.float32)
     offset = grey_share * mean_grey(images, content)
     return _recolour(images, matrix.to(images.device, torch.float32), offset).mul_(content)
-
-
-def _between(keys: np.ndarray, stream: str, limit: float) -> torch.Tensor:
-    """Draw float64 numbers [N] within -limit..limit."""
-    return (2 * uniform(keys, stream).double() - 1) * limit
 
 
 def colour_matrix(saturation: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:

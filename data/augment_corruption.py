@@ -43,7 +43,7 @@ def _blur(images: torch.Tensor, content: torch.Tensor, keys: np.ndarray, probabi
         sigma = (low + (high - low) * strength[row].item()) * images.shape[3]
         planes = torch.cat((images[row], content[row])).unsqueeze(1)  # [4, 1, H, W]
         *colours, weight = _gaussian(planes, sigma).squeeze(1)
-        images[row] = torch.stack(colours) / weight.clamp(min=1e-6) * content[row]
+        images[row] = (torch.stack(colours) / weight.clamp(min=1e-6)).clamp_(0, 1) * content[row]
 
 
 def _gaussian(planes: torch.Tensor, sigma: float) -> torch.Tensor:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from core.randomness import uniform
+from core.randomness import symmetric, uniform
 from data.augment_config import AugmentConfig
 from data.geometry import IGNORE
 
@@ -32,9 +32,9 @@ def draw_affine(
     centre = torch.stack(((left + right) / 2, (top + bottom) / 2), 1)
     window, window_shift = _draw_window(keys, config)
     mirror = torch.where(uniform(keys, "flip").double() < config.flip, -1.0, 1.0)
-    zoom = torch.exp(_between(keys, "scale", math.log1p(config.scale)))
-    angle = torch.deg2rad(_between(keys, "rotation", config.rotation))
-    shift = _between(keys, "shift", config.shift, 2) * torch.tensor((side[1], side[0]))
+    zoom = torch.exp(symmetric(keys, "scale", math.log1p(config.scale)))
+    angle = torch.deg2rad(symmetric(keys, "rotation", config.rotation))
+    shift = symmetric(keys, "shift", config.shift, 2) * torch.tensor((side[1], side[0]))
 
     cosine, sine = torch.cos(angle) / zoom, torch.sin(angle) / zoom
     rotation = torch.stack((torch.stack((cosine, sine), 1), torch.stack((-sine, cosine), 1)), 1)
@@ -51,18 +51,13 @@ def _draw_window(keys: np.ndarray, config: AugmentConfig) -> tuple[torch.Tensor,
     # Bounding the aspect ratio by the area keeps both sides at most 1, without drawing again.
     aspect = torch.exp((2 * second - 1) * torch.clamp(-torch.log(area), max=math.log(_CROP_ASPECT)))
     window = torch.stack((torch.sqrt(area * aspect), torch.sqrt(area / aspect)), 1)
-    return window, _between(keys, "crop position", 0.5, 2) * (1 - window)
-
-
-def _between(keys: np.ndarray, stream: str, limit: float, count: int = 1) -> torch.Tensor:
-    """Draw float64 numbers within -limit..limit."""
-    return (2 * uniform(keys, stream, count).double() - 1) * limit
+    return window, symmetric(keys, "crop position", 0.5, 2) * (1 - window)
 
 
 def warp(
     images: torch.Tensor, labels: torch.Tensor | None, rectangles: torch.Tensor, affine: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor]:
-    """Apply one affine transform an image: images [N, 3, H, W] float bilinearly, labels [N, H, W] by nearest neighbour.
+    """Apply one affine transform an image: images [N, 3, H, W] bilinearly, labels [N, H, W] by nearest neighbour.
 
     Points whose source lies outside the content's rectangle are not content; they hold 0 and the label 255. All three
     results look at the same source point, and bars never bleed into content: the bilinear weights of pixels outside
@@ -83,7 +78,7 @@ def warp(
         # Gathering by the pixel that holds the source point is nearest neighbour without a detour through floats.
         nearest = (y.long() * width + x.long()).flatten(1)
         labels = labels.flatten(1).gather(1, nearest).view_as(labels).masked_fill(~content, IGNORE)
-    return images.mul_(content[:, None]), labels, content[:, None]
+    return images.mul_(content[:, None]).clamp_(0, 1), labels, content[:, None]
 
 
 def _source_points(affine: torch.Tensor, height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:

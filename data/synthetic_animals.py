@@ -2,7 +2,7 @@
 
 What tells the species apart is shape: a cat has a round head with a short muzzle, wide upright ears, large slit eyes,
 thin legs and a long thin tail; a dog a long snout with a large nose, hanging or narrow upright ears, small round eyes,
-a deep chest over a tucked-up waist and a shorter tail. Coats are drawn alike for both (`data.synthetic`).
+a deep chest over a tucked-up waist and a shorter tail. Coats are drawn alike for both (`data.synthetic_coats`).
 
 A body's unit is the distance from hip to shoulder, a head's the radius of the skull; both face +x, y points down.
 """
@@ -155,7 +155,10 @@ def _dog_frontal(a: Anatomy, turn: float) -> list[Tube]:
 def _cat_profile(a: Anatomy) -> list[Tube]:
     end = 0.82 + a.muzzle + 0.34j
     far, near = 0.30 - 0.62j, -0.22 - 0.60j
-    parts = [limb(far, far + 0.12 - a.ear * 1j, 0.34, 0.04, Paint.FAR), limb(-0.15 + 0j, 0.2 + 0.05j, 0.95, 0.85, 0)]
+    parts = [
+        limb(far, far + 0.12 - a.ear * 1j, 0.34, 0.04, Paint.FAR),
+        limb(-0.15 + 0j, 0.2 + 0.05j, 0.95, 0.85, Paint.COAT),
+    ]
     parts.append(limb(0.45 + 0.28j, end, 0.48, 0.28, Paint.UNDER))
     parts.append(limb(near, near - 0.10 - a.ear * 1j, 0.42, 0.04, Paint.POINT))
     parts.append(limb(near + 0.04, near - 0.05 - 0.75j * a.ear, 0.24, 0.03, Paint.INNER_EAR))

@@ -1,0 +1,44 @@
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+DATA := data/synthetic
+DEMO := runs/demo
+
+.PHONY: help setup demo test lint clean-demo
+
+help: ## what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: $(VENV)/.installed ## environment in .venv
+
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	  || { echo "error: Python 3.11 to 3.13 is needed: make setup PYTHON=python3.12" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --upgrade pip
+	$(RUN) -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+demo: setup ## the whole job on drawn pictures, in minutes
+	$(RUN) -m data.prepare --config config/demo.yaml --output_dir $(DATA)
+	$(RUN) -m reconstruction.train --config config/demo.yaml --data_dir $(DATA) --output_dir $(DEMO)/reconstruction
+	$(RUN) -m transfer_learning.train --config config/demo.yaml --data_dir $(DATA) --output_dir $(DEMO)/scratch
+	$(RUN) -m transfer_learning.train --config config/demo.yaml --data_dir $(DATA) --output_dir $(DEMO)/pretrained \
+	  --pretrained_encoder $(DEMO)/reconstruction/best_model.safetensors
+	$(RUN) -m reconstruction.evaluate --data_dir $(DATA) --output_dir $(DEMO)/results/reconstruction \
+	  --model_path $(DEMO)/reconstruction/best_model.safetensors
+	$(RUN) -m transfer_learning.evaluate --data_dir $(DATA) --output_dir $(DEMO)/results/scratch \
+	  --model_path $(DEMO)/scratch/best_model.safetensors
+	$(RUN) -m transfer_learning.evaluate --data_dir $(DATA) --output_dir $(DEMO)/results/pretrained \
+	  --model_path $(DEMO)/pretrained/best_model.safetensors
+	$(RUN) -m transfer_learning.compare $(DEMO)/results
+
+test: setup ## the test suite
+	$(RUN) -m pytest
+
+lint: setup ## ruff
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+clean-demo: ## remove what the demo made
+	rm -rf $(DATA) $(DEMO)

@@ -1,0 +1,102 @@
+"""What the evaluation commands of both phases share: settings, weights, provenance, tables."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from core.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """Common to `reconstruction.evaluate` and `transfer_learning.evaluate`."""
+
+    model_path: Path | None = None
+    """Weights to evaluate: a run's best_model.safetensors. Must be given."""
+    data_dir: Path = Path("data/processed")
+    """Folder that `python -m data.prepare` made."""
+    split: Literal["Test", "Val", "Train"] = "Test"
+    """Which split to score. Choose between models on Val; score Test once."""
+    output_dir: Path = Path("evaluation_results")
+    """Where the JSON and the figure go."""
+    batch_size: int = 32
+    """Pictures at a time."""
+    visualize_samples: int = 16
+    """Pictures drawn in the figure. 0: no figure."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1 or mps."""
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise UserError(f"batch_size {self.batch_size} must be at least 1")
+        if self.visualize_samples < 0:
+            raise UserError(f"visualize_samples {self.visualize_samples} must be at least 0 (0: no figure)")
+
+
+def read_model(config: EvaluationConfig, phase: str) -> tuple[dict[str, "torch.Tensor"], dict[str, Any]]:
+    """Return tensors and header of `--model_path`.
+
+    Raises:
+        UserError: none given, unreadable, or of the other phase.
+    """
+    from core.checkpoint import load_weights
+
+    if config.model_path is None:
+        raise UserError("give the weights to evaluate: --model_path runs/.../best_model.safetensors")
+    tensors, header = load_weights(config.model_path)
+    if header["phase"] != phase:
+        raise UserError(f"{config.model_path} comes from {header['phase']}: use python -m {header['phase']}.evaluate")
+    return tensors, header
+
+
+def provenance(
+    config: EvaluationConfig, header: dict[str, Any], fingerprint: str, resolution: int, device: "torch.device"
+) -> dict[str, Any]:
+    """Return where the scores come from (design: commit, weights, data, resolution, seed, versions, device)."""
+    from core.files import file_sha256
+    from core.provenance import commit, device_name, versions
+
+    assert config.model_path is not None
+    return {
+        "commit": commit(),
+        "checkpoint_sha256": file_sha256(config.model_path),
+        "data_sha256": fingerprint,
+        "split": config.split,
+        "resolution": resolution,
+        "seed": header["config"]["seed"],
+        "epoch": header["epoch"],
+        "training": header["config"],
+        "versions": versions(),
+        "device": device_name(device),
+    }
+
+
+def spread(count: int, wanted: int) -> list[int]:
+    """Return up to `wanted` places spread evenly over `count` pictures, the same at every call."""
+    if not wanted or not count:
+        return []
+    wanted = min(wanted, count)
+    return [round(place * (count - 1) / max(1, wanted - 1)) for place in range(wanted)]
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a table; numbers with four places, None as "-"."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, justify="left" if column == columns[0] else "right")
+    for row in rows:
+        table.add_row(*[_cell(value) for value in row])
+    Console().print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
