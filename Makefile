@@ -31,7 +31,7 @@ demo: setup ## the whole job on drawn pictures, in minutes
 	  --model_path $(DEMO)/scratch/best_model.safetensors
 	$(RUN) -m transfer_learning.evaluate --data_dir $(DATA) --output_dir $(DEMO)/results/pretrained \
 	  --model_path $(DEMO)/pretrained/best_model.safetensors
-	$(RUN) -m transfer_learning.compare $(DEMO)/results
+	$(RUN) -m experiments.tables --results $(DEMO)/results
 
 test: setup ## the test suite
 	$(RUN) -m pytest

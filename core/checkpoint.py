@@ -27,8 +27,11 @@ def save_weights(path: Path, tensors: dict[str, Tensor], header: dict[str, Any])
     """Write weights and their header, whole or not at all."""
     text = json.dumps({"format_version": FORMAT_VERSION, **header}, sort_keys=True, allow_nan=False)
     with atomic_path(path) as temporary:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary,
-                  metadata={HEADER_KEY: text})
+        save_file(
+            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
+            temporary,
+            metadata={HEADER_KEY: text},
+        )
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -21,7 +21,14 @@ from core.errors import UserError
 
 Config = TypeVar("Config")
 
-SECTIONS = ("data", "reconstruction", "reconstruction_evaluation", "transfer_learning", "transfer_learning_evaluation")
+SECTIONS = (
+    "data",
+    "reconstruction",
+    "reconstruction_evaluation",
+    "transfer_learning",
+    "transfer_learning_evaluation",
+    "tables",
+)
 DEFAULT_CONFIG = Path(__file__).resolve().parents[1] / "config" / "model_config.yaml"
 
 
@@ -44,7 +51,9 @@ def read_section(path: Path, section: str) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise UserError(f"config file {path} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
-        raise UserError(f"config file {path} must hold sections ({', '.join(SECTIONS)}), not a {type(content).__name__}")
+        raise UserError(
+            f"config file {path} must hold sections ({', '.join(SECTIONS)}), not a {type(content).__name__}"
+        )
     for name in content:
         if name not in SECTIONS:
             raise UserError(f"config file {path}: unknown section {name!r}{nearest(str(name), SECTIONS)}")

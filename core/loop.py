@@ -96,9 +96,7 @@ class Loop:
         task.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(losses["loss"])
         if self.config.clip:
-            self.fabric.clip_gradients(
-                task.model, task.optimizer, max_norm=self.config.clip, error_if_nonfinite=False
-            )
+            self.fabric.clip_gradients(task.model, task.optimizer, max_norm=self.config.clip, error_if_nonfinite=False)
         task.optimizer.step()
         kept = {name: loss.detach() for name, loss in losses.items() if loss is not None}
         return kept, len(task.draws.batch(step)[0])

@@ -1,14 +1,16 @@
 """What a person sees while a run trains: a bar with images/s and time left, and a line an epoch."""
 
-import sys
 import time
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+# Where no bar can be drawn (a file, a pipe), a line says so often that the run is alive.
+HEARTBEAT_SECONDS = 30.0
+
 
 class Console:
-    """Progress on the terminal; in a file or a pipe only the lines.
+    """Progress: a bar on a terminal, a line now and then in a file or a pipe; a line an epoch in both.
 
     Args:
         epochs: rows of the log in all; `first` is the one to begin with.
@@ -24,7 +26,7 @@ class Console:
         self.started = time.perf_counter()
         self.pictures = 0
         self.training_seconds = 0.0
-        self._last = self.started
+        self._last = self._said = self.started
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
             BarColumn(),
@@ -32,8 +34,8 @@ class Console:
             TextColumn("loss {task.fields[loss]:.4f}  {task.fields[rate]:.0f} images/s  {task.fields[left]} left"),
             TimeElapsedColumn(),
             transient=True,
-            disable=not sys.stdout.isatty(),
         )
+        self._bar.disable = not self._bar.console.is_terminal
         self._task = self._bar.add_task("", total=steps_per_epoch, epoch=first, epochs=epochs, loss=0, rate=0, left="")
 
     def __enter__(self) -> "Console":
@@ -57,6 +59,11 @@ class Console:
         self.done += 1
         fields = {"epoch": self.epoch, "loss": loss, "rate": self.rate, "left": self._left()}
         self._bar.update(self._task, advance=1, **fields)
+        if self._bar.disable and now - self._said > HEARTBEAT_SECONDS:
+            self._say(
+                f"epoch {self.epoch}/{self.epochs}  step {self.done}/{self.total}  loss {loss:.4f}  "
+                f"{self.rate:.0f} images/s  {self._left()} left"
+            )
 
     def epoch_done(self, row: dict[str, Any], best: bool) -> None:
         """Print the row's line and begin the next."""
@@ -65,12 +72,17 @@ class Console:
         )
         mark = "  *best" if best else ""
         left = f"  {self._left()} left" if self.done < self.total else ""
-        self._bar.console.print(
-            f"epoch {row['epoch']}/{self.epochs}  {scores}  {self.rate:.0f} images/s{left}{mark}", highlight=False
-        )
+        self._say(f"epoch {row['epoch']}/{self.epochs}  {scores}  {self.rate:.0f} images/s{left}{mark}")
         self.epoch += 1
         self.pictures, self.training_seconds, self._last = 0, 0.0, time.perf_counter()
         self._bar.reset(self._task, total=min(self.steps_per_epoch, max(1, self.total - self.done)))
+
+    def _say(self, line: str) -> None:
+        self._said = time.perf_counter()
+        if self._bar.disable:
+            print(line, flush=True)
+        else:
+            self._bar.console.print(line, highlight=False, soft_wrap=True)
 
     def _left(self) -> str:
         steps = max(1, self.done - self.begun_at)

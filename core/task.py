@@ -44,5 +44,6 @@ class Task(ABC):
         """Set the network to training mode, parts of it perhaps not."""
         self.model.train()
 
+    @abstractmethod
     def save_pictures(self, path: Path) -> None:
         """Save a few pictures that show what the network does by now, as a PNG."""

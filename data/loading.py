@@ -13,7 +13,11 @@ from data.dataset import Split
 
 
 def training_batch(
-    split: Split, draw: tuple[np.ndarray, np.ndarray, np.ndarray], seed: int, config: AugmentConfig, device: torch.device
+    split: Split,
+    draw: tuple[np.ndarray, np.ndarray, np.ndarray],
+    seed: int,
+    config: AugmentConfig,
+    device: torch.device,
 ) -> Batch:
     """Return the augmented batch of a draw (passes, indices, repeats, each [N]; see `core.sampling.Draws`).
 

@@ -54,17 +54,18 @@ def catalogue(count: int, seed: int, labelled_fraction: float) -> list[Record]:
     A longer list begins with the shorter one, and what is labelled at a small fraction is labelled at a larger one.
 
     Raises:
-        UserError: if the count is negative or the fraction outside [0, 1].
+        UserError: if count or seed is negative, or the fraction outside [0, 1].
     """
-    if count < 0:
-        raise UserError(f"count {count} is negative: give the number of pictures")
+    if count < 0 or seed < 0:
+        raise UserError(f"count {count}, seed {seed}: neither may be negative")
     if not 0 <= labelled_fraction <= 1:
         raise UserError(f"labelled fraction {labelled_fraction} is outside [0, 1]: 0.1 labels a tenth of the pictures")
     starts = np.random.default_rng((seed, 1)).random(3)
+    cat_slots = [_cat_slot(seed, block) for block in range(-(-count // 3))]
     records = []
     for index in range(count):
         block, slot = divmod(index, 3)
-        rank = (slot - _cat_slot(seed, block)) % 3
+        rank = (slot - cat_slots[block]) % 3
         # Steps of the golden ratio fill the unit interval evenly, so each third has its share of labels at any length.
         labelled = (starts[rank] + block * _GOLDEN_RATIO) % 1 < labelled_fraction
         records.append(Record(f"synthetic_{index:05d}", index, "dog" if rank else "cat", bool(labelled)))

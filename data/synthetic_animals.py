@@ -1,4 +1,4 @@
-"""Anatomy and poses of the synthetic cats and dogs, as lists of tubes in drawing order.
+"""Anatomy and heads of the synthetic cats and dogs, as lists of tubes in drawing order.
 
 What tells the species apart is shape: a cat has a round head with a short muzzle, wide upright ears, large slit eyes,
 thin legs and a long thin tail; a dog a long snout with a large nose, hanging or narrow upright ears, small round eyes,
@@ -7,6 +7,7 @@ a deep chest over a tucked-up waist and a shorter tail. Coats are drawn alike fo
 A body's unit is the distance from hip to shoulder, a head's the radius of the skull; both face +x, y points down.
 """
 
+import cmath
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum, auto
@@ -77,17 +78,17 @@ def sample_anatomy(rng: np.random.Generator, species: str) -> Anatomy:
 
 
 def _placed(parts: list[Tube], at: complex, scale: float, angle: float) -> list[Tube]:
-    turn = scale * complex(np.cos(angle), np.sin(angle))
+    turn = cmath.rect(scale, angle)
     return [
         Tube(tuple([at + turn * joint for joint in part.joints]), tuple([scale * r for r in part.radii]), part.paint)
         for part in parts
     ]
 
 
-def head(rng: np.random.Generator, a: Anatomy, at: complex, frontal: bool, scale: float | None = None) -> list[Tube]:
+def head(rng: np.random.Generator, a: Anatomy, at: complex, frontal: bool) -> list[Tube]:
     """The head, its skull's centre at `at`, seen from the front or from the side."""
     parts = _FRONTAL[a.species](a, rng.uniform(-0.3, 0.3)) if frontal else _PROFILE[a.species](a)
-    return _placed(parts, at, scale or a.head, rng.uniform(-0.25, 0.25))
+    return _placed(parts, at, a.head, rng.uniform(-0.25, 0.25))
 
 
 def _cat_frontal(a: Anatomy, turn: float) -> list[Tube]:

@@ -1,5 +1,6 @@
 """Poses of the synthetic animals: each puts a body and a head of one anatomy together, the farthest parts first."""
 
+import cmath
 from typing import NamedTuple
 
 import numpy as np
@@ -99,7 +100,7 @@ _POSES = (_standing, _sitting, _lying, _facing, _portrait)
 
 
 def _neck_and_head(rng: np.random.Generator, a: Anatomy, shoulder: complex, rise: float) -> list[Tube]:
-    at = shoulder + (a.neck + 0.8 * a.head) * complex(np.cos(rise), -np.sin(rise))
+    at = shoulder + (a.neck + 0.8 * a.head) * cmath.rect(1, -rise)
     neck = limb(shoulder, at, a.chest * 0.75, a.head * 0.75, Paint.COAT)
     return [neck, *head(rng, a, at, frontal=rng.random() < 0.5)]
 

@@ -1,6 +1,6 @@
 """Score a trained autoencoder: MSE, PSNR and SSIM of the restored pictures of a split.
 
-Per-image scores over content pixels (no letterbox bars), averaged over all pictures of the split, with masks or without.
+Per-image scores over content pixels (no letterbox bars), averaged over all pictures of the split, masked or not.
 Writes reconstruction_metrics.json and a figure of restored pictures.
 
     python -m reconstruction.evaluate --model_path runs/autoencoder/best_model.safetensors --data_dir data/pets128

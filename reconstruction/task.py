@@ -74,7 +74,9 @@ class ReconstructionTask(Task):
         """Means over all pictures of Val, each restored without augmentation."""
         sums: dict[str, float] = {}
         counts: dict[str, int] = {}
-        for indices, batch in plain_batches(self.val, np.arange(len(self.val.names)), self.config.batch_size, self.device):
+        for indices, batch in plain_batches(
+            self.val, np.arange(len(self.val.names)), self.config.batch_size, self.device
+        ):
             restored = self.model(batch.input, batch.content).float()
             scores = restoration_scores(restored, batch.clean, torch.from_numpy(self.val.rectangles[indices]))
             scores["loss"] = self.loss(restored, batch.clean, batch.content)["loss"].repeat(len(indices))

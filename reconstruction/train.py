@@ -26,8 +26,10 @@ def train(config: ReconstructionConfig) -> None:
     extra = {"data_fingerprint": fingerprint(config.data_dir)}
     with open_run(config, describe(config, fabric.device, precision, extra), ReconstructionTask.log_columns) as folder:
         task = ReconstructionTask(config, *splits, fabric.device)
-        print(f"{len(splits[0].names)} training pictures, {len(splits[1].names)} for validation, "
-              f"{splits[0].size} px, on {fabric.device}, precision {precision}")
+        print(
+            f"{len(splits[0].names)} training pictures, {len(splits[1].names)} for validation, "
+            f"{splits[0].size} px, on {fabric.device}, precision {precision}"
+        )
         Loop(task, config, fabric, folder).run()
 
 

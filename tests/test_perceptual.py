@@ -65,9 +65,10 @@ def test_vgg_features_are_those_before_each_pooling(monkeypatch, images):
     network = vgg16_without_classifier()
     monkeypatch.setattr(module, "vgg16_features", lambda: network)
     nodes = {f"features.{index}": str(index) for index in (3, 8, 15, 22, 29)}
-    extractor = create_feature_extractor(torch.nn.ModuleDict({"features": network})["features"], {
-        name.removeprefix("features."): index for name, index in nodes.items()
-    })
+    extractor = create_feature_extractor(
+        torch.nn.ModuleDict({"features": network})["features"],
+        {name.removeprefix("features."): index for name, index in nodes.items()},
+    )
     mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
     std = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
     with torch.no_grad():

@@ -1,0 +1,1 @@
+"""Comparing runs: tables, and the ablations to come."""

@@ -1,0 +1,103 @@
+"""Write the reported tables again, from the JSON files of a results folder alone.
+
+Every reconstruction_metrics JSON below the folder becomes a row of the reconstruction table, every segmentation JSON
+one of the segmentation table; a row is named after its file. Prints Markdown and writes it to tables.md in the folder.
+
+    python -m experiments.tables --results evaluation_results/pets128
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.command import run_command
+from core.errors import UserError
+from core.files import atomic_path
+
+GENERIC = ("evaluation_results", "reconstruction_metrics")
+
+
+@dataclass(frozen=True)
+class TablesConfig:
+    """Settings of `experiments.tables`."""
+
+    results: Path = Path("evaluation_results/pets128")
+    """Folder with the JSON files of the evaluation commands, in any subfolders."""
+
+
+def tables(config: TablesConfig) -> str:
+    """Write and print the tables; returns the Markdown."""
+    if not config.results.is_dir():
+        raise UserError(f"{config.results} is not a folder: the evaluation commands' --output_dir makes one")
+    found = {path: _read(path) for path in sorted(config.results.rglob("*.json"))}
+    restored = {path: content for path, content in found.items() if "psnr" in content}
+    segmented = {path: content for path, content in found.items() if "mean_iou" in content}
+    if not restored and not segmented:
+        raise UserError(f"{config.results} holds no results: run the evaluation commands with --output_dir there")
+    parts = []
+    if restored:
+        parts.append(reconstruction_table({_name(path, config.results): restored[path] for path in restored}))
+    if segmented:
+        parts.append(segmentation_table({_name(path, config.results): segmented[path] for path in segmented}))
+    text = "\n\n".join(parts) + "\n"
+    with atomic_path(config.results / "tables.md") as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    files = "\n".join(f"  {path}" for path in (*restored, *segmented))
+    print(f"{text}\nfrom\n{files}\nwritten to {config.results / 'tables.md'}")
+    return text
+
+
+def reconstruction_table(results: dict[str, dict[str, Any]]) -> str:
+    """Return a Markdown table of row name -> content of reconstruction_metrics.json."""
+    columns = {"PSNR (dB)": ("psnr", 2), "SSIM": ("ssim", 4), "MSE": ("mse", 5)}
+    lines = ["| reconstruction | images | size | " + " | ".join(columns) + " |", "|---|" + "---:|" * (len(columns) + 2)]
+    for name, result in results.items():
+        cells = [_number(result[key], places) for key, places in columns.values()]
+        size = f"{result['provenance']['resolution']} px"
+        lines.append(f"| {name} | {result['num_samples']} | {size} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def segmentation_table(results: dict[str, dict[str, Any]]) -> str:
+    """Return a Markdown table of row name -> content of evaluation_results.json."""
+    classes = [key for key, value in next(iter(results.values())).items() if isinstance(value, dict) and "iou" in value]
+    heads = ["mean IoU", *(f"IoU {name}" for name in classes), "foreground IoU", "mean foreground Dice", "accuracy"]
+    lines = ["| segmentation | images | " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) + 1)]
+    for name, result in results.items():
+        values = [
+            result["mean_iou"],
+            *(result[kind]["iou"] for kind in classes),
+            *(result[key] for key in ("foreground_iou", "mean_foreground_dice", "pixel_accuracy")),
+        ]
+        lines.append(f"| {name} | {result['num_images']} | " + " | ".join(_number(v, 4) for v in values) + " |")
+    return "\n".join(lines)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise UserError(f"{path} is not valid JSON: evaluate again") from None
+    return content if isinstance(content, dict) else {}
+
+
+def _name(path: Path, root: Path) -> str:
+    parts = path.relative_to(root).with_suffix("").parts
+    named = [part for part in parts if part not in GENERIC]
+    return " / ".join(named or parts).replace("_", " ")
+
+
+def _number(value: float | None, places: int) -> str:
+    return "–" if value is None else f"{value:.{places}f}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of the command; returns the exit code."""
+    return run_command(TablesConfig, tables, argv, section="tables", description=__doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
