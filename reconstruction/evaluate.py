@@ -64,7 +64,7 @@ def score_split(model: Any, split: Any, batch_size: int, device: Any) -> dict[st
         for indices, batch in track(batches, f"restoring {split.name}", -(-len(split.names) // batch_size)):
             restored = model(batch.input, batch.content)
             parts.append(restoration_scores(restored, batch.clean, torch.from_numpy(split.rectangles[indices])))
-    return mean_scores({name: torch.cat([part[name] for part in parts]).double() for name in parts[0]})
+    return mean_scores(parts)
 
 
 def _draw(model: Any, split: Any, config: EvaluationConfig, device: Any) -> None:

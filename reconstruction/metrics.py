@@ -1,5 +1,8 @@
 """Scores of restored pictures, one for each image, on the image's content rectangle."""
 
+import math
+from collections.abc import Sequence
+
 import torch
 from pytorch_msssim import ssim
 from torch import Tensor
@@ -33,6 +36,12 @@ def restoration_scores(restored: Tensor, target: Tensor, rectangles: Tensor) -> 
             crops = (images[same, :, top:bottom, left:right].float() for images in (restored, target))
             scores[:, same] = torch.stack(_crop_scores(*crops))
     return dict(zip(("mse", "psnr", "ssim"), scores, strict=True))
+
+
+def mean_scores(batches: Sequence[dict[str, Tensor]]) -> dict[str, float | None]:
+    """Return each score's mean over all images of all batches that have it (are not NaN); None where none has."""
+    means = {name: torch.cat([batch[name] for batch in batches]).double().nanmean().item() for name in batches[0]}
+    return {name: None if math.isnan(mean) else mean for name, mean in means.items()}
 
 
 def _crop_scores(restored: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -16,7 +16,7 @@ from data.loading import plain_batches, species_groups, training_batch
 from reconstruction.autoencoder import Autoencoder
 from reconstruction.config import ReconstructionConfig
 from reconstruction.losses import ReconstructionLoss
-from reconstruction.metrics import restoration_scores
+from reconstruction.metrics import mean_scores, restoration_scores
 from reconstruction.perceptual import PerceptualDistance
 
 PARTS = ("mse", "perceptual", "ssim")
@@ -72,19 +72,14 @@ class ReconstructionTask(Task):
 
     def validate(self) -> dict[str, float | None]:
         """Means over all pictures of Val, each restored without augmentation."""
-        sums: dict[str, float] = {}
-        counts: dict[str, int] = {}
-        for indices, batch in plain_batches(
-            self.val, np.arange(len(self.val.names)), self.config.batch_size, self.device
-        ):
-            restored = self.model(batch.input, batch.content).float()
+        parts = []
+        everything = np.arange(len(self.val.names))
+        for indices, batch in plain_batches(self.val, everything, self.config.batch_size, self.device):
+            restored = self.model(batch.input, batch.content)
             scores = restoration_scores(restored, batch.clean, torch.from_numpy(self.val.rectangles[indices]))
-            scores["loss"] = self.loss(restored, batch.clean, batch.content)["loss"].repeat(len(indices))
-            for name, values in scores.items():
-                known = values[~values.isnan()] if name == "ssim" else values
-                sums[name] = sums.get(name, 0.0) + known.double().sum().item()
-                counts[name] = counts.get(name, 0) + len(known)
-        return {f"val_{name}": sums[name] / counts[name] if counts[name] else None for name in sums}
+            loss = self.loss(restored, batch.clean, batch.content)["loss"]
+            parts.append({"loss": loss.repeat(len(indices)), **scores})
+        return {f"val_{name}": mean for name, mean in mean_scores(parts).items()}
 
     def header(self) -> dict[str, Any]:
         """What the weights file says of the network."""

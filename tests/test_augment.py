@@ -214,8 +214,7 @@ def test_hue_turns_as_in_torchvision_and_keeps_grey_and_luma():
 
 
 def test_cut_out_blanks_one_square_of_the_input_alone():
-    images, boxes, labels = sample()
-    arguments = images.clamp(min=1), boxes, labels
+    arguments = sample()[0].clamp(min=1), *sample()[1:]
     batch = augment(*arguments, keys(0, 0, np.arange(4)), only(cutout=1.0))
     blank = (batch.input == 0).all(1) & batch.content[:, 0]
     for square in blank:

@@ -1,0 +1,24 @@
+"""A small prepared data set that all end-to-end tests share."""
+
+from pathlib import Path
+
+import pytest
+
+from data.prepare import main as prepare
+
+
+@pytest.fixture(scope="session")
+def pets(tmp_path_factory) -> Path:
+    """Forty drawn pictures at 40 px, half of them with a mask."""
+    folder = tmp_path_factory.mktemp("data") / "processed"
+    flags = "--dataset synthetic --num_images 40 --labelled_fraction 0.5 --size 40"
+    assert prepare([*flags.split(), "--output_dir", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Tests run side by side; threads of one would wait for those of another."""
+    import torch
+
+    torch.set_num_threads(1)

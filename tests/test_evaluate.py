@@ -1,0 +1,140 @@
+"""The evaluation commands: their JSON, and that their scores are what an independent reckoning gives."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torchmetrics.functional.classification import multiclass_jaccard_index
+from torchmetrics.functional.image import peak_signal_noise_ratio
+
+from core.checkpoint import load_weights
+from data.dataset import open_split
+from experiments.tables import main as tables
+from reconstruction.autoencoder import Autoencoder
+from reconstruction.evaluate import main as evaluate_autoencoder
+from reconstruction.train import main as train_autoencoder
+from transfer_learning.evaluate import confusion_of_split
+from transfer_learning.evaluate import main as evaluate_segmentation
+from transfer_learning.metrics import segmentation_scores
+from transfer_learning.train import main as train_segmentation
+from transfer_learning.unet import SegmentationUNet
+
+CLASSES = ("background", "cat", "dog")
+
+
+@pytest.fixture(scope="module")
+def results(pets, tmp_path_factory) -> Path:
+    """A folder with both trained networks and their evaluations."""
+    root = tmp_path_factory.mktemp("results")
+    common = ["--data_dir", str(pets), "--device", "cpu"]
+    small = [*common, "--width", "2", "--epochs", "1", "--amp", "off"]
+    assert train_autoencoder([*small, "--output_dir", str(root / "ae"), "--perceptual_weight", "0"]) == 0
+    assert train_segmentation([*small, "--output_dir", str(root / "seg")]) == 0
+    for phase, main in (("ae", evaluate_autoencoder), ("seg", evaluate_segmentation)):
+        model = str(root / phase / "best_model.safetensors")
+        assert main([*common, "--model_path", model, "--output_dir", str(root / "out" / phase)]) == 0
+    return root
+
+
+def test_segmentation_json(results, pets):
+    content = json.loads((results / "out/seg/evaluation_results.json").read_text())
+    split = open_split(pets, "Test")
+    assert content["num_images"] == len(split.labelled)
+    for name in CLASSES:
+        assert set(content[name]) == {"dice", "iou", "precision", "recall"}
+    assert {"pixel_accuracy", "mean_iou", "mean_foreground_dice", "foreground_iou", "confusion_matrix"} <= set(content)
+    scored = sum(int((split.truth(index) != 255).sum()) for index in split.labelled)
+    assert np.sum(content["confusion_matrix"]) == scored
+    provenance = content["provenance"]
+    assert {"commit", "checkpoint_sha256", "data_sha256", "resolution", "seed", "versions", "device"} <= set(provenance)
+    assert provenance["resolution"] == 40
+    assert (results / "out/seg/figures/predictions.png").stat().st_size > 1000
+
+
+def test_segmentation_scores_equal_torchmetrics(results, pets):
+    content = json.loads((results / "out/seg/evaluation_results.json").read_text())
+    tensors, header = load_weights(results / "seg/best_model.safetensors")
+    model = SegmentationUNet(**header["architecture"]).eval()
+    model.load_state_dict(tensors)
+    split = open_split(pets, "Test")
+    truths, predictions = [], []
+    for index in split.labelled:
+        picture = torch.from_numpy(split.images[index].copy()).permute(2, 0, 1)[None] / 255
+        with torch.inference_mode():
+            logits = model(picture)[0].numpy()
+        predictions.append(split.geometries[index].restore_scores(logits).argmax(0).ravel())
+        truths.append(split.truth(index).ravel())
+    iou = multiclass_jaccard_index(
+        torch.from_numpy(np.concatenate(predictions)),
+        torch.from_numpy(np.concatenate(truths)).long(),
+        num_classes=3,
+        ignore_index=255,
+        average="none",
+    )
+    assert [content[name]["iou"] for name in CLASSES] == pytest.approx(iou.tolist(), abs=1e-6)
+
+
+def test_reconstruction_scores_equal_torchmetrics(results, pets):
+    content = json.loads((results / "out/ae/reconstruction_metrics.json").read_text())
+    tensors, header = load_weights(results / "ae/best_model.safetensors")
+    model = Autoencoder(**header["architecture"]).eval()
+    model.load_state_dict(tensors)
+    pictures = torch.from_numpy(np.array(open_split(pets, "Test").images)).permute(0, 3, 1, 2) / 255
+    with torch.inference_mode():
+        restored = model(pictures)
+    ratio = peak_signal_noise_ratio(restored, pictures, data_range=1.0, reduction="none", dim=(1, 2, 3))
+    assert content["psnr"] == pytest.approx(ratio.mean().item(), abs=1e-3)
+    assert content["num_samples"] == len(pictures)
+    assert 0 < content["mse"] < 1
+
+
+class Constant(torch.nn.Module):
+    """Says one class everywhere."""
+
+    def __init__(self, says: int) -> None:
+        super().__init__()
+        self.head = torch.nn.Conv2d(1, 3, 1)
+        self.says = says
+
+    def forward(self, images, content=None):
+        return torch.nn.functional.one_hot(torch.full(images[:, 0].shape, self.says), 3).permute(0, 3, 1, 2).float()
+
+
+def test_a_model_that_never_says_cat_scores_0_for_it(pets):
+    split = open_split(pets, "Train")
+    assert {split.species[index] for index in split.labelled} == {"cat", "dog"}
+    scores = segmentation_scores(confusion_of_split(Constant(2), split, 8, torch.device("cpu")), CLASSES)
+    assert scores["cat"]["iou"] == scores["cat"]["dice"] == scores["cat"]["recall"] == 0
+    assert scores["cat"]["precision"] is None
+    assert scores["mean_iou"] == pytest.approx(scores["dog"]["iou"] / 3)
+
+
+@pytest.mark.parametrize(
+    ("main", "model", "message"),
+    [
+        (evaluate_segmentation, "ae/best_model.safetensors", "use python -m reconstruction.evaluate"),
+        (evaluate_autoencoder, "seg/best_model.safetensors", "use python -m transfer_learning.evaluate"),
+        (evaluate_autoencoder, "nowhere.safetensors", "no weights at"),
+        (evaluate_autoencoder, None, "give the weights to evaluate: --model_path"),
+    ],
+)
+def test_wrong_weights_are_refused(results, pets, capsys, main, model, message):
+    flags = ["--model_path", str(results / model)] if model else []
+    assert main([*flags, "--data_dir", str(pets)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_tables_come_from_the_json_alone(results, capsys):
+    assert tables(["--results", str(results / "out")]) == 0
+    text = (results / "out/tables.md").read_text()
+    content = json.loads((results / "out/seg/evaluation_results.json").read_text())
+    assert f"{content['mean_iou']:.4f}" in text
+    assert "| ae |" in text
+    assert text in capsys.readouterr().out
+
+
+def test_tables_of_an_empty_folder(tmp_path, capsys):
+    assert tables(["--results", str(tmp_path)]) == 2
+    assert "holds no results" in capsys.readouterr().err

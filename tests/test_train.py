@@ -1,0 +1,248 @@
+"""Both phases end to end on drawn pictures: what a run leaves, how it goes on, what it refuses."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from core.checkpoint import load_weights
+from core.runfolder import RunFolder
+from reconstruction.task import ReconstructionTask
+from reconstruction.train import main as train_autoencoder
+from transfer_learning.task import SegmentationTask
+from transfer_learning.train import main as train_segmentation
+
+SMALL = ["--width", "2", "--batch_size", "8", "--amp", "off", "--device", "cpu", "--lr", "0.002"]
+PHASES = {
+    "reconstruction": (train_autoencoder, ReconstructionTask, ["--perceptual_weight", "0", *SMALL]),
+    "transfer_learning": (
+        train_segmentation,
+        SegmentationTask,
+        [*SMALL, "--optimizer", "adamw", "--schedule", "constant"],
+    ),
+}
+
+
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "training_log.csv").open() as file:
+        return [{key: value for key, value in row.items() if key != "epoch_time"} for row in csv.DictReader(file)]
+
+
+@pytest.fixture(params=PHASES)
+def phase(request, pets):
+    main, task, flags = PHASES[request.param]
+    return lambda folder, *more: main([*flags, "--data_dir", str(pets), "--output_dir", str(folder), *more]), task
+
+
+def test_a_run_leaves_what_the_design_says(phase, tmp_path, pets):
+    train, task = phase
+    assert train(tmp_path, "--epochs", "2", "--save_every", "2") == 0
+    found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert found - {".lock"} == {
+        "training_config.json",
+        "training_log.csv",
+        "best_model.safetensors",
+        "state.ckpt",
+        "state.previous.ckpt",
+        "checkpoints/epoch_2.safetensors",
+        "figures/epoch_0002.png",
+    }
+    header = (tmp_path / "training_log.csv").read_text().splitlines()[0]
+    assert header == ",".join(task.log_columns)
+    assert len(rows_of(tmp_path)) == 2
+    config = json.loads((tmp_path / "training_config.json").read_text())
+    assert config["settings"]["epochs"] == 2
+    assert config["identity"]["data_fingerprint"] == json.loads((pets / "manifest.json").read_text())["fingerprint"]
+    assert str(tmp_path) not in json.dumps(load_weights(tmp_path / "best_model.safetensors")[1])
+
+
+def test_a_stopped_run_goes_on_to_the_same_bits(phase, tmp_path, monkeypatch, capsys):
+    train, task = phase
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    assert train(whole, "--epochs", "3") == 0
+    validate = task.validate
+    calls = []
+
+    def interrupted(self):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return validate(self)
+
+    monkeypatch.setattr(task, "validate", interrupted)
+    assert train(stopped, "--epochs", "3") == 130
+    assert len(rows_of(stopped)) == 1
+    assert train(stopped, "--epochs", "3") == 0
+    assert "going on from epoch 2 of 3" in capsys.readouterr().out
+    assert rows_of(whole) == rows_of(stopped)
+    best = "best_model.safetensors"
+    assert (whole / best).read_bytes() == (stopped / best).read_bytes()
+    states = [torch.load(folder / "state.ckpt", weights_only=True) for folder in (whole, stopped)]
+    for name, tensor in states[0]["model"].items():
+        assert torch.equal(tensor, states[1]["model"][name])
+
+
+def test_a_finished_run_says_so(phase, tmp_path, capsys):
+    train, _ = phase
+    assert train(tmp_path, "--epochs", "1") == 0
+    before = (tmp_path / "state.ckpt").stat().st_mtime_ns
+    capsys.readouterr()
+    assert train(tmp_path, "--epochs", "1") == 0
+    assert "is finished: best" in capsys.readouterr().out
+    assert (tmp_path / "state.ckpt").stat().st_mtime_ns == before
+
+
+def test_other_settings_in_the_same_folder_are_refused(phase, tmp_path, capsys):
+    train, _ = phase
+    assert train(tmp_path, "--epochs", "1") == 0
+    assert train(tmp_path, "--epochs", "1", "--seed", "7") == 2
+    assert "seed 42 there, 7 now" in capsys.readouterr().err
+
+
+def test_a_folder_in_use_is_refused(phase, tmp_path, capsys):
+    train, _ = phase
+    with RunFolder(tmp_path, {"identity": {}}, []):
+        assert train(tmp_path, "--epochs", "1") == 2
+    assert "in use by another run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damage", ["cut", "altered"])
+def test_a_damaged_state_falls_back_to_the_one_before(phase, tmp_path, capsys, damage):
+    train, _ = phase
+    assert train(tmp_path, "--epochs", "2") == 0
+    rows = rows_of(tmp_path)
+    state = tmp_path / "state.ckpt"
+    content = bytearray(state.read_bytes())
+    if damage == "cut":
+        del content[len(content) // 2 :]
+    else:
+        content[len(content) // 2] ^= 1
+    state.write_bytes(content)
+    assert train(tmp_path, "--epochs", "2") == 0
+    assert "state.ckpt is damaged; going on from state.previous.ckpt" in capsys.readouterr().out
+    assert rows_of(tmp_path) == rows
+
+
+def test_max_steps_fills_every_batch_and_never_stops_early(phase, tmp_path):
+    train, _ = phase
+    assert train(tmp_path, "--max_steps", "7", "--val_every", "3", "--patience", "1", "--lr", "1e-9") == 0
+    assert len(rows_of(tmp_path)) == 3
+
+
+def test_early_stopping_stops(phase, tmp_path, monkeypatch):
+    train, task = phase
+    validate = task.validate
+
+    def never_better(self):
+        return {**validate(self), self.select: 0.5}
+
+    monkeypatch.setattr(task, "validate", never_better)
+    assert train(tmp_path, "--epochs", "9", "--patience", "2") == 0
+    assert len(rows_of(tmp_path)) == 3
+
+
+def test_training_moves_the_loss(phase, tmp_path):
+    train, _ = phase
+    assert train(tmp_path, "--epochs", "8", "--lr", "0.02") == 0
+    losses = [float(row["train_loss"]) for row in rows_of(tmp_path)]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_a_loss_that_is_not_finite_names_step_and_settings(phase, tmp_path, capsys, monkeypatch):
+    train, task = phase
+    losses = task.training_losses
+
+    def broken(self, step):
+        result = losses(self, step)
+        return {**result, "loss": result["loss"] * (float("nan") if step == 4 else 1)}
+
+    monkeypatch.setattr(task, "training_losses", broken)
+    assert train(tmp_path, "--epochs", "9") == 1
+    error = capsys.readouterr().err
+    assert "not finite at step 4" in error
+    assert "lr 0.002" in error
+
+
+@pytest.fixture(scope="module")
+def encoder(pets, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("encoder")
+    flags = PHASES["reconstruction"][2]
+    assert train_autoencoder([*flags, "--data_dir", str(pets), "--output_dir", str(folder), "--epochs", "1"]) == 0
+    return folder / "best_model.safetensors"
+
+
+def segmentation(pets, folder, *flags) -> int:
+    return train_segmentation(
+        [*PHASES["transfer_learning"][2], "--data_dir", str(pets), "--output_dir", str(folder), "--epochs", "2", *flags]
+    )
+
+
+def encoder_tensors(path: Path) -> dict[str, torch.Tensor]:
+    return {name: tensor for name, tensor in load_weights(path)[0].items() if name.startswith("encoder.")}
+
+
+@pytest.mark.parametrize(("freeze", "moves"), [("always", False), ("never", True), ("1", True), ("2", False)])
+def test_freezing_keeps_the_encoder_as_it_came(pets, encoder, tmp_path, freeze, moves):
+    assert segmentation(pets, tmp_path, "--pretrained_encoder", str(encoder), "--freeze", freeze) == 0
+    before = encoder_tensors(encoder)
+    after = torch.load(tmp_path / "state.ckpt", weights_only=True)["model"]
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items()) != moves
+
+
+def test_encoder_lr_scale_of_zero_is_as_good_as_frozen_weights(pets, encoder, tmp_path):
+    flags = ["--pretrained_encoder", str(encoder), "--encoder_lr_scale", "0"]
+    assert segmentation(pets, tmp_path, *flags) == 0
+    before, after = encoder_tensors(encoder), torch.load(tmp_path / "state.ckpt", weights_only=True)["model"]
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--width", "3"], "'stages.0.conv1.weight' has shape (2, 3, 3, 3), the network needs (3, 3, 3, 3)"),
+        (["--normalisation", "unit"], "trained with --normalisation imagenet"),
+        (["--pretrained_encoder", "nowhere.safetensors"], "nowhere.safetensors"),
+    ],
+)
+def test_an_encoder_that_does_not_fit_is_refused(pets, encoder, tmp_path, capsys, flags, message):
+    assert segmentation(pets, tmp_path / "run", "--pretrained_encoder", str(encoder), *flags) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_cut_encoder_is_refused(pets, encoder, tmp_path, capsys):
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(encoder.read_bytes()[:1000])
+    assert segmentation(pets, tmp_path / "run", "--pretrained_encoder", str(cut)) == 2
+    assert "not a whole safetensors file" in capsys.readouterr().err
+
+
+def test_data_without_masks_is_refused_for_segmentation_only(pets, tmp_path, capsys):
+    bare = tmp_path / "bare"
+    shutil.copytree(pets, bare)
+    manifest = json.loads((bare / "manifest.json").read_text())
+    for record in manifest["images"]:
+        record["labelled"] = False
+    manifest["fingerprint"] = "0" * 64
+    (bare / "manifest.json").write_text(json.dumps(manifest))
+    assert segmentation(bare, tmp_path / "run") == 2
+    assert "no picture of Train has a mask" in capsys.readouterr().err
+    flags = [*PHASES["reconstruction"][2], "--data_dir", str(bare), "--output_dir", str(tmp_path / "ae")]
+    assert train_autoencoder([*flags, "--epochs", "1"]) == 0
+
+
+def test_class_balance_trains(pets, tmp_path):
+    assert segmentation(pets, tmp_path, "--class_balance", "--label_fraction", "0.5") == 0
+
+
+def test_fp16_on_a_cpu_is_refused(pets, tmp_path, capsys):
+    assert segmentation(pets, tmp_path, "--amp", "fp16") == 2
+    assert "needs a GPU" in capsys.readouterr().err
+
+
+def test_an_unknown_device_is_refused(pets, tmp_path, capsys):
+    assert segmentation(pets, tmp_path, "--device", "cuda:99") == 2
+    assert "does not exist on this machine" in capsys.readouterr().err
