@@ -4,6 +4,7 @@ Weights are safetensors; the header is one key of sorted JSON without paths or t
 bytes. The run state holds tensors and plain values and is read with `weights_only=True`: nothing is unpickled.
 """
 
+import io
 import json
 import os
 import zipfile
@@ -12,7 +13,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from core.errors import UserError
@@ -26,12 +27,11 @@ STATE, PREVIOUS_STATE = "state.ckpt", "state.previous.ckpt"
 def save_weights(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
     """Write weights and their header, whole or not at all."""
     text = json.dumps({"format_version": FORMAT_VERSION, **header}, sort_keys=True, allow_nan=False)
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    content = save(plain, metadata={HEADER_KEY: text})
+    # Written by Python, whose errors (no space, no permission) name the file.
     with atomic_path(path) as temporary:
-        save_file(
-            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-            temporary,
-            metadata={HEADER_KEY: text},
-        )
+        temporary.write_bytes(content)
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -78,8 +78,10 @@ def load_strictly(module: nn.Module, tensors: dict[str, Tensor], source: str) ->
 
 def save_state(folder: Path, state: dict[str, Any]) -> None:
     """Write the run state; the one before is kept beside it."""
+    content = io.BytesIO()
+    torch.save(state, content)
     with atomic_path(folder / STATE) as temporary:
-        torch.save(state, temporary)
+        temporary.write_bytes(content.getbuffer())
         if (folder / STATE).exists():
             os.replace(folder / STATE, folder / PREVIOUS_STATE)
 

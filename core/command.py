@@ -1,5 +1,6 @@
 """How every command starts and ends: settings in, one clear line and an exit code out."""
 
+import errno
 import os
 import signal
 import sys
@@ -40,7 +41,7 @@ def run_command(
         if debug:
             traceback.print_exc()
         print(f"error: {_one_line(error)}", file=sys.stderr)
-        return 1 if isinstance(error, RunError | MemoryError) else 2
+        return 1 if isinstance(error, RunError | MemoryError) or _is_full(error) else 2
     except Exception as error:
         if debug:
             traceback.print_exc()
@@ -49,10 +50,17 @@ def run_command(
     return 0
 
 
+def _is_full(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def _one_line(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
+    if isinstance(error, OSError) and error.errno:
         where = f": {error.filename}" if error.filename else ""
-        return f"{os.strerror(error.errno) if error.errno else error.strerror}{where}"
+        remedy = (
+            "; what was saved before is whole: free some space, the same command goes on" if _is_full(error) else ""
+        )
+        return f"{os.strerror(error.errno)}{where}{remedy}"
     return " ".join(str(error).split()) or type(error).__name__
 
 

@@ -100,7 +100,7 @@ class Nothing:
     [
         (UserError("x"), 2),
         (PermissionError(13, "", "there"), 2),
-        (OSError(28, ""), 2),
+        (OSError(28, ""), 1),
         (RunError("x"), 1),
         (ZeroDivisionError("x"), 1),
         (KeyboardInterrupt(), 130),
