@@ -34,7 +34,7 @@ demo: setup ## the whole job on drawn pictures, in minutes
 	$(RUN) -m experiments.tables --results $(DEMO)/results
 
 test: setup ## the test suite
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2 --dist loadfile
 
 lint: setup ## ruff
 	$(RUN) -m ruff check .

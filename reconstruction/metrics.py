@@ -7,6 +7,7 @@ import torch
 from pytorch_msssim import ssim
 from torch import Tensor
 
+from core.errors import RunError
 from reconstruction.losses import SSIM_WINDOW
 
 MAX_PSNR = 100.0
@@ -25,7 +26,7 @@ def restoration_scores(restored: Tensor, target: Tensor, rectangles: Tensor) -> 
         in [0, 1], 100 at most: for an exact copy the formula gives infinity, which would swallow a mean and which JSON
         cannot hold (rounding to 8 bits alone gives 59 dB). `ssim` (Wang et al. 2004) with an 11 x 11 Gaussian window,
         sigma 1.5, at the positions where it lies wholly in the content; NaN where it fits nowhere, a side being
-        shorter than 11 px: leave those out of a mean.
+        shorter than 11 px; `mean_scores` leaves those out.
     """
     scores = torch.full((3, len(restored)), torch.nan, device=restored.device)
     rectangles = rectangles.cpu()
@@ -39,8 +40,17 @@ def restoration_scores(restored: Tensor, target: Tensor, rectangles: Tensor) -> 
 
 
 def mean_scores(batches: Sequence[dict[str, Tensor]]) -> dict[str, float | None]:
-    """Return each score's mean over all images of all batches that have it (are not NaN); None where none has."""
-    means = {name: torch.cat([batch[name] for batch in batches]).double().nanmean().item() for name in batches[0]}
+    """Return each score's mean over all images of all batches.
+
+    Images without an SSIM (NaN, since no window fits) are left out of it, and it is None where no image has one. Any
+    other score that is not finite comes from a network that broke, and raises `RunError` instead of passing unseen.
+    """
+    scores = {name: torch.cat([batch[name] for batch in batches]).double() for name in batches[0]}
+    for name, values in scores.items():
+        broken = len(values) - int(values.isfinite().sum())
+        if broken and name != "ssim":
+            raise RunError(f"{name} is not finite for {broken} of {len(values)} restored pictures: the network broke")
+    means = {name: values.nanmean().item() for name, values in scores.items()}
     return {name: None if math.isnan(mean) else mean for name, mean in means.items()}
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from skimage.metrics import structural_similarity
@@ -17,7 +17,8 @@ from torchmetrics.functional.classification import (
 )
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
-from reconstruction.metrics import MAX_PSNR, restoration_scores
+from core.errors import RunError
+from reconstruction.metrics import MAX_PSNR, mean_scores, restoration_scores
 from transfer_learning.metrics import confusion_matrix, segmentation_scores
 
 NAMES = ["background", "cat", "dog"]
@@ -77,6 +78,20 @@ def test_an_exact_copy_scores_the_largest_psnr(pictures):
     assert scores["ssim"].eq(1).all()
 
 
+def test_a_mean_over_batches_leaves_out_images_without_a_score():
+    batches = [{"mse": torch.tensor([0.25, 0.5]), "ssim": torch.tensor([0.5, torch.nan])}]
+    batches.append({"mse": torch.tensor([0.75]), "ssim": torch.tensor([torch.nan])})
+    assert mean_scores(batches) == {"mse": 0.5, "ssim": 0.5}
+    assert mean_scores(batches[1:]) == {"mse": 0.75, "ssim": None}
+
+
+def test_a_picture_that_is_not_finite_is_no_missing_score(pictures):
+    restored, target = pictures
+    restored[3, 0, 12, 5] = torch.nan
+    with pytest.raises(RunError, match="mse is not finite for 1 of 5"):
+        mean_scores([restoration_scores(restored, target, RECTANGLES)])
+
+
 def test_half_precision_is_scored_in_full(pictures):
     restored, target = pictures[0].half(), pictures[1].half()
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -121,6 +136,7 @@ def test_confusion_matrix_by_hand():
     ]
 
 
+@settings(deadline=None)
 @given(predictions, labels)
 def test_matrices_of_images_add_up_and_scores_are_json(prediction, label):
     whole = confusion_matrix(prediction, label, 3)
@@ -131,6 +147,7 @@ def test_matrices_of_images_add_up_and_scores_are_json(prediction, label):
     assert json.loads(json.dumps(scores, allow_nan=False)) == scores
 
 
+@settings(deadline=None)
 @given(labels)
 def test_the_truth_scores_one_and_what_is_not_there_nothing(label):
     scores = score(np.where(label == 255, 1, label), label)
@@ -141,6 +158,7 @@ def test_the_truth_scores_one_and_what_is_not_there_nothing(label):
     assert scores["mean_foreground_dice"] == (1.0 if {1, 2} & set(label.flat) else None)
 
 
+@settings(deadline=None)
 @given(predictions, labels, st.permutations(range(3)))
 def test_renaming_the_classes_renames_the_scores(prediction, label, order):
     renaming = np.array([*order, *[255] * 253], dtype=np.uint8)
@@ -149,6 +167,7 @@ def test_renaming_the_classes_renames_the_scores(prediction, label, order):
     assert after["mean_iou"] == (None if before["mean_iou"] is None else pytest.approx(before["mean_iou"]))
 
 
+@settings(deadline=None)
 @given(predictions, labels)
 def test_who_never_says_cat_scores_zero_for_it(prediction, label):
     label[0, 0, 0] = 1

@@ -50,7 +50,7 @@ def test_weights_know_cats_from_dogs():
 
 
 def test_features_are_those_of_timm(distance, images):
-    # timm's own wrapper, with its batch norms, on the networks's own statistics.
+    # timm's own wrapper, with its batch norms, on the network's own statistics.
     wrapper = timm.create_model("tf_efficientnet_lite0", features_only=True).eval()
     assert not wrapper.load_state_dict(efficientnet_lite0().state_dict(), strict=False).missing_keys
     with torch.no_grad():
@@ -64,11 +64,7 @@ def test_features_are_those_of_timm(distance, images):
 def test_vgg_features_are_those_before_each_pooling(monkeypatch, images):
     network = vgg16_without_classifier()
     monkeypatch.setattr(module, "vgg16_features", lambda: network)
-    nodes = {f"features.{index}": str(index) for index in (3, 8, 15, 22, 29)}
-    extractor = create_feature_extractor(
-        torch.nn.ModuleDict({"features": network})["features"],
-        {name.removeprefix("features."): index for name, index in nodes.items()},
-    )
+    extractor = create_feature_extractor(network, {"3": "1", "8": "2", "15": "3", "22": "4", "29": "5"})
     mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
     std = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
     with torch.no_grad():

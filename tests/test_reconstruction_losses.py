@@ -140,7 +140,7 @@ def test_parts_hold_no_graph(pictures, perceptual):
 
 @pytest.mark.parametrize("weights", [(-1, 0, 1), (1, float("nan"), 0), (float("inf"), 0, 0)])
 def test_weights_that_are_no_weights_are_refused(weights):
-    with pytest.raises(UserError, match="_weight .*from 0"):
+    with pytest.raises(UserError, match=r"_weight .*from 0"):
         ReconstructionLoss(*weights)
 
 

@@ -20,14 +20,14 @@ def confusion_matrix(prediction: Tensor, label: Tensor, num_classes: int) -> Ten
     Returns:
         [C, C] int64, rows truth, columns prediction.
     """
-    from torchmetrics.functional.classification import multiclass_confusion_matrix  # takes seconds to import
-
     label, prediction = torch.as_tensor(label), torch.as_tensor(prediction)
     scored = label != IGNORE_INDEX
+    label, prediction = label[scored].long(), prediction[scored].long()
     # Left unchecked, a value outside the set would be counted under another pair of classes.
-    for values in (label.where(scored, 0), prediction.where(scored, 0)):
-        assert not values.numel() or (values.min() >= 0 and values.max() < num_classes), "a class outside the set"
-    return multiclass_confusion_matrix(prediction, label, num_classes, ignore_index=IGNORE_INDEX, validate_args=False)
+    for values in (label, prediction):
+        assert not len(values) or (values.min() >= 0 and values.max() < num_classes), "a class outside the set"
+    pairs = torch.bincount(label * num_classes + prediction, minlength=num_classes**2)
+    return pairs.view(num_classes, num_classes)
 
 
 def segmentation_scores(matrix: Tensor, class_names: Sequence[str]) -> dict[str, Any]:
