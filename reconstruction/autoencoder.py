@@ -29,8 +29,8 @@ class Autoencoder(nn.Module):
             quarter of the resolution and below, "none" no one's; what is not handed over is replaced by zeros, so
             that the decoder keeps its shape.
         image_statistics: instance norm wipes out each picture's own brightness and contrast in the first layer. With
-            this setting the output is `mean + deviation * network`, with the input's own statistics a channel,
-            instead of a sigmoid. It has no parameters.
+            this setting the output is given the input's mean and deviation a channel (`match_statistics`) instead of
+            a sigmoid. It has no parameters.
         normalisation: of the input.
         encoder_dropout, decoder_dropout: rates by stage.
     """
@@ -71,6 +71,21 @@ class Autoencoder(nn.Module):
         output = self.head(self.decoder(features)).float()
         if not self.image_statistics:
             return torch.sigmoid(output)
-        mean, deviation = content_statistics(images, content)
-        restored = mean + deviation * output
+        restored = match_statistics(output, images, content)
         return restored if self.training else restored.clamp(0, 1)
+
+
+def match_statistics(output: Tensor, images: Tensor, content: Tensor | None) -> Tensor:
+    """Shift and scale each channel of `output` to the mean and deviation of `images`, over content pixels.
+
+    Adaptive instance normalisation (Huang & Belongie 2017), here from a picture to its own restoration. Standardising
+    the output first matters: the norms inside weight a picture's colours against each other in a way that depends on
+    the picture, so that the output's own deviation is off by a factor the network cannot know.
+
+    Args:
+        output, images: [N, 3, H, W].
+        content: [N, 1, H, W] bool; None when everything is content.
+    """
+    mean, deviation = content_statistics(images, content)
+    own_mean, own_deviation = content_statistics(output, content)
+    return mean + deviation * (output - own_mean) / own_deviation
