@@ -4,6 +4,9 @@
 `RunError` leaves with exit code 1: the work itself broke (a loss that is not finite, say).
 """
 
+import math
+from collections.abc import Mapping
+
 
 class UserError(ValueError):
     """Bad input. The message names the thing and the remedy."""
@@ -11,3 +14,10 @@ class UserError(ValueError):
 
 class RunError(RuntimeError):
     """Something broke during work. The message says where and with which settings."""
+
+
+def require_finite(values: Mapping[str, float | None], where: str) -> None:
+    """Raise RunError if a number is not finite; None (nothing to measure) passes."""
+    wrong = [f"{name} {value}" for name, value in values.items() if value is not None and not math.isfinite(value)]
+    if wrong:
+        raise RunError(f"{', '.join(wrong)}: not finite {where}")

@@ -61,6 +61,12 @@ def provenance(
     from core.provenance import commit, device_name, versions
 
     assert config.model_path is not None
+    trained_on = header["config"].get("data_fingerprint")
+    if trained_on != fingerprint:
+        print(
+            f"note: these weights were trained on other data than {config.data_dir} (source, size or division): "
+            f"training may have seen pictures of its {config.split}"
+        )
     return {
         "commit": commit(),
         "checkpoint_sha256": file_sha256(config.model_path),

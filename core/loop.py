@@ -8,9 +8,10 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from core.checkpoint import load_state, save_state, save_weights
-from core.errors import RunError
+from core.errors import require_finite
+from core.files import write_json
 from core.randomness import seed_of
-from core.runfolder import RunFolder, identity_of, settings_of
+from core.runfolder import RunFolder
 from core.runlog import Console
 from core.schedule import learning_rate_factor
 from core.task import Task
@@ -35,13 +36,15 @@ class Loop:
         self.rows: list[dict[str, Any]] = []
         self.best: dict[str, Any] | None = None
         self.finished = False
+        # fp16 scales its losses and skips steps whose scaled gradients overflow: those are no failure.
+        self._scaled = fabric.strategy.precision.precision == "16-mixed"
         task.model, task.optimizer = fabric.setup(task.model, task.optimizer)
 
     def run(self) -> None:
         """Train.
 
         Raises:
-            RunError: if the loss is not finite; names the step and the settings.
+            RunError: if a loss, a gradient or a score is not finite; names the step and the settings.
         """
         self._restore()
         if self.finished:
@@ -56,7 +59,7 @@ class Loop:
                 console.epoch_done(self.rows[-1], self._is_best(epoch))
                 if self.finished:
                     break
-        print(f"finished: {self._best_text()}; weights in {self.folder.path / 'best_model.safetensors'}")
+        print(f"finished: {self._best_text()}; weights and log in {self.folder.path}")
 
     def _epoch(self, epoch: int, console: Console) -> None:
         started = time.perf_counter()
@@ -67,6 +70,7 @@ class Loop:
         self.task.model.eval()
         with torch.inference_mode():
             scores = self.task.validate()
+        require_finite(scores, self._where(steps[-1]))
         known = {"epoch": epoch, **means, **scores}
         known["learning_rate"] = self.config.lr * self._factor(steps[-1])
         known["epoch_time"] = round(time.perf_counter() - started, 3)
@@ -75,7 +79,7 @@ class Loop:
 
     def _train(self, steps: range, console: Console) -> dict[str, float]:
         totals: dict[str, float] = {}
-        pictures = 0
+        pictures = collected = 0
         pending: list[tuple[int, int, dict[str, Tensor]]] = []
         for step in steps:
             losses, size = self._step(step)
@@ -84,7 +88,8 @@ class Loop:
             if len(pending) == LOOK_EVERY or step == steps[-1]:
                 self._collect(pending, totals)
                 pending.clear()
-            console.step_done(size, totals.get("loss", 0.0) / max(1, pictures))
+                collected = pictures
+            console.step_done(size, totals["loss"] / collected if collected else None)
         return {f"train_{name}": total / pictures for name, total in totals.items()}
 
     def _step(self, step: int) -> tuple[dict[str, Tensor], int]:
@@ -95,10 +100,14 @@ class Loop:
         losses = task.training_losses(step)
         task.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(losses["loss"])
-        if self.config.clip:
-            self.fabric.clip_gradients(task.model, task.optimizer, max_norm=self.config.clip, error_if_nonfinite=False)
-        task.optimizer.step()
         kept = {name: loss.detach() for name, loss in losses.items() if loss is not None}
+        if self.config.clip:
+            norm = self.fabric.clip_gradients(
+                task.model, task.optimizer, max_norm=self.config.clip, error_if_nonfinite=False
+            )
+            if not self._scaled:
+                kept["gradient_norm"] = norm
+        task.optimizer.step()
         return kept, len(task.draws.batch(step)[0])
 
     def _collect(self, pending: list[tuple[int, int, dict[str, Tensor]]], totals: dict[str, float]) -> None:
@@ -106,14 +115,16 @@ class Loop:
         values = torch.stack([torch.stack([losses[name] for name in names]) for _, _, losses in pending]).tolist()
         for (step, size, _), row in zip(pending, values, strict=True):
             parts = dict(zip(names, row, strict=True))
-            if not torch.isfinite(torch.tensor(parts["loss"])):
-                settings = ", ".join(f"{name} {getattr(self.config, name)}" for name in ("lr", "clip", "amp", "seed"))
-                raise RunError(
-                    f"the loss is not finite at step {step} ({parts}; {settings}): lower --lr, keep --clip above 0, "
-                    f"or use --amp off; the last good state is kept in {self.folder.path}"
-                )
+            require_finite(parts, self._where(step))
             for name, value in parts.items():
                 totals[name] = totals.get(name, 0.0) + value * size
+
+    def _where(self, step: int) -> str:
+        settings = ", ".join(f"{name} {getattr(self.config, name)}" for name in ("lr", "clip", "amp", "seed"))
+        return (
+            f"at step {step} ({settings}): lower --lr, keep --clip above 0, or use --amp off; "
+            f"the last good state is kept in {self.folder.path}"
+        )
 
     def _factor(self, step: int) -> float:
         return learning_rate_factor(step, self.total_steps, self.config.schedule, self.config.warmup_steps)
@@ -124,6 +135,7 @@ class Loop:
         score = scores[task.select]
         if score is not None and self._beats_best(score):
             self.best = {"score": score, "epoch": epoch}
+            write_json(folder / "metrics.json", self.rows[-1])
             save_weights(folder / "best_model.safetensors", task.model.state_dict(), self._header(epoch, scores))
         if config.save_every and epoch % config.save_every == 0:
             kept = folder / "checkpoints" / f"epoch_{epoch}.safetensors"
@@ -141,8 +153,7 @@ class Loop:
         return score > self.best["score"] if self.task.maximise else score < self.best["score"]
 
     def _header(self, epoch: int, scores: dict[str, float | None]) -> dict[str, Any]:
-        config = identity_of(settings_of(self.config))
-        return {**self.task.header(), "epoch": epoch, "metrics": scores, "config": config}
+        return {**self.task.header(), "epoch": epoch, "metrics": scores, "config": self.folder.identity}
 
     def _state(self) -> dict[str, Any]:
         return {

@@ -10,6 +10,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from core.checkpoint import STATE
 from core.errors import UserError
 from core.files import atomic_path, write_json
 
@@ -49,8 +50,9 @@ class RunFolder:
             self._lock.acquire(timeout=0)
         except Timeout:
             raise UserError(f"{path} is in use by another run: wait for it or choose another --output_dir") from None
-        self._compare(description)
-        write_json(path / "training_config.json", description)
+        self.identity: dict[str, Any] = description["identity"]
+        if not self._compare(self.identity):
+            write_json(path / "training_config.json", description)
 
     def __enter__(self) -> "RunFolder":
         return self
@@ -58,15 +60,18 @@ class RunFolder:
     def __exit__(self, *exception: object) -> None:
         self._lock.release()
 
-    def _compare(self, description: dict[str, Any]) -> None:
+    def _compare(self, identity: dict[str, Any]) -> bool:
+        """Say whether an earlier run with the same settings is here."""
         file = self.path / "training_config.json"
         if not file.exists():
-            return
+            if (self.path / STATE).exists():
+                raise UserError(f"{self.path} holds a state but no {file.name}: choose another --output_dir")
+            return False
         try:
             earlier = json.loads(file.read_text(encoding="utf-8"))["identity"]
         except (ValueError, KeyError):
             raise UserError(f"{file} is not one of ours: choose another --output_dir") from None
-        now = json.loads(json.dumps(description["identity"]))
+        now = json.loads(json.dumps(identity))
         differences = [
             f"{name} {earlier.get(name)!r} there, {now.get(name)!r} now"
             for name in sorted(earlier.keys() | now.keys())
@@ -77,11 +82,12 @@ class RunFolder:
                 f"{self.path} holds a run with other settings ({'; '.join(differences)}): "
                 "choose another --output_dir or delete that folder"
             )
+        return True
 
     def write_log(self, rows: Sequence[dict[str, Any]]) -> None:
         """Write `training_log.csv` from all rows; rows past a restored state are gone with that."""
         text = io.StringIO()
-        writer = csv.DictWriter(text, self.columns, lineterminator="\n")
+        writer = csv.DictWriter(text, self.columns, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
         with atomic_path(self.path / "training_log.csv") as temporary:

@@ -31,12 +31,12 @@ class Console:
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]:.4f}  {task.fields[rate]:.0f} images/s  {task.fields[left]} left"),
+            TextColumn("loss {task.fields[loss]}  {task.fields[rate]:.0f} images/s  {task.fields[left]} left"),
             TimeElapsedColumn(),
             transient=True,
         )
         self._bar.disable = not self._bar.console.is_terminal
-        self._task = self._bar.add_task("", total=steps_per_epoch, epoch=first, epochs=epochs, loss=0, rate=0, left="")
+        self._task = self._bar.add_task("", total=steps_per_epoch, epoch=first, epochs=epochs, loss="", rate=0, left="")
 
     def __enter__(self) -> "Console":
         self._bar.start()
@@ -50,18 +50,19 @@ class Console:
         """Training pictures a second since the last row, validation not counted."""
         return self.pictures / self.training_seconds if self.training_seconds else 0.0
 
-    def step_done(self, size: int, loss: float) -> None:
-        """Count a step of `size` pictures; `loss` is the mean of the epoch so far."""
+    def step_done(self, size: int, loss: float | None) -> None:
+        """Count a step of `size` pictures; `loss` is the mean of the epoch so far, None while it is not known."""
         now = time.perf_counter()
         self.training_seconds += now - self._last
         self._last = now
         self.pictures += size
         self.done += 1
-        fields = {"epoch": self.epoch, "loss": loss, "rate": self.rate, "left": self._left()}
+        shown = "  –   " if loss is None else f"{loss:.4f}"
+        fields = {"epoch": self.epoch, "loss": shown, "rate": self.rate, "left": self._left()}
         self._bar.update(self._task, advance=1, **fields)
         if self._bar.disable and now - self._said > HEARTBEAT_SECONDS:
             self._say(
-                f"epoch {self.epoch}/{self.epochs}  step {self.done}/{self.total}  loss {loss:.4f}  "
+                f"epoch {self.epoch}/{self.epochs}  step {self.done}/{self.total}  loss {shown}  "
                 f"{self.rate:.0f} images/s  {self._left()} left"
             )
 

@@ -1,6 +1,7 @@
 """The settings that both phases share."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -60,6 +61,10 @@ class TrainConfig:
     """Mixed precision. auto: bf16 where the hardware has it, fp16 on older GPUs, else off. fp16 needs a GPU."""
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UserError(f"{field.name} {value} must be a finite number")
         for name in ("width", "batch_size", "epochs", "val_every"):
             _at_least(self, name, 1)
         for name in ("weight_decay", "warmup_steps", "clip", "patience", "save_every"):

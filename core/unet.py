@@ -19,6 +19,12 @@ DECODER_DROPOUT = (0.15, 0.1, 0.1, 0.05, 0.0)
 MIN_SIDE = 2 ** (len(MULTIPLIERS) - 1) + 1
 
 
+def require_sides(height: int, width: int) -> None:
+    """Raise UserError for pictures that five halvings would leave too small."""
+    if min(height, width) < MIN_SIDE:
+        raise UserError(f"pictures of {height}x{width} px are too small: every side needs at least {MIN_SIDE} px")
+
+
 class ConvStage(nn.Module):
     """Two 3x3 convolutions, each with instance norm, LeakyReLU(0.01) and spatial dropout.
 
@@ -60,7 +66,8 @@ class Encoder(nn.Module):
         self.channels = tuple(width * multiplier for multiplier in MULTIPLIERS)
         inputs = (in_channels, *self.channels[:-1])
         strides = (1, *[2] * (len(MULTIPLIERS) - 1))
-        self.stages = nn.ModuleList(map(ConvStage, inputs, self.channels, strides, dropout))
+        stages = zip(inputs, self.channels, strides, dropout, strict=True)
+        self.stages = nn.ModuleList(ConvStage(*arguments) for arguments in stages)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """[N, C, H, W] -> six feature maps, from full resolution down to 1/32 (the bottleneck).
@@ -68,9 +75,7 @@ class Encoder(nn.Module):
         Raises:
             UserError: if a side is shorter than 33 px.
         """
-        height, width = images.shape[-2:]
-        if min(height, width) < MIN_SIDE:
-            raise UserError(f"pictures of {height}x{width} px are too small: every side needs at least {MIN_SIDE} px")
+        require_sides(*images.shape[-2:])
         features = []
         for stage in self.stages:
             images = stage(images)

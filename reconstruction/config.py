@@ -36,3 +36,8 @@ class ReconstructionConfig(AugmentConfig, TrainConfig):
                 raise UserError(f"{name} {getattr(self, name)} must be at least 0 (0 leaves that part out)")
         if not self.mse_weight + self.perceptual_weight + self.ssim_weight > 0:
             raise UserError("mse_weight, perceptual_weight and ssim_weight are all 0: there is nothing to learn")
+        if self.image_statistics and self.cutout:
+            raise UserError(
+                "image_statistics hands on the input's mean and deviation, which cutout falsifies: "
+                "give --no_image_statistics or --cutout 0"
+            )

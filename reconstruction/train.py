@@ -18,14 +18,16 @@ def train(config: ReconstructionConfig) -> None:
     from core.device import make_fabric
     from core.loop import Loop
     from core.run import describe, open_run
+    from core.unet import require_sides
     from data.dataset import fingerprint, open_split
     from reconstruction.task import ReconstructionTask
 
-    splits = [open_split(config.data_dir, name) for name in ("Train", "Val")]
     fabric, precision = make_fabric(config.device, config.amp)
+    splits = [open_split(config.data_dir, name) for name in ("Train", "Val")]
+    require_sides(splits[0].size, splits[0].size)
     extra = {"data_fingerprint": fingerprint(config.data_dir)}
-    with open_run(config, describe(config, fabric.device, precision, extra), ReconstructionTask.log_columns) as folder:
-        task = ReconstructionTask(config, *splits, fabric.device)
+    task = ReconstructionTask(config, *splits, fabric.device)
+    with open_run(config, describe(config, fabric.device, precision, extra), task.log_columns) as folder:
         print(
             f"{len(splits[0].names)} training pictures, {len(splits[1].names)} for validation, "
             f"{splits[0].size} px, on {fabric.device}, precision {precision}"

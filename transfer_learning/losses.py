@@ -56,16 +56,25 @@ class SegmentationLoss(nn.Module):
             `loss` with its graph; `dice` (the Dice loss, 1 - Dice) and `ce` detached, None where the weight is 0.
             A batch of which nothing is scored gives 0, with a gradient of 0.
         """
+        return self.from_sums(self.sums(logits, label))
+
+    def sums(self, logits: Tensor, label: Tensor) -> dict[str, tuple[Tensor, ...]]:
+        """Return what the parts are ratios of; arguments as those of `forward`. Sums of several batches add up."""
         with torch.autocast(logits.device.type, enabled=False):
             log_probabilities = logits.float().log_softmax(1)
             truth = one_hot(label, logits.shape[1])
             compute = {
-                "dice": lambda: dice_loss(*dice_sums(log_probabilities.exp(), truth)),
-                "ce": lambda: ratio(*cross_entropy_sums(log_probabilities, label, self._class_weights(truth))),
+                "dice": lambda: dice_sums(log_probabilities.exp(), truth),
+                "ce": lambda: cross_entropy_sums(log_probabilities, label, self._class_weights(truth)),
             }
-            parts = {name: compute[name]() if weight else None for name, weight in self.weights.items()}
-            loss = sum(self.weights[name] * part for name, part in parts.items() if part is not None)
-        return {"loss": loss, **{name: None if part is None else part.detach() for name, part in parts.items()}}
+            return {name: compute[name]() for name, weight in self.weights.items() if weight}
+
+    def from_sums(self, sums: dict[str, tuple[Tensor, ...]]) -> dict[str, Tensor | None]:
+        """Return what `forward` returns, from `sums` of one batch or added over several."""
+        divide = {"dice": dice_loss, "ce": ratio}
+        parts = {name: divide[name](*of_part) for name, of_part in sums.items()}
+        loss = sum(self.weights[name] * part for name, part in parts.items())
+        return {"loss": loss, **{name: parts[name].detach() if name in parts else None for name in self.weights}}
 
     def _class_weights(self, truth: Tensor) -> Tensor:
         if self.weighted_ce == "static":

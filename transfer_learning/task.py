@@ -46,14 +46,13 @@ class SegmentationTask(Task):
     select, maximise = "mean_iou", True
     log_columns = (
         *("epoch", "train_loss", "val_loss", "dice_background", "dice_cat", "dice_dog", "dice_mean_foreground"),
-        *("mean_iou", "learning_rate", "epoch_time", "train_dice", "train_ce"),
+        *("mean_iou", "learning_rate", "epoch_time"),
     )
 
     def __init__(self, config: SegmentationConfig, train: Split, val: Split, device: torch.device) -> None:
         self.config, self.train, self.val, self.device = config, train, val, device
         for split in (train, val):
-            if not len(split.labelled):
-                raise UserError(f"{split.data_dir}: no picture of {split.name} has a mask, so nothing can be learned")
+            require_masks(split)
         self.chosen = chosen_labels(train, config)
         torch.manual_seed(seed_of(config.seed))
         self.model = SegmentationUNet(**architecture_of(config))
@@ -76,19 +75,23 @@ class SegmentationTask(Task):
         return self.loss(self.model(batch.input, batch.content), batch.label)
 
     def validate(self) -> dict[str, float | None]:
-        """Scores of all labelled pictures of Val from one confusion matrix, at the size that the network sees."""
+        """Loss and scores of all labelled pictures of Val, at the size that the network sees.
+
+        Both are ratios of sums over all of Val, so that they do not depend on the batch size.
+        """
         num_classes = len(CLASS_NAMES)
         matrix = torch.zeros(num_classes, num_classes, dtype=torch.int64, device=self.device)
-        loss = 0.0
+        sums: dict[str, list[Tensor]] = {}
         labelled = self.val.labelled
-        for indices, batch in plain_batches(self.val, labelled, self.config.batch_size, self.device):
+        for _, batch in plain_batches(self.val, labelled, self.config.batch_size, self.device):
             logits = self.model(batch.input, batch.content)
-            loss += self.loss(logits, batch.label)["loss"].item() * len(indices)
+            for name, of_batch in self.loss.sums(logits, batch.label).items():
+                sums[name] = [sum(pair) for pair in zip(sums.get(name, [0] * len(of_batch)), of_batch, strict=True)]
             matrix += confusion_matrix(logits.argmax(dim=1), batch.label, num_classes)
         scores = segmentation_scores(matrix.cpu(), CLASS_NAMES)
         dice = {f"dice_{name}": scores[name]["dice"] for name in CLASS_NAMES}
         mean = {"dice_mean_foreground": scores["mean_foreground_dice"], "mean_iou": scores["mean_iou"]}
-        return {"val_loss": loss / len(labelled), **dice, **mean}
+        return {"val_loss": self.loss.from_sums(sums)["loss"].item(), **dice, **mean}
 
     def header(self) -> dict[str, Any]:
         """What the weights file says of the network."""
@@ -120,6 +123,14 @@ def chosen_labels(train: Split, config: SegmentationConfig) -> np.ndarray:
     species = [train.species[index] or "" for index in labelled]
     chosen = set(label_subset(names, species, config.label_fraction, config.seed))
     return labelled[[name in chosen for name in names]]
+
+
+def require_masks(split: Split) -> None:
+    """Raise UserError unless a split has a mask, and a pixel in it that is not left out."""
+    if not len(split.labelled):
+        raise UserError(f"{split.data_dir}: no picture of {split.name} has a mask, so nothing can be learned")
+    if not sum(class_pixels(split, split.labelled)):
+        raise UserError(f"{split.data_dir}: the masks of {split.name} hold no pixel of any class, only 255")
 
 
 def class_pixels(train: Split, chosen: np.ndarray) -> list[int]:

@@ -20,11 +20,13 @@ def train(config: SegmentationConfig) -> None:
     from core.files import file_sha256
     from core.loop import Loop
     from core.run import describe, open_run
+    from core.unet import require_sides
     from data.dataset import fingerprint, open_split
     from transfer_learning.task import SegmentationTask
 
-    splits = [open_split(config.data_dir, name) for name in ("Train", "Val")]
     fabric, precision = make_fabric(config.device, config.amp)
+    splits = [open_split(config.data_dir, name) for name in ("Train", "Val")]
+    require_sides(splits[0].size, splits[0].size)
     encoder = config.pretrained_encoder
     extra = {
         "data_fingerprint": fingerprint(config.data_dir),

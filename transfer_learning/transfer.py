@@ -17,9 +17,14 @@ def load_encoder(encoder: nn.Module, path: Path, normalisation: str) -> dict[str
         The header of the weights file.
 
     Raises:
-        UserError: a tensor is missing, left over or of another shape, or the pictures were normalised otherwise.
+        UserError: the weights are not phase 1's, a tensor is missing, left over or of another shape, or the pictures
+            were normalised otherwise.
     """
     tensors, header = load_weights(path)
+    if header["phase"] != "reconstruction":
+        raise UserError(
+            f"{path} was trained with labels ({header['phase']}): --pretrained_encoder takes phase 1's weights"
+        )
     theirs = header["architecture"]["normalisation"]
     if theirs != normalisation:
         raise UserError(f"{path} was trained with --normalisation {theirs}, this run has {normalisation}")
