@@ -18,9 +18,21 @@ class Terminated(BaseException):
 
 
 def run_command(
-    config_type: type, function: Callable[[Any], None], argv: Sequence[str] | None, *, section: str, description: str
+    command: str,
+    config_type: type,
+    function: Callable[[Any], Any],
+    argv: Sequence[str] | None,
+    *,
+    section: str,
+    description: str,
 ) -> int:
     """Parse the settings, run `function(config)`, and turn what goes wrong into a line on stderr.
+
+    Args:
+        command: the command's name, such as "reconstruction.train".
+        config_type, section, description: as in `core.config.parse`.
+        function: the work; what it returns is for callers in Python.
+        argv: the arguments behind the command's name; None takes the process's own.
 
     Returns:
         The exit code: 0 done; 1 broke during work; 2 bad input; 130 Ctrl-C; 143 SIGTERM.
@@ -29,7 +41,7 @@ def run_command(
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
-        config, _ = parse(config_type, arguments, section, description)
+        config = parse(config_type, arguments, command, section, description)
         _raise_on_sigterm()
         function(config)
     except SystemExit as leaving:  # --help

@@ -9,7 +9,9 @@ import dataclasses
 import difflib
 import io
 import re
+import sys
 from collections.abc import Mapping, Sequence
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -48,15 +50,15 @@ def read_section(path: Path, section: str) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except FileNotFoundError:
         raise UserError(f"config file {path} does not exist") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"config file {path} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
-        raise UserError(
-            f"config file {path} must hold sections ({', '.join(SECTIONS)}), not a {type(content).__name__}"
-        )
-    for name in content:
+        raise UserError(f"config file {path} must hold sections: {', '.join(SECTIONS)}")
+    for name, values in content.items():
         if name not in SECTIONS:
             raise UserError(f"config file {path}: unknown section {name!r}{nearest(str(name), SECTIONS)}")
+        if not isinstance(values, dict | None):
+            raise UserError(f"config file {path}: section {name} must hold settings (name: value), not {values!r}")
     return content.get(section) or {}
 
 
@@ -85,28 +87,29 @@ def _spelled_out(config_type: type, name: str, value: Any) -> Any:
     return "off" if value is False and has_off else value
 
 
-def parse(config_type: type[Config], argv: Sequence[str], section: str, description: str) -> tuple[Config, Path | None]:
+def parse(config_type: type[Config], argv: Sequence[str], command: str, section: str, description: str) -> Config:
     """Parse command-line arguments into `config_type`.
 
     Args:
         config_type: flat, frozen dataclass; a class attribute `bare_flags` (name -> value) says what a flag means
             that stands without its value.
         argv: the arguments behind the command's name.
+        command: its name, such as "reconstruction.train".
         section: the part of the YAML file that belongs to this command.
         description: what `--help` says first.
-
-    Returns:
-        The settings, and the config file they came from.
 
     Raises:
         UserError: one line that names what is wrong.
         SystemExit: after `--help`.
     """
     argv, given = _take_config(list(argv))
-    path = given or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
-    values = read_section(path, section) if path else {}
+    path = given or DEFAULT_CONFIG
+    values = read_section(path, section)
+    if given and not values:
+        print(f"note: {given} has no section {section!r}; the defaults hold", file=sys.stderr)
     default = from_mapping(config_type, values, str(path))
-    argv = _check_names(config_type, _complete_bare_flags(config_type, argv))
+    argv = _complete_bare_flags(config_type, argv)
+    _check_names(config_type, argv)
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors):
@@ -114,10 +117,10 @@ def parse(config_type: type[Config], argv: Sequence[str], section: str, descript
                 config_type,
                 args=argv,
                 default=default,
-                prog=f"python -m {config_type.__module__.removesuffix('_config').removesuffix('.config')}",
+                prog=f"python -m {command}",
                 description=_full_description(description),
                 use_underscores=True,
-            ), path
+            )
     except SystemExit as leaving:
         if not leaving.code:
             raise
@@ -160,7 +163,7 @@ def _complete_bare_flags(config_type: type, argv: list[str]) -> list[str]:
     return completed
 
 
-def _check_names(config_type: type, argv: list[str]) -> list[str]:
+def _check_names(config_type: type, argv: list[str]) -> None:
     fields = {field.name for field in dataclasses.fields(config_type)}
     known = sorted(fields | {"config", "debug", "help"})
     for argument in argv:
@@ -169,15 +172,15 @@ def _check_names(config_type: type, argv: list[str]) -> list[str]:
         name = argument[2:].split("=")[0].replace("-", "_")
         if name not in known and name.removeprefix("no_") not in fields:
             raise UserError(f"unknown flag --{name}{nearest(name, known)}")
-    return argv
 
 
 def _first_message(box: str) -> str:
     # tyro draws a box: a title, the message (wrapped), a rule, hints. One line is wanted.
-    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip("│ ").strip() for line in box.splitlines()]
-    message = []
-    for line in lines[1:]:
-        if set(line) <= set("─╰╯"):
-            break
-        message.append(line)
-    return " ".join(message) or box.strip() or "the arguments could not be read; see --help"
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip("│ ") for line in box.splitlines()[1:]]
+    lines = list(dropwhile(_is_rule, lines))
+    message = " ".join(takewhile(lambda line: not _is_rule(line), lines))
+    return re.sub(r"^Error parsing \w+: ", "", message) or "the arguments could not be read; see --help"
+
+
+def _is_rule(line: str) -> bool:
+    return set(line) <= set("─╰╯- ")

@@ -98,11 +98,12 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     for column in columns:
         table.add_column(column, justify="left" if column == columns[0] else "right")
     for row in rows:
-        table.add_row(*[_cell(value) for value in row])
+        table.add_row(*[format_cell(value) for value in row])
     Console().print(table)
 
 
-def _cell(value: Any) -> str:
+def format_cell(value: Any) -> str:
+    """Return a number with four places, None (nothing to score) as "-"."""
     if value is None:
         return "-"
     return f"{value:.4f}" if isinstance(value, float) else str(value)

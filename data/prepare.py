@@ -36,7 +36,7 @@ NAMED_AT_MOST = 5
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    return run_command(PrepareConfig, prepare, argv, section="data", description=__doc__)
+    return run_command("data.prepare", PrepareConfig, prepare, argv, section="data", description=__doc__)
 
 
 def prepare(config: PrepareConfig) -> None:

@@ -33,8 +33,8 @@ def tables(config: TablesConfig) -> str:
     if not config.results.is_dir():
         raise UserError(f"{config.results} is not a folder: the evaluation commands' --output_dir makes one")
     found = {path: _read(path) for path in sorted(config.results.rglob("*.json"))}
-    restored = {path: content for path, content in found.items() if "psnr" in content}
-    segmented = {path: content for path, content in found.items() if "mean_iou" in content}
+    restored = {path: content for path, content in found.items() if content.keys() >= {"psnr", "ssim", "provenance"}}
+    segmented = {path: content for path, content in found.items() if content.keys() >= {"mean_iou", "provenance"}}
     if not restored and not segmented:
         raise UserError(f"{config.results} holds no results: run the evaluation commands with --output_dir there")
     parts = []
@@ -96,7 +96,7 @@ def _number(value: float | None, places: int) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the command; returns the exit code."""
-    return run_command(TablesConfig, tables, argv, section="tables", description=__doc__)
+    return run_command("experiments.tables", TablesConfig, tables, argv, section="tables", description=__doc__)
 
 
 if __name__ == "__main__":

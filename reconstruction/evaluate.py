@@ -85,7 +85,12 @@ def _draw(model: Any, split: Any, config: EvaluationConfig, device: Any) -> None
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the command; returns the exit code."""
     return run_command(
-        ReconstructionEvaluationConfig, evaluate, argv, section="reconstruction_evaluation", description=__doc__
+        "reconstruction.evaluate",
+        ReconstructionEvaluationConfig,
+        evaluate,
+        argv,
+        section="reconstruction_evaluation",
+        description=__doc__,
     )
 
 

@@ -45,7 +45,7 @@ def mean_scores(batches: Sequence[dict[str, Tensor]]) -> dict[str, float | None]
     Images without an SSIM (NaN, since no window fits) are left out of it, and it is None where no image has one. Any
     other score that is not finite comes from a network that broke, and raises `RunError` instead of passing unseen.
     """
-    scores = {name: torch.cat([batch[name] for batch in batches]).double() for name in batches[0]}
+    scores = {name: torch.cat([batch[name] for batch in batches]).cpu().double() for name in batches[0]}
     for name, values in scores.items():
         broken = len(values) - int(values.isfinite().sum())
         if broken and name != "ssim":

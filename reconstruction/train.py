@@ -37,7 +37,9 @@ def train(config: ReconstructionConfig) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the command; returns the exit code."""
-    return run_command(ReconstructionConfig, train, argv, section="reconstruction", description=__doc__)
+    return run_command(
+        "reconstruction.train", ReconstructionConfig, train, argv, section="reconstruction", description=__doc__
+    )
 
 
 if __name__ == "__main__":

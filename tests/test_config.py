@@ -10,6 +10,7 @@ import pytest
 from core.command import Terminated, run_command
 from core.config import DEFAULT_CONFIG, from_mapping, parse, read_section
 from core.errors import RunError, UserError
+from data.prepare_config import PrepareConfig
 from reconstruction.config import ReconstructionConfig
 from reconstruction.train import main as train
 from transfer_learning.config import SegmentationConfig
@@ -19,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 
 def parsed(*flags: str, config_type=ReconstructionConfig):
     section = "reconstruction" if config_type is ReconstructionConfig else "transfer_learning"
-    return parse(config_type, flags, section, "about")[0]
+    return parse(config_type, flags, "the.command", section, "about")
 
 
 @pytest.mark.parametrize(
@@ -33,7 +34,11 @@ def test_the_default_file_holds_every_default(section, config_type):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name)
 def test_every_config_file_is_valid(path):
-    for section, config_type in (("reconstruction", ReconstructionConfig), ("transfer_learning", SegmentationConfig)):
+    for section, config_type in (
+        ("data", PrepareConfig),
+        ("reconstruction", ReconstructionConfig),
+        ("transfer_learning", SegmentationConfig),
+    ):
         from_mapping(config_type, read_section(path, section), str(path))
 
 
@@ -60,7 +65,10 @@ def test_bare_flags_mean_what_they_meant():
         (["--skips", "some"], "'some'"),
         (["--mse_weight", "0", "--perceptual_weight", "0", "--ssim_weight", "0"], "all 0"),
         (["--flip", "1.5"], "flip: 1.5 is out of range"),
-        (["--lr", "nan"], "lr nan must be above 0"),
+        (["--lr", "nan"], "lr nan must be a finite number"),
+        (["--lr", "-1"], "error: lr -1.0 must be above 0"),
+        (["--clip", "inf"], "clip inf must be a finite number"),
+        (["--cutout", "0.5"], "image_statistics"),
         (["--config", "nowhere.yaml"], "nowhere.yaml does not exist"),
         (["--data_dir", "nowhere"], "run python -m data.prepare"),
     ],
@@ -81,6 +89,8 @@ def test_bad_input_is_one_line_and_exit_code_2(flags, message, capsys):
         ("reconstruction: {epochs: many}", "epochs: .*'many'"),
         ("reconstruction: {epochs: [", "not valid YAML"),
         ("- 1", "must hold sections"),
+        ("reconstruction: [1]", "section reconstruction must hold settings"),
+        ("reconstruction: hello", "section reconstruction must hold settings"),
     ],
 )
 def test_a_wrong_file_is_named(tmp_path, text, message):
@@ -111,7 +121,7 @@ def test_exit_codes(failure, code, capsys):
     def fail(config):
         raise failure
 
-    assert run_command(Nothing, fail, [], section="data", description="") == code
+    assert run_command("the.command", Nothing, fail, [], section="data", description="") == code
     errors = capsys.readouterr().err
     assert errors.count("\n") == 1
     assert "Traceback" not in errors
@@ -143,5 +153,5 @@ def test_help_teaches(command, capsys):
 
     assert importlib.import_module(command).main(["--help"]) == 0
     text = capsys.readouterr().out
-    assert f"python -m {command}" in text
+    assert f"usage: python -m {command} " in text
     assert "default" in text

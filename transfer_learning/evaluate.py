@@ -14,7 +14,7 @@ from typing import Any
 
 from core.command import run_command
 from core.errors import UserError
-from core.evaluation import EvaluationConfig, print_table, provenance, read_model, spread
+from core.evaluation import EvaluationConfig, format_cell, print_table, provenance, read_model, spread
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
     model.to(device).eval()
     split = open_split(config.data_dir, config.split)
     if not len(split.labelled):
-        raise UserError(f"{config.data_dir}: no picture of {config.split} has a mask, so nothing can be scored")
+        raise UserError(f"{config.data_dir}: no labelled images in {config.split}, so nothing can be scored")
     matrix = confusion_of_split(model, split, config.batch_size, device)
     scores = segmentation_scores(matrix, header["class_names"])
     result = {
@@ -62,11 +62,11 @@ def predictions(model: Any, split: Any, indices: Any, batch_size: int, device: A
 
     from data.loading import plain_batches
 
-    with torch.inference_mode():
-        for chosen, batch in plain_batches(split, indices, batch_size, device):
+    for chosen, batch in plain_batches(split, indices, batch_size, device):
+        with torch.inference_mode():
             logits = model(batch.input, batch.content).float().cpu().numpy()
-            for index, scores in zip(chosen, logits, strict=True):
-                yield index, split.geometries[index].restore_scores(scores).argmax(axis=0).astype("uint8")
+        for index, scores in zip(chosen, logits, strict=True):
+            yield index, split.geometries[index].restore_scores(scores).argmax(axis=0).astype("uint8")
 
 
 def confusion_of_split(model: Any, split: Any, batch_size: int, device: Any) -> Any:
@@ -107,18 +107,23 @@ def _print(result: dict[str, Any], class_names: Sequence[str], config: Evaluatio
     rows.append(["cat and dog as one", result["foreground_iou"], None, None, None])
     rows.append(["mean of cat and dog", None, result["mean_foreground_dice"], None, None])
     print_table(
-        f"Segmentation of {config.split} at original size, {result['num_images']} images with a mask, "
-        f"pixel accuracy {result['pixel_accuracy']:.4f}",
+        f"Segmentation of {config.split} at original size, {result['num_images']} images with a mask",
         ["class", "IoU", "Dice", "precision", "recall"],
         rows,
     )
+    print(f"pixel accuracy {format_cell(result['pixel_accuracy'])}")
     print(f"written to {config.output_dir / 'evaluation_results.json'}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the command; returns the exit code."""
     return run_command(
-        SegmentationEvaluationConfig, evaluate, argv, section="transfer_learning_evaluation", description=__doc__
+        "transfer_learning.evaluate",
+        SegmentationEvaluationConfig,
+        evaluate,
+        argv,
+        section="transfer_learning_evaluation",
+        description=__doc__,
     )
 
 

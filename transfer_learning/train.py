@@ -44,7 +44,9 @@ def train(config: SegmentationConfig) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the command; returns the exit code."""
-    return run_command(SegmentationConfig, train, argv, section="transfer_learning", description=__doc__)
+    return run_command(
+        "transfer_learning.train", SegmentationConfig, train, argv, section="transfer_learning", description=__doc__
+    )
 
 
 if __name__ == "__main__":
