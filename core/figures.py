@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.files import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Background, then classes, from the colour-blind-safe palette of Okabe & Ito; the same in every figure.
 CLASS_COLOURS = ((0.13, 0.13, 0.13), (0.90, 0.62, 0.0), (0.34, 0.71, 0.91))
@@ -27,9 +31,7 @@ def picture_rows(
             one scale from 0 to their common maximum, with a colour bar.
         legend: name -> colour, shown below.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.patches import Patch
 
     figure = Figure(figsize=(2.2 * len(columns) + 1.2, 2.2 * len(names) + 0.5), layout="constrained")
     axes = figure.subplots(len(names), len(columns), squeeze=False)
@@ -40,11 +42,18 @@ def picture_rows(
             drawn = axis.imshow(array, vmin=0, vmax=largest if array.ndim == 2 else None, cmap="magma")
             axis.set_xticks([])
             axis.set_yticks([])
-        axes[0, column].set_title(title, fontsize=9)
+        axes[0, column].set_title(title, fontsize=9, parse_math=False)
         if arrays[0].ndim == 2:
             figure.colorbar(drawn, ax=axes[:, column], shrink=0.6, pad=0.02).ax.tick_params(labelsize=7)
     for row, name in enumerate(names):
-        axes[row, 0].set_ylabel(name, fontsize=8)
+        axes[row, 0].set_ylabel(name, fontsize=8, parse_math=False)
+    _save(figure, path, legend)
+
+
+def _save(figure: "Figure", path: Path, legend: Mapping[str, tuple[float, float, float]] | None) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.patches import Patch
+
     if legend:
         patches = [Patch(facecolor=colour, edgecolor="black", label=name) for name, colour in legend.items()]
         figure.legend(handles=patches, loc="outside lower center", ncols=len(patches), fontsize=9)

@@ -1,12 +1,11 @@
-"""What `training_config.json` says of a run, and the folder opened under it."""
+"""What `training_config.json` says of a run."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from core.provenance import commit, machine, versions
-from core.runfolder import RunFolder, identity_of, settings_of
+from core.runfolder import identity_of, settings_of
 from core.train_config import TrainConfig
 
 
@@ -26,8 +25,3 @@ def describe(config: TrainConfig, device: torch.device, precision: str, data: di
         "versions": versions(),
         "commit": commit(),
     }
-
-
-def open_run(config: TrainConfig, description: dict[str, Any], columns: Sequence[str]) -> RunFolder:
-    """Open the run folder of `config.output_dir`; raises as `RunFolder` does."""
-    return RunFolder(config.output_dir, description, columns)

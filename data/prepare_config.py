@@ -66,6 +66,11 @@ class PrepareConfig:
         Raises:
             UserError: otherwise. (Not part of construction: a config file may leave the source to the flags.)
         """
+        if self.dataset == "synthetic":
+            from data.synthetic import MIN_SIZE  # here, so that `--help` need not load OpenCV
+
+            if self.size < MIN_SIZE:
+                raise UserError(f"size {self.size} is too small to draw an animal: give --size {MIN_SIZE} or more")
         allowed = {"oxford_pets": ("archives", "download"), "folder": ("images", "masks"), "synthetic": ()}
         for name in ("archives", "download", "images", "masks"):
             if getattr(self, name) and name not in allowed[self.dataset]:

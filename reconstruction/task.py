@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.evaluation import spread
 from core.randomness import seed_of
 from core.sampling import Draws
 from core.task import Task
@@ -21,11 +22,6 @@ from reconstruction.perceptual import PerceptualDistance
 
 PARTS = ("mse", "perceptual", "ssim")
 PICTURES = 8
-
-
-def build_autoencoder(architecture: dict[str, Any]) -> Autoencoder:
-    """Return the network that a weights file's `architecture` describes."""
-    return Autoencoder(**architecture)
 
 
 def architecture_of(config: ReconstructionConfig) -> dict[str, Any]:
@@ -52,7 +48,7 @@ class ReconstructionTask(Task):
     def __init__(self, config: ReconstructionConfig, train: Split, val: Split, device: torch.device) -> None:
         self.config, self.train, self.val, self.device = config, train, val, device
         torch.manual_seed(seed_of(config.seed))
-        self.model = build_autoencoder(architecture_of(config))
+        self.model = Autoencoder(**architecture_of(config))
         initialise(self.model)
         self.loss = ReconstructionLoss(
             config.mse_weight,
@@ -89,7 +85,7 @@ class ReconstructionTask(Task):
         """Save the first pictures of Val: input, restored, error."""
         from reconstruction.visualize import save_grid
 
-        chosen = np.linspace(0, len(self.val.names) - 1, min(PICTURES, len(self.val.names))).astype(int)
+        chosen = np.array(spread(len(self.val.names), PICTURES))
         self.model.eval()
         with torch.inference_mode():
             _, batch = next(plain_batches(self.val, chosen, len(chosen), self.device))

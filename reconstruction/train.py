@@ -17,7 +17,8 @@ def train(config: ReconstructionConfig) -> None:
     """Run phase 1 from settings to finished run folder."""
     from core.device import make_fabric
     from core.loop import Loop
-    from core.run import describe, open_run
+    from core.run import describe
+    from core.runfolder import RunFolder
     from core.unet import require_sides
     from data.dataset import fingerprint, open_split
     from reconstruction.task import ReconstructionTask
@@ -27,7 +28,7 @@ def train(config: ReconstructionConfig) -> None:
     require_sides(splits[0].size, splits[0].size)
     extra = {"data_fingerprint": fingerprint(config.data_dir)}
     task = ReconstructionTask(config, *splits, fabric.device)
-    with open_run(config, describe(config, fabric.device, precision, extra), task.log_columns) as folder:
+    with RunFolder(config.output_dir, describe(config, fabric.device, precision, extra), task.log_columns) as folder:
         print(
             f"{len(splits[0].names)} training pictures, {len(splits[1].names)} for validation, "
             f"{splits[0].size} px, on {fabric.device}, precision {precision}"

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from core.errors import UserError
+from core.evaluation import spread
 from core.randomness import seed_of
 from core.sampling import Draws
 from core.task import Task
@@ -105,8 +106,7 @@ class SegmentationTask(Task):
         """Save labelled pictures of Val with truth and prediction."""
         from transfer_learning.visualize import save_panels
 
-        places = np.linspace(0, len(self.val.labelled) - 1, min(PICTURES, len(self.val.labelled))).astype(int)
-        chosen = self.val.labelled[places]
+        chosen = self.val.labelled[spread(len(self.val.labelled), PICTURES)]
         self.model.eval()
         with torch.inference_mode():
             _, batch = next(plain_batches(self.val, chosen, len(chosen), self.device))

@@ -19,7 +19,8 @@ def train(config: SegmentationConfig) -> None:
     from core.device import make_fabric
     from core.files import file_sha256
     from core.loop import Loop
-    from core.run import describe, open_run
+    from core.run import describe
+    from core.runfolder import RunFolder
     from core.unet import require_sides
     from data.dataset import fingerprint, open_split
     from transfer_learning.task import SegmentationTask
@@ -33,7 +34,7 @@ def train(config: SegmentationConfig) -> None:
         "pretrained_encoder_sha256": file_sha256(encoder) if encoder else None,
     }
     task = SegmentationTask(config, *splits, fabric.device)
-    with open_run(config, describe(config, fabric.device, precision, extra), task.log_columns) as folder:
+    with RunFolder(config.output_dir, describe(config, fabric.device, precision, extra), task.log_columns) as folder:
         print(
             f"{len(task.chosen)} labelled training pictures, {len(splits[1].labelled)} for validation, "
             f"{splits[0].size} px, encoder {'pretrained' if encoder else 'from scratch'}, on {fabric.device}, "

@@ -1,0 +1,33 @@
+"""The rule of the house: imports run one way."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MAY_IMPORT = {
+    "core": {"core"},
+    "data": {"data", "core"},
+    "reconstruction": {"reconstruction", "data", "core"},
+    "transfer_learning": {"transfer_learning", "reconstruction", "data", "core"},
+    "experiments": {"experiments", "transfer_learning", "reconstruction", "data", "core"},
+}
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+        elif isinstance(node, ast.Import):
+            names.update(alias.name.split(".")[0] for alias in node.names)
+    return names & set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_nobody_imports_upwards(package):
+    files = list((ROOT / package).glob("*.py"))
+    assert files
+    for path in files:
+        assert imported(path) <= MAY_IMPORT[package], path
