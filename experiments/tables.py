@@ -53,11 +53,13 @@ def tables(config: TablesConfig) -> str:
 def reconstruction_table(results: dict[str, dict[str, Any]]) -> str:
     """Return a Markdown table of row name -> content of reconstruction_metrics.json."""
     columns = {"PSNR (dB)": ("psnr", 2), "SSIM": ("ssim", 4), "MSE": ("mse", 5)}
-    lines = ["| reconstruction | images | size | " + " | ".join(columns) + " |", "|---|" + "---:|" * (len(columns) + 2)]
+    heads = ["images", "size", "skips", *columns]
+    lines = ["| reconstruction | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(heads)]
     for name, result in results.items():
         cells = [_number(result[key], places) for key, places in columns.values()]
-        size = f"{result['provenance']['resolution']} px"
-        lines.append(f"| {name} | {result['num_samples']} | {size} | " + " | ".join(cells) + " |")
+        origin = result["provenance"]
+        known = [str(result["num_samples"]), f"{origin['resolution']} px", origin["training"].get("skips", "–")]
+        lines.append(f"| {name} | " + " | ".join([*known, *cells]) + " |")
     return "\n".join(lines)
 
 
