@@ -9,6 +9,7 @@ from core.errors import UserError
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -37,20 +38,24 @@ class EvaluationConfig:
             raise UserError(f"visualize_samples {self.visualize_samples} must be at least 0 (0: no figure)")
 
 
-def read_model(config: EvaluationConfig, phase: str) -> tuple[dict[str, "torch.Tensor"], dict[str, Any]]:
-    """Return tensors and header of `--model_path`.
+def load_model(
+    config: EvaluationConfig, phase: str, network: type["nn.Module"], device: "torch.device"
+) -> tuple["nn.Module", dict[str, Any]]:
+    """Return the trained network in eval mode, and the header of `--model_path`.
 
     Raises:
         UserError: none given, unreadable, or of the other phase.
     """
-    from core.checkpoint import load_weights
+    from core.checkpoint import load_strictly, load_weights
 
     if config.model_path is None:
         raise UserError("give the weights to evaluate: --model_path runs/.../best_model.safetensors")
     tensors, header = load_weights(config.model_path)
     if header["phase"] != phase:
         raise UserError(f"{config.model_path} comes from {header['phase']}: use python -m {header['phase']}.evaluate")
-    return tensors, header
+    model = network(**header["architecture"])
+    load_strictly(model, tensors, str(config.model_path))
+    return model.to(device).eval(), header
 
 
 def provenance(

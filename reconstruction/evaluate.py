@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.command import run_command
-from core.evaluation import EvaluationConfig, print_table, provenance, read_model, spread
+from core.evaluation import EvaluationConfig, load_model, print_table, provenance, spread
 
 
 @dataclass(frozen=True)
@@ -22,17 +22,13 @@ class ReconstructionEvaluationConfig(EvaluationConfig):
 
 def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
     """Score, write, print; returns the content of reconstruction_metrics.json."""
-    from core.checkpoint import load_strictly
     from core.device import resolve_device
     from core.files import write_json
     from data.dataset import fingerprint, open_split
     from reconstruction.autoencoder import Autoencoder
 
     device = resolve_device(config.device)
-    tensors, header = read_model(config, "reconstruction")
-    model = Autoencoder(**header["architecture"])
-    load_strictly(model, tensors, str(config.model_path))
-    model.to(device).eval()
+    model, header = load_model(config, "reconstruction", Autoencoder, device)
     split = open_split(config.data_dir, config.split)
     scores = score_split(model, split, config.batch_size, device)
     result = {

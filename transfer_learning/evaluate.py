@@ -14,7 +14,7 @@ from typing import Any
 
 from core.command import run_command
 from core.errors import UserError
-from core.evaluation import EvaluationConfig, format_cell, print_table, provenance, read_model, spread
+from core.evaluation import EvaluationConfig, format_cell, load_model, print_table, provenance, spread
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,6 @@ class SegmentationEvaluationConfig(EvaluationConfig):
 
 def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
     """Score, write, print; returns the content of evaluation_results.json."""
-    from core.checkpoint import load_strictly
     from core.device import resolve_device
     from core.files import write_json
     from data.dataset import fingerprint, open_split
@@ -35,10 +34,7 @@ def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
     from transfer_learning.unet import SegmentationUNet
 
     device = resolve_device(config.device)
-    tensors, header = read_model(config, "transfer_learning")
-    model = SegmentationUNet(**header["architecture"])
-    load_strictly(model, tensors, str(config.model_path))
-    model.to(device).eval()
+    model, header = load_model(config, "transfer_learning", SegmentationUNet, device)
     split = open_split(config.data_dir, config.split)
     if not len(split.labelled):
         raise UserError(f"{config.data_dir}: no labelled images in {config.split}, so nothing can be scored")
