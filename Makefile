@@ -16,7 +16,7 @@ $(VENV)/.installed: pyproject.toml
 	  || { echo "error: Python 3.11 to 3.13 is needed: make setup PYTHON=python3.12" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --upgrade pip
-	$(RUN) -m pip install --quiet --editable '.[dev]'
+	$(RUN) -m pip install --quiet --config-settings editable_mode=compat --editable '.[dev]'
 	@touch $@
 
 demo: setup ## the whole job on drawn pictures, in minutes
