@@ -108,7 +108,9 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
 
 
 def format_cell(value: Any) -> str:
-    """Return a number with four places, None (nothing to score) as "-"."""
+    """Return a number with four places (small ones with an exponent), None (nothing to score) as "-"."""
     if value is None:
         return "-"
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.4f}" if value == 0 or abs(value) >= 0.001 else f"{value:.2e}"
