@@ -40,7 +40,7 @@ class TrainConfig:
     lr: float = 0.001
     """Learning rate at its height."""
     weight_decay: float = 1e-5
-    """Weight decay."""
+    """Weight decay: decoupled from the gradient, except with SGD."""
     schedule: Schedule = "cosine"
     """How the learning rate falls over the whole run: half a cosine, (1 - t)^0.9, or not at all."""
     warmup_steps: int = 0

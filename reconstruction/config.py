@@ -11,7 +11,7 @@ from data.augment_config import AugmentConfig
 
 @dataclass(frozen=True)
 class ReconstructionConfig(AugmentConfig, TrainConfig):
-    """Phase 1: train a UNet autoencoder to restore pictures; Adam, cosine schedule."""
+    """Phase 1: train a UNet autoencoder to restore pictures; Adam with decoupled weight decay, cosine schedule."""
 
     output_dir: Path = Path("runs/reconstruction")
     """Run folder. The same command again goes on where it stopped; other settings need another folder."""

@@ -10,6 +10,8 @@ import torch
 
 from core.checkpoint import load_weights
 from core.runfolder import RunFolder
+from data.dataset import open_split
+from reconstruction.config import ReconstructionConfig
 from reconstruction.task import ReconstructionTask
 from reconstruction.train import main as train_autoencoder
 from transfer_learning.task import SegmentationTask
@@ -137,6 +139,19 @@ def test_a_damaged_state_falls_back_to_the_one_before(phase, tmp_path, capsys, d
     assert train(tmp_path, "--epochs", "2") == 0
     assert "state.ckpt is damaged; going on from state.previous.ckpt" in capsys.readouterr().out
     assert rows_of(tmp_path) == rows
+
+
+def test_weight_decay_does_not_shrink_layers_with_tiny_gradients(pets):
+    config = ReconstructionConfig(width=2, perceptual_weight=0, lr=0.01, weight_decay=1e-3, device="cpu")
+    splits = [open_split(pets, name) for name in ("Train", "Val")]
+    task = ReconstructionTask(config, *splits, torch.device("cpu"))
+    before = [parameter.detach().clone() for parameter in task.model.parameters()]
+    for _ in range(10):
+        for parameter in task.model.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        task.optimizer.step()
+    for parameter, first in zip(task.model.parameters(), before, strict=True):
+        assert torch.allclose(parameter, first * (1 - 0.01 * 1e-3) ** 10, rtol=1e-5)
 
 
 def test_max_steps_fills_every_batch_and_never_stops_early(phase, tmp_path):
