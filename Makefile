@@ -4,7 +4,7 @@ RUN := $(VENV)/bin/python
 DATA := data/synthetic
 DEMO := runs/demo
 
-.PHONY: help setup demo test lint clean-demo
+.PHONY: help setup demo test soak lint clean-demo
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,9 @@ demo: setup ## the whole job on drawn pictures, in minutes
 
 test: setup ## the test suite
 	$(RUN) -m pytest -n 2 --dist loadfile
+
+soak: setup ## kill training at random moments, often, and compare what comes out
+	$(RUN) -m pytest -m soak -s tests/test_killed.py
 
 lint: setup ## ruff
 	$(RUN) -m ruff check .

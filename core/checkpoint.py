@@ -21,6 +21,7 @@ from core.files import atomic_path
 
 HEADER_KEY = "ae_pretrained"
 FORMAT_VERSION = 1
+STATE_VERSION = 2
 STATE, PREVIOUS_STATE = "state.ckpt", "state.previous.ckpt"
 
 
@@ -79,7 +80,7 @@ def load_strictly(module: nn.Module, tensors: dict[str, Tensor], source: str) ->
 def save_state(folder: Path, state: dict[str, Any]) -> None:
     """Write the run state; the one before is kept beside it."""
     content = io.BytesIO()
-    torch.save(state, content)
+    torch.save({"format_version": STATE_VERSION, **state}, content)
     with atomic_path(folder / STATE) as temporary:
         temporary.write_bytes(content.getbuffer())
         if (folder / STATE).exists():
@@ -90,7 +91,7 @@ def load_state(folder: Path) -> dict[str, Any] | None:
     """Return the newest whole run state, None where there is none yet; a damaged one is passed over, and said so.
 
     Raises:
-        UserError: if states are there but all are damaged.
+        UserError: if states are there but all are damaged, or of another format version.
     """
     damaged = []
     for name in (STATE, PREVIOUS_STATE):
@@ -100,11 +101,21 @@ def load_state(folder: Path) -> dict[str, Any] | None:
         if _is_whole(path):
             if damaged:
                 print(f"note: {damaged[0]} is damaged; going on from {path.name}")
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return _checked(torch.load(path, map_location="cpu", weights_only=True), path)
         damaged.append(path.name)
     if damaged:
         raise UserError(f"{folder}: {' and '.join(damaged)} damaged: delete the folder to train anew")
     return None
+
+
+def _checked(state: dict[str, Any], path: Path) -> dict[str, Any]:
+    found = state.get("format_version", 1)
+    if found != STATE_VERSION:
+        raise UserError(
+            f"{path} has format version {found}, this code reads {STATE_VERSION}: "
+            "choose another --output_dir, or finish the run with the code that began it"
+        )
+    return state
 
 
 def _is_whole(path: Path) -> bool:

@@ -2,19 +2,14 @@
 
 import errno
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from types import FrameType
 from typing import Any
 
 from core.config import parse
 from core.errors import RunError, UserError
-
-
-class Terminated(BaseException):
-    """SIGTERM arrived. Like KeyboardInterrupt it passes every `except Exception`."""
+from core.signals import Terminated, raise_on_sigterm
 
 
 def run_command(
@@ -42,7 +37,7 @@ def run_command(
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
         config = parse(config_type, arguments, command, section, description)
-        _raise_on_sigterm()
+        raise_on_sigterm()
         function(config)
     except SystemExit as leaving:  # --help
         return int(leaving.code or 0)
@@ -74,13 +69,3 @@ def _one_line(error: BaseException) -> str:
         )
         return f"{os.strerror(error.errno)}{where}{remedy}"
     return " ".join(str(error).split()) or type(error).__name__
-
-
-def _raise_on_sigterm() -> None:
-    def leave(signum: int, frame: FrameType | None) -> None:
-        raise Terminated
-
-    try:
-        signal.signal(signal.SIGTERM, leave)
-    except ValueError:  # not the main thread: whoever started it handles signals
-        return

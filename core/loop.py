@@ -1,19 +1,21 @@
 """The training loop of both phases: steps, validation, the best weights, the log, and a state to go on from."""
 
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
 from core.checkpoint import load_state, save_state, save_weights
+from core.epoch_sums import EpochSums
 from core.errors import require_finite
 from core.files import write_json
 from core.randomness import seed_of
 from core.runfolder import RunFolder
 from core.runlog import Console
 from core.schedule import learning_rate_factor
+from core.signals import StopSignals, Terminated
 from core.task import Task
 from core.train_config import TrainConfig
 
@@ -25,6 +27,7 @@ class Loop:
     """Train a task to its end, or on from where it stopped.
 
     An "epoch" is a row of the log: a pass over the training pictures, or `val_every` steps when `max_steps` is given.
+    The state is saved after each, every `save_every_steps` steps, and when Ctrl-C or SIGTERM arrives.
     """
 
     def __init__(self, task: Task, config: TrainConfig, fabric: Fabric, folder: RunFolder) -> None:
@@ -33,6 +36,8 @@ class Loop:
         self.steps_per_epoch = config.val_every if config.max_steps else per_pass
         self.total_steps = config.max_steps or config.epochs * per_pass
         self.epochs = -(-self.total_steps // self.steps_per_epoch)
+        self.step = 0  # the next one
+        self.sums = EpochSums()
         self.rows: list[dict[str, Any]] = []
         self.best: dict[str, Any] | None = None
         self.finished = False
@@ -45,52 +50,62 @@ class Loop:
 
         Raises:
             RunError: if a loss, a gradient or a score is not finite; names the step and the settings.
+            KeyboardInterrupt, Terminated: Ctrl-C or SIGTERM, after the step has ended and its state is saved.
         """
         self._restore()
         if self.finished:
             print(f"{self.folder.path} is finished: {self._best_text()}. Nothing to do.")
             return
-        first = len(self.rows) + 1
-        if first > 1:
-            print(f"going on from epoch {first} of {self.epochs}")
-        with Console(self.epochs, self.steps_per_epoch, first, self.total_steps) as console:
-            for epoch in range(first, self.epochs + 1):
-                self._epoch(epoch, console)
-                console.epoch_done(self.rows[-1], self._is_best(epoch))
-                if self.finished:
-                    break
+        epoch = len(self.rows) + 1
+        if self.step:
+            print(f"going on from epoch {epoch} of {self.epochs}, step {self.step} of {self.total_steps}")
+        self._started = time.perf_counter() - self.sums.seconds
+        console = Console(self.epochs, self.steps_per_epoch, self.total_steps, epoch, self.step)
+        with console, StopSignals() as signals:
+            while not self.finished:
+                self._epoch(console, signals)
         print(f"finished: {self._best_text()}; weights and log in {self.folder.path}")
 
-    def _epoch(self, epoch: int, console: Console) -> None:
-        started = time.perf_counter()
+    def _epoch(self, console: Console, signals: StopSignals) -> None:
+        epoch = len(self.rows) + 1
         self.task.begin_epoch(epoch)
-        first = (epoch - 1) * self.steps_per_epoch
-        steps = range(first, min(first + self.steps_per_epoch, self.total_steps))
-        means = self._train(steps, console)
-        self.task.model.eval()
-        with torch.inference_mode():
-            scores = self.task.validate()
-        require_finite(scores, self._where(steps[-1]))
-        known = {"epoch": epoch, **means, **scores}
-        known["learning_rate"] = self.config.lr * self._factor(steps[-1])
-        known["epoch_time"] = round(time.perf_counter() - started, 3)
+        self._train(min(epoch * self.steps_per_epoch, self.total_steps), console, signals)
+        scores = self._validate(signals)
+        known = {"epoch": epoch, **self.sums.means(), **scores}
+        known["learning_rate"] = self.config.lr * self._factor(self.step - 1)
+        known["epoch_time"] = round(time.perf_counter() - self._started, 3)
         self.rows.append({name: known.get(name) for name in self.task.log_columns})
+        self.sums, self._started = EpochSums(), time.perf_counter()
         self._keep(epoch, scores)
+        console.epoch_done(self.rows[-1], self._is_best(epoch))
 
-    def _train(self, steps: range, console: Console) -> dict[str, float]:
-        totals: dict[str, float] = {}
-        pictures = collected = 0
-        pending: list[tuple[int, int, dict[str, Tensor]]] = []
-        for step in steps:
-            losses, size = self._step(step)
-            pending.append((step, size, losses))
-            pictures += size
-            if len(pending) == LOOK_EVERY or step == steps[-1]:
-                self._collect(pending, totals)
-                pending.clear()
-                collected = pictures
-            console.step_done(size, totals["loss"] / collected if collected else None)
-        return {f"train_{name}": total / pictures for name, total in totals.items()}
+    def _train(self, end: int, console: Console, signals: StopSignals) -> None:
+        every = self.config.save_every_steps
+        while self.step < end:
+            if signals.pending:
+                self._stop(signals.pending)
+            losses, size = self._step(self.step)
+            self.sums.add(self._where(self.step), size, losses)
+            self.step += 1
+            if len(self.sums) == LOOK_EVERY or self.step == end:
+                self.sums.collect()
+            if every and self.step % every == 0:
+                self._save()
+            console.step_done(size, self.sums.mean("loss"))
+
+    def _validate(self, signals: StopSignals) -> dict[str, float | None]:
+        self.task.model.eval()
+        try:
+            with signals.at_once(), torch.inference_mode():
+                scores = self.task.validate()
+        except (KeyboardInterrupt, Terminated) as stop:
+            self._stop(type(stop))
+        require_finite(scores, self._where(self.step - 1))
+        return scores
+
+    def _stop(self, kind: type[BaseException]) -> NoReturn:
+        self._save()
+        raise kind(f"saved at step {self.step} of {self.total_steps}; the same command goes on")
 
     def _step(self, step: int) -> tuple[dict[str, Tensor], int]:
         task = self.task
@@ -109,15 +124,6 @@ class Loop:
                 kept["gradient_norm"] = norm
         task.optimizer.step()
         return kept, len(task.draws.batch(step)[0])
-
-    def _collect(self, pending: list[tuple[int, int, dict[str, Tensor]]], totals: dict[str, float]) -> None:
-        names = list(pending[0][2])
-        values = torch.stack([torch.stack([losses[name] for name in names]) for _, _, losses in pending]).tolist()
-        for (step, size, _), row in zip(pending, values, strict=True):
-            parts = dict(zip(names, row, strict=True))
-            require_finite(parts, self._where(step))
-            for name, value in parts.items():
-                totals[name] = totals.get(name, 0.0) + value * size
 
     def _where(self, step: int) -> str:
         settings = ", ".join(f"{name} {getattr(self.config, name)}" for name in ("lr", "clip", "amp", "seed"))
@@ -145,7 +151,7 @@ class Loop:
         patient = config.max_steps or not config.patience or epoch - best_epoch < config.patience
         self.finished = epoch == self.epochs or not patient
         self.folder.write_log(self.rows)
-        save_state(folder, self._state())
+        self._save()
 
     def _beats_best(self, score: float) -> bool:
         if self.best is None:
@@ -155,11 +161,17 @@ class Loop:
     def _header(self, epoch: int, scores: dict[str, float | None]) -> dict[str, Any]:
         return {**self.task.header(), "epoch": epoch, "metrics": scores, "config": self.folder.identity}
 
+    def _save(self) -> None:
+        self.sums.seconds = time.perf_counter() - self._started
+        save_state(self.folder.path, self._state())
+
     def _state(self) -> dict[str, Any]:
         return {
             "model": self.task.model.state_dict(),
             "optimizer": self.task.optimizer.state_dict(),
             "precision": self.fabric.strategy.precision.state_dict(),
+            "step": self.step,
+            "sums": self.sums.state(),
             "rows": self.rows,
             "best": self.best,
             "finished": self.finished,
@@ -172,6 +184,7 @@ class Loop:
         self.task.model.load_state_dict(state["model"])
         self.task.optimizer.load_state_dict(state["optimizer"])
         self.fabric.strategy.precision.load_state_dict(state["precision"])
+        self.step, self.sums = state["step"], EpochSums(**state["sums"])
         self.rows, self.best, self.finished = state["rows"], state["best"], state["finished"]
         self.folder.write_log(self.rows)
 

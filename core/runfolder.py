@@ -15,7 +15,7 @@ from core.errors import UserError
 from core.files import atomic_path, write_json
 
 # Where things lie and what computes them does not make another run of it.
-NOT_COMPARED = ("output_dir", "data_dir", "pretrained_encoder", "device", "save_every")
+NOT_COMPARED = ("output_dir", "data_dir", "pretrained_encoder", "device", "save_every", "save_every_steps")
 
 
 def settings_of(config: Any) -> dict[str, Any]:

@@ -13,16 +13,18 @@ class Console:
     """Progress: a bar on a terminal, a line now and then in a file or a pipe; a line an epoch in both.
 
     Args:
-        epochs: rows of the log in all; `first` is the one to begin with.
+        epochs: rows of the log in all.
         steps_per_epoch: steps between two rows.
         total_steps: of the whole run.
+        epoch: the row to begin with.
+        done: steps of the whole run that are done already.
     """
 
-    def __init__(self, epochs: int, steps_per_epoch: int, first: int, total_steps: int) -> None:
-        self.epochs, self.epoch = epochs, first
+    def __init__(self, epochs: int, steps_per_epoch: int, total_steps: int, epoch: int, done: int) -> None:
+        self.epochs, self.epoch = epochs, epoch
         self.steps_per_epoch = steps_per_epoch
-        self.done, self.total = (first - 1) * steps_per_epoch, total_steps
-        self.begun_at = self.done
+        self.done, self.total = done, total_steps
+        self.begun_at = done
         self.started = time.perf_counter()
         self.pictures = 0
         self.training_seconds = 0.0
@@ -36,7 +38,9 @@ class Console:
             transient=True,
         )
         self._bar.disable = not self._bar.console.is_terminal
-        self._task = self._bar.add_task("", total=steps_per_epoch, epoch=first, epochs=epochs, loss="", rate=0, left="")
+        fields = {"epoch": epoch, "epochs": epochs, "loss": "", "rate": 0, "left": ""}
+        within = done - (epoch - 1) * steps_per_epoch
+        self._task = self._bar.add_task("", total=steps_per_epoch, completed=within, **fields)
 
     def __enter__(self) -> "Console":
         self._bar.start()

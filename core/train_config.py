@@ -51,6 +51,8 @@ class TrainConfig:
     """Epochs without a better validation score before the run stops early. 0 turns early stopping off."""
     save_every: int = 0
     """Every so many epochs keep the weights (checkpoints/) and a few pictures (figures/). 0: never."""
+    save_every_steps: int = 0
+    """Save the state every so many steps within an epoch too, to lose less if the run is killed. 0: after epochs."""
     class_balance: bool = False
     """Draw pictures of cats and of dogs equally often."""
     seed: int = 42
@@ -67,7 +69,7 @@ class TrainConfig:
                 raise UserError(f"{field.name} {value} must be a finite number")
         for name in ("width", "batch_size", "epochs", "val_every"):
             _at_least(self, name, 1)
-        for name in ("weight_decay", "warmup_steps", "clip", "patience", "save_every"):
+        for name in ("weight_decay", "warmup_steps", "clip", "patience", "save_every", "save_every_steps"):
             _at_least(self, name, 0)
         if self.max_steps is not None:
             _at_least(self, "max_steps", 1)
