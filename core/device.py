@@ -1,11 +1,14 @@
 """Which device and which precision a run uses: decided once, written down, never changed behind the user's back."""
 
 import sys
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
 
 from core.errors import UserError
+from core.processes import started
 from core.train_config import Amp
 
 PRECISIONS = {"off": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
@@ -53,9 +56,27 @@ def _native_bf16(device: torch.device) -> bool:
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
-def make_fabric(device: str, amp: Amp) -> tuple[Fabric, str]:
-    """Return Fabric on one device, and the precision (`off`, `bf16`, `fp16`) that `amp` came to."""
+def make_fabric(device: str, amp: Amp, partly_frozen: bool = False) -> tuple[Fabric, str]:
+    """Return Fabric on one device a process, and the precision (`off`, `bf16`, `fp16`) that `amp` came to.
+
+    Under `torchrun` or SLURM the processes have found each other when this returns. `partly_frozen` says that some
+    parameters may have no gradient, for which the processes would otherwise wait.
+
+    Raises:
+        UserError: the device is not there, or is a single one where several processes need one each.
+    """
     resolved = resolve_device(device)
     precision = resolve_amp(amp, resolved)
-    devices = 1 if resolved.type == "cpu" or resolved.index is None else [resolved.index]
-    return Fabric(accelerator=resolved.type, devices=devices, precision=PRECISIONS[precision]), precision
+    here, machines = started()
+    settings: dict[str, Any] = {"accelerator": resolved.type, "precision": PRECISIONS[precision]}
+    if here * machines == 1:
+        devices = 1 if resolved.type == "cpu" or resolved.index is None else [resolved.index]
+        return Fabric(devices=devices, **settings), precision
+    if resolved.index is not None:
+        raise UserError(f"--device {device} is one for {here * machines} processes: use --device {resolved.type}")
+    if resolved.type == "cuda" and here > torch.cuda.device_count():
+        raise UserError(f"{here} processes for {torch.cuda.device_count()} GPUs here: start one for each")
+    strategy = DDPStrategy(find_unused_parameters=partly_frozen)
+    fabric = Fabric(devices=here, num_nodes=machines, strategy=strategy, **settings)
+    fabric.launch()
+    return fabric, precision

@@ -8,6 +8,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from core.checkpoint import load_state, save_state, save_weights
+from core.dropout import share_of_batch
 from core.epoch_sums import EpochSums
 from core.errors import require_finite
 from core.files import write_json
@@ -15,7 +16,7 @@ from core.randomness import seed_of
 from core.runfolder import RunFolder
 from core.runlog import Console
 from core.schedule import learning_rate_factor
-from core.signals import StopSignals, Terminated
+from core.signals import STOPS, StopSignals, Terminated
 from core.task import Task
 from core.train_config import TrainConfig
 
@@ -44,6 +45,8 @@ class Loop:
         # fp16 scales its losses and skips steps whose scaled gradients overflow: those are no failure.
         self._scaled = fabric.strategy.precision.precision == "16-mixed"
         task.model, task.optimizer = fabric.setup(task.model, task.optimizer)
+        self.processes = task.processes
+        self.processes.require_enough(config.batch_size, "the pictures of a step")
 
     def run(self) -> None:
         """Train.
@@ -54,17 +57,18 @@ class Loop:
         """
         self._restore()
         if self.finished:
-            print(f"{self.folder.path} is finished: {self._best_text()}. Nothing to do.")
+            self.processes.say(f"{self.folder.path} is finished: {self._best_text()}. Nothing to do.")
             return
         epoch = len(self.rows) + 1
         if self.step:
-            print(f"going on from epoch {epoch} of {self.epochs}, step {self.step} of {self.total_steps}")
+            self.processes.say(f"going on from epoch {epoch} of {self.epochs}, step {self.step} of {self.total_steps}")
         self._started = time.perf_counter() - self.sums.seconds
-        console = Console(self.epochs, self.steps_per_epoch, self.total_steps, epoch, self.step)
+        quiet = not self.processes.is_first
+        console = Console(self.epochs, self.steps_per_epoch, self.total_steps, epoch, self.step, quiet)
         with console, StopSignals() as signals:
             while not self.finished:
                 self._epoch(console, signals)
-        print(f"finished: {self._best_text()}; weights and log in {self.folder.path}")
+        self.processes.say(f"finished: {self._best_text()}; weights and log in {self.folder.path}")
 
     def _epoch(self, console: Console, signals: StopSignals) -> None:
         epoch = len(self.rows) + 1
@@ -82,8 +86,7 @@ class Loop:
     def _train(self, end: int, console: Console, signals: StopSignals) -> None:
         every = self.config.save_every_steps
         while self.step < end:
-            if signals.pending:
-                self._stop(signals.pending)
+            self._heed(signals)
             losses, size = self._step(self.step)
             self.sums.add(self._where(self.step), size, losses)
             self.step += 1
@@ -103,6 +106,15 @@ class Loop:
         require_finite(scores, self._where(self.step - 1))
         return scores
 
+    def _heed(self, signals: StopSignals) -> None:
+        """Stop if a signal came; several processes agree on it when they look at their losses, to stop at one step."""
+        if self.processes.count > 1:
+            if len(self.sums):
+                return
+            signals.pending = STOPS.get(self.processes.highest(signals.number, self.fabric.device))
+        if signals.pending:
+            self._stop(signals.pending)
+
     def _stop(self, kind: type[BaseException]) -> NoReturn:
         self._save()
         raise kind(f"saved at step {self.step} of {self.total_steps}; the same command goes on")
@@ -112,9 +124,12 @@ class Loop:
         for group in task.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * self._factor(step)
         torch.manual_seed(seed_of(self.config.seed, step))  # dropout
-        losses = task.training_losses(step)
+        size = len(task.draws.batch(step)[0])
+        with share_of_batch(self.processes.share(size).start, size):
+            losses = task.training_losses(step)
         task.optimizer.zero_grad(set_to_none=True)
-        self.fabric.backward(losses["loss"])
+        # Processes average their gradients; those of sums over all of them are to be added.
+        self.fabric.backward(losses["loss"] * self.processes.count)
         kept = {name: loss.detach() for name, loss in losses.items() if loss is not None}
         if self.config.clip:
             norm = self.fabric.clip_gradients(
@@ -123,7 +138,7 @@ class Loop:
             if not self._scaled:
                 kept["gradient_norm"] = norm
         task.optimizer.step()
-        return kept, len(task.draws.batch(step)[0])
+        return kept, size
 
     def _where(self, step: int) -> str:
         settings = ", ".join(f"{name} {getattr(self.config, name)}" for name in ("lr", "clip", "amp", "seed"))
@@ -137,33 +152,39 @@ class Loop:
 
     def _keep(self, epoch: int, scores: dict[str, float | None]) -> None:
         """Write everything that this epoch leaves; the state comes last, so that it never promises missing files."""
-        config, task, folder = self.config, self.task, self.folder.path
-        score = scores[task.select]
-        if score is not None and self._beats_best(score):
+        config = self.config
+        score = scores[self.task.select]
+        better = score is not None and self._beats_best(score)
+        if better:
             self.best = {"score": score, "epoch": epoch}
-            write_json(folder / "metrics.json", self.rows[-1])
-            save_weights(folder / "best_model.safetensors", task.model.state_dict(), self._header(epoch, scores))
-        if config.save_every and epoch % config.save_every == 0:
-            kept = folder / "checkpoints" / f"epoch_{epoch}.safetensors"
-            save_weights(kept, task.model.state_dict(), self._header(epoch, scores))
-            task.save_pictures(folder / "figures" / f"epoch_{epoch:04d}.png")
         best_epoch = self.best["epoch"] if self.best else 0
         patient = config.max_steps or not config.patience or epoch - best_epoch < config.patience
         self.finished = epoch == self.epochs or not patient
-        self.folder.write_log(self.rows)
+        if self.processes.is_first:
+            self._write(epoch, scores, better)
+            self.folder.write_log(self.rows)
         self._save()
+
+    def _write(self, epoch: int, scores: dict[str, float | None], better: bool) -> None:
+        task, folder = self.task, self.folder.path
+        header = {**task.header(), "epoch": epoch, "metrics": scores, "config": self.folder.identity}
+        if better:
+            write_json(folder / "metrics.json", self.rows[-1])
+            save_weights(folder / "best_model.safetensors", task.model.state_dict(), header)
+        if self.config.save_every and epoch % self.config.save_every == 0:
+            save_weights(folder / "checkpoints" / f"epoch_{epoch}.safetensors", task.model.state_dict(), header)
+            task.save_pictures(folder / "figures" / f"epoch_{epoch:04d}.png")
 
     def _beats_best(self, score: float) -> bool:
         if self.best is None:
             return True
         return score > self.best["score"] if self.task.maximise else score < self.best["score"]
 
-    def _header(self, epoch: int, scores: dict[str, float | None]) -> dict[str, Any]:
-        return {**self.task.header(), "epoch": epoch, "metrics": scores, "config": self.folder.identity}
-
     def _save(self) -> None:
         self.sums.seconds = time.perf_counter() - self._started
-        save_state(self.folder.path, self._state())
+        state = self._state()
+        if self.processes.is_first:
+            save_state(self.folder.path, state)
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -186,7 +207,8 @@ class Loop:
         self.fabric.strategy.precision.load_state_dict(state["precision"])
         self.step, self.sums = state["step"], EpochSums(**state["sums"])
         self.rows, self.best, self.finished = state["rows"], state["best"], state["finished"]
-        self.folder.write_log(self.rows)
+        if self.processes.is_first:
+            self.folder.write_log(self.rows)
 
     def _is_best(self, epoch: int) -> bool:
         return bool(self.best) and self.best["epoch"] == epoch

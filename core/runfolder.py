@@ -36,21 +36,27 @@ class RunFolder:
         path: the folder, made where missing.
         description: the content of `training_config.json`; its `identity` is compared with that of an earlier run.
         columns: of `training_log.csv`.
+        writes: False for the processes beside the first, which read the state at most.
 
     Raises:
         UserError: another process writes here, or an earlier run had other settings (names the differences).
     """
 
-    def __init__(self, path: Path, description: dict[str, Any], columns: Sequence[str]) -> None:
+    def __init__(self, path: Path, description: dict[str, Any], columns: Sequence[str], writes: bool = True) -> None:
         self.path = path
         self.columns = list(columns)
-        path.mkdir(parents=True, exist_ok=True)
+        self.identity: dict[str, Any] = description["identity"]
         self._lock = FileLock(path / ".lock")
+        if writes:
+            self._begin(description)
+
+    def _begin(self, description: dict[str, Any]) -> None:
+        path = self.path
+        path.mkdir(parents=True, exist_ok=True)
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
             raise UserError(f"{path} is in use by another run: wait for it or choose another --output_dir") from None
-        self.identity: dict[str, Any] = description["identity"]
         if not self._compare(self.identity):
             write_json(path / "training_config.json", description)
 

@@ -18,9 +18,13 @@ class Console:
         total_steps: of the whole run.
         epoch: the row to begin with.
         done: steps of the whole run that are done already.
+        quiet: show nothing, for processes beside the first.
     """
 
-    def __init__(self, epochs: int, steps_per_epoch: int, total_steps: int, epoch: int, done: int) -> None:
+    def __init__(
+        self, epochs: int, steps_per_epoch: int, total_steps: int, epoch: int, done: int, quiet: bool = False
+    ) -> None:
+        self.quiet = quiet
         self.epochs, self.epoch = epochs, epoch
         self.steps_per_epoch = steps_per_epoch
         self.done, self.total = done, total_steps
@@ -37,7 +41,7 @@ class Console:
             TimeElapsedColumn(),
             transient=True,
         )
-        self._bar.disable = not self._bar.console.is_terminal
+        self._bar.disable = quiet or not self._bar.console.is_terminal
         fields = {"epoch": epoch, "epochs": epochs, "loss": "", "rate": 0, "left": ""}
         within = done - (epoch - 1) * steps_per_epoch
         self._task = self._bar.add_task("", total=steps_per_epoch, completed=within, **fields)
@@ -84,6 +88,8 @@ class Console:
 
     def _say(self, line: str) -> None:
         self._said = time.perf_counter()
+        if self.quiet:
+            return
         if self._bar.disable:
             print(line, flush=True)
         else:

@@ -53,7 +53,12 @@ class StopSignals:
         if self.pending or not self._held:
             raise STOPS[signum]
         self.pending = STOPS[signum]
-        print("stopping when this step is saved (once more: at once)", file=sys.stderr, flush=True)
+        print("stopping when the work in hand is saved (once more: at once)", file=sys.stderr, flush=True)
+
+    @property
+    def number(self) -> int:
+        """The signal that waits, 0 for none."""
+        return next((number for number, kind in STOPS.items() if kind is self.pending), 0)
 
     @contextmanager
     def at_once(self) -> Iterator[None]:

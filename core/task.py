@@ -4,9 +4,11 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from core.processes import Processes
 from core.sampling import Draws
 
 
@@ -16,7 +18,8 @@ class Task(ABC):
     Attributes:
         model: the network; the loop replaces it by the one that Fabric has set up.
         optimizer: with `initial_lr` in every group, which the schedule scales.
-        draws: which pictures each step reads.
+        draws: which pictures each step reads, in all processes together.
+        processes: those of the run; each reads its share of a step and of Val.
         select: the validation score that chooses the best epoch; `maximise` says which way.
         log_columns: of `training_log.csv`, in order.
     """
@@ -24,17 +27,28 @@ class Task(ABC):
     model: nn.Module
     optimizer: torch.optim.Optimizer
     draws: Draws
+    processes: Processes
     select: str
     maximise: bool
     log_columns: tuple[str, ...]
 
     @abstractmethod
     def training_losses(self, step: int) -> dict[str, Tensor | None]:
-        """Return `loss` with its graph and the detached parts of it for the batch of a step."""
+        """Return `loss` with its graph and the detached parts of it for the batch of a step, over all processes."""
 
     @abstractmethod
     def validate(self) -> dict[str, float | None]:
-        """Return the validation columns of a log row, each an average over the whole of Val."""
+        """Return the validation columns of a log row, each an average over the whole of Val, in every process."""
+
+    def share_of_step(self, step: int) -> tuple[tuple[np.ndarray, ...], bool]:
+        """Return this process's rows of a step's draw, and whether they count.
+
+        Where a pass ends with fewer pictures than there are processes, those without one take the first along.
+        """
+        draw = self.draws.batch(step)
+        share = self.processes.share(len(draw[0]))
+        counted = share.start < share.stop
+        return tuple(column[share if counted else slice(0, 1)] for column in draw), counted
 
     @abstractmethod
     def header(self) -> dict[str, Any]:

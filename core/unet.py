@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.dropout import spatial_dropout
 from core.errors import UserError
 
 MULTIPLIERS = (1, 2, 4, 8, 16, 16)
@@ -46,7 +47,7 @@ class ConvStage(nn.Module):
         """[N, in_channels, H, W] -> [N, out_channels, H / stride, W / stride], rounded up."""
         for conv, norm in ((self.conv1, self.norm1), (self.conv2, self.norm2)):
             x = F.leaky_relu(norm(conv(x)), 0.01, inplace=True)
-            x = F.dropout2d(x, self.dropout, self.training)
+            x = spatial_dropout(x, self.dropout, self.training)
         return x
 
 

@@ -51,16 +51,18 @@ def score_split(model: Any, split: Any, batch_size: int, device: Any) -> dict[st
     import torch
     from rich.progress import track
 
+    from core.processes import Sums, merged
     from data.loading import plain_batches
-    from reconstruction.metrics import mean_scores, restoration_scores
+    from reconstruction.metrics import mean_scores, restoration_scores, score_sums
 
-    parts: list[dict[str, torch.Tensor]] = []
+    sums: Sums = {}
     batches = plain_batches(split, np.arange(len(split.names)), batch_size, device)
     with torch.inference_mode():
         for indices, batch in track(batches, f"restoring {split.name}", -(-len(split.names) // batch_size)):
             restored = model(batch.input, batch.content)
-            parts.append(restoration_scores(restored, batch.clean, torch.from_numpy(split.rectangles[indices])))
-    return mean_scores(parts)
+            scores = restoration_scores(restored, batch.clean, torch.from_numpy(split.rectangles[indices]))
+            sums = merged(sums, score_sums(scores))
+    return mean_scores(sums)
 
 
 def _draw(model: Any, split: Any, config: EvaluationConfig, device: Any) -> None:

@@ -1,4 +1,7 @@
-"""The loss of phase 1: squared error, perceptual distance and structural similarity, over content pixels alone."""
+"""The loss of phase 1: squared error, perceptual distance and structural similarity, over content pixels alone.
+
+Each part is a ratio of sums over the batch, and given as these sums, so that batches and processes add up.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -44,19 +47,37 @@ class ReconstructionLoss(nn.Module):
             `loss` with its graph; `mse`, `perceptual` and `ssim` (the similarity, 1 = equal) detached, None where
             the weight is 0.
         """
+        return self.from_sums(self.sums(restored, target, content))
+
+    def sums(self, restored: Tensor, target: Tensor, content: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+        """Return numerator and denominator of each part; arguments as those of `forward`.
+
+        Those of several batches or processes add up.
+        """
         with torch.autocast(restored.device.type, enabled=False):
             restored = restored.float().where(content, 0)
             target = target.float().where(content, 0)
-            compute = {"mse": content_mse, "perceptual": self.perceptual, "ssim": content_dissimilarity}
-            parts = {
-                name: compute[name](restored, target, content) if weight else None
-                for name, weight in self.weights.items()
+            compute = {
+                "mse": squared_error_sums,
+                "perceptual": self.perceptual.sums if self.perceptual else None,
+                "ssim": dissimilarity_sums,
             }
-            loss = sum(self.weights[name] * part for name, part in parts.items() if part is not None)
-        report = {name: None if part is None else part.detach() for name, part in parts.items()}
+            return {name: compute[name](restored, target, content) for name, weight in self.weights.items() if weight}
+
+    def from_sums(self, sums: dict[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor | None]:
+        """Return what `forward` returns, from `sums` of one batch or added over several."""
+        # A part has a single ratio, or one for each depth of the perceptual network.
+        parts = {name: ratio(*of_part).mean() for name, of_part in sums.items()}
+        loss = sum(self.weights[name] * part for name, part in parts.items())
+        report = {name: parts[name].detach() if name in parts else None for name in self.weights}
         if report["ssim"] is not None:
             report["ssim"] = 1 - report["ssim"]
         return {"loss": loss, **report}
+
+
+def ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """Divide two sums; 0 where there was nothing to sum."""
+    return numerator / denominator.where(denominator > 0, 1)
 
 
 def check_weights(weights: dict[str, float]) -> None:
@@ -68,13 +89,15 @@ def check_weights(weights: dict[str, float]) -> None:
         raise UserError(f"{', '.join(weights)} are all 0: give one of them a positive weight, or nothing is learned")
 
 
-def content_mse(restored: Tensor, target: Tensor, content: Tensor) -> Tensor:
-    """Mean squared error over the content pixels of the batch; the pictures are equal outside `content`."""
-    return (restored - target).square().sum() / (content.sum() * restored.shape[1]).clamp(min=1)
+def squared_error_sums(restored: Tensor, target: Tensor, content: Tensor) -> tuple[Tensor, Tensor]:
+    """Squared error and number of values in the content of the batch; the pictures are equal outside `content`."""
+    return (restored - target).square().sum(), content.sum().float() * restored.shape[1]
 
 
-def content_dissimilarity(restored: Tensor, target: Tensor, content: Tensor) -> Tensor:
-    """Mean over images of 1 - SSIM (Wang et al. 2004; 11 x 11 Gaussian, sigma 1.5) of the windows that see content.
+def dissimilarity_sums(restored: Tensor, target: Tensor, content: Tensor) -> tuple[Tensor, Tensor]:
+    """Sum over images, and number, of 1 - SSIM of the windows that see content.
+
+    SSIM is that of Wang et al. 2004, with an 11 x 11 Gaussian of sigma 1.5.
 
     The pictures are equal outside `content`, so a window that sees none of it scores exactly 1 and adds nothing to the
     sum; it remains to divide by the windows that do. With content everywhere this is 1 - SSIM; an image without content
@@ -84,4 +107,4 @@ def content_dissimilarity(restored: Tensor, target: Tensor, content: Tensor) -> 
     seen = F.max_pool2d(content.float(), (SSIM_WINDOW, 1), stride=1)
     seen = F.max_pool2d(seen, (1, SSIM_WINDOW), stride=1)  # [N, 1, H - 10, W - 10]
     windows = seen[0].numel()
-    return (dissimilarity * windows / seen.sum((1, 2, 3)).clamp(min=1)).mean()
+    return (dissimilarity * windows / seen.sum((1, 2, 3)).clamp(min=1)).sum(), dissimilarity.new_tensor(len(restored))

@@ -1,13 +1,13 @@
 """Scores of restored pictures, one for each image, on the image's content rectangle."""
 
 import math
-from collections.abc import Sequence
 
 import torch
 from pytorch_msssim import ssim
 from torch import Tensor
 
 from core.errors import RunError
+from core.processes import Sums
 from reconstruction.losses import SSIM_WINDOW
 
 MAX_PSNR = 100.0
@@ -26,7 +26,7 @@ def restoration_scores(restored: Tensor, target: Tensor, rectangles: Tensor) -> 
         in [0, 1], 100 at most: for an exact copy the formula gives infinity, which would swallow a mean and which JSON
         cannot hold (rounding to 8 bits alone gives 59 dB). `ssim` (Wang et al. 2004) with an 11 x 11 Gaussian window,
         sigma 1.5, at the positions where it lies wholly in the content; NaN where it fits nowhere, a side being
-        shorter than 11 px; `mean_scores` leaves those out.
+        shorter than 11 px; `score_sums` leaves those out.
     """
     scores = torch.full((3, len(restored)), torch.nan, device=restored.device)
     rectangles = rectangles.cpu()
@@ -39,19 +39,29 @@ def restoration_scores(restored: Tensor, target: Tensor, rectangles: Tensor) -> 
     return dict(zip(("mse", "psnr", "ssim"), scores, strict=True))
 
 
-def mean_scores(batches: Sequence[dict[str, Tensor]]) -> dict[str, float | None]:
-    """Return each score's mean over all images of all batches.
+def score_sums(scores: dict[str, Tensor]) -> Sums:
+    """Return each score's sum and number of images, in fp64, from `restoration_scores`; batches add up.
 
-    Images without an SSIM (NaN, since no window fits) are left out of it, and it is None where no image has one. Any
-    other score that is not finite comes from a network that broke, and raises `RunError` instead of passing unseen.
+    Images without an SSIM (NaN, since no window fits) are left out of it.
     """
-    scores = {name: torch.cat([batch[name] for batch in batches]).cpu().double() for name in batches[0]}
+    sums = {}
     for name, values in scores.items():
-        broken = len(values) - int(values.isfinite().sum())
-        if broken and name != "ssim":
-            raise RunError(f"{name} is not finite for {broken} of {len(values)} restored pictures: the network broke")
-    means = {name: values.nanmean().item() for name, values in scores.items()}
-    return {name: None if math.isnan(mean) else mean for name, mean in means.items()}
+        known = values.cpu().double()
+        known = known[~known.isnan()] if name == "ssim" else known
+        sums[name] = (known.sum(), torch.tensor(len(known), dtype=torch.float64))
+    return sums
+
+
+def mean_scores(sums: Sums) -> dict[str, float | None]:
+    """Return each score's mean from `score_sums`, None where no image has it.
+
+    One that is not finite comes from a network that broke, and raises `RunError` instead of passing unseen.
+    """
+    means = {name: (total / count).item() if count else None for name, (total, count) in sums.items()}
+    for name, mean in means.items():
+        if mean is not None and not math.isfinite(mean):
+            raise RunError(f"the mean {name} of the restored pictures is {mean}: the network broke")
+    return means
 
 
 def _crop_scores(restored: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -14,6 +14,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from core.normalise import normalise
 from core.pretrained import efficientnet_lite0, vgg16_features
+from reconstruction.losses import ratio
 
 
 class PerceptualDistance(nn.Module):
@@ -41,7 +42,11 @@ class PerceptualDistance(nn.Module):
         return super().train(False)
 
     def forward(self, restored: Tensor, target: Tensor, content: Tensor) -> Tensor:
-        """Return the mean distance over the content of the batch, a scalar.
+        """Return the mean distance over the content of the batch, a scalar: that of `sums`."""
+        return ratio(*self.sums(restored, target, content)).mean()
+
+    def sums(self, restored: Tensor, target: Tensor, content: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the summed distance at each depth and the content's share in positions there, both [depths].
 
         Args:
             restored: [N, 3, H, W] in [0, 1]; the gradient flows here only.
@@ -52,14 +57,15 @@ class PerceptualDistance(nn.Module):
         with torch.no_grad():
             wanted = self.features(target)
         found = self.features(restored)
-        return torch.stack([_layer_distance(*pair, content) for pair in zip(found, wanted, strict=True)]).mean()
+        layers = [_layer_sums(*pair, content) for pair in zip(found, wanted, strict=True)]
+        return tuple(torch.stack(column) for column in zip(*layers, strict=True))
 
 
-def _layer_distance(found: Tensor, wanted: Tensor, content: Tensor) -> Tensor:
+def _layer_sums(found: Tensor, wanted: Tensor, content: Tensor) -> tuple[Tensor, Tensor]:
     difference = F.normalize(found, dim=1) - F.normalize(wanted, dim=1)  # [N, C, h, w]
     distance = difference.square().sum(1, keepdim=True)
     weight = F.interpolate(content.to(distance.dtype), size=distance.shape[-2:], mode="area")
-    return (distance * weight).sum() / weight.sum().clamp(min=1e-6)
+    return (distance * weight).sum(), weight.sum()
 
 
 class EfficientNetFeatures(nn.Module):

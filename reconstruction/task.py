@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from core.evaluation import spread
+from core.processes import ALONE, Processes, Sums, merged
 from core.randomness import seed_of
 from core.sampling import Draws
 from core.task import Task
@@ -17,7 +18,7 @@ from data.loading import plain_batches, species_groups, training_batch
 from reconstruction.autoencoder import Autoencoder
 from reconstruction.config import ReconstructionConfig
 from reconstruction.losses import ReconstructionLoss
-from reconstruction.metrics import mean_scores, restoration_scores
+from reconstruction.metrics import mean_scores, restoration_scores, score_sums
 from reconstruction.perceptual import PerceptualDistance
 
 PARTS = ("mse", "perceptual", "ssim")
@@ -37,6 +38,7 @@ class ReconstructionTask(Task):
         config: the settings.
         train, val: splits with their pictures; masks are not looked at.
         device: where batches go.
+        processes: those of the run.
     """
 
     select, maximise = "val_loss", False
@@ -45,8 +47,11 @@ class ReconstructionTask(Task):
         *(f"train_{part}" for part in PARTS),
     )
 
-    def __init__(self, config: ReconstructionConfig, train: Split, val: Split, device: torch.device) -> None:
-        self.config, self.train, self.val, self.device = config, train, val, device
+    def __init__(
+        self, config: ReconstructionConfig, train: Split, val: Split, device: torch.device, processes: Processes = ALONE
+    ) -> None:
+        self.config, self.train, self.val, self.device, self.processes = config, train, val, device, processes
+        processes.require_enough(len(val.names), "the pictures of Val")
         torch.manual_seed(seed_of(config.seed))
         self.model = Autoencoder(**architecture_of(config))
         initialise(self.model)
@@ -66,19 +71,27 @@ class ReconstructionTask(Task):
 
     def training_losses(self, step: int) -> dict[str, Tensor | None]:
         """The loss of a step: the target is the augmented clean picture, never the corrupted input."""
-        batch = training_batch(self.train, self.draws.batch(step), self.config.seed, self.config, self.device)
-        return self.loss(self.model(batch.input, batch.content), batch.clean, batch.content)
+        draw, counted = self.share_of_step(step)
+        batch = training_batch(self.train, draw, self.config.seed, self.config, self.device)
+        sums = self.loss.sums(self.model(batch.input, batch.content), batch.clean, batch.content)
+        return self.loss.from_sums(self.processes.add_up(sums, counted))
 
     def validate(self) -> dict[str, float | None]:
-        """Means over all pictures of Val, each restored without augmentation."""
-        parts = []
-        everything = np.arange(len(self.val.names))
+        """Loss and scores of all pictures of Val, each restored without augmentation.
+
+        The scores are means over pictures, the loss is made of ratios of sums over all of Val.
+        """
+        losses: Sums = {}
+        scores: Sums = {}
+        everything = np.arange(len(self.val.names))[self.processes.share(len(self.val.names))]
         for indices, batch in plain_batches(self.val, everything, self.config.batch_size, self.device):
             restored = self.model(batch.input, batch.content)
-            scores = restoration_scores(restored, batch.clean, torch.from_numpy(self.val.rectangles[indices]))
-            loss = self.loss(restored, batch.clean, batch.content)["loss"]
-            parts.append({"loss": loss.repeat(len(indices)), **scores})
-        return {f"val_{name}": mean for name, mean in mean_scores(parts).items()}
+            losses = merged(losses, self.loss.sums(restored, batch.clean, batch.content))
+            of_images = restoration_scores(restored, batch.clean, torch.from_numpy(self.val.rectangles[indices]))
+            scores = merged(scores, score_sums(of_images))
+        loss = self.loss.from_sums(self.processes.add_up(losses))["loss"].item()
+        means = mean_scores(self.processes.add_up(scores))
+        return {"val_loss": loss, **{f"val_{name}": mean for name, mean in means.items()}}
 
     def header(self) -> dict[str, Any]:
         """What the weights file says of the network."""

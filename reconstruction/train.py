@@ -17,6 +17,7 @@ def train(config: ReconstructionConfig) -> None:
     """Run phase 1 from settings to finished run folder."""
     from core.device import make_fabric
     from core.loop import Loop
+    from core.processes import Processes
     from core.run import describe
     from core.runfolder import RunFolder
     from core.unet import require_sides
@@ -24,12 +25,14 @@ def train(config: ReconstructionConfig) -> None:
     from reconstruction.task import ReconstructionTask
 
     fabric, precision = make_fabric(config.device, config.amp)
+    processes = Processes(fabric.global_rank, fabric.world_size)
     splits = [open_split(config.data_dir, name) for name in ("Train", "Val")]
     require_sides(splits[0].size, splits[0].size)
     extra = {"data_fingerprint": fingerprint(config.data_dir)}
-    task = ReconstructionTask(config, *splits, fabric.device)
-    with RunFolder(config.output_dir, describe(config, fabric.device, precision, extra), task.log_columns) as folder:
-        print(
+    task = ReconstructionTask(config, *splits, fabric.device, processes)
+    description = describe(config, fabric.device, precision, extra)
+    with RunFolder(config.output_dir, description, task.log_columns, writes=processes.is_first) as folder:
+        processes.say(
             f"{len(splits[0].names)} training pictures, {len(splits[1].names)} for validation, "
             f"{splits[0].size} px, on {fabric.device}, precision {precision}"
         )

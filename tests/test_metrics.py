@@ -18,7 +18,8 @@ from torchmetrics.functional.classification import (
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from core.errors import RunError
-from reconstruction.metrics import MAX_PSNR, mean_scores, restoration_scores
+from core.processes import merged
+from reconstruction.metrics import MAX_PSNR, mean_scores, restoration_scores, score_sums
 from transfer_learning.metrics import confusion_matrix, segmentation_scores
 
 NAMES = ["background", "cat", "dog"]
@@ -81,15 +82,16 @@ def test_an_exact_copy_scores_the_largest_psnr(pictures):
 def test_a_mean_over_batches_leaves_out_images_without_a_score():
     batches = [{"mse": torch.tensor([0.25, 0.5]), "ssim": torch.tensor([0.5, torch.nan])}]
     batches.append({"mse": torch.tensor([0.75]), "ssim": torch.tensor([torch.nan])})
-    assert mean_scores(batches) == {"mse": 0.5, "ssim": 0.5}
-    assert mean_scores(batches[1:]) == {"mse": 0.75, "ssim": None}
+    first, second = (score_sums(batch) for batch in batches)
+    assert mean_scores(merged(merged({}, first), second)) == {"mse": 0.5, "ssim": 0.5}
+    assert mean_scores(second) == {"mse": 0.75, "ssim": None}
 
 
 def test_a_picture_that_is_not_finite_is_no_missing_score(pictures):
     restored, target = pictures
     restored[3, 0, 12, 5] = torch.nan
-    with pytest.raises(RunError, match="mse is not finite for 1 of 5"):
-        mean_scores([restoration_scores(restored, target, RECTANGLES)])
+    with pytest.raises(RunError, match="mean mse of the restored pictures is nan"):
+        mean_scores(score_sums(restoration_scores(restored, target, RECTANGLES)))
 
 
 def test_half_precision_is_scored_in_full(pictures):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import UserError
-from reconstruction.losses import check_weights
+from reconstruction.losses import check_weights, ratio
 from transfer_learning.metrics import IGNORE_INDEX
 
 
@@ -134,11 +134,6 @@ def cross_entropy_sums(log_probabilities: Tensor, label: Tensor, class_weights: 
     weight = class_weights[target] * scored
     cross_entropy = -log_probabilities.gather(1, target[:, None])[:, 0]
     return (weight * cross_entropy).sum(), weight.sum()
-
-
-def ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
-    """Divide two sums; 0 where there was nothing to sum."""
-    return numerator / denominator.where(denominator > 0, 1)
 
 
 def class_weights(class_pixels: Tensor) -> Tensor:

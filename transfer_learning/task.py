@@ -9,6 +9,7 @@ from torch import Tensor
 
 from core.errors import UserError
 from core.evaluation import spread
+from core.processes import ALONE, Processes, Sums, merged
 from core.randomness import seed_of
 from core.sampling import Draws
 from core.task import Task
@@ -39,6 +40,7 @@ class SegmentationTask(Task):
         config: the settings.
         train, val: splits; pictures without a mask are left out.
         device: where batches go.
+        processes: those of the run.
 
     Raises:
         UserError: if a split has no mask, or the encoder does not fit.
@@ -50,10 +52,13 @@ class SegmentationTask(Task):
         *("mean_iou", "learning_rate", "epoch_time"),
     )
 
-    def __init__(self, config: SegmentationConfig, train: Split, val: Split, device: torch.device) -> None:
-        self.config, self.train, self.val, self.device = config, train, val, device
+    def __init__(
+        self, config: SegmentationConfig, train: Split, val: Split, device: torch.device, processes: Processes = ALONE
+    ) -> None:
+        self.config, self.train, self.val, self.device, self.processes = config, train, val, device, processes
         for split in (train, val):
             require_masks(split)
+        processes.require_enough(len(val.labelled), "the masks of Val")
         self.chosen = chosen_labels(train, config)
         torch.manual_seed(seed_of(config.seed))
         self.model = SegmentationUNet(**architecture_of(config))
@@ -72,8 +77,10 @@ class SegmentationTask(Task):
 
     def training_losses(self, step: int) -> dict[str, Tensor | None]:
         """The loss of a step's augmented batch."""
-        batch = training_batch(self.train, self.draws.batch(step), self.config.seed, self.config, self.device)
-        return self.loss(self.model(batch.input, batch.content), batch.label)
+        draw, counted = self.share_of_step(step)
+        batch = training_batch(self.train, draw, self.config.seed, self.config, self.device)
+        sums = self.loss.sums(self.model(batch.input, batch.content), batch.label)
+        return self.loss.from_sums(self.processes.add_up(sums, counted))
 
     def validate(self) -> dict[str, float | None]:
         """Loss and scores of all labelled pictures of Val, at the size that the network sees.
@@ -82,17 +89,17 @@ class SegmentationTask(Task):
         """
         num_classes = len(CLASS_NAMES)
         matrix = torch.zeros(num_classes, num_classes, dtype=torch.int64, device=self.device)
-        sums: dict[str, list[Tensor]] = {}
-        labelled = self.val.labelled
+        sums: Sums = {}
+        labelled = self.val.labelled[self.processes.share(len(self.val.labelled))]
         for _, batch in plain_batches(self.val, labelled, self.config.batch_size, self.device):
             logits = self.model(batch.input, batch.content)
-            for name, of_batch in self.loss.sums(logits, batch.label).items():
-                sums[name] = [sum(pair) for pair in zip(sums.get(name, [0] * len(of_batch)), of_batch, strict=True)]
+            sums = merged(sums, self.loss.sums(logits, batch.label))
             matrix += confusion_matrix(logits.argmax(dim=1), batch.label, num_classes)
+        (matrix,) = self.processes.add_up({"matrix": (matrix,)})["matrix"]
         scores = segmentation_scores(matrix.cpu(), CLASS_NAMES)
         dice = {f"dice_{name}": scores[name]["dice"] for name in CLASS_NAMES}
         mean = {"dice_mean_foreground": scores["mean_foreground_dice"], "mean_iou": scores["mean_iou"]}
-        return {"val_loss": self.loss.from_sums(sums)["loss"].item(), **dice, **mean}
+        return {"val_loss": self.loss.from_sums(self.processes.add_up(sums))["loss"].item(), **dice, **mean}
 
     def header(self) -> dict[str, Any]:
         """What the weights file says of the network."""

@@ -19,13 +19,15 @@ def train(config: SegmentationConfig) -> None:
     from core.device import make_fabric
     from core.files import file_sha256
     from core.loop import Loop
+    from core.processes import Processes
     from core.run import describe
     from core.runfolder import RunFolder
     from core.unet import require_sides
     from data.dataset import fingerprint, open_split
     from transfer_learning.task import SegmentationTask
 
-    fabric, precision = make_fabric(config.device, config.amp)
+    fabric, precision = make_fabric(config.device, config.amp, partly_frozen=config.freeze != "never")
+    processes = Processes(fabric.global_rank, fabric.world_size)
     splits = [open_split(config.data_dir, name) for name in ("Train", "Val")]
     require_sides(splits[0].size, splits[0].size)
     encoder = config.pretrained_encoder
@@ -33,9 +35,10 @@ def train(config: SegmentationConfig) -> None:
         "data_fingerprint": fingerprint(config.data_dir),
         "pretrained_encoder_sha256": file_sha256(encoder) if encoder else None,
     }
-    task = SegmentationTask(config, *splits, fabric.device)
-    with RunFolder(config.output_dir, describe(config, fabric.device, precision, extra), task.log_columns) as folder:
-        print(
+    task = SegmentationTask(config, *splits, fabric.device, processes)
+    description = describe(config, fabric.device, precision, extra)
+    with RunFolder(config.output_dir, description, task.log_columns, writes=processes.is_first) as folder:
+        processes.say(
             f"{len(task.chosen)} labelled training pictures, {len(splits[1].labelled)} for validation, "
             f"{splits[0].size} px, encoder {'pretrained' if encoder else 'from scratch'}, on {fabric.device}, "
             f"precision {precision}"
