@@ -1,5 +1,6 @@
 """Which device and which precision a run uses: decided once, written down, never changed behind the user's back."""
 
+import os
 import sys
 from typing import Any
 
@@ -56,15 +57,19 @@ def _native_bf16(device: torch.device) -> bool:
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
-def make_fabric(device: str, amp: Amp, partly_frozen: bool = False) -> tuple[Fabric, str]:
+def make_fabric(device: str, amp: Amp, deterministic: bool = False, partly_frozen: bool = False) -> tuple[Fabric, str]:
     """Return Fabric on one device a process, and the precision (`off`, `bf16`, `fp16`) that `amp` came to.
 
     Under `torchrun` or SLURM the processes have found each other when this returns. `partly_frozen` says that some
-    parameters may have no gradient, for which the processes would otherwise wait.
+    parameters may have no gradient, for which the processes would otherwise wait; `deterministic` asks for kernels
+    that give the same bits every time, and makes torch raise RuntimeError where there is none.
 
     Raises:
         UserError: the device is not there, or is a single one where several processes need one each.
     """
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
+    torch.use_deterministic_algorithms(deterministic)
     resolved = resolve_device(device)
     precision = resolve_amp(amp, resolved)
     here, machines = started()

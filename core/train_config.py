@@ -59,6 +59,8 @@ class TrainConfig:
     """Decides everything that is drawn: first weights, order, augmentation, dropout."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1 or mps."""
+    deterministic: bool = False
+    """On a GPU: kernels that give the same bits every time, slower ones in places. On a CPU all do anyway."""
     amp: Amp = "auto"
     """Mixed precision. auto: bf16 where the hardware has it, fp16 on older GPUs, else off. fp16 needs a GPU."""
 

@@ -24,7 +24,7 @@ def train(config: ReconstructionConfig) -> None:
     from data.dataset import fingerprint, open_split
     from reconstruction.task import ReconstructionTask
 
-    fabric, precision = make_fabric(config.device, config.amp)
+    fabric, precision = make_fabric(config.device, config.amp, config.deterministic)
     processes = Processes(fabric.global_rank, fabric.world_size)
     splits = [open_split(config.data_dir, name) for name in ("Train", "Val")]
     require_sides(splits[0].size, splits[0].size)

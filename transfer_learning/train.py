@@ -26,7 +26,7 @@ def train(config: SegmentationConfig) -> None:
     from data.dataset import fingerprint, open_split
     from transfer_learning.task import SegmentationTask
 
-    fabric, precision = make_fabric(config.device, config.amp, partly_frozen=config.freeze != "never")
+    fabric, precision = make_fabric(config.device, config.amp, config.deterministic, config.freeze != "never")
     processes = Processes(fabric.global_rank, fabric.world_size)
     splits = [open_split(config.data_dir, name) for name in ("Train", "Val")]
     require_sides(splits[0].size, splits[0].size)
