@@ -15,7 +15,8 @@ from core.errors import UserError
 from core.files import atomic_path, write_json
 
 # Where things lie and what computes them does not make another run of it.
-NOT_COMPARED = ("output_dir", "data_dir", "pretrained_encoder", "device", "save_every", "save_every_steps")
+PLACES = ("output_dir", "data_dir", "pretrained_encoder", "device", "device_memory_limit")
+NOT_COMPARED = (*PLACES, "save_every", "save_every_steps")
 
 
 def settings_of(config: Any) -> dict[str, Any]:

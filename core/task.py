@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.processes import Processes
+from core.processes import Processes, Sums
 from core.sampling import Draws
 
 
@@ -17,6 +17,7 @@ class Task(ABC):
 
     Attributes:
         model: the network; the loop replaces it by the one that Fabric has set up.
+        loss: makes the loss and its parts from their sums: `from_sums`.
         optimizer: with `initial_lr` in every group, which the schedule scales.
         draws: which pictures each step reads, in all processes together.
         processes: those of the run; each reads its share of a step and of Val.
@@ -25,6 +26,7 @@ class Task(ABC):
     """
 
     model: nn.Module
+    loss: nn.Module
     optimizer: torch.optim.Optimizer
     draws: Draws
     processes: Processes
@@ -33,8 +35,17 @@ class Task(ABC):
     log_columns: tuple[str, ...]
 
     @abstractmethod
+    def read(self, draw: tuple[np.ndarray, ...]) -> Any:
+        """Return the augmented batch of a draw (see `core.sampling.Draws`), on the device."""
+
+    @abstractmethod
+    def loss_sums(self, batch: Any) -> Sums:
+        """Return, with their graph, the sums of a batch that make up its loss."""
+
     def training_losses(self, step: int) -> dict[str, Tensor | None]:
         """Return `loss` with its graph and the detached parts of it for the batch of a step, over all processes."""
+        draw, counted = self.share_of_step(step)
+        return self.loss.from_sums(self.processes.add_up(self.loss_sums(self.read(draw)), counted))
 
     @abstractmethod
     def validate(self) -> dict[str, float | None]:

@@ -59,6 +59,9 @@ class TrainConfig:
     """Decides everything that is drawn: first weights, order, augmentation, dropout."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1 or mps."""
+    device_memory_limit: float | None = None
+    """GiB of GPU memory that the training pictures may take; they stay in files where they need more. Without it: half
+    of what is free. 0: never there."""
     deterministic: bool = False
     """On a GPU: kernels that give the same bits every time, slower ones in places. On a CPU all do anyway."""
     amp: Amp = "auto"
@@ -73,6 +76,8 @@ class TrainConfig:
             _at_least(self, name, 1)
         for name in ("weight_decay", "warmup_steps", "clip", "patience", "save_every", "save_every_steps"):
             _at_least(self, name, 0)
+        if self.device_memory_limit is not None:
+            _at_least(self, "device_memory_limit", 0)
         if self.max_steps is not None:
             _at_least(self, "max_steps", 1)
         if not self.lr > 0:

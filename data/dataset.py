@@ -39,8 +39,8 @@ class Split:
     """One split: all its images, the labels of those that have a mask, and the way back to their original size.
 
     Attributes:
-        images: [N, S, S, 3] uint8, RGB, memory-mapped.
-        labels: [M, S, S] uint8 (0, 1, 2, 255), memory-mapped, of the labelled images alone.
+        images: [N, S, S, 3] uint8, RGB, memory-mapped (or a tensor: `data.loading.on_device`).
+        labels: [M, S, S] uint8 (0, 1, 2, 255), likewise, of the labelled images alone.
         label_rows: [N] int64, the row of each image in `labels`, -1 without a mask.
         rectangles: [N, 4] int64, content in the square: top, left, bottom, right (the last two exclusive).
         species: "cat", "dog" or None where nothing tells it; `breeds` likewise.

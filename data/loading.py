@@ -1,5 +1,6 @@
 """From a split's arrays to batches on a device."""
 
+import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
@@ -37,12 +38,41 @@ def plain_batches(
         yield chosen, plain(*_rows(split, chosen, device))
 
 
+def on_device(split: Split, device: torch.device, limit: float | None) -> Split:
+    """Return the split with its arrays in a GPU's memory, the split as it is where they don't fit or there is no GPU.
+
+    Args:
+        split: opened, its arrays memory-mapped.
+        device: where batches go.
+        limit: GiB that the arrays may take; None takes half of what is free.
+    """
+    if device.type != "cuda":
+        return split
+    allowed = torch.cuda.mem_get_info(device)[0] / 2 if limit is None else limit * 2**30
+    if split.images.nbytes + split.labels.nbytes > allowed:
+        return split
+    return moved(split, device)
+
+
+def moved(split: Split, device: torch.device) -> Split:
+    """Return the split with its images and labels as tensors on a device."""
+    # Copied, since torch warns of memory maps that must not be written to.
+    arrays = {name: torch.from_numpy(np.array(getattr(split, name))).to(device) for name in ("images", "labels")}
+    return dataclasses.replace(split, **arrays)
+
+
 def _rows(
     split: Split, indices: np.ndarray, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
     rows = split.label_rows[indices]
-    labels = torch.from_numpy(split.labels[rows]).to(device) if (rows >= 0).all() else None
-    return torch.from_numpy(split.images[indices]).to(device), torch.from_numpy(split.rectangles[indices]), labels
+    labels = _take(split.labels, rows, device) if (rows >= 0).all() else None
+    return _take(split.images, indices, device), torch.from_numpy(split.rectangles[indices]), labels
+
+
+def _take(array: np.ndarray | torch.Tensor, rows: np.ndarray, device: torch.device) -> torch.Tensor:
+    if isinstance(array, torch.Tensor):
+        return array[torch.from_numpy(rows).to(array.device)]
+    return torch.from_numpy(array[rows]).to(device)
 
 
 def species_groups(split: Split, indices: np.ndarray, class_balance: bool) -> list[np.ndarray]:

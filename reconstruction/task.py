@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from core.evaluation import spread
 from core.processes import ALONE, Processes, Sums, merged
@@ -13,8 +12,9 @@ from core.randomness import seed_of
 from core.sampling import Draws
 from core.task import Task
 from core.unet import initialise
+from data.augment import Batch
 from data.dataset import Split
-from data.loading import plain_batches, species_groups, training_batch
+from data.loading import on_device, plain_batches, species_groups, training_batch
 from reconstruction.autoencoder import Autoencoder
 from reconstruction.config import ReconstructionConfig
 from reconstruction.losses import ReconstructionLoss
@@ -50,7 +50,7 @@ class ReconstructionTask(Task):
     def __init__(
         self, config: ReconstructionConfig, train: Split, val: Split, device: torch.device, processes: Processes = ALONE
     ) -> None:
-        self.config, self.train, self.val, self.device, self.processes = config, train, val, device, processes
+        self.config, self.val, self.device, self.processes = config, val, device, processes
         processes.require_enough(len(val.names), "the pictures of Val")
         torch.manual_seed(seed_of(config.seed))
         self.model = Autoencoder(**architecture_of(config))
@@ -68,13 +68,15 @@ class ReconstructionTask(Task):
         self.optimizer = torch.optim.AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay)
         groups = species_groups(train, np.arange(len(train.names)), config.class_balance)
         self.draws = Draws(groups, config.batch_size, config.seed, refill=bool(config.max_steps))
+        self.train = on_device(train, device, config.device_memory_limit)
 
-    def training_losses(self, step: int) -> dict[str, Tensor | None]:
-        """The loss of a step: the target is the augmented clean picture, never the corrupted input."""
-        draw, counted = self.share_of_step(step)
-        batch = training_batch(self.train, draw, self.config.seed, self.config, self.device)
-        sums = self.loss.sums(self.model(batch.input, batch.content), batch.clean, batch.content)
-        return self.loss.from_sums(self.processes.add_up(sums, counted))
+    def read(self, draw: tuple[np.ndarray, ...]) -> Batch:
+        """Return the augmented batch of a draw."""
+        return training_batch(self.train, draw, self.config.seed, self.config, self.device)
+
+    def loss_sums(self, batch: Batch) -> Sums:
+        """Compare with the augmented clean picture, never with the corrupted input."""
+        return self.loss.sums(self.model(batch.input, batch.content), batch.clean, batch.content)
 
     def validate(self) -> dict[str, float | None]:
         """Loss and scores of all pictures of Val, each restored without augmentation.

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from sample_pets import make_pets, picture, pixels, trimap
 
 from core.errors import UserError
 from data.dataset import fingerprint, open_split, trimap_to_label
+from data.loading import moved, on_device, plain_batches
 from data.prepare import prepare
 from data.prepare_config import PrepareConfig
 
@@ -158,3 +160,13 @@ def test_trimap_to_label():
     trimap_values = np.array([[1, 2, 3, 0, 4, 255]], np.uint8)
     assert trimap_to_label(trimap_values, "cat").tolist() == [[1, 0, 255, 254, 254, 254]]
     assert trimap_to_label(trimap_values, "dog").tolist() == [[2, 0, 255, 254, 254, 254]]
+
+
+def test_arrays_on_a_device_give_the_same_batches(data_dir):
+    device = torch.device("cpu")
+    split = open_split(data_dir, "Train")
+    assert on_device(split, device, None) is split
+    for indices in (split.labelled[::-1].copy(), np.arange(len(split.names))):
+        pair = [next(plain_batches(s, indices, 8, device))[1] for s in (split, moved(split, device))]
+        for one, other in zip(*(vars(batch).values() for batch in pair), strict=True):
+            assert one is None if other is None else torch.equal(one, other)

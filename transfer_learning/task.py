@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from core.errors import UserError
 from core.evaluation import spread
@@ -14,9 +13,10 @@ from core.randomness import seed_of
 from core.sampling import Draws
 from core.task import Task
 from core.unet import initialise
+from data.augment import Batch
 from data.dataset import Split
 from data.label_fraction import label_subset
-from data.loading import plain_batches, species_groups, training_batch
+from data.loading import on_device, plain_batches, species_groups, training_batch
 from data.manifest import CLASS_NAMES
 from transfer_learning.config import SegmentationConfig
 from transfer_learning.losses import SegmentationLoss
@@ -55,7 +55,7 @@ class SegmentationTask(Task):
     def __init__(
         self, config: SegmentationConfig, train: Split, val: Split, device: torch.device, processes: Processes = ALONE
     ) -> None:
-        self.config, self.train, self.val, self.device, self.processes = config, train, val, device, processes
+        self.config, self.val, self.device, self.processes = config, val, device, processes
         for split in (train, val):
             require_masks(split)
         processes.require_enough(len(val.labelled), "the masks of Val")
@@ -70,17 +70,19 @@ class SegmentationTask(Task):
         self.optimizer = _optimizer(self.model, config)
         groups = species_groups(train, self.chosen, config.class_balance)
         self.draws = Draws(groups, config.batch_size, config.seed, refill=bool(config.max_steps))
+        self.train = on_device(train, device, config.device_memory_limit)
 
     def begin_epoch(self, epoch: int) -> None:
         """Set training mode; the encoder's depends on `freeze`."""
         set_training_mode(self.model, is_frozen(self.config, epoch))
 
-    def training_losses(self, step: int) -> dict[str, Tensor | None]:
-        """The loss of a step's augmented batch."""
-        draw, counted = self.share_of_step(step)
-        batch = training_batch(self.train, draw, self.config.seed, self.config, self.device)
-        sums = self.loss.sums(self.model(batch.input, batch.content), batch.label)
-        return self.loss.from_sums(self.processes.add_up(sums, counted))
+    def read(self, draw: tuple[np.ndarray, ...]) -> Batch:
+        """Return the augmented batch of a draw."""
+        return training_batch(self.train, draw, self.config.seed, self.config, self.device)
+
+    def loss_sums(self, batch: Batch) -> Sums:
+        """Compare with the augmented labels."""
+        return self.loss.sums(self.model(batch.input, batch.content), batch.label)
 
     def validate(self) -> dict[str, float | None]:
         """Loss and scores of all labelled pictures of Val, at the size that the network sees.
