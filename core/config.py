@@ -30,6 +30,7 @@ SECTIONS = (
     "transfer_learning",
     "transfer_learning_evaluation",
     "tables",
+    "benchmarks",
 )
 DEFAULT_CONFIG = Path(__file__).resolve().parents[1] / "config" / "model_config.yaml"
 

@@ -73,7 +73,7 @@ class Loop:
     def _epoch(self, console: Console, signals: StopSignals) -> None:
         epoch = len(self.rows) + 1
         self.task.begin_epoch(epoch)
-        self._train(min(epoch * self.steps_per_epoch, self.total_steps), console, signals)
+        self.train_until(min(epoch * self.steps_per_epoch, self.total_steps), console, signals)
         scores = self._validate(signals)
         known = {"epoch": epoch, **self.sums.means(), **scores}
         known["learning_rate"] = self.config.lr * self._factor(self.step - 1)
@@ -83,7 +83,8 @@ class Loop:
         self._keep(epoch, scores)
         console.epoch_done(self.rows[-1], self._is_best(epoch))
 
-    def _train(self, end: int, console: Console, signals: StopSignals) -> None:
+    def train_until(self, end: int, console: Console, signals: StopSignals) -> None:
+        """Take steps until `end` (exclusive) of the whole run; stops in between if a signal came."""
         every = self.config.save_every_steps
         while self.step < end:
             self._heed(signals)

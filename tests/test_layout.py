@@ -11,6 +11,7 @@ MAY_IMPORT = {
     "data": {"data", "core"},
     "reconstruction": {"reconstruction", "data", "core"},
     "transfer_learning": {"transfer_learning", "reconstruction", "data", "core"},
+    "benchmarks": {"benchmarks", "transfer_learning", "reconstruction", "data", "core"},
     "experiments": {"experiments", "transfer_learning", "reconstruction", "data", "core"},
 }
 

@@ -1,0 +1,99 @@
+"""What the throughput benchmark times: every arm is a function that does one round of work."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+from benchmarks import ours, peers, practitioner
+from benchmarks.config import ThroughputConfig
+from benchmarks.sources import exported, prepared
+from data.dataset import open_split
+from transfer_learning.evaluate import confusion_of_split
+from transfer_learning.unet import SegmentationUNet
+
+Arms = dict[str, Callable[[], Any]]
+ALONE = " alone"
+# What each loop's picture files hold: a tidy data set for the one, the original project's 512 px for the other.
+SOURCE_SIZES = {"practitioner": 256, "original": 512}
+WORKERS = 2
+
+
+def plain_network(config: ThroughputConfig) -> SegmentationUNet:
+    """Return our network as it stands, without choices of precision or layout."""
+    return SegmentationUNet(practitioner.NUM_CLASSES, config.width)
+
+
+@contextmanager
+def training_arms(config: ThroughputConfig, fabric: Fabric) -> Iterator[Arms]:
+    """Give both phases end to end and alone (one batch, read beforehand), and the loops of others."""
+    data_dir = prepared(config.work_dir, config.size, config.images)
+    shared = {"width": config.width, "batch_size": config.batch_size, "device": str(fabric.device), "amp": config.amp}
+    arms: Arms = {}
+    with tempfile.TemporaryDirectory() as runs:
+        for phase in ours.TASKS:
+            for name, fixed in ((phase, False), (phase + ALONE, True)):
+                arms[name] = ours.training(phase, data_dir, Path(runs, name), fabric, config.steps, fixed, **shared)
+        for name, size in SOURCE_SIZES.items():
+            stream = practitioner.batches(_files(config, size), config.size, config.batch_size, WORKERS)
+            arms[name] = practitioner.training(plain_network(config), stream, fabric.device, config.steps)
+        if config.peers:
+            arms |= _peers(config, fabric.device)
+        yield arms
+
+
+def _peers(config: ThroughputConfig, device: torch.device) -> Arms:
+    files = _files(config, SOURCE_SIZES["practitioner"])
+    stream = practitioner.batches(files, config.size, config.batch_size, WORKERS)
+    sizes = (config.size, config.batch_size, device, config.steps)
+    return {
+        "smp Unet(resnet34)": practitioner.training(peers.smp_unet(), stream, device, config.steps),
+        "MONAI BasicUNet": peers.monai_training(peers.monai_unet(), files, *sizes),
+    }
+
+
+def _files(config: ThroughputConfig, size: int) -> Path:
+    data_dir = prepared(config.work_dir, size, config.images)
+    return exported(data_dir, "Train", config.work_dir / f"files-{size}-{config.images}")
+
+
+def multiply_adds(config: ThroughputConfig) -> dict[str, float]:
+    """Return the multiply-adds of a picture, forward and backward, for the arms whose networks can be compared."""
+    networks = {"transfer_learning": plain_network(config)}
+    if config.peers:
+        networks |= {"smp Unet(resnet34)": peers.smp_unet(), "MONAI BasicUNet": peers.monai_unet()}
+    return {name: peers.multiply_adds(model, config.size, torch.device("cpu")) for name, model in networks.items()}
+
+
+def evaluation_arms(config: ThroughputConfig, fabric: Fabric) -> tuple[Arms, int]:
+    """Return our scoring of a split and the plain loop over the same pictures, and how many those are."""
+    data_dir = prepared(config.work_dir, config.size, config.images)
+    split = open_split(data_dir, "Test")
+    files = exported(data_dir, "Test", config.work_dir / f"test-{config.size}-{config.images}")
+    images, device = len(split.labelled), fabric.device
+    model, plain = plain_network(config).to(device).eval(), plain_network(config)
+    arms: Arms = {
+        "ours": lambda: confusion_of_split(model, split, config.batch_size, device),
+        "plain loop": practitioner.evaluation(plain, files, config.size, images, device),
+    }
+    return arms, images
+
+
+def start_up_arms() -> Arms:
+    """Return what a user waits for: `--help`, and what `import core` adds to torch."""
+    commands = {
+        "help": ["-m", "transfer_learning.train", "--help"],
+        "torch": ["-c", "import torch"],
+        "torch and core": ["-c", "import torch, core"],
+    }
+
+    def starting(arguments: list[str]) -> Callable[[], None]:
+        return lambda: subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+
+    return {name: starting(arguments) for name, arguments in commands.items()}

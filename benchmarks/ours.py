@@ -1,0 +1,57 @@
+"""Our own training, as the commands run it, in rounds of a few steps."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lightning_fabric import Fabric
+
+from core.loop import Loop
+from core.run import describe
+from core.runfolder import RunFolder
+from core.runlog import Console
+from core.signals import StopSignals
+from core.task import Task
+from core.train_config import TrainConfig
+from data.dataset import open_split
+from reconstruction.config import ReconstructionConfig
+from reconstruction.task import ReconstructionTask
+from transfer_learning.config import SegmentationConfig
+from transfer_learning.task import SegmentationTask
+
+TASKS: dict[str, tuple[type[Task], type[TrainConfig], dict[str, Any]]] = {
+    "reconstruction": (ReconstructionTask, ReconstructionConfig, {}),
+    "transfer_learning": (SegmentationTask, SegmentationConfig, {"optimizer": "adamw", "momentum": 0.0}),
+}
+
+
+def training(
+    phase: str, data_dir: Path, folder: Path, fabric: Fabric, steps: int, fixed_batch: bool = False, **settings: Any
+) -> Callable[[], None]:
+    """Return a function that trains for so many more steps, each time it is called.
+
+    Args:
+        phase: "reconstruction" or "transfer_learning".
+        data_dir: prepared data.
+        folder: for the run's files.
+        fabric: device and precision.
+        steps: of a round.
+        fixed_batch: True takes one batch, read beforehand, at every step: what the network alone costs.
+        settings: of the phase's config.
+    """
+    task_type, config_type, more = TASKS[phase]
+    config = config_type(data_dir=data_dir, output_dir=folder, max_steps=10**6, val_every=10**6, **more, **settings)
+    task = task_type(config, *(open_split(data_dir, name) for name in ("Train", "Val")), fabric.device)
+    if fixed_batch:
+        batch = task.read(task.draws.batch(0))
+        task.read = lambda draw: batch
+    run = RunFolder(folder, describe(config, fabric.device, "", {}), task.log_columns)
+    loop = Loop(task, config, fabric, run)
+    console = Console(loop.epochs, loop.steps_per_epoch, loop.total_steps, epoch=1, done=0, quiet=True)
+    signals = StopSignals()
+    task.begin_epoch(1)
+
+    def round_of_steps() -> None:
+        loop.train_until(loop.step + steps, console, signals)
+
+    return round_of_steps

@@ -1,0 +1,111 @@
+"""Measure speed side by side: our training against the network alone, a practitioner's loop, and peers.
+
+Everything that is compared takes turns in the same rounds, so that the ratios stand on a busy machine too. Writes
+throughput.json (images/s of every arm) and summary.json (the ratios), and prints both as a table.
+
+    python -m benchmarks.throughput --size 128 --width 16 --repeats 20
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.config import ThroughputConfig
+from core.command import run_command
+
+if TYPE_CHECKING:
+    from benchmarks.timing import Times
+
+START_UP_REPEATS = 5
+
+
+def throughput(config: ThroughputConfig) -> dict[str, Any]:
+    """Measure, write and print; returns the ratios by name."""
+    from benchmarks import arms
+    from core.device import make_fabric
+    from core.files import write_json
+    from core.provenance import commit, machine, versions
+
+    fabric, precision = make_fabric(config.device, config.amp)
+    with arms.training_arms(config, fabric) as training:
+        trained = _timed("training", training, config.repeats, fabric.device)
+    scoring, scored = arms.evaluation_arms(config, fabric)
+    evaluated = _timed("evaluation", scoring, -(-config.repeats // 4), fabric.device)
+    started = _timed("start-up", arms.start_up_arms(), min(START_UP_REPEATS, config.repeats), fabric.device)
+    common = {
+        "hardware": {**machine(fabric.device), "precision": precision, "versions": versions(), "commit": commit()},
+        "settings": {name: getattr(config, name) for name in ("size", "width", "batch_size", "steps", "images")},
+    }
+    details = _speeds(trained, config.steps * config.batch_size, evaluated, scored, arms.multiply_adds(config))
+    results = _ratios(trained, evaluated, started)
+    write_json(config.output_dir / "throughput.json", {**details, **common})
+    write_json(config.output_dir / "summary.json", {**results, **common})
+    _print(details, results)
+    print(f"written to {config.output_dir / 'throughput.json'} and summary.json")
+    return results
+
+
+def _ratios(trained: "Times", evaluated: "Times", started: "Times") -> dict[str, Any]:
+    from benchmarks.arms import ALONE, ours
+    from benchmarks.timing import ratios, summary
+
+    end_to_end = {phase: ratios(trained[phase + ALONE], trained[phase]) for phase in ours.TASKS}
+    core = [both - torch for both, torch in zip(started["torch and core"], started["torch"], strict=True)]
+    return {
+        "end_to_end_over_model_only": min(end_to_end.values(), key=lambda ratio: ratio["median"]),
+        **{f"end_to_end_over_model_only_{phase}": ratio for phase, ratio in end_to_end.items()},
+        "over_practitioner_loop": ratios(trained["practitioner"], trained["transfer_learning"]),
+        "over_original_way": ratios(trained["original"], trained["transfer_learning"]),
+        "evaluation_over_plain_loop": ratios(evaluated["plain loop"], evaluated["ours"]),
+        "help_seconds": summary(started["help"]),
+        "import_core_seconds": summary(core),
+    }
+
+
+def _speeds(
+    trained: "Times", trained_images: int, evaluated: "Times", evaluated_images: int, multiply_adds: dict[str, float]
+) -> dict[str, Any]:
+    from benchmarks.timing import rates
+
+    speeds = rates(trained, trained_images)
+    return {
+        "training_images_per_second": speeds,
+        "evaluation_images_per_second": rates(evaluated, evaluated_images),
+        "multiply_adds_per_image": multiply_adds,
+        "multiply_adds_per_second": {name: speeds[name]["median"] * cost for name, cost in multiply_adds.items()},
+    }
+
+
+def _timed(what: str, arms: Any, repeats: int, device: Any) -> Any:
+    from rich.progress import Progress
+
+    from benchmarks.timing import interleaved
+
+    with Progress() as progress:
+        task = progress.add_task(what, total=repeats + 1)
+        return interleaved(arms, repeats, device, on_round=lambda: progress.advance(task))
+
+
+def _print(details: dict[str, Any], results: dict[str, Any]) -> None:
+    from core.evaluation import print_table
+
+    columns = ["median", "min", "max"]
+    rows = [
+        [f"{kind}: {name}", *(values[column] for column in columns)]
+        for kind in ("training", "evaluation")
+        for name, values in details[f"{kind}_images_per_second"].items()
+    ]
+    print_table("Images a second", ["arm", *columns], rows)
+    rows = [[name, *(values[column] for column in columns)] for name, values in results.items()]
+    print_table("Ratios, and seconds", ["", *columns], rows)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of the command; returns the exit code."""
+    return run_command(
+        "benchmarks.throughput", ThroughputConfig, throughput, argv, section="benchmarks", description=__doc__
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
