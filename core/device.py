@@ -6,10 +6,11 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import SLURMEnvironment
 from lightning_fabric.strategies import DDPStrategy
 
 from core.errors import UserError
-from core.processes import started
+from core.processes import by_srun, started
 from core.train_config import Amp
 
 PRECISIONS = {"off": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
@@ -82,6 +83,7 @@ def make_fabric(device: str, amp: Amp, deterministic: bool = False, partly_froze
     if resolved.type == "cuda" and here > torch.cuda.device_count():
         raise UserError(f"{here} processes for {torch.cuda.device_count()} GPUs here: start one for each")
     strategy = DDPStrategy(find_unused_parameters=partly_frozen)
-    fabric = Fabric(devices=here, num_nodes=machines, strategy=strategy, **settings)
+    plugins = [SLURMEnvironment()] if by_srun() else []
+    fabric = Fabric(devices=here, num_nodes=machines, strategy=strategy, plugins=plugins, **settings)
     fabric.launch()
     return fabric, precision

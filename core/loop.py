@@ -1,6 +1,8 @@
 """The training loop of both phases: steps, validation, the best weights, the log, and a state to go on from."""
 
+import math
 import time
+from contextlib import nullcontext
 from typing import Any, NoReturn
 
 import torch
@@ -56,6 +58,9 @@ class Loop:
             KeyboardInterrupt, Terminated: Ctrl-C or SIGTERM, after the step has ended and its state is saved.
         """
         self._restore()
+        self.processes.require_equal(
+            self.step, self.fabric.device, f"{self.folder.path} is not the same for all processes: use a shared disk"
+        )
         if self.finished:
             self.processes.say(f"{self.folder.path} is finished: {self._best_text()}. Nothing to do.")
             return
@@ -96,11 +101,13 @@ class Loop:
             if every and self.step % every == 0:
                 self._save()
             console.step_done(size, self.sums.mean("loss"))
+        self._heed(signals)
 
     def _validate(self, signals: StopSignals) -> dict[str, float | None]:
         self.task.model.eval()
+        alone = self.processes.count == 1  # others would wait for one that leaves
         try:
-            with signals.at_once(), torch.inference_mode():
+            with signals.at_once() if alone else nullcontext(), torch.inference_mode():
                 scores = self.task.validate()
         except (KeyboardInterrupt, Terminated) as stop:
             self._stop(type(stop))
@@ -108,13 +115,12 @@ class Loop:
         return scores
 
     def _heed(self, signals: StopSignals) -> None:
-        """Stop if a signal came; several processes agree on it when they look at their losses, to stop at one step."""
-        if self.processes.count > 1:
-            if len(self.sums):
-                return
-            signals.pending = STOPS.get(self.processes.highest(signals.number, self.fabric.device))
-        if signals.pending:
-            self._stop(signals.pending)
+        """Stop if a signal came. Several processes agree on the step: on GPUs when they look at their losses anyway."""
+        if len(self.sums) and self.processes.count > 1 and self.fabric.device.type != "cpu":
+            return
+        kind = STOPS.get(self.processes.highest(signals.number, self.fabric.device))
+        if kind:
+            self._stop(kind)
 
     def _stop(self, kind: type[BaseException]) -> NoReturn:
         self._save()
@@ -182,6 +188,9 @@ class Loop:
         return score > self.best["score"] if self.task.maximise else score < self.best["score"]
 
     def _save(self) -> None:
+        # With clipping off nothing else would notice a gradient that broke the weights under a finite loss.
+        finite = torch.stack([parameter.isfinite().all() for parameter in self.task.model.parameters()]).all()
+        require_finite({"weights": 0.0 if finite else math.nan}, self._where(self.step - 1))
         self.sums.seconds = time.perf_counter() - self._started
         state = self._state()
         if self.processes.is_first:

@@ -74,8 +74,13 @@ class Processes:
             message = message.cuda()
         dist.all_reduce(message)
         whole = iter(message.split([tensor.numel() for tensor in own]))
-        totals = iter([tensor + (next(whole).view_as(tensor).to(tensor) - tensor.detach()) for tensor in own])
+        totals = iter([next(whole).view_as(tensor).to(tensor) + (tensor - tensor.detach()) for tensor in own])
         return {name: tuple(next(totals) for _ in tensors) for name, tensors in sums.items()}
+
+    def require_equal(self, number: int, device: torch.device, complaint: str) -> None:
+        """Raise UserError with `complaint` unless the number is the same in all processes."""
+        if self.highest(number, device) != number or self.highest(-number, device) != -number:
+            raise UserError(complaint)
 
     def highest(self, number: int, device: torch.device) -> int:
         """Return the highest of the processes' numbers."""
@@ -93,17 +98,20 @@ def started() -> tuple[int, int]:
     """Return how many processes `torchrun` or SLURM's `srun` started on this machine, and on how many machines.
 
     Raises:
-        UserError: where SLURM does not say how many tasks a node has, or machines have different numbers of them.
+        UserError: where machines have different numbers of them.
     """
     if dist.is_available() and dist.is_torchelastic_launched():
-        here, everywhere = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
-    elif "SLURM_NTASKS" in os.environ and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive"):
-        everywhere = int(os.environ["SLURM_NTASKS"])
-        here = int(os.environ.get("SLURM_NTASKS_PER_NODE") or everywhere)
-        if everywhere > 1 and "SLURM_NTASKS_PER_NODE" not in os.environ:
-            raise UserError(f"SLURM started {everywhere} tasks: give it --ntasks-per-node instead of --ntasks")
+        everywhere = int(os.environ["WORLD_SIZE"])
+        machines = everywhere // int(os.environ["LOCAL_WORLD_SIZE"])
+    elif by_srun():
+        everywhere, machines = int(os.environ["SLURM_STEP_NUM_TASKS"]), int(os.environ["SLURM_STEP_NUM_NODES"])
     else:
         return 1, 1
-    if everywhere % here:
-        raise UserError(f"{everywhere} processes, {here} of them here: every machine needs the same number")
-    return here, everywhere // here
+    if everywhere % machines:
+        raise UserError(f"{everywhere} processes on {machines} machines: every machine needs the same number of them")
+    return everywhere // machines, machines
+
+
+def by_srun() -> bool:
+    """Say whether SLURM's `srun` started this process; a job's own script has SLURM's other variables too."""
+    return "SLURM_STEP_NUM_TASKS" in os.environ

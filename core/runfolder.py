@@ -58,6 +58,8 @@ class RunFolder:
             self._lock.acquire(timeout=0)
         except Timeout:
             raise UserError(f"{path} is in use by another run: wait for it or choose another --output_dir") from None
+        for left_over in path.rglob(".*.tmp"):  # by a process killed while it wrote
+            left_over.unlink()
         if not self._compare(self.identity):
             write_json(path / "training_config.json", description)
 

@@ -1,4 +1,4 @@
-"""Real processes, stopped at random moments and started again, end with the bits of one that was never stopped.
+"""Real processes, killed at random moments and started again, end with the bits of one that was never stopped.
 
 `make soak` is the long form: more kills, and bf16 as well.
 """
@@ -21,7 +21,6 @@ PHASES = {
 }
 SMALL = ["--width", "2", "--batch_size", "4", "--device", "cpu", "--lr", "0.002"]
 STEPS = ["--max_steps", "120", "--val_every", "40", "--save_every_steps", "7"]
-CODES = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 143, signal.SIGINT: 130}
 
 
 class Run:
@@ -44,14 +43,13 @@ class Run:
         return self.process.returncode, out + errors
 
 
-def stop_after(run: Run, seconds: float, number: signal.Signals) -> str:
-    """Send a signal so long after training has begun; return what the process said."""
+def kill_after(run: Run, seconds: float) -> None:
+    """Kill a process so long after its training has begun."""
     run.wait_for_training()
     time.sleep(seconds)
-    run.process.send_signal(number)
+    run.process.kill()
     code, said = run.end()
-    assert code == CODES[number], said
-    return said
+    assert code in (-signal.SIGKILL, 0), said  # quicker than the run before, it has ended by itself
 
 
 def left_by(folder: Path) -> dict:
@@ -76,38 +74,30 @@ def assert_same(one: dict, other: dict) -> None:
         assert torch.equal(tensor, other["tensors"][name]), name
 
 
-def stopped_run_is_the_same(phase: str, amp: str, data: Path, folder: Path, signals: list[signal.Signals]) -> None:
+def killed_run_is_the_same(phase: str, amp: str, data: Path, folder: Path, kills: int) -> None:
     whole = Run(phase, amp, data, folder / "whole")
     whole.wait_for_training()
     started = time.perf_counter()
     code, said = whole.end()
     assert code == 0, said
     seconds = time.perf_counter() - started
-    # Each stop comes well within its share of the run, so that none finds it finished; the moments differ every time.
-    moments = [random.uniform(0, seconds / (len(signals) + 2)) for _ in signals]
-    for moment, number in zip(moments, signals, strict=True):
-        print(f"{phase} {amp}: {number.name} {moment:.3f} s into {seconds:.3f} s")
-        said = stop_after(Run(phase, amp, data, folder / "stopped"), moment, number)
-        if number is not signal.SIGKILL:
-            assert "goes on" in said
-    code, said = Run(phase, amp, data, folder / "stopped").end()
+    for _ in range(kills):
+        # Well within its share of the run, so that it hardly ever finds it finished; another moment every time.
+        moment = random.uniform(0, seconds / (kills + 2))
+        print(f"{phase} {amp}: killed {moment:.3f} s into {seconds:.3f} s")
+        kill_after(Run(phase, amp, data, folder / "killed"), moment)
+    code, said = Run(phase, amp, data, folder / "killed").end()
     assert code == 0, said
-    assert_same(left_by(folder / "whole"), left_by(folder / "stopped"))
+    assert_same(left_by(folder / "whole"), left_by(folder / "killed"))
 
 
-@pytest.mark.parametrize(
-    ("phase", "signals"),
-    [
-        ("reconstruction", [signal.SIGKILL, signal.SIGINT]),
-        ("transfer_learning", [signal.SIGKILL, signal.SIGTERM, signal.SIGKILL]),
-    ],
-)
-def test_a_run_stopped_anywhere_ends_with_the_same_bits(phase, signals, pets, tmp_path):
-    stopped_run_is_the_same(phase, "off", pets, tmp_path, signals)
+@pytest.mark.parametrize(("phase", "kills"), [("reconstruction", 1), ("transfer_learning", 2)])
+def test_a_run_killed_anywhere_ends_with_the_same_bits(phase, kills, pets, tmp_path):
+    killed_run_is_the_same(phase, "off", pets, tmp_path, kills)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("amp", ["off", "bf16"])
 @pytest.mark.parametrize("phase", PHASES)
 def test_soak(phase, amp, pets, tmp_path):
-    stopped_run_is_the_same(phase, amp, pets, tmp_path, [signal.SIGKILL] * 6)
+    killed_run_is_the_same(phase, amp, pets, tmp_path, kills=6)

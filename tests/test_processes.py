@@ -16,10 +16,11 @@ from core.errors import UserError
 from core.processes import Processes, started
 
 # Five a step: shares of two and three; and the last step of a pass over 26 pictures has one for two processes.
-COMMON = ["--width", "2", "--batch_size", "5", "--device", "cpu", "--amp", "off", "--lr", "0.002", "--epochs", "2"]
+COMMON = ["--width", "2", "--batch_size", "5", "--device", "cpu", "--amp", "off", "--epochs", "2"]
 PHASES = {
-    "reconstruction": ["--perceptual_weight", "0"],
-    "transfer_learning": ["--optimizer", "adamw", "--freeze", "1"],
+    "reconstruction": ["--perceptual_weight", "0", "--lr", "0.001"],
+    # Plain descent without clipping, since a factor in the gradient would not show with Adam or clipping.
+    "transfer_learning": ["--lr", "0.01", "--momentum", "0", "--clip", "0", "--freeze", "1", "--weighted_ce", "batch"],
 }
 
 
@@ -52,14 +53,14 @@ def test_dropout_drops_whole_channels_and_keeps_the_mean():
 
 
 def test_what_slurm_says_is_checked(monkeypatch):
+    monkeypatch.delenv("SLURM_STEP_NUM_TASKS", raising=False)
+    monkeypatch.setenv("SLURM_NTASKS", "6")  # of the job; what runs in its script is a single process
     assert started() == (1, 1)
-    monkeypatch.setenv("SLURM_NTASKS", "6")
-    with pytest.raises(UserError, match="--ntasks-per-node"):
-        started()
-    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "2")
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "6")
+    monkeypatch.setenv("SLURM_STEP_NUM_NODES", "3")
     assert started() == (2, 3)
-    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "4")
-    with pytest.raises(UserError, match="the same number"):
+    monkeypatch.setenv("SLURM_STEP_NUM_NODES", "4")
+    with pytest.raises(UserError, match="6 processes on 4 machines"):
         started()
 
 
@@ -86,9 +87,7 @@ def test_two_processes_train_as_one_does(phase, pets, tmp_path):
     one, two = rows_of(tmp_path / "1"), rows_of(tmp_path / "2")
     assert one[0] == pytest.approx(two[0], abs=1e-4)
     assert one[1]["train_loss"] == pytest.approx(two[1]["train_loss"], abs=1e-3)
-    # The state of one goes on as the other: only the first process writes, and it writes everything.
-    code, said = run(phase, pets, tmp_path / "2", 1)
-    assert (code, "is finished" in said) == (0, True), said
+    assert abs(one[1]["train_loss"] - one[0]["train_loss"]) > 1e-3  # something was learned
 
 
 def test_more_processes_than_pictures_are_refused(pets, tmp_path):

@@ -4,7 +4,8 @@ import torch.nn.functional as F
 from segmentation_models_pytorch.losses import DiceLoss
 
 from core.errors import UserError
-from transfer_learning.losses import SegmentationLoss, class_weights, cross_entropy_sums, dice_sums, one_hot
+from core.processes import merged
+from transfer_learning.losses import SegmentationLoss, class_weights
 
 PIXELS = [900, 60, 340]
 PARTS = {"dice": (1, 0), "ce": (0, 1)}
@@ -98,17 +99,12 @@ def test_a_class_that_training_never_saw_weighs_nothing(batch):
     torch.testing.assert_close(class_weights(torch.tensor([10, 30, 0])), torch.tensor([40 / 30, 40 / 90, 0.0]))
 
 
-def test_sums_add_up_over_processes(batch):
+@pytest.mark.parametrize("weighted_ce", ["static", "batch", "off"])
+def test_sums_of_parts_give_the_loss_of_the_batch(batch, weighted_ce):
     logits, label = batch
-    log_probabilities, weights = logits.log_softmax(1), torch.tensor([1.0, 3.0, 2.0])
-
-    def sums(part):
-        truth = one_hot(label[part], 3)
-        dice = dice_sums(log_probabilities[part].exp(), truth)
-        return [*dice, *cross_entropy_sums(log_probabilities[part], label[part], weights)]
-
-    halves = zip(sums(slice(0, 1)), sums(slice(1, 4)), strict=True)
-    torch.testing.assert_close([one + other for one, other in halves], sums(slice(0, 4)))
+    loss = SegmentationLoss(1, 1, weighted_ce, PIXELS)
+    halves = merged(loss.sums(logits[:1], label[:1]), loss.sums(logits[1:], label[1:]))
+    torch.testing.assert_close(loss.from_sums(halves), loss(logits, label))
 
 
 @pytest.mark.parametrize("part", PARTS)

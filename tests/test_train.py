@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,33 @@ def test_a_stopped_run_goes_on_to_the_same_bits(phase, tmp_path, monkeypatch, ca
     assert rows_of(whole) == rows_of(stopped)
     best = "best_model.safetensors"
     assert (whole / best).read_bytes() == (stopped / best).read_bytes()
+    states = [torch.load(folder / "state.ckpt", weights_only=True) for folder in (whole, stopped)]
+    for name, tensor in states[0]["model"].items():
+        assert torch.equal(tensor, states[1]["model"][name])
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("length", [["--epochs", "3"], ["--max_steps", "9", "--val_every", "4"]])
+def test_a_signal_within_an_epoch_saves_it_in_its_middle(phase, tmp_path, monkeypatch, capsys, number, code, length):
+    train, task = phase
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    assert train(whole, *length) == 0
+    losses = task.training_losses
+
+    def interrupted(self, step):
+        if step == 5:
+            signal.raise_signal(number)
+        return losses(self, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(task, "training_losses", interrupted)
+        assert train(stopped, *length) == code
+    state = torch.load(stopped / "state.ckpt", weights_only=True)
+    assert state["step"] == 6
+    assert state["sums"]["collected"] > 0
+    assert "saved at step 6 of" in capsys.readouterr().err
+    assert train(stopped, *length) == 0
+    assert rows_of(whole) == rows_of(stopped)
     states = [torch.load(folder / "state.ckpt", weights_only=True) for folder in (whole, stopped)]
     for name, tensor in states[0]["model"].items():
         assert torch.equal(tensor, states[1]["model"][name])

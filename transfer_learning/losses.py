@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from core.errors import UserError
 from reconstruction.losses import check_weights, ratio
-from transfer_learning.metrics import IGNORE_INDEX
 
 
 class SegmentationLoss(nn.Module):
@@ -65,22 +64,24 @@ class SegmentationLoss(nn.Module):
             truth = one_hot(label, logits.shape[1])
             compute = {
                 "dice": lambda: dice_sums(log_probabilities.exp(), truth),
-                "ce": lambda: cross_entropy_sums(log_probabilities, label, self._class_weights(truth)),
+                "ce": lambda: cross_entropy_sums(log_probabilities, truth),
             }
             return {name: compute[name]() for name, weight in self.weights.items() if weight}
 
     def from_sums(self, sums: dict[str, tuple[Tensor, ...]]) -> dict[str, Tensor | None]:
         """Return what `forward` returns, from `sums` of one batch or added over several."""
-        divide = {"dice": dice_loss, "ce": ratio}
+        divide = {"dice": dice_loss, "ce": self._weighted_mean}
         parts = {name: divide[name](*of_part) for name, of_part in sums.items()}
         loss = sum(self.weights[name] * part for name, part in parts.items())
         return {"loss": loss, **{name: parts[name].detach() if name in parts else None for name in self.weights}}
 
-    def _class_weights(self, truth: Tensor) -> Tensor:
+    def _weighted_mean(self, cross_entropy: Tensor, pixels: Tensor) -> Tensor:
+        """Return sum(w ce) / sum(w n) over the classes: torch's weighted `F.cross_entropy`."""
         if self.weighted_ce == "static":
-            return self.static_weights
-        pixels = truth.sum((0, 2, 3))
-        return class_weights(pixels) if self.weighted_ce == "batch" else torch.ones_like(pixels, dtype=torch.float32)
+            weights = self.static_weights
+        else:
+            weights = class_weights(pixels) if self.weighted_ce == "batch" else torch.ones_like(pixels)
+        return ratio((weights * cross_entropy).sum(), (weights * pixels).sum())
 
 
 def one_hot(label: Tensor, num_classes: int) -> Tensor:
@@ -119,21 +120,17 @@ def dice_loss(intersection: Tensor, predicted: Tensor, true: Tensor) -> Tensor:
     return ((1 - dice) * present).sum() / present.sum().clamp(min=1)
 
 
-def cross_entropy_sums(log_probabilities: Tensor, label: Tensor, class_weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Return sum(w * ce) and sum(w) over the scored pixels; their ratio is torch's weighted `F.cross_entropy`.
+def cross_entropy_sums(log_probabilities: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+    """Sum the cross-entropy over each class's pixels; returns it and their number, each [C] fp32.
 
-    Written as a gather, since torch's own kernel for pictures adds up in no fixed order on CUDA.
+    Unweighted, so that weights may come from the pixels of the whole batch, wherever its parts are. Written as a sum
+    over one class after another, since torch's own kernel for pictures adds up in no fixed order on CUDA.
 
     Args:
         log_probabilities: [N, C, H, W].
-        label: [N, H, W] int64, 255 where nothing is scored.
-        class_weights: [C] fp32.
+        truth: [N, C, H, W] bool, False for all classes where nothing is scored.
     """
-    scored = label != IGNORE_INDEX
-    target = label.where(scored, 0)
-    weight = class_weights[target] * scored
-    cross_entropy = -log_probabilities.gather(1, target[:, None])[:, 0]
-    return (weight * cross_entropy).sum(), weight.sum()
+    return -log_probabilities.where(truth, 0).sum((0, 2, 3)), truth.sum((0, 2, 3)).float()
 
 
 def class_weights(class_pixels: Tensor) -> Tensor:
