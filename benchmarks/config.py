@@ -40,3 +40,27 @@ class ThroughputConfig:
                 raise UserError(f"{name} {getattr(self, name)} must be at least 1")
         if self.images < 10 * self.batch_size:
             raise UserError(f"images {self.images} must be at least ten batches, {10 * self.batch_size}")
+
+
+@dataclass(frozen=True)
+class GrowthConfig:
+    """How many pictures, and with which small network."""
+
+    counts: tuple[int, ...] = (5000, 20000, 80000)
+    """Numbers of pictures, smallest first."""
+    output_dir: Path = Path("benchmarks/results")
+    """Where growth.json goes."""
+    work_dir: Path = Path("benchmarks/data")
+    """Where the pictures are drawn."""
+    size: int = 40
+    """Side of the pictures."""
+    width: int = 2
+    """Width of the network."""
+    batch_size: int = 64
+    """Pictures a step."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1 or mps."""
+
+    def __post_init__(self) -> None:
+        if len(self.counts) < 2 or list(self.counts) != sorted(set(self.counts)) or self.counts[0] < 10:
+            raise UserError(f"counts {self.counts}: give at least two numbers from 10 upwards, smallest first")

@@ -6,6 +6,7 @@ import time
 import pytest
 import torch
 
+from benchmarks.growth import main as growth
 from benchmarks.throughput import main as throughput
 from benchmarks.timing import interleaved, rates, ratios
 
@@ -35,6 +36,18 @@ def test_the_command_measures_everything_it_names(tmp_path, capsys):
         assert summary[name]["median"] > 0
     assert summary["hardware"]["device"]
     assert "practitioner" in capsys.readouterr().out
+
+
+def test_growth_compares_with_the_smallest(tmp_path):
+    flags = ["--counts", "20", "40", "--batch_size", "4", "--work_dir", str(tmp_path), "--output_dir", str(tmp_path)]
+    assert growth([*flags, "--device", "cpu"]) == 0
+    result = json.loads((tmp_path / "growth.json").read_text())
+    assert [row["images"] for row in result["rows"]] == [20, 40]
+    first, second = result["rows"]
+    expected = second["epoch_seconds"] / first["epoch_seconds"] / 2
+    assert result["per_image_over_smallest"]["epoch_seconds"] == pytest.approx([1, expected])
+    assert min(row["epoch_mebibytes"] for row in result["rows"]) > 50
+    assert growth([*flags, "--device", "cpu"]) == 1  # what is there already would not be measured
 
 
 @pytest.mark.parametrize("wrong", [["--repeats", "0"], ["--images", "20", "--batch_size", "8"]])

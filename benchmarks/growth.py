@@ -1,0 +1,127 @@
+"""Measure how prepare, an epoch and their memory grow with the number of pictures: time linearly, memory not at all.
+
+Every count is prepared and trained on for one epoch in processes of their own. Memory is what they allocate (RssAnon,
+so Linux only); pages of the memory-mapped arrays belong to the system's cache. Writes growth.json and prints a table.
+
+    python -m benchmarks.growth --counts 5000 20000 80000
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.config import GrowthConfig
+from core.command import run_command
+from core.errors import RunError
+
+SAMPLE_SECONDS = 0.05
+
+
+def growth(config: GrowthConfig) -> dict[str, Any]:
+    """Measure, write and print; returns what was written."""
+    from rich.progress import track
+
+    from core.device import resolve_device
+    from core.files import write_json
+    from core.provenance import commit, machine, versions
+
+    rows = [_row(config, count) for count in track(config.counts, "growing", disable=not sys.stdout.isatty())]
+    device = resolve_device(config.device)
+    result = {
+        "rows": rows,
+        "per_image_over_smallest": _over_smallest(rows),
+        "hardware": {**machine(device), "versions": versions(), "commit": commit()},
+        "settings": {name: getattr(config, name) for name in ("size", "width", "batch_size")},
+    }
+    write_json(config.output_dir / "growth.json", result)
+    _print(rows, result["per_image_over_smallest"])
+    print(f"written to {config.output_dir / 'growth.json'}")
+    return result
+
+
+def _row(config: GrowthConfig, count: int) -> dict[str, float]:
+    data_dir = config.work_dir / f"growth-{config.size}-{count}"
+    run_dir = config.work_dir / f"growth-run-{config.size}-{count}"
+    for folder in (data_dir, run_dir):
+        if folder.exists():
+            raise RunError(f"{folder} is there already: delete it, so that its making can be measured")
+    size = ["--size", str(config.size), "--num_images", str(count)]
+    prepare = ["data.prepare", "--dataset", "synthetic", *size, "--output_dir", str(data_dir)]
+    network = ["--width", str(config.width), "--batch_size", str(config.batch_size), "--perceptual_weight", "0"]
+    places = ["--data_dir", str(data_dir), "--output_dir", str(run_dir), "--device", config.device]
+    train = ["reconstruction.train", "--epochs", "1", *network, *places]
+    prepared, trained = (watched([sys.executable, "-m", *command]) for command in (prepare, train))
+    return {
+        "images": count,
+        "prepare_seconds": prepared[0],
+        "prepare_mebibytes": prepared[1],
+        "epoch_seconds": _epoch_seconds(run_dir),
+        "epoch_mebibytes": trained[1],
+    }
+
+
+def watched(command: Sequence[str]) -> tuple[float, float]:
+    """Run a command; return its seconds and the most memory that it allocated, in MiB.
+
+    Raises:
+        RunError: it failed.
+    """
+    started = time.perf_counter()
+    highest = 0
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None:
+        highest = max(highest, _allocated(process.pid))
+        time.sleep(SAMPLE_SECONDS)
+    if process.returncode:
+        raise RunError(f"{' '.join(command[2:])} failed: {process.stderr.read().strip()}")
+    return time.perf_counter() - started, highest / 1024
+
+
+def _allocated(pid: int) -> int:
+    """Return the anonymous resident memory of a process in KiB; 0 once it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("RssAnon:")), 0)
+
+
+def _epoch_seconds(run_dir: Path) -> float:
+    """Return what the log says, without start-up and the arrays, which are built once."""
+    header, row = (run_dir / "training_log.csv").read_text().splitlines()
+    return float(dict(zip(header.split(","), row.split(","), strict=True))["epoch_time"])
+
+
+def _over_smallest(rows: list[dict[str, float]]) -> dict[str, list[float]]:
+    """Return seconds a picture, and memory, as multiples of those at the smallest count: 1 is what is wanted."""
+    first = rows[0]
+    per_image = {
+        name: [row[name] / row["images"] / (first[name] / first["images"]) for row in rows]
+        for name in ("prepare_seconds", "epoch_seconds")
+    }
+    memory = {name: [row[name] / first[name] for row in rows] for name in ("prepare_mebibytes", "epoch_mebibytes")}
+    return per_image | memory
+
+
+def _print(rows: list[dict[str, float]], multiples: dict[str, list[float]]) -> None:
+    from core.evaluation import print_table
+
+    heads = ["prepare, s", "a picture", "MiB", "of first", "epoch, s", "a picture", "MiB", "of first"]
+    order = ("prepare_seconds", "prepare_mebibytes", "epoch_seconds", "epoch_mebibytes")
+    cells = [
+        [int(row["images"]), *(cell for name in order for cell in (row[name], multiples[name][place]))]
+        for place, row in enumerate(rows)
+    ]
+    print_table("Growth (columns beside: multiples of the smallest set's)", ["images", *heads], cells)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of the command; returns the exit code."""
+    return run_command("benchmarks.growth", GrowthConfig, growth, argv, section="benchmarks", description=__doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
