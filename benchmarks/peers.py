@@ -60,7 +60,8 @@ def monai_training(
             RandFlipd(keys, 0.5, 1),
         ]
     )
-    loader = DataLoader(CacheDataset(items, transforms, progress=False), batch_size, shuffle=True, drop_last=True)
+    cached = CacheDataset(items, transforms, progress=False)
+    loader = DataLoader(cached, batch_size=batch_size, shuffle=True, drop_last=True)
     stream = itertools.chain.from_iterable(itertools.repeat(loader))
     loss_of = DiceCELoss(include_background=True, to_onehot_y=True, softmax=True)
     optimizer = torch.optim.Adam(model.to(device).train().parameters(), lr=1e-3)
