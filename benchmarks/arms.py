@@ -86,14 +86,14 @@ def evaluation_arms(config: ThroughputConfig, fabric: Fabric) -> tuple[Arms, int
 
 
 def start_up_arms() -> Arms:
-    """Return what a user waits for: `--help`, and what `import core` adds to torch."""
-    commands = {
-        "help": ["-m", "transfer_learning.train", "--help"],
-        "torch": ["-c", "import torch"],
-        "torch and core": ["-c", "import torch, core"],
-    }
+    """Return what a user waits for: `--help`."""
+    command = [sys.executable, "-m", "transfer_learning.train", "--help"]
+    return {"help": lambda: subprocess.run(command, check=True, capture_output=True)}
 
-    def starting(arguments: list[str]) -> Callable[[], None]:
-        return lambda: subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
 
-    return {name: starting(arguments) for name, arguments in commands.items()}
+def import_core_seconds(repeats: int) -> list[float]:
+    """Return what `import core` takes where torch is there already, each time in a process of its own."""
+    code = "import time, torch; t = time.perf_counter(); import core; print(time.perf_counter() - t)"
+    command = [sys.executable, "-c", code]
+    runs = (subprocess.run(command, check=True, capture_output=True, text=True) for _ in range(repeats))
+    return [float(run.stdout) for run in runs]
