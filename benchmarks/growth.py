@@ -15,13 +15,15 @@ from typing import Any
 
 from benchmarks.config import GrowthConfig
 from core.command import run_command
-from core.errors import RunError
+from core.errors import RunError, UserError
 
 SAMPLE_SECONDS = 0.05
 
 
 def growth(config: GrowthConfig) -> dict[str, Any]:
     """Measure, write and print; returns what was written."""
+    if not Path("/proc/self/status").exists():
+        raise UserError("memory is read from /proc, which only Linux has: run this benchmark there")
     from rich.progress import track
 
     from core.device import resolve_device
@@ -47,7 +49,7 @@ def _row(config: GrowthConfig, count: int) -> dict[str, float]:
     run_dir = config.work_dir / f"growth-run-{config.size}-{count}"
     for folder in (data_dir, run_dir):
         if folder.exists():
-            raise RunError(f"{folder} is there already: delete it, so that its making can be measured")
+            raise UserError(f"{folder} is there already: delete it, so that its making can be measured")
     size = ["--size", str(config.size), "--num_images", str(count)]
     prepare = ["data.prepare", "--dataset", "synthetic", *size, "--output_dir", str(data_dir)]
     network = ["--width", str(config.width), "--batch_size", str(config.batch_size), "--perceptual_weight", "0"]
@@ -120,7 +122,7 @@ def _print(rows: list[dict[str, float]], multiples: dict[str, list[float]]) -> N
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the command; returns the exit code."""
-    return run_command("benchmarks.growth", GrowthConfig, growth, argv, section="benchmarks", description=__doc__)
+    return run_command("benchmarks.growth", GrowthConfig, growth, argv, section="growth", description=__doc__)
 
 
 if __name__ == "__main__":

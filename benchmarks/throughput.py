@@ -102,7 +102,7 @@ def _print(details: dict[str, Any], results: dict[str, Any]) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the command; returns the exit code."""
     return run_command(
-        "benchmarks.throughput", ThroughputConfig, throughput, argv, section="benchmarks", description=__doc__
+        "benchmarks.throughput", ThroughputConfig, throughput, argv, section="throughput", description=__doc__
     )
 
 

@@ -30,7 +30,8 @@ SECTIONS = (
     "transfer_learning",
     "transfer_learning_evaluation",
     "tables",
-    "benchmarks",
+    "throughput",
+    "growth",
 )
 DEFAULT_CONFIG = Path(__file__).resolve().parents[1] / "config" / "model_config.yaml"
 
