@@ -1,19 +1,24 @@
 """What the throughput benchmark times: every arm is a function that does one round of work."""
 
+import itertools
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 
 from benchmarks import ours, peers, practitioner
 from benchmarks.config import ThroughputConfig
 from benchmarks.sources import exported, prepared
+from core.device import LAYOUTS, for_inference
+from core.unet import InstanceNorm
 from data.dataset import open_split
 from transfer_learning.evaluate import confusion_of_split
 from transfer_learning.unet import SegmentationUNet
@@ -26,8 +31,42 @@ WORKERS = 2
 
 
 def plain_network(config: ThroughputConfig) -> SegmentationUNet:
-    """Return our network as it stands, without choices of precision or layout."""
-    return SegmentationUNet(practitioner.NUM_CLASSES, config.width)
+    """Return our network as a practitioner would have it: `nn.InstanceNorm2d`, NCHW."""
+    model = SegmentationUNet(practitioner.NUM_CLASSES, config.width)
+    for stage in model.modules():
+        for name, norm in list(stage.named_children()):
+            if isinstance(norm, InstanceNorm):
+                setattr(stage, name, torch.nn.InstanceNorm2d(norm.num_channels, affine=True))
+    return model
+
+
+def kernel_arms(config: ThroughputConfig, fabric: Fabric) -> Arms:
+    """Return a step, and a forward pass, of the network alone for each norm kernel and layout, at our precision."""
+    images = torch.rand(config.batch_size, 3, config.size, config.size, device=fabric.device)
+    label = torch.randint(practitioner.NUM_CLASSES, (config.batch_size, config.size, config.size)).to(fabric.device)
+    networks = {
+        "instance norm": plain_network,
+        "group norm": lambda config: SegmentationUNet(practitioner.NUM_CLASSES, config.width),
+    }
+    arms: Arms = {}
+    for (norm, build), (layout, memory_format) in itertools.product(networks.items(), LAYOUTS.items()):
+        model = build(config).to(fabric.device, memory_format=memory_format)
+        arms[f"step, {norm}, {layout}"] = partial(_step, model, images, label, fabric)
+        arms[f"forward, {norm}, {layout}"] = partial(_forward, model, images, fabric)
+    return arms
+
+
+def _step(model: torch.nn.Module, images: Tensor, label: Tensor, fabric: Fabric) -> None:
+    with fabric.autocast():
+        logits = model.train()(images)
+    torch.nn.functional.cross_entropy(logits.float(), label).backward()
+    model.zero_grad()
+
+
+@torch.inference_mode()
+def _forward(model: torch.nn.Module, images: Tensor, fabric: Fabric) -> None:
+    with fabric.autocast():
+        model.eval()(images)
 
 
 @contextmanager
@@ -77,10 +116,10 @@ def evaluation_arms(config: ThroughputConfig, fabric: Fabric) -> tuple[Arms, int
     split = open_split(data_dir, "Test")
     files = exported(data_dir, "Test", config.work_dir / f"test-{config.size}-{config.images}")
     images, device = len(split.labelled), fabric.device
-    model, plain = plain_network(config).to(device).eval(), plain_network(config)
+    model = for_inference(SegmentationUNet(practitioner.NUM_CLASSES, config.width), device)
     arms: Arms = {
         "ours": lambda: confusion_of_split(model, split, config.batch_size, device),
-        "plain loop": practitioner.evaluation(plain, files, config.size, images, device),
+        "plain loop": practitioner.evaluation(plain_network(config), files, config.size, images, device),
     }
     return arms, images
 

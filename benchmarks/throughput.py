@@ -22,13 +22,15 @@ START_UP_REPEATS = 5
 def throughput(config: ThroughputConfig) -> dict[str, Any]:
     """Measure, write and print; returns the ratios by name."""
     from benchmarks import arms
-    from core.device import make_fabric
+    from benchmarks.timing import rates
+    from core.device import inference_layout, make_fabric, resolve_memory_format
     from core.files import write_json
     from core.provenance import commit, machine, versions
 
     fabric, precision = make_fabric(config.device, config.amp)
     with arms.training_arms(config, fabric) as training:
         trained = _timed("training", training, config.repeats, fabric.device)
+    kernels = _timed("kernels", arms.kernel_arms(config, fabric), -(-config.repeats // 2), fabric.device)
     scoring, scored = arms.evaluation_arms(config, fabric)
     evaluated = _timed("evaluation", scoring, -(-config.repeats // 4), fabric.device)
     started = _timed("start-up", arms.start_up_arms(), min(START_UP_REPEATS, config.repeats), fabric.device)
@@ -37,7 +39,10 @@ def throughput(config: ThroughputConfig) -> dict[str, Any]:
         "settings": {name: getattr(config, name) for name in ("size", "width", "batch_size", "steps", "images")},
     }
     details = _speeds(trained, config.steps * config.batch_size, evaluated, scored, arms.multiply_adds(config))
+    details["network_alone_images_per_second"] = rates(kernels, config.batch_size)
     results = _ratios(trained, evaluated, started, arms.import_core_seconds(min(START_UP_REPEATS, config.repeats)))
+    layouts = resolve_memory_format("auto", fabric.device, precision == "bf16"), inference_layout(fabric.device)
+    results |= _kernel_gains(kernels, *layouts)
     write_json(config.output_dir / "throughput.json", {**details, **common})
     write_json(config.output_dir / "summary.json", {**results, **common})
     _print(details, results)
@@ -59,6 +64,15 @@ def _ratios(trained: "Times", evaluated: "Times", started: "Times", core: list[f
         "help_seconds": summary(started["help"]),
         "import_core_seconds": summary(core),
     }
+
+
+def _kernel_gains(kernels: "Times", training: str, inference: str) -> dict[str, Any]:
+    """Return what our norm kernel and layout gain over instance norm in NCHW, in training and in a forward pass."""
+    from benchmarks.timing import ratios
+
+    plain = "instance norm, contiguous"
+    ours = {"step": f"step, group norm, {training}", "forward": f"forward, group norm, {inference}"}
+    return {f"kernels_over_plain_{kind}": ratios(kernels[f"{kind}, {plain}"], kernels[ours[kind]]) for kind in ours}
 
 
 def _speeds(
@@ -90,8 +104,8 @@ def _print(details: dict[str, Any], results: dict[str, Any]) -> None:
 
     columns = ["median", "min", "max"]
     rows = [
-        [f"{kind}: {name}", *(values[column] for column in columns)]
-        for kind in ("training", "evaluation")
+        [f"{kind.replace('_', ' ')}: {name}", *(values[column] for column in columns)]
+        for kind in ("training", "network_alone", "evaluation")
         for name, values in details[f"{kind}_images_per_second"].items()
     ]
     print_table("Images a second", ["arm", *columns], rows)

@@ -47,6 +47,7 @@ def load_model(
         UserError: none given, unreadable, or of the other phase.
     """
     from core.checkpoint import load_strictly, load_weights
+    from core.device import for_inference
 
     if config.model_path is None:
         raise UserError("give the weights to evaluate: --model_path runs/.../best_model.safetensors")
@@ -55,7 +56,7 @@ def load_model(
         raise UserError(f"{config.model_path} comes from {header['phase']}: use python -m {header['phase']}.evaluate")
     model = network(**header["architecture"])
     load_strictly(model, tensors, str(config.model_path))
-    return model.to(device).eval(), header
+    return for_inference(model, device), header
 
 
 def provenance(

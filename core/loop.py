@@ -10,6 +10,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from core.checkpoint import load_state, save_state, save_weights
+from core.device import LAYOUTS, resolve_memory_format
 from core.dropout import share_of_batch
 from core.epoch_sums import EpochSums
 from core.errors import require_finite
@@ -45,7 +46,10 @@ class Loop:
         self.best: dict[str, Any] | None = None
         self.finished = False
         # fp16 scales its losses and skips steps whose scaled gradients overflow: those are no failure.
-        self._scaled = fabric.strategy.precision.precision == "16-mixed"
+        precision = fabric.strategy.precision.precision
+        self._scaled = precision == "16-mixed"
+        layout = resolve_memory_format(config.memory_format, fabric.device, precision == "bf16-mixed")
+        task.model.to(memory_format=LAYOUTS[layout])
         task.model, task.optimizer = fabric.setup(task.model, task.optimizer)
         self.processes = task.processes
         self.processes.require_enough(config.batch_size, "the pictures of a step")

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from core.device import resolve_memory_format
 from core.provenance import commit, machine, versions
 from core.runfolder import identity_of, settings_of
 from core.train_config import TrainConfig
@@ -18,9 +19,10 @@ def describe(config: TrainConfig, device: torch.device, precision: str, data: di
         data: fingerprints of what is read; part of the run's identity.
     """
     settings = settings_of(config)
+    memory_format = resolve_memory_format(config.memory_format, device, precision == "bf16")
     return {
         "settings": settings,
-        "identity": {**identity_of(settings), "amp": precision, **data},
+        "identity": {**identity_of(settings), "amp": precision, "memory_format": memory_format, **data},
         "machine": machine(device),
         "versions": versions(),
         "commit": commit(),

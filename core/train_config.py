@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 from core.errors import UserError
 
 Amp = Literal["off", "bf16", "fp16", "auto"]
+MemoryFormat = Literal["auto", "contiguous", "channels_last"]
 Schedule = Literal["cosine", "poly", "constant"]
 
 
@@ -64,6 +65,8 @@ class TrainConfig:
     of what is free. 0: never there."""
     deterministic: bool = False
     """On a GPU: kernels that give the same bits every time, slower ones in places. On a CPU all do anyway."""
+    memory_format: MemoryFormat = "auto"
+    """Layout of the network in memory. auto: channels_last for bf16 on a CPU, else contiguous, as was measured."""
     amp: Amp = "auto"
     """Mixed precision. auto: bf16 where the hardware has it, fp16 on older GPUs, else off. fp16 needs a GPU."""
 

@@ -26,6 +26,17 @@ def require_sides(height: int, width: int) -> None:
         raise UserError(f"pictures of {height}x{width} px are too small: every side needs at least {MIN_SIDE} px")
 
 
+class InstanceNorm(nn.GroupNorm):
+    """Instance norm (Ulyanov et al. 2016) by the kernel of group norm, with a group a channel.
+
+    The same function with the same parameters as `nn.InstanceNorm2d(channels, affine=True)`, and faster on CPUs, most
+    of all in channels_last (`benchmarks.throughput` measures both).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels)
+
+
 class ConvStage(nn.Module):
     """Two 3x3 convolutions, each with instance norm, LeakyReLU(0.01) and spatial dropout.
 
@@ -38,9 +49,9 @@ class ConvStage(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1, dropout: float = 0.0) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1)
-        self.norm1 = nn.InstanceNorm2d(out_channels, affine=True)
+        self.norm1 = InstanceNorm(out_channels)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
-        self.norm2 = nn.InstanceNorm2d(out_channels, affine=True)
+        self.norm2 = InstanceNorm(out_channels)
         self.dropout = dropout
 
     def forward(self, x: Tensor) -> Tensor:

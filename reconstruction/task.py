@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from core.device import fused_optimizer
 from core.evaluation import spread
 from core.processes import ALONE, Processes, Sums, merged
 from core.randomness import seed_of
@@ -65,7 +66,12 @@ class ReconstructionTask(Task):
         # Adam with decoupled decay (Loshchilov & Hutter 2019). Added to the gradient instead, the decay is all that a
         # layer with a tiny gradient feels, and Adam scales it up to full steps: where the skips carry the picture, the
         # deep layers, which are what the transfer is about, shrank to a fifth.
-        self.optimizer = torch.optim.AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay)
+        self.optimizer = torch.optim.AdamW(
+            parameters,
+            lr=config.lr,
+            weight_decay=config.weight_decay,
+            fused=fused_optimizer(config.amp, device),
+        )
         groups = species_groups(train, np.arange(len(train.names)), config.class_balance)
         self.draws = Draws(groups, config.batch_size, config.seed, refill=bool(config.max_steps))
         self.train = on_device(train, device, config.device_memory_limit)

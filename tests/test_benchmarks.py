@@ -31,7 +31,7 @@ def test_the_command_measures_everything_it_names(tmp_path, capsys):
     assert throughput([*size, *places, "--no_peers", "--device", "cpu", "--amp", "off"]) == 0
     summary = json.loads((tmp_path / "summary.json").read_text())
     names = ("end_to_end_over_model_only", "over_practitioner_loop", "over_original_way", "evaluation_over_plain_loop")
-    for name in (*names, "help_seconds"):
+    for name in (*names, "kernels_over_plain_step", "kernels_over_plain_forward", "help_seconds"):
         assert set(summary[name]) == {"median", "min", "max", "repeats"}
         assert summary[name]["median"] > 0
     assert summary["hardware"]["device"]

@@ -4,11 +4,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from core.checkpoint import load_strictly
+from core.device import for_inference
 from core.errors import UserError
 from core.normalise import normalise
-from core.unet import Encoder, count_parameters
+from core.unet import Encoder, InstanceNorm, count_parameters
 from reconstruction.autoencoder import Autoencoder
 from transfer_learning.transfer import set_training_mode
 from transfer_learning.unet import SegmentationUNet
@@ -152,3 +154,30 @@ def test_frozen_encoder_is_still():
     set_training_mode(network, frozen=False)
     assert network.encoder.training
     assert all(parameter.requires_grad for parameter in network.encoder.parameters())
+
+
+def test_instance_norm_is_that_of_torch_gradients_included():
+    torch.manual_seed(0)
+    ours, reference = InstanceNorm(5), nn.InstanceNorm2d(5, affine=True)
+    reference.load_state_dict({name: torch.randn(5) for name in ("weight", "bias")})
+    ours.load_state_dict(reference.state_dict())
+    features = 3 + 2 * torch.randn(2, 5, 7, 9)
+    pull = torch.randn(2, 5, 7, 9)
+    results = []
+    for norm in (ours, reference):
+        leaf = features.clone().requires_grad_()
+        output = norm(leaf)
+        (output * pull).sum().backward()
+        results.append([output, leaf.grad, norm.weight.grad, norm.bias.grad])
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_layout_in_memory_changes_rounding_only(name):
+    torch.manual_seed(0)
+    network, pictures = NETWORKS[name](), torch.rand(2, 3, 40, 48)
+    contiguous = network.eval()(pictures)
+    for_inference(network, torch.device("cpu"))
+    assert network.encoder.stages[1].conv1.weight.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(network(pictures), contiguous, atol=1e-4, rtol=1e-4)

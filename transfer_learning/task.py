@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from core.device import fused_optimizer
 from core.errors import UserError
 from core.evaluation import spread
 from core.processes import ALONE, Processes, Sums, merged
@@ -67,7 +68,7 @@ class SegmentationTask(Task):
             load_encoder(self.model.encoder, config.pretrained_encoder, config.normalisation)
         pixels = class_pixels(train, self.chosen)
         self.loss = SegmentationLoss(config.dice_weight, config.ce_weight, config.weighted_ce, pixels).to(device)
-        self.optimizer = _optimizer(self.model, config)
+        self.optimizer = _optimizer(self.model, config, device)
         groups = species_groups(train, self.chosen, config.class_balance)
         self.draws = Draws(groups, config.batch_size, config.seed, refill=bool(config.max_steps))
         self.train = on_device(train, device, config.device_memory_limit)
@@ -150,11 +151,9 @@ def class_pixels(train: Split, chosen: np.ndarray) -> list[int]:
     return counts[: len(CLASS_NAMES)].tolist()
 
 
-def _optimizer(model: torch.nn.Module, config: SegmentationConfig) -> torch.optim.Optimizer:
+def _optimizer(model: torch.nn.Module, config: SegmentationConfig, device: torch.device) -> torch.optim.Optimizer:
     groups = parameter_groups(model, config)
+    common = {"lr": config.lr, "weight_decay": config.weight_decay, "fused": fused_optimizer(config.amp, device)}
     if config.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay)
-    nesterov = config.momentum > 0
-    return torch.optim.SGD(
-        groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, nesterov=nesterov
-    )
+        return torch.optim.AdamW(groups, **common)
+    return torch.optim.SGD(groups, momentum=config.momentum, nesterov=config.momentum > 0, **common)
