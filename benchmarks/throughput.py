@@ -32,7 +32,7 @@ def throughput(config: ThroughputConfig) -> dict[str, Any]:
         trained = _timed("training", training, config.repeats, fabric.device)
     kernels = _timed("kernels", arms.kernel_arms(config, fabric), -(-config.repeats // 2), fabric.device)
     scoring, scored = arms.evaluation_arms(config, fabric)
-    evaluated = _timed("evaluation", scoring, -(-config.repeats // 4), fabric.device)
+    evaluated = _timed("evaluation", scoring, -(-config.repeats // 2), fabric.device)
     started = _timed("start-up", arms.start_up_arms(), min(START_UP_REPEATS, config.repeats), fabric.device)
     common = {
         "hardware": {**machine(fabric.device), "precision": precision, "versions": versions(), "commit": commit()},
