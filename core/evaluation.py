@@ -87,6 +87,11 @@ def provenance(
     }
 
 
+def figure(file: str, title: str, caption: str) -> dict[str, str]:
+    """Return an entry of a result's `figures`: where it lies below `--output_dir`, and what a reader needs to know."""
+    return {"file": file, "title": title, "caption": caption}
+
+
 def spread(count: int, wanted: int) -> list[int]:
     """Return up to `wanted` places spread evenly over `count` pictures, the same at every call."""
     if not wanted or not count:
