@@ -20,7 +20,7 @@ from benchmarks.sources import exported, prepared
 from core.device import LAYOUTS, for_inference
 from core.unet import InstanceNorm
 from data.dataset import open_split
-from transfer_learning.evaluate import confusion_of_split
+from transfer_learning.scoring import confusion_of_split
 from transfer_learning.unet import SegmentationUNet
 
 Arms = dict[str, Callable[[], Any]]

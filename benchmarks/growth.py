@@ -1,11 +1,13 @@
 """Measure how prepare, an epoch and their memory grow with the number of pictures: time linearly, memory not at all.
 
 Every count is prepared and trained on for one epoch in processes of their own. Memory is what they allocate (RssAnon,
-so Linux only); pages of the memory-mapped arrays belong to the system's cache. Writes growth.json and prints a table.
+so Linux only); pages of the memory-mapped arrays belong to the system's cache. Processor seconds stand beside those of
+the clock, since they hold on a machine that is busy with other work too. Writes growth.json and prints a table.
 
     python -m benchmarks.growth --counts 5000 20000 80000
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -58,28 +60,37 @@ def _row(config: GrowthConfig, count: int) -> dict[str, float]:
     prepared, trained = (watched([sys.executable, "-m", *command]) for command in (prepare, train))
     return {
         "images": count,
-        "prepare_seconds": prepared[0],
-        "prepare_mebibytes": prepared[1],
+        "prepare_seconds": prepared["seconds"],
+        "prepare_processor_seconds": prepared["processor_seconds"],
+        "prepare_mebibytes": prepared["mebibytes"],
         "epoch_seconds": _epoch_seconds(run_dir),
-        "epoch_mebibytes": trained[1],
+        "epoch_mebibytes": trained["mebibytes"],
     }
 
 
-def watched(command: Sequence[str]) -> tuple[float, float]:
-    """Run a command; return its seconds and the most memory that it allocated, in MiB.
+def watched(command: Sequence[str]) -> dict[str, float]:
+    """Run a command; return its `seconds`, `processor_seconds`, and the most memory that it allocated in `mebibytes`.
 
     Raises:
         RunError: it failed.
     """
     started = time.perf_counter()
     highest = 0
+    before = _processor_seconds()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     while process.poll() is None:
         highest = max(highest, _allocated(process.pid))
         time.sleep(SAMPLE_SECONDS)
     if process.returncode:
         raise RunError(f"{' '.join(command[2:])} failed: {process.stderr.read().strip()}")
-    return time.perf_counter() - started, highest / 1024
+    spent = _processor_seconds() - before
+    return {"seconds": time.perf_counter() - started, "processor_seconds": spent, "mebibytes": highest / 1024}
+
+
+def _processor_seconds() -> float:
+    """Return what all processes that this one started and that have ended took of the processor."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def _allocated(pid: int) -> int:
@@ -102,7 +113,7 @@ def _over_smallest(rows: list[dict[str, float]]) -> dict[str, list[float]]:
     first = rows[0]
     per_image = {
         name: [row[name] / row["images"] / (first[name] / first["images"]) for row in rows]
-        for name in ("prepare_seconds", "epoch_seconds")
+        for name in ("prepare_seconds", "prepare_processor_seconds", "epoch_seconds")
     }
     memory = {name: [row[name] / first[name] for row in rows] for name in ("prepare_mebibytes", "epoch_mebibytes")}
     return per_image | memory
@@ -111,13 +122,12 @@ def _over_smallest(rows: list[dict[str, float]]) -> dict[str, list[float]]:
 def _print(rows: list[dict[str, float]], multiples: dict[str, list[float]]) -> None:
     from core.evaluation import print_table
 
-    heads = ["prepare, s", "a picture", "MiB", "of first", "epoch, s", "a picture", "MiB", "of first"]
-    order = ("prepare_seconds", "prepare_mebibytes", "epoch_seconds", "epoch_mebibytes")
     cells = [
-        [int(row["images"]), *(cell for name in order for cell in (row[name], multiples[name][place]))]
-        for place, row in enumerate(rows)
+        [name.replace("_", " "), *(f"{row[name]:.1f} ({of_first[place]:.2f})" for place, row in enumerate(rows))]
+        for name, of_first in multiples.items()
     ]
-    print_table("Growth (columns beside: multiples of the smallest set's)", ["images", *heads], cells)
+    title = "Growth (in brackets: seconds a picture, or memory, as multiples of those of the first)"
+    print_table(title, ["images", *(str(row["images"]) for row in rows)], cells)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

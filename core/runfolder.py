@@ -1,8 +1,6 @@
 """The run folder: one writer, one set of settings, files that appear whole."""
 
-import csv
 import dataclasses
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from core.checkpoint import STATE
 from core.errors import UserError
-from core.files import atomic_path, write_json
+from core.files import write_csv, write_json
 
 # Where things lie and what computes them does not make another run of it.
 PLACES = ("output_dir", "data_dir", "pretrained_encoder", "device", "device_memory_limit")
@@ -95,9 +93,4 @@ class RunFolder:
 
     def write_log(self, rows: Sequence[dict[str, Any]]) -> None:
         """Write `training_log.csv` from all rows; rows past a restored state are gone with that."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, self.columns, lineterminator="\n", extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(rows)
-        with atomic_path(self.path / "training_log.csv") as temporary:
-            temporary.write_text(text.getvalue(), encoding="utf-8")
+        write_csv(self.path / "training_log.csv", self.columns, rows)

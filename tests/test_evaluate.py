@@ -15,9 +15,9 @@ from experiments.tables import main as tables
 from reconstruction.autoencoder import Autoencoder
 from reconstruction.evaluate import main as evaluate_autoencoder
 from reconstruction.train import main as train_autoencoder
-from transfer_learning.evaluate import confusion_of_split
 from transfer_learning.evaluate import main as evaluate_segmentation
 from transfer_learning.metrics import segmentation_scores
+from transfer_learning.scoring import confusion_of_split
 from transfer_learning.train import main as train_segmentation
 from transfer_learning.unet import SegmentationUNet
 

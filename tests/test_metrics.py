@@ -20,7 +20,7 @@ from torchmetrics.functional.image import peak_signal_noise_ratio, structural_si
 from core.errors import RunError
 from core.processes import merged
 from reconstruction.metrics import MAX_PSNR, mean_scores, restoration_scores, score_sums
-from transfer_learning.metrics import confusion_matrix, segmentation_scores
+from transfer_learning.metrics import confusion_matrix, score_intervals, scores_of_matrices, segmentation_scores
 
 NAMES = ["background", "cat", "dog"]
 RECTANGLES = torch.tensor([[0, 0, 48, 40], [5, 3, 30, 40], [0, 0, 48, 40], [10, 0, 21, 11], [0, 8, 10, 40]])
@@ -188,3 +188,34 @@ def test_a_class_invented_by_the_prediction_counts_against_it():
 def test_a_class_outside_the_set_is_a_fault(prediction, label):
     with pytest.raises(AssertionError, match="outside the set"):
         confusion_matrix(torch.tensor([prediction]), torch.tensor([label]), 3)
+
+
+def test_scores_of_many_matrices_are_those_of_each():
+    generator = np.random.default_rng(0)
+    matrices = generator.integers(0, 50, (6, 3, 3))
+    matrices[0, 1], matrices[0, :, 1] = 0, 0  # a class that is nowhere
+    matrices[1] = 0
+    together = scores_of_matrices(matrices, NAMES)
+    for place, matrix in enumerate(matrices):
+        alone = segmentation_scores(matrix, NAMES)
+        for name in ("mean_iou", "pixel_accuracy", "mean_foreground_dice", "foreground_iou"):
+            expected = np.nan if alone[name] is None else alone[name]
+            assert together[name][place] == pytest.approx(expected, nan_ok=True)
+    assert segmentation_scores(matrices[1], NAMES)["mean_iou"] is None
+
+
+def test_intervals_hold_the_score_and_shrink_with_more_images():
+    generator = np.random.default_rng(0)
+
+    def images(count: int) -> np.ndarray:
+        return np.stack([np.diag(row) + 5 for row in generator.integers(0, 60, (count, 3))])
+
+    few, many = images(20), images(500)
+    for matrices in (few, many):
+        low, high = score_intervals(matrices, NAMES)["mean_iou"]
+        assert low < segmentation_scores(matrices.sum(axis=0), NAMES)["mean_iou"] < high
+    widths = [np.ptp(score_intervals(matrices, NAMES)["cat"]["iou"]) for matrices in (few, many)]
+    assert widths[1] < widths[0] / 3
+    only_background = np.array([[[9, 0, 0], [0, 0, 0], [0, 0, 0]]] * 4)
+    assert score_intervals(only_background, NAMES)["dog"]["iou"] is None
+    assert score_intervals(only_background, NAMES)["mean_iou"] == [1, 1]

@@ -1,10 +1,13 @@
-"""Segmentation scores, all from one global confusion matrix."""
+"""Segmentation scores, all from confusion matrices summed over images."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from core.statistics import interval, resampled_sums
 
 IGNORE_INDEX = 255
 
@@ -30,48 +33,74 @@ def confusion_matrix(prediction: Tensor, label: Tensor, num_classes: int) -> Ten
     return pairs.view(num_classes, num_classes)
 
 
-def segmentation_scores(matrix: Tensor, class_names: Sequence[str]) -> dict[str, Any]:
-    """Return the scores of a confusion matrix, ready for JSON, all in [0, 1].
+def segmentation_scores(matrix: Tensor | np.ndarray, class_names: Sequence[str]) -> dict[str, Any]:
+    """Return the scores of one confusion matrix [C, C], ready for JSON: as `scores_of_matrices`, and the matrix.
+
+    None where there is nothing to score: a class that neither truth nor prediction hold has no score at all, one that
+    was predicted without being there has IoU 0 and no recall.
+    """
+    matrix = np.asarray(matrix)
+    scores = mapped(scores_of_matrices(matrix[None], class_names), lambda values: _known(values[0]))
+    return {**scores, "confusion_matrix": matrix.tolist()}
+
+
+def score_intervals(matrices: np.ndarray, class_names: Sequence[str]) -> dict[str, Any]:
+    """Return the 95 % interval [low, high] of each score over images, from their matrices [N, C, C], N >= 1.
+
+    Bootstrap over images (`core.statistics`); None where there is nothing to score.
+    """
+    sums = resampled_sums(matrices.reshape(len(matrices), -1))
+    return mapped(scores_of_matrices(sums.reshape(-1, *matrices.shape[1:]), class_names), interval)
+
+
+def scores_of_matrices(matrices: np.ndarray, class_names: Sequence[str]) -> dict[str, Any]:
+    """Return the scores of each of B confusion matrices, all in [0, 1].
 
     Args:
-        matrix: [C, C] int64, rows truth, columns prediction; class 0 is the background.
+        matrices: [B, C, C] counts, rows truth, columns prediction; class 0 is the background.
         class_names: the C names, each the key of its own scores.
 
     Returns:
-        `pixel_accuracy`; `mean_iou`, over the classes that truth or prediction hold; `mean_foreground_dice`, likewise
-        without the background; each class's `dice`, `iou`, `precision` and `recall`; `foreground_iou`, all other
-        classes taken as one; `confusion_matrix`. None where there is nothing to score: a class that neither truth nor
-        prediction hold has no score at all, one that was predicted without being there has IoU 0 and no recall.
+        Arrays [B], NaN where there is nothing to score: `pixel_accuracy`; `mean_iou`, over the classes that truth or
+        prediction hold; `mean_foreground_dice`, likewise without the background; each class's `dice`, `iou`,
+        `precision` and `recall`; `foreground_iou`, all other classes taken as one.
     """
-    assert matrix.shape == (len(class_names), len(class_names)), "one name for each class"
-    rows = matrix.tolist()
-    classes = range(len(rows))
-    counts = [(rows[c][c], sum(row[c] for row in rows), sum(rows[c])) for c in classes]
-    by_class = {name: _class_scores(*count) for name, count in zip(class_names, counts, strict=True)}
-    foreground = matrix[1:, 1:].sum(), matrix[:, 1:].sum(), matrix[1:, :].sum()
-    return {
-        "pixel_accuracy": _ratio(sum(rows[c][c] for c in classes), sum(map(sum, rows))),
-        "mean_iou": _mean(scores["iou"] for scores in by_class.values()),
-        "mean_foreground_dice": _mean(by_class[name]["dice"] for name in class_names[1:]),
-        **by_class,
-        "foreground_iou": _class_scores(*map(int, foreground))["iou"],
-        "confusion_matrix": rows,
-    }
-
-
-def _class_scores(correct: int, predicted: int, true: int) -> dict[str, float | None]:
-    return {
+    assert matrices.shape[1:] == (len(class_names), len(class_names)), "one name for each class"
+    correct = matrices.diagonal(axis1=1, axis2=2)  # [B, C]
+    predicted, true = matrices.sum(axis=1), matrices.sum(axis=2)
+    columns = {
         "dice": _ratio(2 * correct, predicted + true),
         "iou": _ratio(correct, predicted + true - correct),
         "precision": _ratio(correct, predicted),
         "recall": _ratio(correct, true),
     }
+    by_class = {name: {kind: values[:, c] for kind, values in columns.items()} for c, name in enumerate(class_names)}
+    whole = matrices.sum(axis=(1, 2))
+    return {
+        "pixel_accuracy": _ratio(correct.sum(axis=1), whole),
+        "mean_iou": _mean(columns["iou"]),
+        "mean_foreground_dice": _mean(columns["dice"][:, 1:]),
+        **by_class,
+        "foreground_iou": _ratio(matrices[:, 1:, 1:].sum(axis=(1, 2)), whole - matrices[:, 0, 0]),
+    }
 
 
-def _ratio(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+def mapped(scores: Mapping[str, Any], function: Callable[[np.ndarray], Any]) -> dict[str, Any]:
+    """Return nested scores with `function` applied to each."""
+    return {
+        name: mapped(value, function) if isinstance(value, Mapping) else function(value)
+        for name, value in scores.items()
+    }
 
 
-def _mean(scores: Iterable[float | None]) -> float | None:
-    known = [score for score in scores if score is not None]
-    return sum(known) / len(known) if known else None
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole > 0)
+
+
+def _mean(scores: np.ndarray) -> np.ndarray:
+    """Return the mean [B] over the known of [B, C]."""
+    return _ratio(np.nansum(scores, axis=1), (~np.isnan(scores)).sum(axis=1))
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,135 @@
+"""From a network and a split to what its scores are made of: a few numbers an image, at the masks' original size."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from rich.progress import track
+from torch import nn
+
+from core.statistics import interval, mean_interval, resampled_sums
+from data.dataset import Split
+from data.loading import plain_batches
+from transfer_learning.boundary import boundary_distance, boundary_iou
+from transfer_learning.calibration import calibration_counts, expected_calibration_error, reliability
+from transfer_learning.metrics import IGNORE_INDEX, confusion_matrix, score_intervals, segmentation_scores
+
+
+@dataclass(frozen=True)
+class SplitScores:
+    """What each of N labelled images adds to the scores.
+
+    Attributes:
+        indices: [N] places in the split.
+        matrices: [N, C, C] int64 confusion matrices, rows truth, columns prediction; the border is left out.
+        with_border: [N, 3] int64 intersection, prediction and truth of the animal, the border being animal; None where
+            the masks have no border (own pictures).
+        boundaries: [N, 2] Boundary IoU and boundary distance in pixels, NaN where there is none; None likewise.
+        calibration: [N, 15, 3], see `calibration_counts`.
+    """
+
+    indices: np.ndarray
+    matrices: np.ndarray
+    with_border: np.ndarray | None
+    boundaries: np.ndarray | None
+    calibration: np.ndarray
+
+
+def restored_scores(
+    model: nn.Module, split: Split, indices: np.ndarray, batch_size: int, device: torch.device
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield (index, class scores [C, H, W] float32 at the image's original size) for the given images, in order."""
+    for chosen, batch in plain_batches(split, indices, batch_size, device):
+        with torch.inference_mode():
+            logits = model(batch.input, batch.content).float().cpu().numpy()
+        for index, scores in zip(chosen, logits, strict=True):
+            yield int(index), split.geometries[index].restore_scores(scores)
+
+
+def confusion_of_split(model: nn.Module, split: Split, batch_size: int, device: torch.device) -> torch.Tensor:
+    """Return the confusion matrix [C, C] of all labelled images of a split, at their original size."""
+    classes = model.head.out_channels
+    matrix = torch.zeros(classes, classes, dtype=torch.int64)
+    results = restored_scores(model, split, split.labelled, batch_size, device)
+    for index, scores in track(results, f"segmenting {split.name}", len(split.labelled)):
+        matrix += confusion_matrix(_classes(scores), split.truth(index), classes)
+    return matrix
+
+
+def scores_of_split(model: nn.Module, split: Split, batch_size: int, device: torch.device) -> SplitScores:
+    """Return what every labelled image of a split adds to the scores."""
+    classes = model.head.out_channels
+    border = split.dataset != "folder"
+    rows = []
+    results = restored_scores(model, split, split.labelled, batch_size, device)
+    for index, scores in track(results, f"segmenting {split.name}", len(split.labelled)):
+        prediction, truth = _classes(scores), split.truth(index)
+        counts = calibration_counts(probabilities_of(scores), truth, IGNORE_INDEX)
+        matrix = confusion_matrix(prediction, truth, classes).numpy()
+        rows.append((matrix, counts, *(_with_border(prediction != 0, truth != 0) if border else ())))
+    columns = [np.stack(column) for column in zip(*rows, strict=True)]
+    with_border, boundaries = columns[2:] if border else (None, None)
+    return SplitScores(split.labelled, columns[0], with_border, boundaries, columns[1])
+
+
+def probabilities_of(scores: np.ndarray) -> np.ndarray:
+    """Return the softmax over classes of scores [C, H, W]."""
+    powers = np.exp(scores - scores.max(axis=0))
+    return powers / powers.sum(axis=0)
+
+
+def results_of(scores: SplitScores, class_names: list[str]) -> dict[str, Any]:
+    """Return all scores of a split with their 95 % intervals over images, ready for JSON."""
+    matrix = scores.matrices.sum(axis=0)
+    resampled = resampled_sums(scores.calibration.reshape(len(scores.indices), -1))
+    errors = expected_calibration_error(resampled.reshape(-1, *scores.calibration.shape[1:]))
+    border, border_interval = _border_iou(scores.with_border)
+    intervals = {
+        **score_intervals(scores.matrices, class_names),
+        "foreground_iou_border_as_animal": border_interval,
+        "ece": interval(errors),
+    }
+    return {
+        **segmentation_scores(matrix, class_names),
+        "foreground_iou_border_as_animal": border,
+        "boundary": _boundary(scores.boundaries),
+        "calibration": reliability(scores.calibration.sum(axis=0)),
+        "intervals": intervals,
+    }
+
+
+def _classes(scores: np.ndarray) -> np.ndarray:
+    return scores.argmax(axis=0).astype(np.uint8)
+
+
+def _with_border(prediction: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    counts = np.array([(prediction & truth).sum(), prediction.sum(), truth.sum()])
+    return counts, np.array([boundary_iou(prediction, truth), boundary_distance(prediction, truth)])
+
+
+def _border_iou(counts: np.ndarray | None) -> tuple[float | None, list[float] | None]:
+    if counts is None:
+        return None, None
+
+    def iou(sums: np.ndarray) -> np.ndarray:
+        union = sums[:, 1] + sums[:, 2] - sums[:, 0]
+        return np.divide(sums[:, 0], union, out=np.full(len(sums), np.nan), where=union > 0)
+
+    whole = float(iou(counts.sum(axis=0, keepdims=True))[0])
+    return None if np.isnan(whole) else whole, interval(iou(resampled_sums(counts)))
+
+
+def _boundary(values: np.ndarray | None) -> dict[str, Any] | None:
+    """Return the means over images of both boundary scores, with their intervals and how many images have one."""
+    if values is None:
+        return None
+    return {
+        name: {
+            "mean": float(np.nanmean(column)) if (known := int((~np.isnan(column)).sum())) else None,
+            "interval": mean_interval(column),
+            "num_images": known,
+        }
+        for name, column in zip(("boundary_iou", "boundary_distance_pixels"), values.T, strict=True)
+    }
