@@ -92,10 +92,18 @@ def save(figure: "Figure", path: Path, legend: Mapping[str, tuple[float, float, 
 
     if legend:
         patches = [Patch(facecolor=colour, edgecolor="black", label=name) for name, colour in legend.items()]
-        figure.legend(handles=patches, loc="outside lower center", ncols=len(patches), fontsize=9)
+        figure.legend(
+            handles=patches, loc="outside lower center", ncols=legend_columns(figure.get_figwidth(), legend), fontsize=9
+        )
     with atomic_path(path) as temporary:
         if path.suffix == ".svg":
             with matplotlib.rc_context({"svg.hashsalt": "ae_pretrained"}):
                 FigureCanvasSVG(figure).print_svg(temporary, metadata={"Date": None})
         else:
             FigureCanvasAgg(figure).print_png(temporary)
+
+
+def legend_columns(width: float, legend: Mapping[str, tuple[float, float, float]]) -> int:
+    """Return how many of a legend's entries stand side by side below a figure of `width` inches."""
+    entry = 0.6 + 0.07 * max(map(len, legend))  # inches
+    return max(1, min(len(legend), int(width / entry)))

@@ -1,0 +1,59 @@
+"""Title and caption of each figure of `transfer_learning.evaluate`, for the report: file name -> (title, caption)."""
+
+_PANELS = (
+    "Each row: the picture, its true mask, the predicted mask, and the prediction laid over the picture. Grey: the "
+    "border between animal and background, which is not scored."
+)
+_RANKED = "A class that is predicted though it is not there counts as 0, even where it is a few pixels."
+
+CAPTIONS: dict[str, tuple[str, str]] = {
+    "predictions": ("Predictions", f"Pictures spread evenly over the labelled pictures of the split. {_PANELS}"),
+    "best": ("The best dozen", f"The pictures with the highest mean IoU, best first. {_RANKED} {_PANELS}"),
+    "worst": ("The worst dozen", f"The pictures with the lowest mean IoU, worst first. {_RANKED} {_PANELS}"),
+    "random": (
+        "A random dozen",
+        f"Drawn from all labelled pictures with a fixed seed, so that nobody chose them. {_PANELS}",
+    ),
+    "confidence": (
+        "Confidence of each class",
+        "The probability (softmax) that the network gives to each class, on one scale from 0 to 1. The three maps add "
+        "up to 1 at every pixel; what is neither dark nor bright is a place where the network is in doubt.",
+    ),
+    "errors": (
+        "Where the errors are",
+        "Green: animal found and given its right class. Red: false alarm, background taken for an animal. Blue: "
+        "missed, animal taken for background. Yellow: wrong animal, cat taken for dog or dog for cat. "
+        "Nearly white: background found as such. Grey: not scored.",
+    ),
+    "confusion_matrix": (
+        "Confusion matrix",
+        "Scored pixels of all labelled pictures at their original size: rows are the true class, columns the "
+        "predicted one. Left as counts, right as shares of each row, whose diagonal is the recall; "
+        '"-": the class does not occur.',
+    ),
+    "class_distribution": (
+        "Classes in truth and prediction",
+        "Share of each class among the scored pixels, in the truth (plain) and in the prediction (hatched). "
+        "A hatched bar that is longer than its neighbour belongs to a class that is predicted too often.",
+    ),
+    "reliability": (
+        "Reliability",
+        "Scored pixels grouped by confidence, the highest of their three probabilities. Blue: how many of a group are "
+        "right; hatched: how far that is from their mean confidence. Where the blue ends below the dashed line, the "
+        "network is more confident than right. ECE, the expected calibration error, is the mean gap over all pixels. "
+        "Below: how many pixels each group holds.",
+    ),
+    "breeds": (
+        "Mean IoU by breed",
+        "From one confusion matrix a breed; n is its number of labelled pictures. Pale: fewer than five, which "
+        "says little. A class that is predicted though it is not there counts as 0, so that a few pixels of the wrong "
+        "animal cost a breed a third of its score.",
+    ),
+    "gradcam": (
+        "Grad-CAM",
+        "Where the features lie that speak for a class: Grad-CAM of the sum of its logits over the pixels predicted as "
+        "that class, at the bottleneck (1/32 of the side, so coarse) and at a decoder stage (1/4 of the side). Each "
+        "map is scaled to its own maximum, so brightness cannot be compared between maps; a dark map says that nothing "
+        'at that depth speaks for the class. "Not present": no pixel was predicted as that class.',
+    ),
+}
