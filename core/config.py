@@ -29,6 +29,7 @@ SECTIONS = (
     "reconstruction_evaluation",
     "transfer_learning",
     "transfer_learning_evaluation",
+    "transfer_learning_prediction",
     "tables",
     "throughput",
     "growth",

@@ -32,7 +32,7 @@ def read_folder(images: Path, masks: Path | None, val_ratio: float, test_ratio: 
     if not pictures:
         raise UserError(f"{images} holds no picture")
     mask_files = {}
-    for path in _walk(masks, None) if masks else ():
+    for path in walk(masks, None) if masks else ():
         name = _stem(path, masks)
         if path.suffix.lower() == ".png" and name in pictures:
             mask_files[name] = path
@@ -50,7 +50,7 @@ def read_folder(images: Path, masks: Path | None, val_ratio: float, test_ratio: 
 def _pictures(images: Path, masks: Path | None) -> tuple[dict[str, Path], list[tuple[str, str]]]:
     pictures: dict[str, Path] = {}
     passed_over = []
-    for path in _walk(images, masks):
+    for path in walk(images, masks):
         name = _stem(path, images)
         if reason := why_no_picture(path):
             passed_over.append((str(path), reason))
@@ -75,7 +75,13 @@ def _sample(name: str, split: str, image: Path, mask: Path | None) -> Sample:
     )
 
 
-def _walk(root: Path, excluded: Path | None) -> list[Path]:
+def walk(root: Path, excluded: Path | None) -> list[Path]:
+    """Return all files below a folder, sorted folder by folder; names with a dot first and `excluded` are skipped.
+
+    Raises:
+        OSError: a folder cannot be listed.
+    """
+
     def fail(error: OSError) -> None:
         raise error
 

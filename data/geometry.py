@@ -40,13 +40,7 @@ class Geometry:
     def image(self, image: np.ndarray) -> np.ndarray:
         """Lay an image [H, W, 3] uint8 into the square [size, size, 3] uint8; bars are 0."""
         self._check(image, (self.height, self.width))
-        # Each side that shrinks is averaged over area (no aliasing), then each side that grows is interpolated.
-        shrunk = (min(self.width, self.content_width), min(self.height, self.content_height))
-        if shrunk != (self.width, self.height):
-            image = cv2.resize(image, shrunk, interpolation=cv2.INTER_AREA)
-        if shrunk != (self.content_width, self.content_height):
-            image = cv2.resize(image, (self.content_width, self.content_height), interpolation=cv2.INTER_LINEAR)
-        return self._lay(image, 0)
+        return self._lay(resize_image(image, self.content_height, self.content_width), 0)
 
     def label(self, label: np.ndarray) -> np.ndarray:
         """Lay a label [H, W] uint8 into the square [size, size] uint8 by nearest neighbour; bars are 255."""
@@ -99,6 +93,17 @@ def fit(height: int, width: int, size: int, mode: str) -> Geometry:
     content_height, content_width = (max(1, round(side * size / longest)) for side in (height, width))
     top, left = (size - content_height) // 2, (size - content_width) // 2
     return Geometry(mode, size, height, width, top, left, content_height, content_width)
+
+
+def resize_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize an image [H, W, 3] uint8 to `height` x `width` pixels."""
+    # Each side that shrinks is averaged over area (no aliasing), then each side that grows is interpolated.
+    shrunk = (min(image.shape[1], width), min(image.shape[0], height))
+    if shrunk != (image.shape[1], image.shape[0]):
+        image = cv2.resize(image, shrunk, interpolation=cv2.INTER_AREA)
+    if shrunk != (width, height):
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    return image
 
 
 def _nearest(label: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -134,6 +134,7 @@ COMMANDS = [
     "reconstruction.evaluate",
     "transfer_learning.train",
     "transfer_learning.evaluate",
+    "transfer_learning.predict",
     "experiments.tables",
 ]
 

@@ -110,6 +110,9 @@ class SegmentationTask(Task):
             "phase": "transfer_learning",
             "architecture": architecture_of(self.config),
             "class_names": list(CLASS_NAMES),
+            # How a picture of any size comes to what the network was trained on.
+            "size": self.val.size,
+            "resize_mode": self.val.geometries[0].mode,
         }
 
     def save_pictures(self, path: Path) -> None:

@@ -1,0 +1,161 @@
+"""Segment pictures of any size and kind: a file, a folder with its subfolders, or a pattern.
+
+Each picture is resized as in training, and its scores are brought back to its own size. --tile goes over large
+pictures in overlapping windows, --tta averages over sizes and the mirror image. Writes of each picture the mask as an
+indexed PNG (0 background, 1 cat, 2 dog), an overlay and a figure, and of all of them the area and mean confidence of
+each class as predictions.json and predictions.csv. Files that cannot be read are listed and the rest goes on; the exit
+code is then 1.
+
+    python -m transfer_learning.predict --model_path runs/pretrained/best_model.safetensors --input photos
+"""
+
+import dataclasses
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.command import run_command
+from core.errors import RunError, UserError
+from transfer_learning.predict_config import InferenceOptions, PredictConfig
+from transfer_learning.prediction_tables import TABLES, print_summary, result_places, write_tables
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from transfer_learning.prediction_files import Areas
+    from transfer_learning.segmenter import Segmentation, Segmenter
+
+# Pictures of a batch are in memory with the scores of all their pixels: large ones come fewer at a time.
+BATCH_PIXELS = 16_000_000
+
+
+def predict(config: PredictConfig) -> dict[str, Any]:
+    """Segment, write, print; returns the content of predictions.json.
+
+    Raises:
+        UserError: no such input, no file in it that can be read, or weights that do not fit.
+        RunError: after all is written, where some of the files could not be read.
+    """
+    from transfer_learning.prediction_inputs import find_files, result_names
+    from transfer_learning.segmenter import Segmenter
+
+    if config.model_path is None:
+        raise UserError("give the weights to segment with: --model_path runs/.../best_model.safetensors")
+    files = find_files(config.input, config.output_dir)
+    results = result_names(list(files))
+    _keep_inputs(files.values(), results.values(), config.output_dir)
+    options = {field.name: getattr(config, field.name) for field in dataclasses.fields(InferenceOptions)}
+    segmenter = Segmenter.load(config.model_path, **options)
+    content = _segment_files(files, results, segmenter, config)
+    print_summary(content, config)
+    if content["unreadable"]:
+        raise RunError(f"{len(content['unreadable'])} of {len(files)} files could not be read (listed above)")
+    return content
+
+
+def _keep_inputs(files: Iterable[Path], results: Iterable[str], output_dir: Path) -> None:
+    written = {
+        (output_dir / result_places(result)[kind]).resolve() for result in results for kind in result_places(result)
+    }
+    for path in files:
+        if path.resolve() in written:
+            raise UserError(f"{path} would be overwritten by a result: choose another --output_dir")
+
+
+def _segment_files(
+    files: dict[str, Path], results: dict[str, str], segmenter: "Segmenter", config: PredictConfig
+) -> dict[str, Any]:
+    from rich.progress import track
+
+    from core.signals import Terminated
+    from transfer_learning.prediction_files import Areas
+
+    for table in TABLES:  # those of an earlier call would not fit the new masks if this one were interrupted
+        (config.output_dir / table).unlink(missing_ok=True)
+    unreadable: list[dict[str, str]] = []
+    records = []
+    total = Areas(segmenter.header["class_names"])
+    try:
+        readable = _read(track(files.items(), "segmenting", len(files)), segmenter, unreadable)
+        for batch in _batches(readable, config.batch_size):
+            found = segmenter.segment([picture for _, picture, _ in batch])
+            for (name, picture, notes), segmentation in zip(batch, found, strict=True):
+                record = {"file": name, "height": picture.shape[0], "width": picture.shape[1], "notes": notes}
+                places = result_places(results[name])
+                records.append(record | _write(picture, segmentation, places, total, config))
+    except (KeyboardInterrupt, Terminated) as stop:
+        message = f"{len(records)} of {len(files)} pictures are done, their files whole; the same command starts again"
+        raise type(stop)(message) from None
+    if not records:
+        reasons = "; ".join(f"{entry['file']}: {entry['reason']}" for entry in unreadable[:3])
+        raise UserError(f"{' '.join(config.input)}: none of {len(files)} files can be read as a picture ({reasons})")
+    return write_tables(records, unreadable, total, segmenter, config)
+
+
+Picture = tuple[str, "np.ndarray", list[str]]
+
+
+def _read(
+    files: Iterable[tuple[str, Path]], segmenter: "Segmenter", unreadable: list[dict[str, str]]
+) -> Iterator[Picture]:
+    """Yield name, picture and what was unusual about its file; add those that cannot be read to `unreadable`."""
+    from data.pictures import PictureError, read_picture
+
+    for name, path in files:
+        try:
+            picture, notes = read_picture(path)
+            segmenter.check(picture)
+        except (PictureError, OSError) as error:
+            unreadable.append({"file": name, "reason": getattr(error, "strerror", None) or str(error)})
+            continue
+        yield name, picture, notes
+
+
+def _batches(pictures: Iterable[Picture], batch_size: int) -> Iterator[list[Picture]]:
+    batch: list[Picture] = []
+    pixels = 0
+    for picture in pictures:
+        height, width = picture[1].shape[:2]
+        if batch and (len(batch) == batch_size or pixels + height * width > BATCH_PIXELS):
+            yield batch
+            batch, pixels = [], 0
+        batch.append(picture)
+        pixels += height * width
+    if batch:
+        yield batch
+
+
+def _write(
+    picture: "np.ndarray", found: "Segmentation", places: dict[str, str], total: "Areas", config: PredictConfig
+) -> dict[str, Any]:
+    """Write a picture's files, add its areas to the total and return what predictions.json says of it."""
+    from transfer_learning.prediction_files import Areas, overlay, save_image, save_mask, side_by_side
+
+    names = total.class_names
+    areas = Areas(names).add(found.mask, found.confidence).content()
+    total.add(found.mask, found.confidence)
+    save_mask(config.output_dir / places["mask"], found.mask, len(names))
+    if not config.figures:
+        return {"tiled": found.tiled, **areas, "mask": places["mask"]}
+    overlaid = overlay(picture, found.mask, len(names))
+    legend = [f"{name} {areas[name]['share']:.1%}" for name in names]
+    save_image(config.output_dir / places["overlay"], overlaid)
+    save_image(config.output_dir / places["figure"], side_by_side(picture, found.mask, overlaid, legend))
+    return {"tiled": found.tiled, **areas, **places}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of the command; returns the exit code."""
+    return run_command(
+        "transfer_learning.predict",
+        PredictConfig,
+        predict,
+        argv,
+        section="transfer_learning_prediction",
+        description=__doc__,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
