@@ -56,19 +56,24 @@ def _gaussian(planes: torch.Tensor, sigma: float) -> torch.Tensor:
 
 
 def _add_noise(images: torch.Tensor, content: torch.Tensor, keys: np.ndarray, largest: float) -> None:
-    """Add Gaussian noise of a deviation drawn within 0..largest to every image, in place.
-
-    The noise is a stretch of one fixed table of normal numbers, from a place of each image's own, as in Salimans et
-    al., "Evolution Strategies as a Scalable Alternative to Reinforcement Learning", 2017: much faster than drawing it
-    anew, and alike on every device.
-    """
-    place, strength = uniform(keys, "noise", 2).unbind(1)
-    length = images[0].numel()
-    table = _noise_table(length, images.device)
-    starts = (place.double() * _TABLE_OFFSETS).long().tolist()
-    noise = torch.stack([table[start : start + length] for start in starts]).view_as(images)
-    noise *= (strength * largest).to(images.device)[:, None, None, None]
+    """Add Gaussian noise of a deviation drawn within 0..largest to every image, in place."""
+    strength = uniform(keys, "noise strength") * largest
+    noise = standard_normal(keys, "noise", images.shape, images.device)
+    noise *= strength.to(images.device)[:, None, None, None]
     images.add_(noise).clamp_(0, 1).mul_(content)
+
+
+def standard_normal(keys: np.ndarray, stream: str, shape: torch.Size, device: torch.device) -> torch.Tensor:
+    """Draw normal numbers of mean 0 and deviation 1 for each key: float32 of the given shape [N, ...].
+
+    They are a stretch of one fixed table, from a place of each key's own, as in Salimans et al., "Evolution Strategies
+    as a Scalable Alternative to Reinforcement Learning", 2017: much faster than drawing them anew, and alike on every
+    device.
+    """
+    length = shape[1:].numel()
+    table = _noise_table(length, device)
+    starts = (uniform(keys, stream).double() * _TABLE_OFFSETS).long().tolist()
+    return torch.stack([table[start : start + length] for start in starts]).view(shape)
 
 
 @lru_cache(maxsize=4)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from core.errors import UserError
 from core.normalise import Normalisation, content_statistics, normalise
 from core.unet import DECODER_DROPOUT, ENCODER_DROPOUT, Decoder, Encoder
+from reconstruction.targets import CHANNELS, Target
 
 Skips = Literal["all", "none", "deep"]
 
@@ -31,6 +32,7 @@ class Autoencoder(nn.Module):
         image_statistics: instance norm wipes out each picture's own brightness and contrast in the first layer. With
             this setting the output is given the input's mean and deviation a channel (`match_statistics`) instead of
             a sigmoid. It has no parameters.
+        target: "pixels" ends in a picture, anything else in plain numbers ([N, CHANNELS[target], H, W]).
         normalisation: of the input.
         encoder_dropout, decoder_dropout: rates by stage.
     """
@@ -40,6 +42,7 @@ class Autoencoder(nn.Module):
         width: int = 32,
         skips: Skips = "all",
         image_statistics: bool = False,
+        target: Target = "pixels",
         normalisation: Normalisation = "imagenet",
         encoder_dropout: Sequence[float] = ENCODER_DROPOUT,
         decoder_dropout: Sequence[float] = DECODER_DROPOUT,
@@ -48,11 +51,12 @@ class Autoencoder(nn.Module):
         if skips not in SKIPPED:
             raise UserError(f"skips {skips!r} is unknown: choose from {', '.join(SKIPPED)}")
         self.skips = skips
+        self.target = target
         self.image_statistics = image_statistics
         self.normalisation = normalisation
         self.encoder = Encoder(width, dropout=encoder_dropout)
         self.decoder = Decoder(self.encoder.channels, decoder_dropout)
-        self.head = nn.Conv2d(self.decoder.out_channels, 3, 3, padding=1)
+        self.head = nn.Conv2d(self.decoder.out_channels, CHANNELS[target], 3, padding=1)
 
     def forward(self, images: Tensor, content: Tensor | None = None) -> Tensor:
         """Restore pictures.
@@ -69,6 +73,8 @@ class Autoencoder(nn.Module):
         used = (*SKIPPED[self.skips], True)
         features = [feature if use else torch.zeros_like(feature) for feature, use in zip(features, used, strict=True)]
         output = self.head(self.decoder(features)).float()
+        if self.target != "pixels":
+            return output
         if not self.image_statistics:
             return torch.sigmoid(output)
         restored = match_statistics(output, images, content)

@@ -23,6 +23,19 @@ class ReconstructionConfig(AugmentConfig, TrainConfig):
     """Weight of 1 - SSIM. 0 leaves it out."""
     perceptual_network: Literal["efficientnet_lite0", "vgg16"] = "efficientnet_lite0"
     """Whose features: EfficientNet-Lite0 (weights from an installed package) or VGG16 (torchvision downloads them)."""
+    pretext: Literal["reconstruct", "denoise", "mask"] = "reconstruct"
+    """What is restored: the picture as it is, the picture under noise, or the picture behind hidden patches."""
+    noise_sigma: float = 0.25
+    """With --pretext denoise: standard deviation of the noise, with values in [0, 1]."""
+    mask_ratio: float = 0.6
+    """With --pretext mask: share of the patches that are hidden."""
+    mask_patch: int = 16
+    """With --pretext mask: side of a patch in pixels. With --target normalised: of a patch that is normalised."""
+    loss_on: Literal["masked", "all"] = "masked"
+    """With --pretext mask: judge what is restored where it was hidden, or everywhere."""
+    target: Literal["pixels", "normalised", "hog"] = "pixels"
+    """What is predicted: the picture, each patch without its own mean and deviation, or oriented gradients. The last
+    two are judged by their squared error alone."""
     skips: Literal["all", "none", "deep"] = "all"
     """Which encoder features the decoder sees: with full-resolution skips it can copy pixels."""
     image_statistics: bool = True
@@ -36,6 +49,17 @@ class ReconstructionConfig(AugmentConfig, TrainConfig):
                 raise UserError(f"{name} {getattr(self, name)} must be at least 0 (0 leaves that part out)")
         if not self.mse_weight + self.perceptual_weight + self.ssim_weight > 0:
             raise UserError("mse_weight, perceptual_weight and ssim_weight are all 0: there is nothing to learn")
+        if not 0 < self.mask_ratio < 1:
+            raise UserError(f"mask_ratio {self.mask_ratio} is outside (0, 1)")
+        if self.mask_patch < 1:
+            raise UserError(f"mask_patch {self.mask_patch} must be at least 1")
+        if not self.noise_sigma > 0:
+            raise UserError(f"noise_sigma {self.noise_sigma} must be above 0")
+        if self.image_statistics and self.pretext == "denoise":
+            raise UserError(
+                "image_statistics hands on the input's mean and deviation, which noise falsifies: "
+                "give --no_image_statistics"
+            )
         if self.image_statistics and self.cutout:
             raise UserError(
                 "image_statistics hands on the input's mean and deviation, which cutout falsifies: "

@@ -9,7 +9,7 @@ import torch
 from core.device import fused_optimizer
 from core.evaluation import spread
 from core.processes import ALONE, Processes, Sums, merged
-from core.randomness import seed_of
+from core.randomness import keys, seed_of
 from core.sampling import Draws
 from core.task import Task
 from core.unet import initialise
@@ -21,6 +21,8 @@ from reconstruction.config import ReconstructionConfig
 from reconstruction.losses import ReconstructionLoss
 from reconstruction.metrics import mean_scores, restoration_scores, score_sums
 from reconstruction.perceptual import PerceptualDistance
+from reconstruction.pretext import Shown, shown
+from reconstruction.targets import TargetLoss
 
 PARTS = ("mse", "perceptual", "ssim")
 PICTURES = 8
@@ -28,7 +30,7 @@ PICTURES = 8
 
 def architecture_of(config: ReconstructionConfig) -> dict[str, Any]:
     """Return the arguments of `Autoencoder` that the settings ask for."""
-    names = ("width", "skips", "image_statistics", "normalisation", "encoder_dropout", "decoder_dropout")
+    names = ("width", "skips", "image_statistics", "target", "normalisation", "encoder_dropout", "decoder_dropout")
     return {name: getattr(config, name) for name in names}
 
 
@@ -56,12 +58,7 @@ class ReconstructionTask(Task):
         torch.manual_seed(seed_of(config.seed))
         self.model = Autoencoder(**architecture_of(config))
         initialise(self.model)
-        self.loss = ReconstructionLoss(
-            config.mse_weight,
-            config.perceptual_weight,
-            config.ssim_weight,
-            PerceptualDistance(config.perceptual_network) if config.perceptual_weight else None,
-        ).to(device)
+        self.loss = _loss(config).to(device)
         parameters = [{"params": list(self.model.parameters()), "initial_lr": config.lr}]
         # Adam with decoupled decay (Loshchilov & Hutter 2019). Added to the gradient instead, the decay is all that a
         # layer with a tiny gradient feels, and Adam scales it up to full steps: where the skips carry the picture, the
@@ -76,13 +73,16 @@ class ReconstructionTask(Task):
         self.draws = Draws(groups, config.batch_size, config.seed, refill=bool(config.max_steps))
         self.train = on_device(train, device, config.device_memory_limit)
 
-    def read(self, draw: tuple[np.ndarray, ...]) -> Batch:
-        """Return the augmented batch of a draw."""
-        return training_batch(self.train, draw, self.config.seed, self.config, self.device)
+    def read(self, draw: tuple[np.ndarray, ...]) -> tuple[Batch, Shown]:
+        """Return the augmented batch of a draw, and what the network is shown of it."""
+        batch = training_batch(self.train, draw, self.config.seed, self.config, self.device)
+        passes, indices, repeats = draw
+        return batch, shown(batch.input, batch.content, keys(self.config.seed, passes, indices, repeats), self.config)
 
-    def loss_sums(self, batch: Batch) -> Sums:
+    def loss_sums(self, batch: tuple[Batch, Shown]) -> Sums:
         """Compare with the augmented clean picture, never with the corrupted input."""
-        return self.loss.sums(self.model(batch.input, batch.content), batch.clean, batch.content)
+        whole, seen = batch
+        return self.loss.sums(self.model(seen.images, seen.visible), whole.clean, seen.judged)
 
     def validate(self) -> dict[str, float | None]:
         """Loss and scores of all pictures of Val, each restored without augmentation.
@@ -93,10 +93,13 @@ class ReconstructionTask(Task):
         scores: Sums = {}
         everything = np.arange(len(self.val.names))[self.processes.share(len(self.val.names))]
         for indices, batch in plain_batches(self.val, everything, self.config.batch_size, self.device):
-            restored = self.model(batch.input, batch.content)
-            losses = merged(losses, self.loss.sums(restored, batch.clean, batch.content))
-            of_images = restoration_scores(restored, batch.clean, torch.from_numpy(self.val.rectangles[indices]))
-            scores = merged(scores, score_sums(of_images))
+            # The same corruption in every epoch, so that epochs compare.
+            seen = shown(batch.input, batch.content, keys(self.config.seed, 0, indices), self.config)
+            restored = self.model(seen.images, seen.visible)
+            losses = merged(losses, self.loss.sums(restored, batch.clean, seen.judged))
+            if self.config.target == "pixels":
+                of_images = restoration_scores(restored, batch.clean, torch.from_numpy(self.val.rectangles[indices]))
+                scores = merged(scores, score_sums(of_images))
         loss = self.loss.from_sums(self.processes.add_up(losses))["loss"].item()
         means = mean_scores(self.processes.add_up(scores))
         return {"val_loss": loss, **{f"val_{name}": mean for name, mean in means.items()}}
@@ -116,3 +119,10 @@ class ReconstructionTask(Task):
             restored = self.model(batch.input, batch.content).float()
         names = [self.val.names[index] for index in chosen]
         save_grid(path, names, batch.clean, restored, batch.content)
+
+
+def _loss(config: ReconstructionConfig) -> ReconstructionLoss | TargetLoss:
+    if config.target != "pixels":
+        return TargetLoss(config.target, config.mask_patch)
+    perceptual = PerceptualDistance(config.perceptual_network) if config.perceptual_weight else None
+    return ReconstructionLoss(config.mse_weight, config.perceptual_weight, config.ssim_weight, perceptual)

@@ -1,0 +1,62 @@
+"""The pretext task: what the network is shown of a picture, and where its restoration is judged.
+
+`denoise` adds Gaussian noise (Vincent et al. 2008; Brempong et al. 2022 for segmentation), `mask` hides patches
+(Context Encoders, Pathak et al. 2016; MAE, He et al. 2022; SparK, Tian et al. 2023), `reconstruct` shows everything.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from core.randomness import uniform
+from data.augment_corruption import standard_normal
+from reconstruction.config import ReconstructionConfig
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the network sees of a batch, and where it is judged.
+
+    Attributes:
+        images: [N, 3, H, W]; noise may take values out of [0, 1], since clamping would give it a mean.
+        visible: [N, 1, H, W] bool: content that is not hidden; the network takes the rest for bars.
+        judged: [N, 1, H, W] bool: content on which the loss is taken.
+    """
+
+    images: Tensor
+    visible: Tensor
+    judged: Tensor
+
+
+def shown(images: Tensor, content: Tensor, keys: np.ndarray, config: ReconstructionConfig) -> Shown:
+    """Corrupt a batch as `config.pretext` says; a picture's corruption is a function of its key alone.
+
+    Args:
+        images: [N, 3, H, W] in [0, 1].
+        content: [N, 1, H, W] bool.
+        keys: [N] uint64.
+        config: the settings.
+    """
+    if config.pretext == "denoise":
+        noise = standard_normal(keys, "pretext", images.shape, images.device)
+        return Shown((images + config.noise_sigma * noise) * content, content, content)
+    if config.pretext == "mask":
+        hidden = hidden_patches(keys, images.shape[-2:], config.mask_patch, config.mask_ratio).to(images.device)
+        judged = content & hidden if config.loss_on == "masked" else content
+        return Shown(images, content & ~hidden, judged)
+    return Shown(images, content, content)
+
+
+def hidden_patches(keys: np.ndarray, sides: tuple[int, int], patch: int, ratio: float) -> Tensor:
+    """Return where pictures are hidden, [N, 1, H, W] bool: the same number of square patches in each.
+
+    The patches tile the picture from its top left corner, those at the other edges cut; as many of them as `ratio`
+    comes closest to are hidden, at least one, and at least one is not.
+    """
+    rows, columns = (-(-side // patch) for side in sides)
+    count = rows * columns
+    chosen = min(max(1, round(ratio * count)), count - 1)
+    ranks = uniform(keys, "mask", count).view(len(keys), count).argsort(dim=1, stable=True).argsort(dim=1, stable=True)
+    hidden = (ranks < chosen).view(-1, 1, rows, columns)
+    return hidden.repeat_interleave(patch, 2).repeat_interleave(patch, 3)[..., : sides[0], : sides[1]]

@@ -1,0 +1,89 @@
+"""What is to be predicted besides pixels: normalised patches and oriented gradients."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from reconstruction.losses import ratio
+
+Target = Literal["pixels", "normalised", "hog"]
+ORIENTATIONS = 9
+CELL = 8
+CHANNELS = {"pixels": 3, "normalised": 3, "hog": 3 * ORIENTATIONS}
+
+
+def normalised_patches(images: Tensor, patch: int) -> Tensor:
+    """Return images [N, 3, H, W] with each patch's own mean taken off and its deviation divided out (He et al. 2022).
+
+    Mean and deviation are of all channels together; the patches tile the picture from its top left corner.
+    """
+    height, width = images.shape[-2:]
+    padded = F.pad(images, (0, -width % patch, 0, -height % patch), mode="replicate")
+    mean = F.avg_pool2d(padded.mean(1, keepdim=True), patch)
+    square = F.avg_pool2d(padded.square().mean(1, keepdim=True), patch)
+    deviation = (square - mean.square()).clamp(min=0).add(1e-4).sqrt()
+    spread = [_spread(values, patch, height, width) for values in (mean, deviation)]
+    return (images - spread[0]) / spread[1]
+
+
+def _spread(values: Tensor, patch: int, height: int, width: int) -> Tensor:
+    return values.repeat_interleave(patch, 2).repeat_interleave(patch, 3)[..., :height, :width]
+
+
+def oriented_gradients(images: Tensor, cell: int = CELL) -> Tensor:
+    """Return histograms of oriented gradients (Dalal & Triggs 2005) as MaskFeat predicts them (Wei et al. 2022).
+
+    Gradients by central differences, each weighing by its size in one of 9 unsigned orientations; summed over cells,
+    each colour's histogram divided by its length.
+
+    Args:
+        images: [N, 3, H, W].
+        cell: side of a cell in pixels; what does not fill one at the right and lower edge is left out.
+
+    Returns:
+        [N, 27, H // cell, W // cell] in [0, 1].
+    """
+    padded = F.pad(images, (1, 1, 1, 1), mode="replicate")
+    across = padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]
+    down = padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]
+    angle = torch.atan2(down, across) % torch.pi
+    bins = (angle / torch.pi * ORIENTATIONS).long().clamp(max=ORIENTATIONS - 1)
+    size = (across.square() + down.square()).sqrt()
+    planes = torch.zeros(*images.shape[:2], ORIENTATIONS, *images.shape[2:], device=images.device, dtype=images.dtype)
+    planes.scatter_(2, bins[:, :, None], size[:, :, None])
+    histograms = F.avg_pool2d(planes.flatten(1, 2), cell).unflatten(1, (images.shape[1], ORIENTATIONS))
+    return F.normalize(histograms, dim=2, eps=1e-3).flatten(1, 2)
+
+
+class TargetLoss(nn.Module):
+    """Squared error in another target than pixels; the same calls as `ReconstructionLoss`.
+
+    Args:
+        target: `normalised` or `hog`.
+        patch: side of the patches that are normalised.
+    """
+
+    def __init__(self, target: Target, patch: int) -> None:
+        super().__init__()
+        self.target, self.patch = target, patch
+
+    def sums(self, output: Tensor, clean: Tensor, judged: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+        """Return sum and number of squared errors; output [N, C, H, W], clean [N, 3, H, W], judged [N, 1, H, W]."""
+        with torch.autocast(output.device.type, enabled=False):
+            output, weight = output.float(), judged.float()
+            if self.target == "hog":
+                wanted, output, weight = (
+                    oriented_gradients(clean),
+                    F.avg_pool2d(output, CELL),
+                    F.avg_pool2d(weight, CELL),
+                )
+            else:
+                wanted = normalised_patches(clean, self.patch)
+            return {"mse": (((output - wanted).square() * weight).sum(), weight.sum() * wanted.shape[1])}
+
+    def from_sums(self, sums: dict[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor | None]:
+        """Return the loss with its graph, and it again detached as `mse`; `perceptual` and `ssim` are None."""
+        loss = ratio(*sums["mse"])
+        return {"loss": loss, "mse": loss.detach(), "perceptual": None, "ssim": None}
