@@ -55,12 +55,12 @@ CAPTIONS: dict[str, tuple[str, str]] = {
         "that class, at the bottleneck (1/32 of the side, so coarse) and at a decoder stage (1/4 of the side). Each "
         "map is scaled to its own maximum, so brightness cannot be compared between maps; a dark map says that nothing "
         'at that depth speaks for the class. "Not present": no pixel was predicted as that class. Read it with care: '
-        "the instance norm behind the next convolution cancels the mean gradient by which Grad-CAM weighs its channels, "
-        "all but what the padding at the edges leaves of it.",
+        "the instance norm behind the next convolution cancels the mean gradient by which Grad-CAM weighs its "
+        "channels, all but what the padding at the edges leaves of it.",
     ),
     "hirescam": (
         "HiResCAM",
-        "As Grad-CAM, but gradient and feature are multiplied place by place before they are summed (HiResCAM), which "
-        "the instance norm does not cancel: where the two differ, believe this one.",
+        "As Grad-CAM, but gradient and feature are multiplied place by place before they are summed, so that the "
+        "instance norm cancels nothing.",
     ),
 }
