@@ -4,7 +4,7 @@ _PANELS = (
     "Each row: the picture, its true mask, the predicted mask, and the prediction laid over the picture. Grey: the "
     "border between animal and background, which is not scored."
 )
-_RANKED = "A class that is predicted though it is not there counts as 0, even where it is a few pixels."
+_RANKED = "The number is the mean IoU over the classes that the picture holds."
 
 CAPTIONS: dict[str, tuple[str, str]] = {
     "predictions": ("Predictions", f"Pictures spread evenly over the labelled pictures of the split. {_PANELS}"),
@@ -46,8 +46,7 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     "breeds": (
         "Mean IoU by breed",
         "From one confusion matrix a breed; n is its number of labelled pictures. Pale: fewer than five, which "
-        "says little. A class that is predicted though it is not there counts as 0, so that a few pixels of the wrong "
-        "animal cost a breed a third of its score.",
+        "says little. The mean is over the classes that the breed's masks hold: background and its species.",
     ),
     "gradcam": (
         "Grad-CAM",
@@ -57,6 +56,10 @@ CAPTIONS: dict[str, tuple[str, str]] = {
         'at that depth speaks for the class. "Not present": no pixel was predicted as that class. Read it with care: '
         "the instance norm behind the next convolution cancels the mean gradient by which Grad-CAM weighs its "
         "channels, all but what the padding at the edges leaves of it.",
+    ),
+    "training_curves": (
+        "Training",
+        "Loss on Train and Val, and scores on Val, a point for each row of the log; dotted: the epoch that was kept.",
     ),
     "hirescam": (
         "HiResCAM",
