@@ -30,6 +30,7 @@ SECTIONS = (
     "transfer_learning",
     "transfer_learning_evaluation",
     "tables",
+    "report",
     "throughput",
     "growth",
 )
