@@ -13,6 +13,16 @@ CONFIGS = {"reconstruction": ReconstructionConfig, "transfer_learning": Segmenta
 # What the settings do not keep: the reader puts in their own place.
 DATA, WEIGHTS, RUN = "DATA_FOLDER", "PHASE_1/best_model.safetensors", "RUN_FOLDER"
 LINE = 96
+# As in core.runfolder, which would load torch: where things lie and how often they are saved makes no other run.
+NOT_COMPARED = (
+    "output_dir",
+    "data_dir",
+    "pretrained_encoder",
+    "device",
+    "device_memory_limit",
+    "save_every",
+    "save_every_steps",
+)
 
 
 def defaults(phase: str) -> dict[str, Any]:
@@ -24,6 +34,11 @@ def changed(run: Run) -> dict[str, Any]:
     """Return the settings of a run that are not the defaults of its phase."""
     known = defaults(run.phase)
     return {name: value for name, value in run.training.items() if name in known and value != known[name]}
+
+
+def unknown(run: Run) -> list[str]:
+    """Return the settings of today that the run did not keep, because its version did not have them."""
+    return [name for name in defaults(run.phase) if name not in (*run.training, *NOT_COMPARED)]
 
 
 def training_command(run: Run) -> str:

@@ -55,6 +55,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
 const large = document.getElementById("large");
 const figures = [...document.querySelectorAll("figure .open")];
 let shown = null;
+let fitted = false;
 
 function show(button) {
   shown = button;
@@ -64,6 +65,7 @@ function show(button) {
   image.alt = picture.alt;
   const caption = button.closest("figure").querySelector("figcaption").textContent;
   document.getElementById("large-caption").textContent = caption;
+  fitted = false;
   const same = figures.filter((other) => other.dataset.key === button.dataset.key);
   const choices = same.length < 2 ? [] : same.map((other) => {
     const choice = document.createElement("button");
@@ -82,11 +84,29 @@ function show(button) {
     large.showModal();
     document.getElementById("large-close").focus();
   }
+  resize();
+}
+
+// At its own size or larger if the window has room, scrolled where it has not; or fitted into the window.
+function resize() {
+  const image = document.getElementById("large-image");
+  const frame = document.getElementById("large-frame");
+  const picture = shown.querySelector("img");
+  const fit = Math.min(frame.clientWidth / picture.naturalWidth, frame.clientHeight / picture.naturalHeight);
+  image.style.width = `${Math.floor(picture.naturalWidth * (fitted ? fit : Math.max(1, fit)))}px`;
+  const button = document.getElementById("large-fit");
+  button.hidden = fit >= 1;
+  button.textContent = fitted ? "Full size" : "Fit";
 }
 
 for (const button of figures) {
   button.addEventListener("click", () => show(button));
 }
+document.getElementById("large-fit").addEventListener("click", () => {
+  fitted = !fitted;
+  resize();
+});
+addEventListener("resize", () => large.open && resize());
 document.getElementById("large-close").addEventListener("click", () => large.close());
 document.getElementById("large-frame").addEventListener("click", () => large.close());
 large.addEventListener("close", () => shown.focus());

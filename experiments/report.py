@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from core.command import run_command
 from core.errors import UserError
@@ -29,7 +29,7 @@ PHASES = {"transfer_learning": "Segmentation", "reconstruction": "Reconstruction
 class ReportConfig:
     """Settings of `experiments.report`."""
 
-    runs: Positional[tuple[Path, ...]] = ()
+    runs: Positional[Annotated[tuple[Path, ...], arg(metavar="RUN [RUN ...]")]] = ()
     """Run folders or results folders, at least one."""
     output: Path | None = None
     """The HTML file. Without it: report.html in the first RUN."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.paired import Difference, all_differences
-from experiments.report_content import headline, images, interval_of, plain
+from experiments.report_content import headline, images, interval_of, plain, setting_label
 from experiments.report_pictures import Figure, overlay
 from experiments.report_tables import Cell, Table, count, label, score, text
 from experiments.runs import Run
@@ -26,6 +26,7 @@ class Comparison:
     """The comparison of the evaluated runs of a phase. Tables are None where there is nothing to show."""
 
     scores: Table
+    verdicts: list[str]
     paired: Table | None
     problems: list[str]
     settings_note: str
@@ -43,7 +44,8 @@ def comparison(runs: Sequence[Run]) -> Comparison | None:
     differ = {name: values for name in _names(evaluated) if _vary(values := _values(evaluated, name))}
     return Comparison(
         scores=_side_by_side(evaluated),
-        paired=_paired([difference for difference in found if not difference.problem]),
+        verdicts=[_sentence(entry) for entry in found if not entry.problem],
+        paired=_paired([entry for entry in found if not entry.problem]),
         problems=[f"{entry.second} and {entry.first}: {entry.problem}." for entry in found if entry.problem],
         settings_note=_settings_note(differ),
         settings=_settings(evaluated, differ),
@@ -59,12 +61,14 @@ def _side_by_side(runs: Sequence[Run]) -> Table:
         [
             text(run.name),
             count(images(run)),
-            *(score(headline(run).get(key), key, interval_of(run, key)) for key in keys),
+            *(score(headline(run).get(key), key, interval_of(run, key)) for key in keys[:1]),
             *(score(run.result.get(name, {}).get("iou"), "iou", interval_of(run, name, "iou")) for name in classes),
+            *(score(headline(run).get(key), key, interval_of(run, key)) for key in keys[1:]),
         ]
         for run in runs
     ]
-    heads = ("run", "images", *map(label, keys), *(f"IoU {name}" for name in classes))
+    # The mean stands before the classes that it is the mean of.
+    heads = ("run", "images", *map(label, keys[:1]), *(f"IoU {name}" for name in classes), *map(label, keys[1:]))
     return Table(heads, rows, sortable=True)
 
 
@@ -84,12 +88,17 @@ def _paired(found: Sequence[Difference]) -> Table | None:
                 Cell(cell.text, cell.sort, exact=cell.exact),
                 Cell(cell.note, low),
                 Cell("", low, whisker=(drawn[0], drawn[1], drawn[2], drawn[3])),
-                text(entry.verdict),
                 count(entry.images),
             ]
         )
-    heads = ("runs", "score", "difference", "95 % interval", "0 is the line", "in words", "images")
+    heads = ("runs", "score", "difference", "95 % interval", "drawn, with 0", "images")
     return Table(heads, rows)
+
+
+def _sentence(entry: Difference) -> str:
+    cell = score(entry.value, entry.score, entry.interval, signed=True)
+    difference = f"{label(entry.score)} {cell.text} (95 % interval {cell.note})"
+    return f"{entry.second} against {entry.first}: {difference}, {entry.verdict}."
 
 
 def _scale(found: Sequence[Difference]) -> Callable[[float], float]:
@@ -113,7 +122,7 @@ def _vary(values: Sequence[Any]) -> bool:
 
 
 def _settings_note(differ: dict[str, list[Any]]) -> str:
-    names = [name for name in differ if name != "seed"]
+    names = [setting_label(name) for name in differ if name != "seed"]
     seeds = " The seeds differ." if "seed" in differ else ""
     if not names:
         return f"All settings that were kept are the same.{seeds}"
@@ -123,7 +132,7 @@ def _settings_note(differ: dict[str, list[Any]]) -> str:
 
 
 def _settings(runs: Sequence[Run], differ: dict[str, list[Any]]) -> Table | None:
-    rows = [[text(name), *map(_value, values)] for name, values in differ.items()]
+    rows = [[text(setting_label(name)), *map(_value, values)] for name, values in differ.items()]
     for key, name in CIRCUMSTANCES.items():
         values = [run.provenance.get(key) for run in runs]
         if _vary(values):

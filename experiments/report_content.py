@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.repeat import changed, defaults, evaluation_command, setting_names, training_command
+from experiments.repeat import changed, defaults, evaluation_command, setting_names, training_command, unknown
 from experiments.report_pictures import Figure, figures
 from experiments.report_tables import MINUS, Cell, Table, count, is_number, label, score, text
 from experiments.runs import Run
@@ -40,6 +40,7 @@ class RunPart:
     figures: list[Figure]
     origin: list[tuple[str, str]]
     settings: Table
+    unknown_settings: list[str]
     training_command: str
     evaluation_command: str
 
@@ -66,18 +67,20 @@ def run_part(run: Run, number: int) -> RunPart:
         figures=figures(run),
         origin=_origin(run),
         settings=_settings(run),
+        unknown_settings=unknown(run),
         training_command=training_command(run),
         evaluation_command=evaluation_command(run),
     )
 
 
 def headline(run: Run) -> dict[str, Any]:
-    """Return the scores over all images: key -> value, None where there was nothing to score."""
-    return {
-        key: value
+    """Return the scores over all images, the decisive one first: key -> value, None where nothing was scored."""
+    known = [
+        key
         for key, value in run.result.items()
         if key not in (*COUNTS, *ELSEWHERE) and (value is None or is_number(value))
-    }
+    ]
+    return {key: run.result[key] for key in sorted(known, key=lambda key: key not in ("mean_iou", "psnr"))}
 
 
 def interval_of(run: Run, *keys: str) -> Any:
@@ -168,8 +171,8 @@ def _confusion(run: Run) -> Table | None:
             for said, (share, pixels) in enumerate(zip(shares, counts, strict=True))
         ]
         rows.append([Cell(name, swatch=number), *cells])
-    caption = "Rows: truth, columns: prediction. Shares of the true class's pixels; below, pixels."
-    return Table(("truth", *(f"as {name}" for name in names)), rows, caption)
+    caption = "Share of the true class's pixels; below, pixels."
+    return Table(("truth", *(f"predicted {name}" for name in names)), rows, caption)
 
 
 def _breeds(run: Run) -> Table | None:
@@ -190,6 +193,8 @@ def _origin(run: Run) -> list[tuple[str, str]]:
     versions = run.provenance.get("versions") or {}
     if versions:
         found.append(("versions", ", ".join(f"{name} {number}" for name, number in versions.items())))
+    if run.file and run.description.get("commit"):
+        found.insert(0, ("code of the training (commit)", str(run.description["commit"])))
     if run.file:
         found.append(("results", str(run.file)))
     if run.folder:
@@ -203,13 +208,19 @@ def _settings(run: Run) -> Table:
     names += [name for name in run.training if name not in names]
     rows = [
         [
-            Cell(name, name, strong=name in differ),
+            Cell(setting_label(name), name, strong=name in differ),
             Cell(plain(run.training[name]), plain(run.training[name]), strong=name in differ),
             Cell(plain(standard[name]), plain(standard[name])) if name in standard else Cell("", ""),
         ]
         for name in names
     ]
     return Table(("setting", "value", "default"), rows, sortable=True)
+
+
+def setting_label(name: str) -> str:
+    """Return what a reader calls a setting; two are kept as what their files hold."""
+    kept = {"pretrained_encoder_sha256": "pretrained_encoder (SHA-256)", "data_fingerprint": "data (fingerprint)"}
+    return kept.get(name, name)
 
 
 def plain(value: Any) -> str:

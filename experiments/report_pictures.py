@@ -12,8 +12,8 @@ from typing import Any
 from experiments.runs import Run
 
 TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
-# Wider than this, a figure takes the whole width of the page.
-WIDE = 1.6
+# With more pixels across than this, a figure takes the whole width of the page.
+WIDE = 620
 PANELS = {
     "reconstruction": {
         "loss": ("train_loss", "val_loss"),
@@ -47,7 +47,7 @@ class Figure:
     @property
     def wide(self) -> bool:
         """Whether it needs the page's whole width."""
-        return not self.height or self.width / self.height > WIDE
+        return self.width > WIDE
 
 
 def figures(run: Run) -> list[Figure]:
@@ -70,7 +70,7 @@ def overlay(runs: Sequence[Run]) -> list[Figure]:
 
     from core.figures import LINE_COLOURS, save
 
-    drawing = Drawing(figsize=(8, 3.6), layout="constrained")
+    drawing = Drawing(figsize=(9, 3.2), layout="constrained")
     axis = drawing.subplots()
     for (name, rows), colour in zip(lines.items(), itertools.cycle(LINE_COLOURS)):
         drawn = axis.plot([epoch for epoch, _ in rows], [value for _, value in rows], color=colour, marker=".")

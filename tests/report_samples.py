@@ -13,10 +13,10 @@ HOSTILE = '<script>document.title = "taken"</script><img src=x onerror=alert(1)>
 
 def segmentation_settings(**changes) -> dict:
     """Settings as a phase-2 run keeps them, defaults but for the changes."""
+    from core.runfolder import NOT_COMPARED
     from experiments.repeat import defaults
 
-    places = ("data_dir", "output_dir", "device", "pretrained_encoder", "device_memory_limit", "save_every")
-    kept = {name: value for name, value in defaults("transfer_learning").items() if name not in places}
+    kept = {name: value for name, value in defaults("transfer_learning").items() if name not in NOT_COMPARED}
     return {**kept, "data_fingerprint": "d" * 64, "pretrained_encoder_sha256": None, **changes}
 
 

@@ -135,6 +135,7 @@ COMMANDS = [
     "transfer_learning.train",
     "transfer_learning.evaluate",
     "experiments.tables",
+    "experiments.report",
 ]
 
 

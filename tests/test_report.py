@@ -19,10 +19,11 @@ from report_samples import (
     write_segmentation,
 )
 
+from core import runfolder
 from core.config import parse
 from core.statistics import RESAMPLES
 from experiments import paired
-from experiments.repeat import training_command
+from experiments.repeat import NOT_COMPARED, training_command, unknown
 from experiments.report import main as report
 from experiments.report_tables import number
 from experiments.runs import find_runs
@@ -103,7 +104,7 @@ def test_equal_runs_show_no_difference_and_a_better_one_is_named(tmp_path):
     assert same.verdict == "no difference shown: the interval contains 0"
     assert better.value == pytest.approx((1 + 1.5 + 1) / 3)
     assert better.verdict == "c is ahead: the interval excludes 0"
-    assert "+1.17 +1.00 to +1.50" in words(page_of(*(tmp_path / name for name in "abc")))
+    assert "+1.17 (95 % interval +1.00 to +1.50), c is ahead" in words(page_of(*(tmp_path / name for name in "abc")))
 
 
 @pytest.mark.parametrize(
@@ -170,8 +171,17 @@ def test_the_command_trains_with_the_same_settings(tmp_path):
     command = shlex.split(training_command(find_runs([tmp_path])[0]).replace("\\\n", " "))
     assert command[:3] == ["python", "-m", "transfer_learning.train"]
     again = parse(SegmentationConfig, command[3:], "transfer_learning.train", "transfer_learning", "about")
+    assert unknown(find_runs([tmp_path])[0]) == []
     assert again == dataclasses.replace(config, data_dir=again.data_dir, output_dir=again.output_dir)
     assert (str(again.data_dir), again.output_dir) == ("data/my pets", tmp_path / "my run")
+
+
+def test_a_setting_that_the_run_did_not_know_is_named(tmp_path):
+    settings = segmentation_settings()
+    del settings["memory_format"]
+    write_segmentation(tmp_path, training=settings)
+    assert "The run kept no value of memory_format:" in page_of(tmp_path)
+    assert runfolder.NOT_COMPARED == NOT_COMPARED
 
 
 def test_a_run_folder_and_its_results_become_one(tmp_path):
