@@ -2,10 +2,13 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from experiments.report import main as report
 
 CLASSES = ("background", "cat", "dog")
 HOSTILE = '<script>document.title = "taken"</script><img src=x onerror=alert(1)>"\''
@@ -105,3 +108,16 @@ def write_picture(path: Path, size: tuple[int, int] = (60, 20)) -> None:
     """Write a PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", size, (200, 120, 40)).save(path)
+
+
+def page_of(*arguments) -> str:
+    """Make a report that must succeed; returns the page without its script and style."""
+    assert report([str(argument) for argument in arguments]) == 0
+    first = arguments[0]
+    text = (first.parent if first.is_file() else first).joinpath("report.html").read_text()
+    return re.sub(r"<(style|script)>.*?</\1>", "", text, flags=re.DOTALL)
+
+
+def words(page: str) -> str:
+    """Return what a reader sees of a page."""
+    return " ".join(re.sub(r"<[^>]+>", " ", page.replace("<wbr>", "")).split())
