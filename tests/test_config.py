@@ -136,6 +136,7 @@ COMMANDS = [
     "transfer_learning.evaluate",
     "transfer_learning.predict",
     "experiments.tables",
+    "experiments.report",
 ]
 
 
