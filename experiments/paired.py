@@ -13,6 +13,7 @@ import numpy as np
 
 from core.statistics import interval, mean_interval, resampled_sums
 from experiments.runs import Run
+from transfer_learning.metrics import scores_of_matrices
 
 # With more runs than this, only pairs with the first one.
 ALL_PAIRS = 4
@@ -68,18 +69,6 @@ def differences(first: Run, second: Run) -> list[Difference]:
         return [Difference(first.name, second.name, problem=str(reason))]
 
 
-def mean_iou(matrices: np.ndarray) -> np.ndarray:
-    """Return the mean IoU [B] of confusion matrices [B, C, C], over the classes that each truth or prediction holds.
-
-    NaN where a matrix is empty.
-    """
-    correct = np.diagonal(matrices, axis1=1, axis2=2)
-    union = matrices.sum(axis=1) + matrices.sum(axis=2) - correct
-    held = union > 0
-    iou = np.where(held, correct, 0) / np.where(held, union, 1)
-    return np.where(held.any(axis=1), iou.sum(axis=1) / np.maximum(1, held.sum(axis=1)), np.nan)
-
-
 def _segmentation(first: Run, second: Run) -> list[Difference]:
     if first.class_names != second.class_names:
         raise NotComparableError("they tell other classes apart")
@@ -91,9 +80,15 @@ def _segmentation(first: Run, second: Run) -> list[Difference]:
     if (matrices[:, 0].sum(axis=2) != matrices[:, 1].sum(axis=2)).any():
         raise NotComparableError("they were scored against other masks")
     sums = resampled_sums(counts.reshape(len(names), -1)).reshape(-1, 2, classes, classes)
-    total = mean_iou(matrices.sum(axis=0))
-    drawn = interval(mean_iou(sums[:, 1]) - mean_iou(sums[:, 0]))
-    return [Difference(first.name, second.name, "mean_iou", len(names), float(total[1] - total[0]), drawn)]
+    drawn = interval(_gain(sums, first.class_names))
+    value = float(_gain(matrices.sum(axis=0, keepdims=True), first.class_names)[0])
+    return [Difference(first.name, second.name, "mean_iou", len(names), value, drawn)]
+
+
+def _gain(matrices: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
+    """Return by how much the mean IoU of the second of two runs is higher [B]; matrices [B, 2, C, C]."""
+    first, second = (scores_of_matrices(matrices[:, run], class_names)["mean_iou"] for run in range(2))
+    return second - first
 
 
 def _reconstruction(first: Run, second: Run) -> list[Difference]:

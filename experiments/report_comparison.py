@@ -155,7 +155,7 @@ def _breeds(runs: Sequence[Run]) -> Table | None:
     rows = []
     for breed in dict.fromkeys(breed for table in tables for breed in table):
         found = [table.get(breed, {}) for table in tables]
-        values = [entry.get("mean_iou") for entry in found]
+        values = [entry.get("mean_iou_true_classes") for entry in found]
         cells = [text(breed), count(max(entry.get("num_images", 0) for entry in found)), *map(score, values)]
         if len(runs) == 2:
             gain = None if None in values else values[1] - values[0]
@@ -163,4 +163,9 @@ def _breeds(runs: Sequence[Run]) -> Table | None:
         rows.append(cells)
     heads = ["breed", "images", *(run.name for run in runs)]
     heads += [f"{runs[1].name} against {runs[0].name}"] if len(runs) == 2 else []
-    return Table(heads, rows, "Mean IoU. A breed with few images says little.", sortable=True)
+    return Table(
+        heads,
+        rows,
+        "Mean IoU over the classes that the breed's masks hold. A breed with few images says little.",
+        sortable=True,
+    )

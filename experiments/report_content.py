@@ -183,8 +183,10 @@ def _breeds(run: Run) -> Table | None:
     for breed, scores in by_breed.items():
         iou = scores.get("iou") or {}
         cells = [score(iou.get(name), "iou") for name in run.class_names]
-        rows.append([text(breed), count(scores.get("num_images", 0)), score(scores.get("mean_iou")), *cells])
-    heads = ("breed", "images", "mean IoU", *(f"IoU {name}" for name in run.class_names))
+        rows.append(
+            [text(breed), count(scores.get("num_images", 0)), score(scores.get("mean_iou_true_classes")), *cells]
+        )
+    heads = ("breed", "images", "mean IoU of its classes", *(f"IoU {name}" for name in run.class_names))
     return Table(heads, rows, "A breed with few images says little.", sortable=True)
 
 

@@ -32,12 +32,6 @@ def test_paired_difference_against_a_loop_over_draws(tmp_path):
     assert found.images == 30
 
 
-def test_mean_iou_leaves_out_classes_that_do_not_occur():
-    table = np.array([[[3, 1, 0], [0, 4, 0], [0, 0, 0]], np.zeros((3, 3))])
-    assert paired.mean_iou(table)[0] == pytest.approx((3 / 4 + 4 / 5) / 2)
-    assert np.isnan(paired.mean_iou(table)[1])
-
-
 def test_equal_runs_show_no_difference_and_a_better_one_is_named(tmp_path):
     for name, psnr in (("a", [20.0, 21.0, 25.0, ""]), ("b", [20.0, 21.0, 25.0, 30.0]), ("c", [21.0, 22.5, 26.0, ""])):
         write_reconstruction(tmp_path / name, psnr)

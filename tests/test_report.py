@@ -28,7 +28,13 @@ def test_one_run_shows_its_scores_with_intervals(tmp_path):
     result = write_segmentation(
         tmp_path / "scratch",
         intervals={"mean_iou": [0.0123, 0.4567], "cat": {"iou": [0.25, 0.3456]}, "dog": None},
-        per_breed={"beagle": {"num_images": 7, "mean_iou": 0.771, "iou": {"background": 0.5, "cat": None, "dog": 0.6}}},
+        per_breed={
+            "beagle": {
+                "num_images": 7,
+                "mean_iou_true_classes": 0.771,
+                "iou": {"background": 0.5, "cat": None, "dog": 0.6},
+            }
+        },
         calibration={"ece": 0.0321},
     )
     text = words(page_of(tmp_path / "scratch"))
@@ -163,7 +169,7 @@ def test_names_cannot_become_markup(tmp_path):
     name = "<img src=x>"
     write_segmentation(
         tmp_path / name,
-        per_breed={HOSTILE: {"num_images": 1, "mean_iou": 0.5, "iou": {}}},
+        per_breed={HOSTILE: {"num_images": 1, "mean_iou_true_classes": 0.5, "iou": {}}},
         figures=[{"file": HOSTILE, "title": HOSTILE, "caption": HOSTILE}],
         latent={HOSTILE: HOSTILE},
     )

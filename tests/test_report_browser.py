@@ -20,7 +20,11 @@ LONG = "a_breed_with_a_name_that_is_far_too_long_for_any_phone_" * 3
 def breeds(*scores: float | None) -> dict:
     names = ("beagle", HOSTILE, LONG, "Bengal", "Abyssinian")
     return {
-        name: {"num_images": 3 + place, "mean_iou": score, "iou": {"background": 0.5, "cat": None, "dog": score}}
+        name: {
+            "num_images": 3 + place,
+            "mean_iou_true_classes": score,
+            "iou": {"background": 0.5, "cat": None, "dog": score},
+        }
         for place, (name, score) in enumerate(zip(names, scores, strict=True))
     }
 
