@@ -114,10 +114,11 @@ def separability(features: np.ndarray, labels: Sequence[str | None]) -> dict[str
     """Say how well features [N, C] tell labels apart, None where a picture has no label.
 
     Returns:
-        `linear_probe` (logistic regression) and `knn` (20 nearest by cosine, weighted by the inverse distance): each the accuracy's `mean` and standard
-        `deviation` over the same stratified folds, on features standardised by the training folds. `silhouette` in
-        [-1, 1], Euclidean, likewise standardised. `chance`: the share of the most frequent label. `images`,
-        `classes` and `folds`: what that rests on. `note`: why something is None or pictures were left out, or None.
+        `linear_probe` (logistic regression) and `knn` (20 nearest by cosine, weighted by the inverse distance): each
+        the accuracy's `mean` and standard `deviation` over the same stratified folds, on features standardised by the
+        training folds. `silhouette` in [-1, 1], Euclidean, likewise standardised. `chance`: the share of the most
+        frequent label. `images`, `classes` and `folds`: what that rests on. `note`: why something is None or pictures
+        were left out, or None.
     """
     chosen, note = _usable(labels)
     classes = Counter(labels[index] for index in chosen)
