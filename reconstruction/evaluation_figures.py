@@ -17,7 +17,7 @@ from data.dataset import Split
 from data.loading import training_batch
 from reconstruction.metrics import restoration_scores
 from reconstruction.per_image import restored_batches
-from reconstruction.visualize import errors, file_stems, pictures, save_comparison, save_corrupted, save_grid
+from reconstruction.visualize import errors, file_stems, pictures, printable, save_comparison, save_corrupted, save_grid
 
 EXTREMES = 4
 CORRUPTION = ("blur", "noise", "cutout")
@@ -101,7 +101,8 @@ def draw_samples(gallery: Gallery, shown: np.ndarray) -> Entries:
     for (index, name, stem), arrays in zip(rows, columns, strict=True):
         file = f"figures/comparisons/{stem}.png"
         save_comparison(gallery.folder / file, f"{name}: {gallery.caption(index)}", *arrays, largest)
-        entries.append(figure(file, name, f"{gallery.caption(index)}. The error's scale is that of the whole grid."))
+        caption = f"{gallery.caption(index)}. The error's scale is that of the whole grid."
+        entries.append(figure(file, printable(name), caption))
     grid = figure(
         "figures/reconstructions.png",
         "Restored pictures",

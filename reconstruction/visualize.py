@@ -28,7 +28,7 @@ def save_grid(path: Path, names: Sequence[str], target: Tensor, restored: Tensor
         "restored": pictures(restored, content),
         ERROR: errors(target, restored, content),
     }
-    picture_rows(path, names, columns)
+    picture_rows(path, [*map(printable, names)], columns)
 
 
 def save_corrupted(
@@ -43,7 +43,8 @@ def save_corrupted(
         content: [N, 1, H, W] bool; outside it nothing is shown.
     """
     columns = {"input": given, "restored": restored, "original": clean}
-    picture_rows(path, names, {title: pictures(images, content) for title, images in columns.items()})
+    shown = {title: pictures(images, content) for title, images in columns.items()}
+    picture_rows(path, [*map(printable, names)], shown)
 
 
 def save_comparison(
@@ -61,7 +62,7 @@ def save_comparison(
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10.2, 3.7), layout="constrained")
-    figure.suptitle(title, fontsize=10, parse_math=False)
+    figure.suptitle(printable(title), fontsize=10, parse_math=False)
     shown = {"original": original, "restored": restored, ERROR: error}
     for axis, (name, array) in zip(figure.subplots(1, 3), shown.items(), strict=True):
         drawn = axis.imshow(array, vmin=0, vmax=largest or 1.0, cmap="magma")
@@ -93,6 +94,11 @@ def file_stems(names: Sequence[str]) -> list[str]:
         stem if stem == name and twins[stem.lower()] == 1 else f"{stem}-{_hash(name)}"
         for name, stem in zip(names, safe, strict=True)
     ]
+
+
+def printable(name: str) -> str:
+    """Return a name with "?" for bytes that are no text: file names need not be, and nothing can draw them."""
+    return name.encode("utf-8", "replace").decode("utf-8")
 
 
 def _hash(name: str) -> str:

@@ -22,7 +22,7 @@ from reconstruction.evaluation_figures import corruption_of
 from reconstruction.metrics import multi_scale_ssim
 from reconstruction.per_image import METRICS
 from reconstruction.perceptual import PerceptualDistance
-from reconstruction.visualize import file_stems
+from reconstruction.visualize import file_stems, printable, save_comparison
 
 
 def noisy(*shape):
@@ -180,6 +180,13 @@ def test_own_pictures_without_masks_of_any_kind(own, tmp_path):
     captions = {entry["file"]: entry["caption"] for entry in content["figures"]}
     assert "no picture's species is known" in captions["figures/latent_species.png"]
     assert all(math.isfinite(float(row["perceptual"])) for row in rows.values())
+
+
+def test_a_name_that_is_no_text_can_be_drawn(tmp_path):
+    array = np.zeros((8, 8, 3))
+    save_comparison(tmp_path / "x.png", "caf\udce9: SSIM 1", array, array, array[..., 0], 0.0)
+    assert (tmp_path / "x.png").stat().st_size > 1000
+    assert printable("caf\udce9 日本") == "caf? 日本"
 
 
 def test_a_single_picture(tmp_path):
