@@ -2,6 +2,7 @@
 
 import base64
 import csv
+import io
 import itertools
 import tempfile
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from experiments.runs import Run
 TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 # With more pixels across than this, a figure takes the whole width of the page.
 WIDE = 620
+WEBP_QUALITY = 85
 PANELS = {
     "reconstruction": {
         "loss": ("train_loss", "val_loss"),
@@ -123,20 +125,29 @@ def _embedded(run: Run, entry: dict[str, Any]) -> Figure:
 
 
 def _figure(path: Path, title: str, caption: str, key: str) -> Figure:
-    content = path.read_bytes()
-    width, height = _size(path)
-    data = f"data:{TYPES[path.suffix.lower()]};base64,{base64.b64encode(content).decode()}"
+    content, width, height = _small_png(path) if path.suffix.lower() == ".png" else _svg(path)
+    kind = "image/webp" if content.startswith(b"RIFF") else TYPES[path.suffix.lower()]
+    data = f"data:{kind};base64,{base64.b64encode(content).decode()}"
     return Figure(title, caption, data, width, height, key=key)
 
 
-def _size(path: Path) -> tuple[int, int]:
-    """Return width and height of a picture; raises OSError (Pillow's too is one) for what is none."""
-    if path.suffix.lower() == ".png":
-        from PIL import Image
+def _small_png(path: Path) -> tuple[bytes, int, int]:
+    """Return a PNG, or as WebP where that is much smaller (photographs are), and its width and height.
 
-        with Image.open(path) as picture:
-            picture.load()  # a picture that was cut shows only here
-            return picture.size
+    Raises:
+        OSError: what Pillow raises for a file that is no picture, or was cut.
+    """
+    from PIL import Image
+
+    content, webp = path.read_bytes(), io.BytesIO()
+    with Image.open(path) as picture:
+        picture.convert("RGB").save(webp, "webp", quality=WEBP_QUALITY)
+        smaller = len(webp.getvalue()) < len(content) / 2
+        return webp.getvalue() if smaller else content, *picture.size
+
+
+def _svg(path: Path) -> tuple[bytes, int, int]:
+    """Return an SVG, its width and its height; raises OSError for what is none."""
     from xml.etree import ElementTree
 
     try:
@@ -144,4 +155,4 @@ def _size(path: Path) -> tuple[int, int]:
         _, _, width, height = map(float, root.attrib["viewBox"].split())
     except (ElementTree.ParseError, KeyError, ValueError):
         raise OSError(f"{path} is not an SVG") from None
-    return round(width), round(height)
+    return path.read_bytes(), round(width), round(height)
