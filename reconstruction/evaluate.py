@@ -47,11 +47,11 @@ class ReconstructionEvaluationConfig(EvaluationConfig):
 def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
     """Score, write, draw, print; returns the content of reconstruction_metrics.json."""
     from core.device import resolve_device
-    from core.files import write_json
+    from core.files import write_csv, write_json
     from data.dataset import fingerprint, open_split
     from reconstruction.autoencoder import Autoencoder
     from reconstruction.evaluation_figures import Gallery, draw_curves, draw_pictures
-    from reconstruction.per_image import score_split, summary, write_table
+    from reconstruction.per_image import image_rows, score_split, summary
     from reconstruction.perceptual import PerceptualDistance
 
     device = resolve_device(config.device)
@@ -65,7 +65,9 @@ def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
         "num_samples": len(split.names),
         "provenance": provenance(config, header, fingerprint(config.data_dir), split.size, device),
     }
-    write_table(config.output_dir / "per_image.csv", split, scores)
+    rows = image_rows(split, scores)
+    write_csv(config.output_dir / "per_image.csv", list(rows[0]), rows)
+    write_json(config.output_dir / "reconstruction_metrics.json", result)  # kept even if a figure fails
     gallery = Gallery(model, split, scores, config.output_dir, config.batch_size, device)
     result["figures"] = draw_pictures(gallery, config.visualize_samples, header["config"])
     entries, note = draw_curves(config.model_path, config.output_dir, header["epoch"])

@@ -1,8 +1,6 @@
 """Scores of every picture of a split by itself, their means with intervals, and the table that holds them all."""
 
-import csv
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +8,6 @@ import torch
 from rich.progress import track
 from torch import Tensor, nn
 
-from core.files import atomic_path
 from core.statistics import mean_interval
 from data.augment import Batch
 from data.dataset import Split
@@ -73,16 +70,14 @@ def _ms_ssim_note(values: np.ndarray) -> str | None:
     )
 
 
-def write_table(path: Path, split: Split, scores: dict[str, np.ndarray]) -> None:
-    """Write a CSV with a row a picture: name, breed, species and its scores; an empty cell is a score it lacks."""
-    # Names come from file names, which need not be text in any encoding.
-    with (
-        atomic_path(path) as temporary,
-        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
-    ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["name", "breed", "species", *scores])
-        for index, name in enumerate(split.names):
-            values = (float(of_metric[index]) for of_metric in scores.values())
-            cells = ["" if np.isnan(value) else value for value in values]
-            writer.writerow([name, split.breeds[index] or "", split.species[index] or "", *cells])
+def image_rows(split: Split, scores: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Return a row a picture: name, breed, species and its scores, None where it lacks one."""
+    return [
+        {
+            "name": name,
+            "breed": split.breeds[index],
+            "species": split.species[index],
+            **{metric: None if np.isnan(values[index]) else float(values[index]) for metric, values in scores.items()},
+        }
+        for index, name in enumerate(split.names)
+    ]
