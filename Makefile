@@ -32,6 +32,9 @@ demo: setup ## the whole job on drawn pictures, in minutes
 	$(RUN) -m transfer_learning.evaluate --data_dir $(DATA) --output_dir $(DEMO)/results/pretrained \
 	  --model_path $(DEMO)/pretrained/best_model.safetensors
 	$(RUN) -m experiments.tables --results $(DEMO)/results
+	$(RUN) -m experiments.report $(DEMO)/scratch $(DEMO)/pretrained $(DEMO)/reconstruction $(DEMO)/results \
+	  --output $(DEMO)/report.html
+	@echo "open $(CURDIR)/$(DEMO)/report.html in a browser"
 
 test: setup ## the test suite
 	$(RUN) -m pytest -n 2 --dist loadfile

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from benchmarks import ours, peers, practitioner
 from benchmarks.config import ThroughputConfig
 from benchmarks.sources import exported, prepared
 from core.device import LAYOUTS, for_inference
+from core.fabric import Fabric
 from core.unet import InstanceNorm
 from data.dataset import open_split
 from transfer_learning.scoring import confusion_of_split

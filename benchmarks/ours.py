@@ -4,8 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lightning_fabric import Fabric
-
+from core.fabric import Fabric
 from core.loop import Loop
 from core.run import describe
 from core.runfolder import RunFolder

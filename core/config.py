@@ -31,6 +31,7 @@ SECTIONS = (
     "transfer_learning_evaluation",
     "transfer_learning_prediction",
     "tables",
+    "report",
     "throughput",
     "growth",
 )

@@ -5,12 +5,10 @@ import sys
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments import SLURMEnvironment
-from lightning_fabric.strategies import DDPStrategy
 from torch import nn
 
 from core.errors import UserError
+from core.fabric import DDPStrategy, Fabric, SLURMEnvironment
 from core.processes import by_srun, started
 from core.train_config import Amp, MemoryFormat
 

@@ -75,6 +75,7 @@ def curves(path: Path, log: Path, panels: Mapping[str, Sequence[str]], best: int
         if best is not None:
             axis.axvline(best, color="grey", linestyle=":", label="kept")
         axis.set(title=title, xlabel="epoch (row of the log)")
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.legend(fontsize=7)
     save(figure, path)
     save(figure, path.with_suffix(".svg"))

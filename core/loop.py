@@ -6,7 +6,6 @@ from contextlib import nullcontext
 from typing import Any, NoReturn
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from core.checkpoint import load_state, save_state, save_weights
@@ -14,6 +13,7 @@ from core.device import LAYOUTS, resolve_memory_format
 from core.dropout import share_of_batch
 from core.epoch_sums import EpochSums
 from core.errors import require_finite
+from core.fabric import Fabric
 from core.files import write_json
 from core.randomness import seed_of
 from core.runfolder import RunFolder

@@ -75,6 +75,7 @@ def picture_grid(
     # One pair of axes for everything, in inches: a pair a picture takes several times as long.
     page = figure.add_axes((0, 0, 1, 1), xlim=(0, layout.width), ylim=(0, layout.height), autoscale_on=False)
     page.axis("off")
+    size = min(9.5, 8.5 * layout.side)
     centred = {"ha": "center", "parse_math": False}
     page.text(layout.width / 2, layout.height - TITLE / 2, title, fontsize=11, va="center", **centred)
     for column, (heading, arrays) in enumerate(columns.items()):
@@ -82,7 +83,7 @@ def picture_grid(
             x, y, width, height = layout.cell(row, column)
             _draw(page, (x, y, width, height), array, scale)
             if row % layout.rows == 0:
-                page.text(x + width / 2, layout.top + 0.05, heading, fontsize=9.5, weight="bold", **centred)
+                page.text(x + width / 2, layout.top + 0.05, heading, fontsize=size, weight="bold", **centred)
             if column == 0:
                 name = _fitted(names[row].replace("\n", ", "), layout.block_width)
                 page.text(x, y + height + 0.05, name, fontsize=8.5, parse_math=False)

@@ -52,7 +52,10 @@ def _pictures(images: Path, masks: Path | None) -> tuple[dict[str, Path], list[t
     passed_over = []
     for path in walk(images, masks):
         name = _stem(path, images)
-        if reason := why_no_picture(path):
+        if not name.isprintable():  # bytes that are no UTF-8 come as lone surrogates, on which OpenCV crashes
+            printable = os.fsencode(path).decode(errors="replace")
+            passed_over.append((printable, "its name holds characters that cannot be printed: rename it"))
+        elif reason := why_no_picture(path):
             passed_over.append((str(path), reason))
         elif name in pictures:
             raise UserError(f"{pictures[name]} and {path.name} would get the same name: rename one")

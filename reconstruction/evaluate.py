@@ -1,7 +1,9 @@
-"""Score a trained autoencoder: MSE, PSNR and SSIM of the restored pictures of a split.
+"""Score a trained autoencoder: how well it restores the pictures of a split, and what its bottleneck knows of them.
 
-Per-image scores over content pixels (no letterbox bars), averaged over all pictures of the split, masked or not.
-Writes reconstruction_metrics.json and a figure of restored pictures.
+MSE, PSNR, SSIM, MS-SSIM and perceptual distance of each picture, over content pixels (no letterbox bars): means over
+all pictures of the split, masked or not, with 95 % bootstrap intervals in reconstruction_metrics.json, each picture's
+own in per_image.csv, pictures and training curves in figures/. --analyze_latent_space adds PCA, t-SNE, probes for
+species and breed (latent_space.json), and the same of a random encoder.
 
     python -m reconstruction.evaluate --model_path runs/autoencoder/best_model.safetensors --data_dir data/pets128
 """
@@ -9,75 +11,87 @@ Writes reconstruction_metrics.json and a figure of restored pictures.
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from core.command import run_command
-from core.evaluation import EvaluationConfig, load_model, print_table, provenance, spread
+from core.errors import UserError
+from core.evaluation import EvaluationConfig, load_model, print_table, provenance
+
+MOST_ROWS = 200
+TITLES = {
+    "mse": "MSE",
+    "psnr": "PSNR (dB)",
+    "ssim": "SSIM",
+    "ms_ssim": "MS-SSIM",
+    "perceptual": "perceptual distance",
+}
 
 
 @dataclass(frozen=True)
 class ReconstructionEvaluationConfig(EvaluationConfig):
     """Settings of `reconstruction.evaluate`."""
 
+    visualize_samples: int = 16
+    """Pictures drawn, in a grid and each by itself, 200 at most. 0: no pictures (curves and latent space remain)."""
+    analyze_latent_space: bool = False
+    """Ask whether the bottleneck's features tell species and breeds apart; PCA and t-SNE, beside a random encoder."""
+    perceptual_network: Literal["efficientnet_lite0", "vgg16"] = "efficientnet_lite0"
+    """Whose features measure the perceptual distance: the same for all runs that are compared."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.visualize_samples > MOST_ROWS:
+            raise UserError(f"visualize_samples {self.visualize_samples}: a figure holds {MOST_ROWS} rows at most")
+
 
 def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
-    """Score, write, print; returns the content of reconstruction_metrics.json."""
+    """Score, write, draw, print; returns the content of reconstruction_metrics.json."""
     from core.device import resolve_device
-    from core.files import write_json
+    from core.files import write_csv, write_json
     from data.dataset import fingerprint, open_split
     from reconstruction.autoencoder import Autoencoder
+    from reconstruction.evaluation_figures import Gallery, draw_curves, draw_pictures
+    from reconstruction.per_image import image_rows, score_split, summary
+    from reconstruction.perceptual import PerceptualDistance
 
     device = resolve_device(config.device)
     model, header = load_model(config, "reconstruction", Autoencoder, device)
     split = open_split(config.data_dir, config.split)
-    scores = score_split(model, split, config.batch_size, device)
+    distance = PerceptualDistance(config.perceptual_network).to(device)
+    scores = score_split(model, distance, split, config.batch_size, device)
     result = {
-        **scores,
+        **summary(scores),
+        "perceptual_network": config.perceptual_network,
         "num_samples": len(split.names),
         "provenance": provenance(config, header, fingerprint(config.data_dir), split.size, device),
     }
+    rows = image_rows(split, scores)
+    write_csv(config.output_dir / "per_image.csv", list(rows[0]), rows)
+    write_json(config.output_dir / "reconstruction_metrics.json", result)  # kept even if a figure fails
+    gallery = Gallery(model, split, scores, config.output_dir, config.batch_size, device)
+    result["figures"] = draw_pictures(gallery, config.visualize_samples, header["config"])
+    entries, note = draw_curves(config.model_path, config.output_dir, header["epoch"])
+    result["figures"] += entries
+    result["notes"] = [line for line in (note, result["ms_ssim_note"]) if line]
+    if config.analyze_latent_space:
+        from reconstruction.latent_analysis import analyse
+
+        arguments = (header["architecture"], split, config.output_dir, config.batch_size, device)
+        result["latent_space"], entries = analyse(model, *arguments)
+        result["figures"] += entries
     write_json(config.output_dir / "reconstruction_metrics.json", result)
-    if config.visualize_samples:
-        _draw(model, split, config, device)
-    rows = [[config.split, len(split.names), *(scores[name] for name in ("mse", "psnr", "ssim"))]]
-    print_table(f"Reconstruction at {split.size} px", ["split", "images", "MSE", "PSNR (dB)", "SSIM"], rows)
-    print(f"written to {config.output_dir / 'reconstruction_metrics.json'}")
+    _print(result, config)
     return result
 
 
-def score_split(model: Any, split: Any, batch_size: int, device: Any) -> dict[str, float | None]:
-    """Return the means over all pictures of `mse`, `psnr` (dB) and `ssim`; None where no picture has a score."""
-    import numpy as np
-    import torch
-    from rich.progress import track
-
-    from core.processes import Sums, merged
-    from data.loading import plain_batches
-    from reconstruction.metrics import mean_scores, restoration_scores, score_sums
-
-    sums: Sums = {}
-    batches = plain_batches(split, np.arange(len(split.names)), batch_size, device)
-    with torch.inference_mode():
-        for indices, batch in track(batches, f"restoring {split.name}", -(-len(split.names) // batch_size)):
-            restored = model(batch.input, batch.content)
-            scores = restoration_scores(restored, batch.clean, torch.from_numpy(split.rectangles[indices]))
-            sums = merged(sums, score_sums(scores))
-    return mean_scores(sums)
-
-
-def _draw(model: Any, split: Any, config: EvaluationConfig, device: Any) -> None:
-    import numpy as np
-    import torch
-
-    from data.loading import plain_batches
-    from reconstruction.visualize import save_grid
-
-    chosen = np.array(spread(len(split.names), config.visualize_samples))
-    with torch.inference_mode():
-        _, batch = next(plain_batches(split, chosen, len(chosen), device))
-        restored = model(batch.input, batch.content)
-    names = [split.names[index] for index in chosen]
-    save_grid(config.output_dir / "figures" / "reconstructions.png", names, batch.clean, restored, batch.content)
+def _print(result: dict[str, Any], config: ReconstructionEvaluationConfig) -> None:
+    intervals = result["intervals"]
+    rows = [[title, result[name], *(intervals[name] or (None, None))] for name, title in TITLES.items()]
+    where = f"{result['num_samples']} pictures of {config.split} at {result['provenance']['resolution']} px"
+    print_table(f"Reconstruction of {where}", ["mean over pictures", "", "from (95 %)", "to"], rows)
+    for note in result["notes"]:
+        print(f"note: {note}")
+    print(f"written to {config.output_dir / 'reconstruction_metrics.json'}; figures in {config.output_dir / 'figures'}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

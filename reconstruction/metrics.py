@@ -1,9 +1,10 @@
 """Scores of restored pictures, one for each image, on the image's content rectangle."""
 
 import math
+from collections.abc import Iterator
 
 import torch
-from pytorch_msssim import ssim
+from pytorch_msssim import ms_ssim, ssim
 from torch import Tensor
 
 from core.errors import RunError
@@ -11,6 +12,10 @@ from core.processes import Sums
 from reconstruction.losses import SSIM_WINDOW
 
 MAX_PSNR = 100.0
+# Four halvings must leave more than the window of 11 px less one: the shorter side has to exceed this.
+MS_SSIM_SIDE = (SSIM_WINDOW - 1) * 2**4
+# Scores that an image may lack since it is too small; NaN in any other comes from a network that broke.
+OPTIONAL = ("ssim", "ms_ssim")
 
 
 def restoration_scores(restored: Tensor, target: Tensor, rectangles: Tensor) -> dict[str, Tensor]:
@@ -29,25 +34,44 @@ def restoration_scores(restored: Tensor, target: Tensor, rectangles: Tensor) -> 
         shorter than 11 px; `score_sums` leaves those out.
     """
     scores = torch.full((3, len(restored)), torch.nan, device=restored.device)
-    rectangles = rectangles.cpu()
     with torch.no_grad(), torch.autocast(restored.device.type, enabled=False):
-        for rectangle in rectangles.unique(dim=0):
-            same = (rectangles == rectangle).all(1).to(restored.device)
-            top, left, bottom, right = rectangle.tolist()
-            crops = (images[same, :, top:bottom, left:right].float() for images in (restored, target))
+        for same, crops in _crops(restored, target, rectangles):
             scores[:, same] = torch.stack(_crop_scores(*crops))
     return dict(zip(("mse", "psnr", "ssim"), scores, strict=True))
+
+
+def multi_scale_ssim(restored: Tensor, target: Tensor, rectangles: Tensor) -> Tensor:
+    """Return each image's MS-SSIM [N] on its content (Wang et al. 2003); arguments as those of `restoration_scores`.
+
+    NaN where the content's shorter side is 160 px or less: at the coarsest of the five scales no window would fit.
+    """
+    scores = torch.full((len(restored),), torch.nan, device=restored.device)
+    with torch.no_grad(), torch.autocast(restored.device.type, enabled=False):
+        for same, (found, wanted) in _crops(restored, target, rectangles):
+            if min(found.shape[-2:]) > MS_SSIM_SIDE:
+                scores[same] = ms_ssim(found, wanted, data_range=1, size_average=False, win_size=SSIM_WINDOW)
+    return scores
+
+
+def _crops(restored: Tensor, target: Tensor, rectangles: Tensor) -> Iterator[tuple[Tensor, tuple[Tensor, Tensor]]]:
+    """Yield the images that share a rectangle, as a mask [N], and their content [n, 3, h, w] in fp32."""
+    rectangles = rectangles.cpu()
+    for rectangle in rectangles.unique(dim=0):
+        same = (rectangles == rectangle).all(1).to(restored.device)
+        top, left, bottom, right = rectangle.tolist()
+        found, wanted = (images[same, :, top:bottom, left:right].float() for images in (restored, target))
+        yield same, (found, wanted)
 
 
 def score_sums(scores: dict[str, Tensor]) -> Sums:
     """Return each score's sum and number of images, in fp64, from `restoration_scores`; batches add up.
 
-    Images without an SSIM (NaN, since no window fits) are left out of it.
+    Images that lack an optional score (NaN, since no window fits) are left out of it.
     """
     sums = {}
     for name, values in scores.items():
         known = values.cpu().double()
-        known = known[~known.isnan()] if name == "ssim" else known
+        known = known[~known.isnan()] if name in OPTIONAL else known
         sums[name] = (known.sum(), torch.tensor(len(known), dtype=torch.float64))
     return sums
 

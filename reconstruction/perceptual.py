@@ -57,15 +57,29 @@ class PerceptualDistance(nn.Module):
         with torch.no_grad():
             wanted = self.features(target)
         found = self.features(restored)
-        layers = [_layer_sums(*pair, content) for pair in zip(found, wanted, strict=True)]
-        return tuple(torch.stack(column) for column in zip(*layers, strict=True))
+        layers = [_layer_distance(*pair, content) for pair in zip(found, wanted, strict=True)]
+        sums = [((distance * weight).sum(), weight.sum()) for distance, weight in layers]
+        return tuple(torch.stack(column) for column in zip(*sums, strict=True))
+
+    def of_images(self, restored: Tensor, target: Tensor, content: Tensor) -> Tensor:
+        """Return the distance of every image by itself [N], in fp32, without gradient; arguments as those of `sums`.
+
+        What lies outside the content has no say, whatever it holds.
+        """
+        with torch.no_grad(), torch.autocast(restored.device.type, enabled=False):
+            restored, target = (images.float().where(content, 0) for images in (restored, target))
+            pairs = zip(self.features(restored), self.features(target), strict=True)
+            layers = [_layer_distance(*pair, content) for pair in pairs]
+            images = [((distance * weight).sum((1, 2, 3)), weight.sum((1, 2, 3))) for distance, weight in layers]
+            return torch.stack([ratio(*of_layer) for of_layer in images]).mean(0)
 
 
-def _layer_sums(found: Tensor, wanted: Tensor, content: Tensor) -> tuple[Tensor, Tensor]:
+def _layer_distance(found: Tensor, wanted: Tensor, content: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the distance at every position of a depth and the content's share of it, both [N, 1, h, w]."""
     difference = F.normalize(found, dim=1) - F.normalize(wanted, dim=1)  # [N, C, h, w]
     distance = difference.square().sum(1, keepdim=True)
     weight = F.interpolate(content.to(distance.dtype), size=distance.shape[-2:], mode="area")
-    return (distance * weight).sum(), weight.sum()
+    return distance, weight
 
 
 class EfficientNetFeatures(nn.Module):

@@ -1,15 +1,21 @@
 """Pictures of what the autoencoder restores."""
 
+import re
+from collections import Counter
 from collections.abc import Sequence
+from hashlib import blake2b
 from pathlib import Path
 
+import numpy as np
 from torch import Tensor
 
-from core.figures import picture_rows
+from core.figures import picture_rows, save
+
+ERROR = "absolute error (mean of channels)"
 
 
 def save_grid(path: Path, names: Sequence[str], target: Tensor, restored: Tensor, content: Tensor) -> None:
-    """Save rows of original, restored and error as one PNG.
+    """Save rows of original, restored and error as one PNG; all errors on one scale.
 
     Args:
         path: of the PNG.
@@ -17,11 +23,83 @@ def save_grid(path: Path, names: Sequence[str], target: Tensor, restored: Tensor
         target, restored: [N, 3, H, W] in [0, 1].
         content: [N, 1, H, W] bool; outside it nothing is shown.
     """
-    shown = restored.clamp(0, 1) * content
-    error = (shown - target).abs().mean(dim=1) * content[:, 0]  # [N, H, W]
     columns = {
-        "original": [*target.permute(0, 2, 3, 1).cpu().numpy()],
-        "restored": [*shown.permute(0, 2, 3, 1).cpu().numpy()],
-        "absolute error (mean of channels)": [*error.cpu().numpy()],
+        "original": pictures(target, content),
+        "restored": pictures(restored, content),
+        ERROR: errors(target, restored, content),
     }
-    picture_rows(path, names, columns)
+    picture_rows(path, [*map(printable, names)], columns)
+
+
+def save_corrupted(
+    path: Path, names: Sequence[str], given: Tensor, restored: Tensor, clean: Tensor, content: Tensor
+) -> None:
+    """Save rows of a network's damaged input, what it restored, and the original, as one PNG.
+
+    Args:
+        path: of the PNG.
+        names: [N] what each row shows.
+        given: [N, 3, H, W] in [0, 1], what the network saw; `restored` and `clean` likewise.
+        content: [N, 1, H, W] bool; outside it nothing is shown.
+    """
+    columns = {"input": given, "restored": restored, "original": clean}
+    shown = {title: pictures(images, content) for title, images in columns.items()}
+    picture_rows(path, [*map(printable, names)], shown)
+
+
+def save_comparison(
+    path: Path, title: str, original: np.ndarray, restored: np.ndarray, error: np.ndarray, largest: float
+) -> None:
+    """Save one picture as original, restored and error.
+
+    Args:
+        path: of the PNG.
+        title: above the whole.
+        original, restored: [H, W, 3] in [0, 1].
+        error: [H, W] in [0, 1].
+        largest: end of the error's scale, one for all pictures that are to be compared.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10.2, 3.7), layout="constrained")
+    figure.suptitle(printable(title), fontsize=10, parse_math=False)
+    shown = {"original": original, "restored": restored, ERROR: error}
+    for axis, (name, array) in zip(figure.subplots(1, 3), shown.items(), strict=True):
+        drawn = axis.imshow(array, vmin=0, vmax=largest or 1.0, cmap="magma")
+        axis.set(xticks=[], yticks=[])
+        axis.set_title(name, fontsize=9)
+    figure.colorbar(drawn, ax=axis, shrink=0.8, pad=0.02).ax.tick_params(labelsize=7)
+    save(figure, path)
+
+
+def pictures(images: Tensor, content: Tensor) -> list[np.ndarray]:
+    """Return images [N, 3, H, W] as pictures [H, W, 3] in [0, 1], black outside the content."""
+    return [*(images.clamp(0, 1) * content).permute(0, 2, 3, 1).cpu().numpy()]
+
+
+def errors(target: Tensor, restored: Tensor, content: Tensor) -> list[np.ndarray]:
+    """Return maps [H, W] of the absolute error, averaged over channels, 0 outside the content."""
+    return [*((restored.clamp(0, 1) - target).abs().mean(dim=1) * content[:, 0]).cpu().numpy()]
+
+
+def file_stems(names: Sequence[str]) -> list[str]:
+    """Return a file name without suffix for each of several different names: safe on any file system, all different.
+
+    Names of letters, digits, dots, dashes and underscores stay as they are, unless they differ from another in upper
+    and lower case alone; the others get a piece of their hash.
+    """
+    safe = [re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip(".")[:80] for name in names]
+    twins = Counter(stem.lower() for stem in safe)
+    return [
+        stem if stem == name and twins[stem.lower()] == 1 else f"{stem}-{_hash(name)}"
+        for name, stem in zip(names, safe, strict=True)
+    ]
+
+
+def printable(name: str) -> str:
+    """Return a name with "?" for bytes that are no text: file names need not be, and nothing can draw them."""
+    return name.encode("utf-8", "replace").decode("utf-8")
+
+
+def _hash(name: str) -> str:
+    return blake2b(name.encode("utf-8", "surrogateescape"), digest_size=4).hexdigest()

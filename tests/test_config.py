@@ -136,6 +136,7 @@ COMMANDS = [
     "transfer_learning.evaluate",
     "transfer_learning.predict",
     "experiments.tables",
+    "experiments.report",
 ]
 
 
@@ -156,3 +157,8 @@ def test_help_teaches(command, capsys):
     text = capsys.readouterr().out
     assert f"usage: python -m {command} " in text
     assert "default" in text
+
+
+def test_fabric_does_not_bring_torchmetrics():
+    code = "import sys, core.loop; assert 'torchmetrics' not in sys.modules; import torchmetrics"
+    subprocess.run([sys.executable, "-c", code], check=True)

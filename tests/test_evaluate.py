@@ -1,5 +1,6 @@
 """The evaluation commands: their JSON, and that their scores are what an independent reckoning gives."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from reconstruction.evaluate import main as evaluate_autoencoder
 from reconstruction.train import main as train_autoencoder
 from transfer_learning.evaluate import main as evaluate_segmentation
 from transfer_learning.metrics import segmentation_scores
-from transfer_learning.scoring import confusion_of_split
+from transfer_learning.scoring import confusion_of_split, restored_scores, results_of, scores_of_split
 from transfer_learning.train import main as train_segmentation
 from transfer_learning.unet import SegmentationUNet
 
@@ -50,7 +51,54 @@ def test_segmentation_json(results, pets):
     provenance = content["provenance"]
     assert {"commit", "checkpoint_sha256", "data_sha256", "resolution", "seed", "versions", "device"} <= set(provenance)
     assert provenance["resolution"] == 40
-    assert (results / "out/seg/figures/predictions.png").stat().st_size > 1000
+    for entry in content["figures"]:
+        assert (results / "out/seg" / entry["file"]).stat().st_size > 1000
+        assert entry["title"]
+        assert entry["caption"]
+    assert len(content["figures"]) >= 12
+
+
+def test_intervals_stand_beside_every_score(results):
+    content = json.loads((results / "out/seg/evaluation_results.json").read_text())
+    intervals = content["intervals"]
+    headlines = ["pixel_accuracy", "mean_iou", "mean_foreground_dice", "foreground_iou"]
+    more = ["foreground_iou_border_as_animal", "boundary_iou", "boundary_distance_pixels", "expected_calibration_error"]
+    for name in headlines + more:
+        low, high = intervals[name]
+        assert low <= content[name] <= high
+    for name in CLASSES:
+        for kind, value in content[name].items():
+            assert (intervals[name][kind] is None) == (value is None)
+
+
+def test_rows_of_images_add_up_to_the_matrix(results, pets):
+    content = json.loads((results / "out/seg/evaluation_results.json").read_text())
+    with (results / "out/seg/per_image.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    split = open_split(pets, "Test")
+    assert [row["name"] for row in rows] == [split.names[index] for index in split.labelled]
+    summed = [[sum(int(row[f"count_{t}_as_{p}"]) for row in rows) for p in CLASSES] for t in CLASSES]
+    assert summed == content["confusion_matrix"]
+
+
+def test_the_border_counts_as_animal_where_it_is_asked_to(results, pets):
+    content = json.loads((results / "out/seg/evaluation_results.json").read_text())
+    tensors, header = load_weights(results / "seg/best_model.safetensors")
+    model = SegmentationUNet(**header["architecture"]).eval()
+    model.load_state_dict(tensors)
+    split = open_split(pets, "Test")
+    found = dict(restored_scores(model, split, split.labelled, 4, torch.device("cpu")))
+    pairs = [(found[index].argmax(0) > 0, split.truth(index) > 0) for index in split.labelled]
+    both, either = (sum(int(how(*pair).sum()) for pair in pairs) for how in (np.logical_and, np.logical_or))
+    assert content["foreground_iou_border_as_animal"] == pytest.approx(both / either)
+
+
+def test_without_figures(results, pets, tmp_path):
+    model = str(results / "seg/best_model.safetensors")
+    flags = ["--model_path", model, "--data_dir", str(pets), "--output_dir", str(tmp_path), "--visualize_samples", "0"]
+    assert evaluate_segmentation(flags) == 0
+    assert not (tmp_path / "figures").exists()
+    assert json.loads((tmp_path / "evaluation_results.json").read_text())["figures"] == []
 
 
 def test_segmentation_scores_equal_torchmetrics(results, pets):
@@ -109,6 +157,39 @@ def test_a_model_that_never_says_cat_scores_0_for_it(pets):
     assert scores["cat"]["iou"] == scores["cat"]["dice"] == scores["cat"]["recall"] == 0
     assert scores["cat"]["precision"] is None
     assert scores["mean_iou"] == pytest.approx(scores["dog"]["iou"] / 3)
+
+
+def test_all_background(pets):
+    split = open_split(pets, "Test")
+    result = results_of(scores_of_split(Constant(0), split, 8, torch.device("cpu")), list(CLASSES))
+    assert result["foreground_iou"] == result["foreground_iou_border_as_animal"] == result["boundary_iou"] == 0
+    assert result["boundary_distance_pixels"] is None
+    assert result["intervals"]["boundary_distance_pixels"] is None
+    assert result["background"]["recall"] == 1
+    json.dumps(result, allow_nan=False)
+
+
+class Oracle(Constant):
+    """Knows the labels, which it says batch by batch."""
+
+    def __init__(self, labels: np.ndarray) -> None:
+        super().__init__(0)
+        self.labels, self.done = labels, 0
+
+    def forward(self, images, content=None):
+        labels = torch.from_numpy(self.labels[self.done : self.done + len(images)].astype(np.int64))
+        self.done += len(images)
+        return 20 * torch.nn.functional.one_hot(labels.where(labels < 3, 0), 3).permute(0, 3, 1, 2).float()
+
+
+def test_a_perfect_prediction(pets):
+    split = open_split(pets, "Test")
+    oracle = Oracle(np.array(split.labels))
+    result = results_of(scores_of_split(oracle, split, 3, torch.device("cpu")), list(CLASSES))
+    assert min(result["mean_iou"], result["pixel_accuracy"]) >= 0.95  # but for resizing
+    low, high = result["intervals"]["mean_iou"]
+    assert 0.9 <= low <= high <= 1
+    json.dumps(result, allow_nan=False)
 
 
 @pytest.mark.parametrize(

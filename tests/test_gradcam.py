@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from captum.attr import LayerGradCam
+from captum.attr import LayerGradCam, LayerGradientXActivation
 from pytorch_grad_cam.utils.image import scale_cam_image
 
 from core.unet import initialise
@@ -52,6 +52,32 @@ def test_maps_equal_those_of_captum(model, batch, where, target_class):
     assert found.min() >= 0
     assert found.max() == pytest.approx(1, abs=1e-4)
     np.testing.assert_allclose(found, reference, atol=1e-4)
+
+
+@pytest.mark.parametrize("where", ["bottleneck", "decoder"])
+def test_elementwise_maps_equal_those_of_captum(model, batch, where):
+    chosen = predicted(model, *batch, 2)
+    layer = explained_layers(model)[where]
+    theirs = LayerGradientXActivation(lambda images: (model(images, batch[1])[:, 2] * chosen).sum((1, 2)), layer)
+    reference = theirs.attribute(batch[0]).sum(1).clamp(min=0).detach().numpy()
+    reference = scale_cam_image(scale_cam_image(reference, (64, 64)))
+    found = class_activation(model, *batch, 2, layer, elementwise=True)
+    np.testing.assert_allclose(found, reference, atol=1e-4)
+    pooled = class_activation(model, *batch, 2, layer)
+    assert np.abs(found - pooled).max() > 0.1, "the two methods are not the same"
+
+
+@pytest.mark.parametrize("where", ["bottleneck", "decoder"])
+def test_why_grad_cam_says_little_here(model, batch, where):
+    """What is added to a whole channel changes nothing but for the padding, so its mean gradient cancels."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Conv2d) and module.padding != (0, 0):
+            module.padding_mode = "circular"
+            module._reversed_padding_repeated_twice = [1, 1, 1, 1]
+    seen = []
+    explained_layers(model)[where].register_forward_hook(lambda module, inputs, output: seen.append(output))
+    (gradient,) = torch.autograd.grad(model(*batch)[:, 1].sum(), seen)
+    assert gradient.mean((2, 3)).abs().max() < 1e-4 * gradient.abs().max()
 
 
 def test_a_layer_whose_output_is_changed_in_place(model, batch):

@@ -20,10 +20,10 @@ from core.unet import initialise
 from data.dataset import open_split
 from data.pictures import PictureError, read_mask
 from data.prepare import main as prepare
-from transfer_learning.evaluate import predictions
 from transfer_learning.predict import main as predict
 from transfer_learning.predict_config import InferenceOptions
 from transfer_learning.prediction_inputs import find_files, result_names
+from transfer_learning.scoring import restored_scores
 from transfer_learning.segmenter import Segmenter
 from transfer_learning.tiling import axis_weights, blend_windows, window_starts
 from transfer_learning.train import main as train
@@ -194,9 +194,10 @@ def test_the_command_agrees_with_the_evaluation(tmp_path, mode):
     assert predict([*flags, "--device", "cpu"]) == 0
     split = open_split(data, "Test")
     model = Segmenter.load(weights, device="cpu").model
-    found = dict(predictions(model, split, np.arange(len(split.names)), 8, torch.device("cpu")))
+    found = dict(restored_scores(model, split, np.arange(len(split.names)), 8, torch.device("cpu")))
     assert len(found) >= 3
-    for index, expected in found.items():
+    for index, scores in found.items():
+        expected = scores.argmax(axis=0)
         mask = read_mask(out / "masks" / f"{split.names[index]}.png")
         assert len(np.unique(expected)) > 1
         assert mask.shape == expected.shape

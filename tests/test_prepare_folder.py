@@ -1,5 +1,6 @@
 """One's own pictures and the synthetic ones."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,6 +72,16 @@ def test_own_masks_with_other_values_are_refused(folder):
     Image.fromarray(np.full((31, 60), 3, np.uint8)).save(folder.masks / "pet.1.png")
     with pytest.raises(UserError, match=r"pet\.1\.png: holds \[3\], allowed are \(0, 1, 2, 255\)"):
         prepare(folder)
+
+
+def test_a_name_that_is_no_text_is_left_out(folder):
+    strange = os.fsencode(folder.images) + b"/caf\xe9.png"
+    with open(strange, "wb") as file:  # noqa: PTH123 - a path of bytes
+        Image.fromarray(picture(5)).save(file, "png")
+    names = [record["name"] for record in run(folder)["images"]]
+    assert "pet.1" in names
+    assert not any("caf" in name for name in names)
+    assert "cannot be printed" in (folder.output_dir / "prepare_report.json").read_text()
 
 
 def test_two_pictures_of_one_name_are_refused(folder):

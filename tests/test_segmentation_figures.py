@@ -197,7 +197,7 @@ def draw_scores(folder):
     save_confusion(paths[0], np.array([[90, 5, 5], [1, 30, 9], [0, 0, 0]]), CLASSES)
     save_distribution(paths[1], np.array([[90, 5, 5], [1, 30, 9], [0, 0, 0]]), CLASSES)
     save_reliability(paths[2], {"count": [0, 4], "confidence": [None, 0.9], "accuracy": [None, 0.75], "ece": 0.15})
-    save_breeds(paths[3], {"beagle": {"num_images": 3, "mean_iou": 0.5, "species": "dog"}})
+    save_breeds(paths[3], {"beagle": {"num_images": 3, "mean_iou_true_classes": 0.5, "species": "dog"}})
     return paths
 
 
@@ -305,10 +305,10 @@ def test_reliability_shows_accuracy_and_gap(figures, tmp_path):
 
 def test_breeds_are_sorted_and_coloured(figures, tmp_path):
     per_breed = {
-        "beagle": {"num_images": 4, "mean_iou": 0.5, "species": "dog"},
-        "Bengal": {"num_images": 12, "mean_iou": 0.75, "species": "cat"},
-        "american_pit_bull_terrier": {"num_images": 1, "mean_iou": None, "species": "dog"},
-        "unknown": {"num_images": 2, "mean_iou": 0.0, "species": None},
+        "beagle": {"num_images": 4, "mean_iou_true_classes": 0.5, "species": "dog"},
+        "Bengal": {"num_images": 12, "mean_iou_true_classes": 0.75, "species": "cat"},
+        "american_pit_bull_terrier": {"num_images": 1, "mean_iou_true_classes": None, "species": "dog"},
+        "unknown": {"num_images": 2, "mean_iou_true_classes": 0.0, "species": None},
     }
     save_breeds(tmp_path / "breeds.png", per_breed)
     (axis,) = figures[0].axes
@@ -327,7 +327,7 @@ def test_nothing_scored_can_be_drawn(figures, tmp_path):
     save_distribution(tmp_path / "distribution.png", nothing, CLASSES)
     empty = {"count": [0, 0], "confidence": [None, None], "accuracy": [None, None], "ece": None}
     save_reliability(tmp_path / "reliability.png", empty)
-    save_breeds(tmp_path / "breeds.png", {"Bengal": {"num_images": 1, "mean_iou": None}})
+    save_breeds(tmp_path / "breeds.png", {"Bengal": {"num_images": 1, "mean_iou_true_classes": None}})
     assert texts(figures[0])[9:] == ["-"] * 9
     assert texts(figures[1]) == ["-"] * 6
     assert figures[2].axes[0].get_title() == "Reliability: no scored pixels"
@@ -337,7 +337,8 @@ def test_nothing_scored_can_be_drawn(figures, tmp_path):
 
 def test_37_breeds_can_be_read(figures, tmp_path):
     per_breed = {
-        f"american_pit_bull_terrier_{place}": {"num_images": 99, "mean_iou": place / 37} for place in range(37)
+        f"american_pit_bull_terrier_{place}": {"num_images": 99, "mean_iou_true_classes": place / 37}
+        for place in range(37)
     }
     save_breeds(tmp_path / "breeds.png", per_breed)
     assert_readable(figures[0])

@@ -4,7 +4,7 @@ _PANELS = (
     "Each row: the picture, its true mask, the predicted mask, and the prediction laid over the picture. Grey: the "
     "border between animal and background, which is not scored."
 )
-_RANKED = "A class that is predicted though it is not there counts as 0, even where it is a few pixels."
+_RANKED = "The number is the mean IoU over the classes that the picture holds."
 
 CAPTIONS: dict[str, tuple[str, str]] = {
     "predictions": ("Predictions", f"Pictures spread evenly over the labelled pictures of the split. {_PANELS}"),
@@ -46,14 +46,24 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     "breeds": (
         "Mean IoU by breed",
         "From one confusion matrix a breed; n is its number of labelled pictures. Pale: fewer than five, which "
-        "says little. A class that is predicted though it is not there counts as 0, so that a few pixels of the wrong "
-        "animal cost a breed a third of its score.",
+        "says little. The mean is over the classes that the breed's masks hold: background and its species.",
     ),
     "gradcam": (
         "Grad-CAM",
         "Where the features lie that speak for a class: Grad-CAM of the sum of its logits over the pixels predicted as "
         "that class, at the bottleneck (1/32 of the side, so coarse) and at a decoder stage (1/4 of the side). Each "
         "map is scaled to its own maximum, so brightness cannot be compared between maps; a dark map says that nothing "
-        'at that depth speaks for the class. "Not present": no pixel was predicted as that class.',
+        'at that depth speaks for the class. "Not present": no pixel was predicted as that class. Read it with care: '
+        "the instance norm behind the next convolution cancels the mean gradient by which Grad-CAM weighs its "
+        "channels, all but what the padding at the edges leaves of it.",
+    ),
+    "training_curves": (
+        "Training",
+        "Loss on Train and Val, and scores on Val, a point for each row of the log; dotted: the epoch that was kept.",
+    ),
+    "hirescam": (
+        "HiResCAM",
+        "As Grad-CAM, but gradient and feature are multiplied place by place before they are summed, so that the "
+        "instance norm cancels nothing.",
     ),
 }

@@ -16,8 +16,6 @@ from core.command import run_command
 from core.errors import UserError
 from core.evaluation import EvaluationConfig, load_model, print_table, provenance
 
-HEADLINES = ("mean_iou", "mean_foreground_dice", "foreground_iou", "foreground_iou_border_as_animal", "pixel_accuracy")
-
 
 @dataclass(frozen=True)
 class SegmentationEvaluationConfig(EvaluationConfig):
@@ -69,13 +67,11 @@ def _print(result: dict[str, Any], class_names: Sequence[str], config: Evaluatio
         ["class", "IoU", "Dice", "precision", "recall"],
         rows,
     )
-    headlines = {
-        **{name.replace("_", " "): (result[name], result["intervals"][name]) for name in HEADLINES},
-        "expected calibration error": (result["calibration"]["ece"], result["intervals"]["ece"]),
-    }
-    for name, scores in (result["boundary"] or {}).items():
-        headlines[name.replace("_", " ")] = scores["mean"], scores["interval"]
-    rows = [[name, value, *(between or (None, None))] for name, (value, between) in headlines.items()]
+    rows = [
+        [name.replace("_", " "), result[name], *(result["intervals"][name] or (None, None))]
+        for name, value in result.items()
+        if name in result["intervals"] and not isinstance(value, dict)
+    ]
     print_table("With 95 % intervals over images", ["", "", "from", "to"], rows)
     absent = [name for name in class_names if result[name]["iou"] is None]
     if absent:

@@ -2,6 +2,11 @@
 
 A segmentation network has a score a pixel; as in the library's tutorial, what is explained is the sum of a class's
 logits over the pixels that were predicted as that class (Vinogradova et al. 2020).
+
+Read Grad-CAM of this network with care. It weighs a channel by the mean of its gradient over all places, and the
+instance norm behind the next convolution removes whatever is added to a whole channel: that mean is 0 but for the
+edges, where the convolution is padded. HiResCAM (Draelos & Carin 2020) multiplies place by place before it sums, and
+does not have this fault.
 """
 
 import copy
@@ -9,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from pytorch_grad_cam import GradCAM
+from pytorch_grad_cam import GradCAM, HiResCAM
 from torch import Tensor, nn
 
 
@@ -19,7 +24,12 @@ def explained_layers(model: nn.Module) -> dict[str, nn.Module]:
 
 
 def class_activation(
-    model: nn.Module, images: Tensor, content: Tensor | None, target_class: int, layer: nn.Module
+    model: nn.Module,
+    images: Tensor,
+    content: Tensor | None,
+    target_class: int,
+    layer: nn.Module,
+    elementwise: bool = False,
 ) -> np.ndarray:
     """Return how much each place speaks for a class, where the network predicts that class.
 
@@ -32,6 +42,7 @@ def class_activation(
         content: [N, 1, H, W] bool, False on letterbox bars, whose pixels explain nothing; None when all is content.
         target_class: below C.
         layer: the module of `model` to look into; its output is [N, K, h, w].
+        elementwise: HiResCAM instead of Grad-CAM.
 
     Returns:
         [N, H, W] float32 in [0, 1], brought from h x w to H x W, the largest of each image 1; all 0 where no pixel
@@ -45,13 +56,18 @@ def class_activation(
         # sees and what may then be changed in place (LeakyReLU does); the library's own copy is cloned for the same.
         stage.register_forward_hook(lambda module, inputs, output: output.requires_grad_().clone())
         content = None if content is None else content.clone()
-        explain = GradCAM(_WithContent(network, content), [stage], reshape_transform=torch.clone)
+        method = HiResCAM if elementwise else GradCAM
+        explain = method(_WithContent(network, content), [stage], reshape_transform=torch.clone)
         targets = [_predicted_pixels(target_class, content, row) for row in range(len(images))]
         return explain(images.detach().clone(), targets)
 
 
 def foreground_activations(
-    model: nn.Module, images: Tensor, content: Tensor | None, class_names: Sequence[str]
+    model: nn.Module,
+    images: Tensor,
+    content: Tensor | None,
+    class_names: Sequence[str],
+    elementwise: bool = False,
 ) -> dict[str, list[np.ndarray | None]]:
     """Return the maps of `class_activation` for every class but the background at every explained layer.
 
@@ -69,7 +85,8 @@ def foreground_activations(
         for where, layer in explained_layers(model).items():
             maps: list[np.ndarray | None] = [None] * len(images)
             if len(rows):
-                for row, one in zip(rows.tolist(), class_activation(model, *chosen, target_class, layer), strict=True):
+                drawn = class_activation(model, *chosen, target_class, layer, elementwise)
+                for row, one in zip(rows.tolist(), drawn, strict=True):
                     maps[row] = one
             found[f"{name}, {where}"] = maps
     return found

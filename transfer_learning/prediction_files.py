@@ -64,10 +64,12 @@ def side_by_side(picture: np.ndarray, mask: np.ndarray, overlaid: np.ndarray, le
         draw.text((middle, STRIP // 2), title, "black", font, anchor="mm")
         fitted = cv2.resize(panel, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST)
         canvas.paste(Image.fromarray(fitted), (middle - width // 2, STRIP))
-    for place, text in enumerate(legend):
-        left, top = GAP + place * (PANEL + GAP), STRIP + height + STRIP // 2
-        draw.rectangle((left, top - 8, left + 24, top + 8), tuple(colours[place].tolist()), "black")
-        draw.text((left + 32, top), text, "black", font, anchor="lm")
+    widths = [32 + draw.textlength(text, font) + 3 * GAP for text in legend]
+    left, middle = (canvas.width - sum(widths)) / 2, STRIP + height + STRIP // 2
+    for colour, text, used in zip(colours.tolist(), legend, widths, strict=True):
+        draw.rectangle((left, middle - 8, left + 24, middle + 8), tuple(colour), "black")
+        draw.text((left + 32, middle), text, "black", font, anchor="lm")
+        left += used
     return np.array(canvas)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from core.figures import CLASS_COLOURS, LINE_COLOURS, UNSCORED_COLOUR, save
 from data.manifest import CLASS_NAMES
+from transfer_learning.per_image import TRUE_CLASSES
 
 DOTS_PER_INCH = 150
 # Breeds with fewer pictures are drawn pale: their score is mostly chance.
@@ -121,14 +122,14 @@ def save_breeds(path: Path, per_breed: Mapping[str, Mapping[str, Any]]) -> None:
 
     Args:
         path: of the PNG.
-        per_breed: breed -> `num_images`, `mean_iou` in [0, 1] or None, and `species` ("cat" or "dog", for the colour;
-            grey where None or not given).
+        per_breed: breed -> `num_images`, `mean_iou_true_classes` in [0, 1] or None, and `species` ("cat" or "dog", for
+            the colour; grey where None or not given).
     """
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
     colours = {**dict(zip(CLASS_NAMES[1:], CLASS_COLOURS[1:], strict=True)), UNKNOWN: UNSCORED_COLOUR}
-    known = {breed: scores["mean_iou"] for breed, scores in per_breed.items()}
+    known = {breed: scores[TRUE_CLASSES] for breed, scores in per_breed.items()}
     order = sorted(per_breed, key=lambda breed: (known[breed] is None, -(known[breed] or 0), breed))
     species = [per_breed[breed].get("species") or UNKNOWN for breed in order]
     figure = Figure(figsize=(7.0, 1.3 + 0.24 * len(order)), layout="constrained", dpi=DOTS_PER_INCH)

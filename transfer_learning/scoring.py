@@ -85,18 +85,20 @@ def results_of(scores: SplitScores, class_names: list[str]) -> dict[str, Any]:
     matrix = scores.matrices.sum(axis=0)
     resampled = resampled_sums(scores.calibration.reshape(len(scores.indices), -1))
     errors = expected_calibration_error(resampled.reshape(-1, *scores.calibration.shape[1:]))
-    border, border_interval = _border_iou(scores.with_border)
-    intervals = {
-        **score_intervals(scores.matrices, class_names),
-        "foreground_iou_border_as_animal": border_interval,
-        "ece": interval(errors),
+    calibration = reliability(scores.calibration.sum(axis=0))
+    more = {
+        "foreground_iou_border_as_animal": _border_iou(scores.with_border),
+        **_boundary(scores.boundaries),
+        "expected_calibration_error": (calibration["ece"], interval(errors)),
     }
     return {
         **segmentation_scores(matrix, class_names),
-        "foreground_iou_border_as_animal": border,
-        "boundary": _boundary(scores.boundaries),
-        "calibration": reliability(scores.calibration.sum(axis=0)),
-        "intervals": intervals,
+        **{name: value for name, (value, _) in more.items()},
+        "calibration": calibration,
+        "intervals": {
+            **score_intervals(scores.matrices, class_names),
+            **{name: between for name, (_, between) in more.items()},
+        },
     }
 
 
@@ -121,15 +123,10 @@ def _border_iou(counts: np.ndarray | None) -> tuple[float | None, list[float] | 
     return None if np.isnan(whole) else whole, interval(iou(resampled_sums(counts)))
 
 
-def _boundary(values: np.ndarray | None) -> dict[str, Any] | None:
-    """Return the means over images of both boundary scores, with their intervals and how many images have one."""
-    if values is None:
-        return None
+def _boundary(values: np.ndarray | None) -> dict[str, tuple[float | None, list[float] | None]]:
+    """Return the means of both boundary scores over the images that have one, and their intervals."""
+    columns = [np.array([np.nan])] * 2 if values is None else list(values.T)
     return {
-        name: {
-            "mean": float(np.nanmean(column)) if (known := int((~np.isnan(column)).sum())) else None,
-            "interval": mean_interval(column),
-            "num_images": known,
-        }
-        for name, column in zip(("boundary_iou", "boundary_distance_pixels"), values.T, strict=True)
+        name: (None if np.isnan(column).all() else float(np.nanmean(column)), mean_interval(column))
+        for name, column in zip(("boundary_iou", "boundary_distance_pixels"), columns, strict=True)
     }

@@ -1,0 +1,118 @@
+"""Show runs on one page: scores with intervals, figures, settings, and several runs side by side.
+
+RUN is a run folder, a folder of results, anything above them, or an evaluation's JSON. Writes a single HTML file that
+needs nothing beside it. Runs of one phase are compared in the order given, in pairs with the first.
+
+    python -m experiments.report runs/scratch runs/pretrained --output report.html
+"""
+
+import sys
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Any
+
+from tyro.conf import Positional, arg
+
+from core.command import run_command
+from core.errors import UserError
+from core.files import atomic_path
+from experiments.runs import Run, find_runs
+
+HERE = Path(__file__).parent
+PHASES = {"transfer_learning": "Segmentation", "reconstruction": "Reconstruction"}
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """Settings of `experiments.report`."""
+
+    runs: Positional[Annotated[tuple[Path, ...], arg(metavar="RUN [RUN ...]")]] = ()
+    """Run folders or results folders, at least one."""
+    output: Path | None = None
+    """The HTML file. Without it: report.html in the first RUN."""
+
+
+def report(config: ReportConfig) -> Path:
+    """Write the page; returns its path."""
+    if not config.runs:
+        raise UserError("name the runs to show: python -m experiments.report runs/scratch runs/pretrained")
+    first = config.runs[0]
+    output = config.output or (first.parent if first.is_file() else first) / "report.html"
+    if output.is_dir():
+        raise UserError(f"--output {output} is a folder: name the HTML file")
+    page, notes = render(find_runs(config.runs))
+    with atomic_path(output) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    print(f"written to {output} ({output.stat().st_size / 1e6:.1f} MB)")
+    return output
+
+
+def render(runs: Sequence[Run]) -> tuple[str, list[str]]:
+    """Return the page and what is missing in it, in words. Equal inputs give equal pages."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    phases = _phases(runs)
+    notes = [note for phase in phases for part in phase["parts"] for note in part.notes]
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    script = (HERE / "report.js").read_text(encoding="utf-8")
+    style = _class_colours() + (HERE / "report.css").read_text(encoding="utf-8")
+    page = environment.get_template("report.html.j2").render(
+        title=", ".join(run.name for run in runs),
+        phases=phases,
+        notes=notes,
+        script=Markup(script),
+        style=Markup(style),
+        script_hash=_hash(script),
+        style_hash=_hash(style),
+    )
+    return page.lstrip() + "\n", notes
+
+
+def _phases(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    from experiments.report_comparison import comparison
+    from experiments.report_content import run_part
+
+    parts = [run_part(run, number) for number, run in enumerate(runs, 1)]
+    return [
+        {
+            "id": phase,
+            "title": title,
+            "parts": chosen,
+            "evaluated": any(part.run.file for part in chosen),
+            "comparison": comparison([part.run for part in chosen]),
+        }
+        for phase, title in PHASES.items()
+        if (chosen := [part for part in parts if part.run.phase == phase])
+    ]
+
+
+def _class_colours() -> str:
+    from core.figures import CLASS_COLOURS
+
+    rules = []
+    for number, colour in enumerate(CLASS_COLOURS):
+        red, green, blue = (round(255 * part) for part in colour)
+        rules.append(f".class-{number} {{ background: rgb({red}, {green}, {blue}); }}\n")
+    return "".join(rules)
+
+
+def _hash(content: str) -> str:
+    # The page's policy lets only this very script run, so a name in a result can do nothing.
+    return "sha256-" + b64encode(sha256(content.encode()).digest()).decode()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of the command; returns the exit code."""
+    return run_command("experiments.report", ReportConfig, report, argv, section="report", description=__doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,186 @@
+"""Find the runs that a report is about: results of the evaluation commands and the run folders that they come from."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from core.errors import UserError
+
+RESULT_FILES = {"evaluation_results.json": "transfer_learning", "reconstruction_metrics.json": "reconstruction"}
+DESCRIPTION = "training_config.json"
+# Folders that say nothing about the run that lies in them.
+GENERIC = ("results", "evaluation_results", "reconstruction_metrics")
+
+
+@dataclass
+class Run:
+    """A training run, its evaluation, or both.
+
+    Args:
+        phase: "reconstruction" or "transfer_learning".
+        file: the evaluation's JSON; None if the run was not evaluated yet.
+        result: its content.
+        folder: the run folder; None if it is not known.
+        description: content of its training_config.json.
+        name: what the report calls it, unique there.
+    """
+
+    phase: str
+    file: Path | None = None
+    result: dict[str, Any] = field(default_factory=dict)
+    folder: Path | None = None
+    description: dict[str, Any] = field(default_factory=dict)
+    name: str = ""
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Where the scores come from; without an evaluation, what the run folder knows."""
+        return self.result.get("provenance") or {
+            key: self.description[key] for key in ("commit", "versions") if key in self.description
+        }
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """The settings that made the run what it is."""
+        return self.provenance.get("training") or self.description.get("identity") or {}
+
+    @property
+    def log(self) -> Path | None:
+        """The training log, where there is one."""
+        log = self.folder / "training_log.csv" if self.folder else None
+        return log if log and log.is_file() else None
+
+    @property
+    def per_image(self) -> Path:
+        """The table of scores per image, beside the JSON; one that was renamed has `<its name>_per_image.csv`."""
+        assert self.file is not None
+        renamed = self.file.name not in RESULT_FILES
+        return self.file.with_name(f"{self.file.stem}_per_image.csv" if renamed else "per_image.csv")
+
+    @property
+    def class_names(self) -> list[str]:
+        """Classes in the order of the confusion matrix; none in phase 1."""
+        scored = [
+            key for key, value in self.result.items() if isinstance(value, dict) and {"iou", "dice"} <= value.keys()
+        ]
+        return scored[: len(self.result.get("confusion_matrix") or [])]
+
+
+def find_runs(places: Sequence[Path]) -> list[Run]:
+    """Return all runs in or below the given folders, in their order, each once.
+
+    Args:
+        places: results folders, run folders, anything above them, or an evaluation's JSON of any name. Results and a
+            run folder become one run if the settings that the results were trained with are those of the folder.
+
+    Raises:
+        UserError: nothing there, nothing in it, or a JSON that is not one of ours.
+    """
+    found = []
+    for place in places:
+        here = [*_folders_below(place), *_results_below(place)]
+        if not here:
+            raise UserError(
+                f"{place} holds neither results nor a run: name the --output_dir of an evaluation or training command"
+            )
+        found += here
+    runs = _united(found)
+    _name(runs)
+    return runs
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the content of a JSON file that holds an object; raises UserError for any other."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:  # cut, not JSON, not text
+        raise UserError(f"{path} is not valid JSON: evaluate again") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is not one of ours: evaluate again")
+    return content
+
+
+def _results_below(place: Path) -> list[Run]:
+    if place.is_file():
+        return [_read_result(place)]
+    files = (path for name in RESULT_FILES for path in place.rglob(name))
+    return [_read_result(path) for path in sorted(files)]
+
+
+def _read_result(path: Path) -> Run:
+    content = read_json(path)
+    phase = "transfer_learning" if "mean_iou" in content else "reconstruction"
+    if phase != RESULT_FILES.get(path.name, phase) or not content.keys() & {"mean_iou", "psnr"}:
+        raise UserError(f"{path} is not a result of the evaluation commands: evaluate again")
+    run = Run(phase, path, content)
+    for folder in (path.parent, path.parent.parent if path.parent != Path() else Path("..")):
+        if (folder / DESCRIPTION).is_file() and _same(run, above := _read_folder(folder)):
+            run.folder, run.description = above.folder, above.description
+            break
+    return run
+
+
+def _folders_below(place: Path) -> list[Run]:
+    if not place.exists():
+        raise UserError(f"{place} does not exist: name the --output_dir of an evaluation or training command")
+    return [_read_folder(path.parent) for path in sorted(place.rglob(DESCRIPTION))] if place.is_dir() else []
+
+
+def _read_folder(folder: Path) -> Run:
+    description = read_json(folder / DESCRIPTION)
+    if not isinstance(description.get("identity"), dict):
+        raise UserError(f"{folder / DESCRIPTION} is not one of ours")
+    phase = "transfer_learning" if "dice_weight" in description["identity"] else "reconstruction"
+    return Run(phase, folder=folder, description=description)
+
+
+def _same(first: Run, second: Run) -> bool:
+    return first.phase == second.phase and first.training == second.training
+
+
+def _united(found: Sequence[Run]) -> list[Run]:
+    runs: list[Run] = []
+    for new in found:
+        twins = [run for run in runs if _same(run, new) and _may_share(run.folder, new.folder)]
+        if new.file and any(run.file and run.file.resolve() == new.file.resolve() for run in runs):
+            continue
+        for twin in twins:
+            twin.folder, twin.description = twin.folder or new.folder, twin.description or new.description
+            new.folder, new.description = new.folder or twin.folder, new.description or twin.description
+        waiting = [twin for twin in twins if not twin.file]
+        if new.file and waiting:
+            waiting[0].file, waiting[0].result = new.file, new.result
+        elif new.file or not twins:
+            runs.append(new)
+    return runs
+
+
+def _may_share(first: Path | None, second: Path | None) -> bool:
+    return first is None or second is None or first.resolve() == second.resolve()
+
+
+def _name(runs: Sequence[Run]) -> None:
+    # The last part of the path, and as many before it as tell the runs apart; then the split, then a number.
+    places = [_parts(run) for run in runs]
+    taken: set[str] = set()
+    for run, parts in zip(runs, places, strict=True):
+        others = [other for other in places if other != parts]
+        length = 1
+        while length < len(parts) and any(other[-length:] == parts[-length:] for other in others):
+            length += 1
+        short = "/".join(parts[-length:])
+        alternatives = [short, f"{short}, {run.provenance.get('split')}"]
+        alternatives += [f"{short} ({number})" for number in range(2, len(runs) + 2)]
+        run.name = next(name for name in alternatives if name not in taken)
+        taken.add(run.name)
+
+
+def _parts(run: Run) -> list[str]:
+    place = run.folder or run.file
+    assert place is not None
+    if run.folder is None:
+        place = place.parent if place.name in RESULT_FILES else place.with_suffix("")
+    parts = place.resolve().parts[1:]
+    return [part for part in parts if part not in GENERIC] or [*parts, "run"][:1]

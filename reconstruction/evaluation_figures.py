@@ -1,0 +1,190 @@
+"""The figures of a reconstruction's evaluation, each with the caption that goes with it into the JSON."""
+
+import csv
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from core.evaluation import figure, spread
+from core.figures import curves
+from data.augment_config import AugmentConfig
+from data.dataset import Split
+from data.loading import training_batch
+from reconstruction.metrics import restoration_scores
+from reconstruction.per_image import restored_batches
+from reconstruction.visualize import errors, file_stems, pictures, printable, save_comparison, save_corrupted, save_grid
+
+EXTREMES = 4
+CORRUPTION = ("blur", "noise", "cutout")
+PANELS = {
+    "loss": ("train_loss", "val_loss"),
+    "squared error": ("train_mse", "val_mse"),
+    "PSNR of Val (dB)": ("val_psnr",),
+    "SSIM of Val": ("val_ssim",),
+}
+Entries = list[dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """What the figures of pictures are made from.
+
+    Attributes:
+        model: the autoencoder, in eval mode.
+        split: whose pictures are shown.
+        scores: of every picture of the split (`per_image.score_split`).
+        folder: the evaluation's output folder; figures lie in its `figures`.
+        batch_size: pictures at a time.
+        device: where the network is.
+    """
+
+    model: nn.Module
+    split: Split
+    scores: dict[str, np.ndarray]
+    folder: Path
+    batch_size: int
+    device: torch.device
+
+    def restored(self, indices: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+        """Return original and restored [N, 3, H, W] and content [N, 1, H, W] of some pictures, on the CPU."""
+        batches = restored_batches(self.model, self.split, indices, self.batch_size, self.device)
+        parts = [(batch.clean.cpu(), restored.cpu(), batch.content.cpu()) for _, batch, restored in batches]
+        return tuple(torch.cat(column) for column in zip(*parts, strict=True))
+
+    def names(self, indices: np.ndarray) -> list[str]:
+        """Return the names of some pictures."""
+        return [self.split.names[index] for index in indices]
+
+    def caption(self, index: int) -> str:
+        """Return the scores of a picture in words."""
+        units = {"psnr": ("PSNR", " dB", 1), "ssim": ("SSIM", "", 3), "perceptual": ("perceptual distance", "", 3)}
+        return ", ".join(
+            f"{title} {self.scores[name][index]:.{places}f}{unit}"
+            for name, (title, unit, places) in units.items()
+            if not np.isnan(self.scores[name][index])
+        )
+
+
+def draw_pictures(gallery: Gallery, wanted: int, training: dict[str, Any]) -> Entries:
+    """Draw every figure that shows pictures; returns their entries.
+
+    Args:
+        gallery: network, pictures, scores.
+        wanted: how many pictures are shown, spread evenly over the split; 0 draws nothing.
+        training: the settings that the network was trained with.
+    """
+    shown = np.array(spread(len(gallery.split.names), wanted), dtype=np.int64)
+    if not len(shown):
+        return []
+    entries = draw_samples(gallery, shown)
+    entries += draw_extremes(gallery)
+    if any(training.get(name) for name in CORRUPTION):
+        entries += draw_corrupted(gallery, shown, training)
+    return entries
+
+
+def draw_samples(gallery: Gallery, shown: np.ndarray) -> Entries:
+    """Draw the grid of the given pictures and a figure of each."""
+    target, restored, content = gallery.restored(shown)
+    names = gallery.names(shown)
+    save_grid(gallery.folder / "figures" / "reconstructions.png", names, target, restored, content)
+    maps = errors(target, restored, content)
+    largest = float(max(error.max() for error in maps))
+    rows = zip(shown, names, file_stems(names), strict=True)
+    columns = zip(pictures(target, content), pictures(restored, content), maps, strict=True)
+    entries = []
+    for (index, name, stem), arrays in zip(rows, columns, strict=True):
+        file = f"figures/comparisons/{stem}.png"
+        save_comparison(gallery.folder / file, f"{name}: {gallery.caption(index)}", *arrays, largest)
+        caption = f"{gallery.caption(index)}. The error's scale is that of the whole grid."
+        entries.append(figure(file, printable(name), caption))
+    grid = figure(
+        "figures/reconstructions.png",
+        "Restored pictures",
+        f"{len(shown)} pictures spread evenly over {gallery.split.name}; all errors on one scale.",
+    )
+    return [grid, *entries]
+
+
+def draw_extremes(gallery: Gallery) -> Entries:
+    """Draw the pictures of highest and of lowest SSIM; nothing where fewer than two have one."""
+    known = np.flatnonzero(~np.isnan(gallery.scores["ssim"]))
+    count = min(EXTREMES, len(known) // 2)
+    if not count:
+        return []
+    order = known[np.argsort(-gallery.scores["ssim"][known], kind="stable")]
+    chosen = np.concatenate([order[:count], order[-count:]])
+    ranks = [f"{end} {place}" for end, places in _ranks(count) for place in places]
+    labels = [
+        f"{rank}: SSIM {gallery.scores['ssim'][index]:.3f}\n{name}"
+        for rank, index, name in zip(ranks, chosen, gallery.names(chosen), strict=True)
+    ]
+    file = "figures/best_and_worst.png"
+    save_grid(gallery.folder / file, labels, *gallery.restored(chosen))
+    caption = f"The {count} pictures of highest and the {count} of lowest SSIM; all errors on one scale."
+    return [figure(file, "Best and worst", caption)]
+
+
+def _ranks(count: int) -> tuple[tuple[str, range], ...]:
+    return ("best", range(1, count + 1)), ("worst", range(count, 0, -1))
+
+
+def draw_corrupted(gallery: Gallery, shown: np.ndarray, training: dict[str, Any]) -> Entries:
+    """Draw pictures damaged as in training (blur, noise, cut-out; nothing moved or coloured) and their restorations."""
+    config = corruption_of(training)
+    given, restored, clean, content = _damaged(gallery, shown, config, training["seed"])
+    rectangles = torch.from_numpy(gallery.split.rectangles[shown])
+    before, after = (restoration_scores(images, clean, rectangles)["psnr"].tolist() for images in (given, restored))
+    labels = [
+        f"{name}\nPSNR {first:.1f} → {then:.1f} dB"
+        for name, first, then in zip(gallery.names(shown), before, after, strict=True)
+    ]
+    file = "figures/corrupted_inputs.png"
+    save_corrupted(gallery.folder / file, labels, given, restored, clean, content)
+    settings = ", ".join(f"{name} {getattr(config, name):g}" for name in CORRUPTION if getattr(config, name))
+    caption = (
+        f"The network's input was damaged as in training ({settings}), its target never. PSNR of the input → of the "
+        "restored picture; an input of 100 dB was left as it is."
+    )
+    return [figure(file, "Damaged inputs", caption)]
+
+
+def _damaged(gallery: Gallery, shown: np.ndarray, config: AugmentConfig, seed: int) -> tuple[Tensor, ...]:
+    """Return input, restored and clean [N, 3, H, W] and content [N, 1, H, W] of some pictures, on the CPU."""
+    parts = []
+    for start in range(0, len(shown), gallery.batch_size):
+        chosen = shown[start : start + gallery.batch_size]
+        none = np.zeros_like(chosen)
+        batch = training_batch(gallery.split, (none, chosen, none), seed, config, gallery.device)
+        with torch.inference_mode():
+            restored = gallery.model(batch.input, batch.content).float()
+        parts.append([images.cpu() for images in (batch.input, restored, batch.clean, batch.content)])
+    return tuple(torch.cat(column) for column in zip(*parts, strict=True))
+
+
+def corruption_of(training: dict[str, Any]) -> AugmentConfig:
+    """Return the augmentation of a training with everything off but what damages the input alone."""
+    kept = (*CORRUPTION, "cutout_size")
+    off = {field.name: 0.0 for field in dataclasses.fields(AugmentConfig)}
+    return AugmentConfig(**{**off, **{name: training[name] for name in kept if name in training}})
+
+
+def draw_curves(model_path: Path, folder: Path, epoch: int) -> tuple[Entries, str | None]:
+    """Draw the training log that lies beside the weights; returns its entry, or a note that says why there is none."""
+    log = model_path.parent / "training_log.csv"
+    if not log.is_file():
+        return [], f"no training curves: there is no {log.name} beside the weights"
+    with log.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    panels = {title: [name for name in names if any(row.get(name) for row in rows)] for title, names in PANELS.items()}
+    panels = {title: names for title, names in panels.items() if names}
+    if not panels:
+        return [], f"no training curves: the {log.name} beside the weights holds no row of phase 1"
+    curves(folder / "figures" / "training_curves.png", log, panels, epoch)
+    caption = f"From {log.name} beside the weights; the dotted line marks the kept epoch {epoch}. Also as SVG."
+    return [figure("figures/training_curves.png", "Training curves", caption)], None
