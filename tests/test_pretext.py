@@ -20,9 +20,7 @@ def config(**settings) -> ReconstructionConfig:
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    height=st.integers(1, 70), width=st.integers(1, 70), patch=st.integers(1, 20), ratio=st.floats(0.01, 0.99)
-)
+@given(height=st.integers(1, 70), width=st.integers(1, 70), patch=st.integers(1, 20), ratio=st.floats(0.01, 0.99))
 def test_every_picture_hides_as_many_patches(height, width, patch, ratio):
     rows, columns = -(-height // patch), -(-width // patch)
     if rows * columns < 2:

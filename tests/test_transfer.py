@@ -45,6 +45,16 @@ def test_freezing_keeps_the_encoder_as_it_came(pets, encoder, tmp_path, freeze, 
     assert all(torch.equal(tensor, after[name]) for name, tensor in before.items()) != moves
 
 
+@pytest.mark.parametrize(("transfer", "carried"), [("encoder", False), ("all", True)])
+def test_the_decoder_comes_along_where_it_is_asked_to(pets, encoder, transfer, carried):
+    config = SegmentationConfig(width=2, pretrained_encoder=encoder, transfer=transfer, device="cpu")
+    splits = [open_split(pets, name) for name in ("Train", "Val")]
+    model = SegmentationTask(config, *splits, torch.device("cpu")).model.state_dict()
+    tensors, _ = load_weights(encoder)
+    weights = [name for name in tensors if name.startswith("decoder.") and "conv" in name and name.endswith("weight")]
+    assert all(torch.equal(tensors[name], model[name]) == carried for name in weights)
+
+
 def test_encoder_lr_scale_of_zero_is_as_good_as_frozen_weights(pets, encoder, tmp_path):
     flags = ["--pretrained_encoder", str(encoder), "--encoder_lr_scale", "0"]
     assert segmentation(pets, tmp_path, *flags) == 0

@@ -19,6 +19,8 @@ class SegmentationConfig(AugmentConfig, TrainConfig):
     """Run folder. The same command again goes on where it stopped; other settings need another folder."""
     pretrained_encoder: Path | None = None
     """best_model.safetensors of phase 1; without it the encoder starts from scratch."""
+    transfer: Literal["encoder", "all"] = "encoder"
+    """With --pretrained_encoder: carry over phase 1's encoder, or its decoder too."""
     freeze: int | Literal["always", "never"] = "never"
     """Keep the encoder as it came: always, never, or for the first N epochs (rows of the log)."""
     encoder_lr_scale: float = 1.0

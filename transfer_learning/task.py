@@ -22,7 +22,7 @@ from data.manifest import CLASS_NAMES
 from transfer_learning.config import SegmentationConfig
 from transfer_learning.losses import SegmentationLoss
 from transfer_learning.metrics import confusion_matrix, segmentation_scores
-from transfer_learning.transfer import is_frozen, load_encoder, parameter_groups, set_training_mode
+from transfer_learning.transfer import TRANSFERRED, is_frozen, load_pretrained, parameter_groups, set_training_mode
 from transfer_learning.unet import SegmentationUNet
 
 PICTURES = 6
@@ -65,7 +65,7 @@ class SegmentationTask(Task):
         self.model = SegmentationUNet(**architecture_of(config))
         initialise(self.model)
         if config.pretrained_encoder:
-            load_encoder(self.model.encoder, config.pretrained_encoder, config.normalisation)
+            load_pretrained(self.model, config.pretrained_encoder, config.normalisation, TRANSFERRED[config.transfer])
         pixels = class_pixels(train, self.chosen)
         self.loss = SegmentationLoss(config.dice_weight, config.ce_weight, config.weighted_ce, pixels).to(device)
         self.optimizer = _optimizer(self.model, config, device)

@@ -1,5 +1,6 @@
 """Carrying an encoder from phase 1 into phase 2: loading, freezing, learning rates."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,18 @@ from core.checkpoint import load_strictly, load_weights
 from core.errors import UserError
 from transfer_learning.config import SegmentationConfig
 
+# What `--transfer` carries over.
+TRANSFERRED = {"encoder": ("encoder",), "all": ("encoder", "decoder")}
 
-def load_encoder(encoder: nn.Module, path: Path, normalisation: str) -> dict[str, Any]:
-    """Load phase 1's encoder, every tensor or none.
+
+def load_pretrained(model: nn.Module, path: Path, normalisation: str, parts: Sequence[str]) -> dict[str, Any]:
+    """Load parts of phase 1's network, of each every tensor or none.
+
+    Args:
+        model: with modules of the names in `parts`.
+        path: phase 1's weights.
+        normalisation: of the pictures that `model` will see.
+        parts: `encoder`, `decoder`; phase 1's head has no place in phase 2.
 
     Returns:
         The header of the weights file.
@@ -28,9 +38,10 @@ def load_encoder(encoder: nn.Module, path: Path, normalisation: str) -> dict[str
     theirs = header["architecture"]["normalisation"]
     if theirs != normalisation:
         raise UserError(f"{path} was trained with --normalisation {theirs}, this run has {normalisation}")
-    prefix = "encoder."
-    of_encoder = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    load_strictly(encoder, of_encoder, f"the encoder of {path}")
+    for part in parts:
+        prefix = f"{part}."
+        of_part = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        load_strictly(model.get_submodule(part), of_part, f"the {part} of {path}")
     return header
 
 
