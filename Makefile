@@ -25,7 +25,7 @@ demo: setup ## the whole job on drawn pictures, in minutes
 	$(RUN) -m transfer_learning.train --config config/demo.yaml --data_dir $(DATA) --output_dir $(DEMO)/scratch
 	$(RUN) -m transfer_learning.train --config config/demo.yaml --data_dir $(DATA) --output_dir $(DEMO)/pretrained \
 	  --pretrained_encoder $(DEMO)/reconstruction/best_model.safetensors
-	$(RUN) -m reconstruction.evaluate --data_dir $(DATA) --output_dir $(DEMO)/results/reconstruction \
+	$(RUN) -m reconstruction.evaluate --data_dir $(DATA) --output_dir $(DEMO)/results/reconstruction --analyze_latent_space \
 	  --model_path $(DEMO)/reconstruction/best_model.safetensors
 	$(RUN) -m transfer_learning.evaluate --data_dir $(DATA) --output_dir $(DEMO)/results/scratch \
 	  --model_path $(DEMO)/scratch/best_model.safetensors

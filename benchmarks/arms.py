@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,7 +21,9 @@ from core.device import LAYOUTS, for_inference
 from core.fabric import Fabric
 from core.unet import InstanceNorm
 from data.dataset import open_split
-from transfer_learning.scoring import confusion_of_split
+from transfer_learning.predict_config import InferenceOptions
+from transfer_learning.scoring import scores_of_split
+from transfer_learning.segmenter import Segmenter
 from transfer_learning.unet import SegmentationUNet
 
 Arms = dict[str, Callable[[], Any]]
@@ -111,14 +114,21 @@ def multiply_adds(config: ThroughputConfig) -> dict[str, float]:
 
 
 def evaluation_arms(config: ThroughputConfig, fabric: Fabric) -> tuple[Arms, int]:
-    """Return our scoring of a split and the plain loop over the same pictures, and how many those are."""
+    """Return our scoring of a split, our prediction and the plain loop over the same pictures, and how many those are.
+
+    Ours scores boundary and calibration as well, the plain loop counts pixels alone; prediction counts nothing.
+    """
     data_dir = prepared(config.work_dir, config.size, config.images)
     split = open_split(data_dir, "Test")
     files = exported(data_dir, "Test", config.work_dir / f"test-{config.size}-{config.images}")
     images, device = len(split.labelled), fabric.device
     model = for_inference(SegmentationUNet(practitioner.NUM_CLASSES, config.width), device)
+    segmenter = Segmenter(model, config.size, "stretch", InferenceOptions(batch_size=config.batch_size), device, {})
+    everything = [np.array(split.images[index]) for index in split.labelled]
+    pictures = [everything[start : start + config.batch_size] for start in range(0, images, config.batch_size)]
     arms: Arms = {
-        "ours": lambda: confusion_of_split(model, split, config.batch_size, device),
+        "ours": lambda: scores_of_split(model, split, config.batch_size, device),
+        "prediction": lambda: [segmenter.segment(batch) for batch in pictures],
         "plain loop": practitioner.evaluation(plain_network(config), files, config.size, images, device),
     }
     return arms, images

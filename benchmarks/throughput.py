@@ -61,6 +61,7 @@ def _ratios(trained: "Times", evaluated: "Times", started: "Times", core: list[f
         "over_practitioner_loop": ratios(trained["practitioner"], trained["transfer_learning"]),
         "over_original_way": ratios(trained["original"], trained["transfer_learning"]),
         "evaluation_over_plain_loop": ratios(evaluated["plain loop"], evaluated["ours"]),
+        "prediction_over_plain_loop": ratios(evaluated["plain loop"], evaluated["prediction"]),
         "help_seconds": summary(started["help"]),
         "import_core_seconds": summary(core),
     }

@@ -49,7 +49,7 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, ValueError) as error:
         raise UserError(f"{path} is not a whole safetensors file ({error}): train again or copy it anew") from None
-    if header is None:
+    if not isinstance(header, dict) or "format_version" not in header:
         raise UserError(f"{path} was not written by this project: its header lacks {HEADER_KEY!r}")
     if header["format_version"] != FORMAT_VERSION:
         raise UserError(f"{path} has format version {header['format_version']}, this code reads {FORMAT_VERSION}")

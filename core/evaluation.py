@@ -23,11 +23,11 @@ class EvaluationConfig:
     split: Literal["Test", "Val", "Train"] = "Test"
     """Which split to score. Choose between models on Val; score Test once."""
     output_dir: Path = Path("evaluation_results")
-    """Where the JSON and the figure go."""
+    """Where JSON, table and figures go; each phase and run needs a folder of its own."""
     batch_size: int = 8
     """Pictures at a time. On a CPU more is slower (their features leave the cache), on a GPU faster."""
     visualize_samples: int = 16
-    """Pictures drawn in the figure. 0: no figure."""
+    """Pictures drawn in each figure of single pictures. 0: none of those."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1 or mps."""
 
@@ -38,10 +38,20 @@ class EvaluationConfig:
             raise UserError(f"visualize_samples {self.visualize_samples} must be at least 0 (0: no figure)")
 
 
+RESULT_FILES = {"transfer_learning": "evaluation_results.json", "reconstruction": "reconstruction_metrics.json"}
+
+
+def require_own_folder(output_dir: Path, phase: str) -> None:
+    """Raise UserError where the folder holds the results of the other phase, whose tables and figures would be lost."""
+    for other, file in RESULT_FILES.items():
+        if other != phase and (output_dir / file).exists():
+            raise UserError(f"{output_dir} holds the results of {other} ({file}): choose another --output_dir")
+
+
 def load_model(
-    config: EvaluationConfig, phase: str, network: type["nn.Module"], device: "torch.device"
+    model_path: Path | None, phase: str, network: type["nn.Module"], device: "torch.device"
 ) -> tuple["nn.Module", dict[str, Any]]:
-    """Return the trained network in eval mode, and the header of `--model_path`.
+    """Return the trained network in eval mode, and the header of its weights.
 
     Raises:
         UserError: none given, unreadable, or of the other phase.
@@ -49,13 +59,13 @@ def load_model(
     from core.checkpoint import load_strictly, load_weights
     from core.device import for_inference
 
-    if config.model_path is None:
-        raise UserError("give the weights to evaluate: --model_path runs/.../best_model.safetensors")
-    tensors, header = load_weights(config.model_path)
+    if model_path is None:
+        raise UserError("give the weights of a training run: --model_path runs/.../best_model.safetensors")
+    tensors, header = load_weights(model_path)
     if header["phase"] != phase:
-        raise UserError(f"{config.model_path} comes from {header['phase']}: use python -m {header['phase']}.evaluate")
+        raise UserError(f"{model_path} comes from {header['phase']}: this command takes weights of {phase}")
     model = network(**header["architecture"])
-    load_strictly(model, tensors, str(config.model_path))
+    load_strictly(model, tensors, str(model_path))
     return for_inference(model, device), header
 
 

@@ -81,6 +81,15 @@ def curves(path: Path, log: Path, panels: Mapping[str, Sequence[str]], best: int
     save(figure, path.with_suffix(".svg"))
 
 
+def holds(log: Path, panels: Mapping[str, Sequence[str]]) -> bool:
+    """Say whether a training log is there and has the columns that `curves` would draw."""
+    if not log.is_file():
+        return False
+    with log.open(newline="") as file:
+        columns = next(csv.reader(file), [])
+    return set(columns) >= {"epoch", *itertools.chain.from_iterable(panels.values())}
+
+
 def save(figure: "Figure", path: Path, legend: Mapping[str, tuple[float, float, float]] | None = None) -> None:
     """Save a figure whole or not at all, as its path's suffix says (.png or .svg), with a legend of colours below.
 

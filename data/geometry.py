@@ -16,7 +16,7 @@ ResizeMode = Literal["letterbox", "stretch"]
 IGNORE = 255
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Geometry:
     """The place of a picture of `height` x `width` pixels inside a square of `size` pixels.
 

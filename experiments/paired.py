@@ -94,6 +94,8 @@ def _gain(matrices: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
 def _reconstruction(first: Run, second: Run) -> list[Difference]:
     if first.provenance.get("resolution") != second.provenance.get("resolution"):
         raise NotComparableError("they were scored at different resolutions")
+    if first.provenance.get("data_sha256") != second.provenance.get("data_sha256"):
+        raise NotComparableError("they were scored on differently prepared data")
     tables = [_values(run) for run in (first, second)]
     names = _same_images(*tables)
     found = []

@@ -15,7 +15,7 @@ from experiments.runs import Run
 TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 # With more pixels across than this, a figure takes the whole width of the page.
 WIDE = 620
-WEBP_QUALITY = 85
+WEBP_QUALITY, WEBP_LARGEST = 85, 16383
 PANELS = {
     "reconstruction": {
         "loss": ("train_loss", "val_loss"),
@@ -141,6 +141,9 @@ def _small_png(path: Path) -> tuple[bytes, int, int]:
 
     content, webp = path.read_bytes(), io.BytesIO()
     with Image.open(path) as picture:
+        picture.load()  # a picture that was cut shows only here
+        if max(picture.size) > WEBP_LARGEST:
+            return content, *picture.size
         picture.convert("RGB").save(webp, "webp", quality=WEBP_QUALITY)
         smaller = len(webp.getvalue()) < len(content) / 2
         return webp.getvalue() if smaller else content, *picture.size

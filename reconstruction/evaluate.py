@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from core.command import run_command
 from core.errors import UserError
-from core.evaluation import EvaluationConfig, load_model, print_table, provenance
+from core.evaluation import EvaluationConfig, load_model, print_table, provenance, require_own_folder
 
 MOST_ROWS = 200
 TITLES = {
@@ -54,8 +54,9 @@ def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
     from reconstruction.per_image import image_rows, score_split, summary
     from reconstruction.perceptual import PerceptualDistance
 
+    require_own_folder(config.output_dir, "reconstruction")
     device = resolve_device(config.device)
-    model, header = load_model(config, "reconstruction", Autoencoder, device)
+    model, header = load_model(config.model_path, "reconstruction", Autoencoder, device)
     split = open_split(config.data_dir, config.split)
     distance = PerceptualDistance(config.perceptual_network).to(device)
     scores = score_split(model, distance, split, config.batch_size, device)

@@ -44,7 +44,8 @@ def test_without_an_animal_there_is_no_outline():
     empty, full = np.zeros((30, 30), bool), square(30, 3, 3, 9)
     assert np.isnan(boundary_iou(empty, empty))
     assert boundary_iou(empty, full) == 0
-    assert np.isnan(boundary_distance(empty, full))
+    assert np.isnan(boundary_distance(empty, empty))
+    assert boundary_distance(empty, full) == boundary_distance(full, empty) == pytest.approx(np.hypot(30, 30))
 
 
 @settings(max_examples=30, deadline=None)
@@ -54,7 +55,7 @@ def test_distances_are_scipys(seed, height, width):
     one, other = (ndimage.binary_opening(generator.random((height, width)) < 0.8) for _ in range(2))
     rims = [mask & ~ndimage.binary_erosion(mask, np.ones((3, 3))) for mask in (one, other)]
     if not (rims[0].any() and rims[1].any()):
-        assert np.isnan(boundary_distance(one, other))
+        assert np.isnan(boundary_distance(one, other)) == (not rims[0].any() and not rims[1].any())
         return
     to = [ndimage.distance_transform_edt(~rim) for rim in rims]
     expected = np.concatenate([to[1][rims[0]], to[0][rims[1]]]).mean()

@@ -2,15 +2,17 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torchmetrics.functional.classification import multiclass_jaccard_index
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
-from core.checkpoint import load_weights
+from core.checkpoint import HEADER_KEY, load_weights
 from data.dataset import open_split
 from experiments.tables import main as tables
 from reconstruction.autoencoder import Autoencoder
@@ -18,7 +20,7 @@ from reconstruction.evaluate import main as evaluate_autoencoder
 from reconstruction.train import main as train_autoencoder
 from transfer_learning.evaluate import main as evaluate_segmentation
 from transfer_learning.metrics import segmentation_scores
-from transfer_learning.scoring import confusion_of_split, restored_scores, results_of, scores_of_split
+from transfer_learning.scoring import restored_scores, results_of, scores_of_split
 from transfer_learning.train import main as train_segmentation
 from transfer_learning.unet import SegmentationUNet
 
@@ -93,12 +95,13 @@ def test_the_border_counts_as_animal_where_it_is_asked_to(results, pets):
     assert content["foreground_iou_border_as_animal"] == pytest.approx(both / either)
 
 
-def test_without_figures(results, pets, tmp_path):
+def test_without_pictures(results, pets, tmp_path):
     model = str(results / "seg/best_model.safetensors")
     flags = ["--model_path", model, "--data_dir", str(pets), "--output_dir", str(tmp_path), "--visualize_samples", "0"]
     assert evaluate_segmentation(flags) == 0
-    assert not (tmp_path / "figures").exists()
-    assert json.loads((tmp_path / "evaluation_results.json").read_text())["figures"] == []
+    files = {entry["file"] for entry in json.loads((tmp_path / "evaluation_results.json").read_text())["figures"]}
+    assert "figures/confusion_matrix.png" in files  # of the whole split
+    assert "figures/predictions.png" not in files
 
 
 def test_segmentation_scores_equal_torchmetrics(results, pets):
@@ -153,7 +156,8 @@ class Constant(torch.nn.Module):
 def test_a_model_that_never_says_cat_scores_0_for_it(pets):
     split = open_split(pets, "Train")
     assert {split.species[index] for index in split.labelled} == {"cat", "dog"}
-    scores = segmentation_scores(confusion_of_split(Constant(2), split, 8, torch.device("cpu")), CLASSES)
+    matrices = scores_of_split(Constant(2), split, 8, torch.device("cpu")).matrices
+    scores = segmentation_scores(matrices.sum(axis=0), CLASSES)
     assert scores["cat"]["iou"] == scores["cat"]["dice"] == scores["cat"]["recall"] == 0
     assert scores["cat"]["precision"] is None
     assert scores["mean_iou"] == pytest.approx(scores["dog"]["iou"] / 3)
@@ -163,8 +167,9 @@ def test_all_background(pets):
     split = open_split(pets, "Test")
     result = results_of(scores_of_split(Constant(0), split, 8, torch.device("cpu")), list(CLASSES))
     assert result["foreground_iou"] == result["foreground_iou_border_as_animal"] == result["boundary_iou"] == 0
-    assert result["boundary_distance_pixels"] is None
-    assert result["intervals"]["boundary_distance_pixels"] is None
+    diagonals = [np.hypot(*split.truth(index).shape) for index in split.labelled]
+    assert result["boundary_distance_pixels"] == pytest.approx(np.mean(diagonals))
+    assert result["classes_without_truth"] == []
     assert result["background"]["recall"] == 1
     json.dumps(result, allow_nan=False)
 
@@ -195,10 +200,18 @@ def test_a_perfect_prediction(pets):
 @pytest.mark.parametrize(
     ("main", "model", "message"),
     [
-        (evaluate_segmentation, "ae/best_model.safetensors", "use python -m reconstruction.evaluate"),
-        (evaluate_autoencoder, "seg/best_model.safetensors", "use python -m transfer_learning.evaluate"),
+        (
+            evaluate_segmentation,
+            "ae/best_model.safetensors",
+            "comes from reconstruction: this command takes weights of transfer_learning",
+        ),
+        (
+            evaluate_autoencoder,
+            "seg/best_model.safetensors",
+            "comes from transfer_learning: this command takes weights of reconstruction",
+        ),
         (evaluate_autoencoder, "nowhere.safetensors", "no weights at"),
-        (evaluate_autoencoder, None, "give the weights to evaluate: --model_path"),
+        (evaluate_autoencoder, None, "give the weights of a training run: --model_path"),
     ],
 )
 def test_wrong_weights_are_refused(results, pets, capsys, main, model, message):
@@ -219,3 +232,49 @@ def test_tables_come_from_the_json_alone(results, capsys):
 def test_tables_of_an_empty_folder(tmp_path, capsys):
     assert tables(["--results", str(tmp_path)]) == 2
     assert "holds no results" in capsys.readouterr().err
+
+
+def test_the_other_phases_results_are_not_overwritten(results, pets, capsys):
+    flags = ["--data_dir", str(pets), "--model_path", str(results / "seg/best_model.safetensors")]
+    assert evaluate_segmentation([*flags, "--output_dir", str(results / "out/ae")]) == 2
+    assert "holds the results of reconstruction" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("metadata", [None, {HEADER_KEY: "3"}, {HEADER_KEY: "[]"}, {"format": "pt"}])
+def test_weights_of_others_are_refused(metadata, pets, tmp_path, capsys):
+    save_file({"weight": torch.zeros(2)}, tmp_path / "theirs.safetensors", metadata)
+    flags = ["--model_path", str(tmp_path / "theirs.safetensors"), "--data_dir", str(pets)]
+    assert evaluate_segmentation([*flags, "--output_dir", str(tmp_path)]) == 2
+    assert "was not written by this project" in capsys.readouterr().err
+
+
+def altered(pets: Path, folder: Path, change) -> Path:
+    """Copy prepared data, with another manifest."""
+    shutil.copytree(pets, folder, ignore=shutil.ignore_patterns("arrays"))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["images"] = [record for record in map(change, manifest["images"]) if record]
+    manifest["fingerprint"] = "0" * 64
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def test_a_split_without_masks(results, pets, tmp_path, capsys):
+    bare = altered(pets, tmp_path / "bare", lambda record: {**record, "labelled": False})
+    flags = ["--data_dir", str(bare), "--output_dir", str(tmp_path / "out"), "--device", "cpu"]
+    assert evaluate_segmentation([*flags, "--model_path", str(results / "seg/best_model.safetensors")]) == 2
+    assert "no labelled images" in capsys.readouterr().err
+    assert evaluate_autoencoder([*flags, "--model_path", str(results / "ae/best_model.safetensors")]) == 0
+
+
+def test_a_single_image_and_a_class_that_is_not_there(results, pets, tmp_path, capsys):
+    records = json.loads((pets / "manifest.json").read_text())["images"]
+    one = next(record for record in records if record["split"] == "Test" and record["labelled"])
+    single = altered(pets, tmp_path / "one", lambda r: r if r["split"] != "Test" or r["name"] == one["name"] else None)
+    flags = ["--data_dir", str(single), "--output_dir", str(tmp_path / "out"), "--device", "cpu"]
+    assert evaluate_segmentation([*flags, "--model_path", str(results / "seg/best_model.safetensors")]) == 0
+    content = json.loads((tmp_path / "out/evaluation_results.json").read_text())
+    assert content["num_images"] == 1
+    assert content["intervals"]["mean_iou"] == [content["mean_iou"]] * 2
+    other = "dog" if one["species"] == "cat" else "cat"
+    assert content["classes_without_truth"] == [other]
+    assert f"no mask holds {other}" in capsys.readouterr().out

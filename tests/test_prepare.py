@@ -1,6 +1,6 @@
 import json
 import tarfile
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +49,7 @@ def test_every_file_of_the_layout_is_written_through_one_geometry(config, pets, 
         name, folder = record["name"], config.output_dir / record["split"]
         original = pixels(pets / "images" / f"{name}.jpg")
         geometry = fit(*original.shape[:2], 48, mode)
-        assert vars(geometry) == record["geometry"]
+        assert asdict(geometry) == record["geometry"]
         assert np.abs(pixels(folder / "resized" / f"{name}.png") - geometry.image(original).astype(int)).max() <= 2
         label, truth = folder / LABEL_FOLDERS[record["split"]] / f"{name}.png", folder / "original_trimaps"
         assert record["labelled"] == bool(int(name[-1]) % 2) == label.exists()

@@ -29,12 +29,15 @@ def boundary_iou(prediction: np.ndarray, truth: np.ndarray) -> float:
 def boundary_distance(prediction: np.ndarray, truth: np.ndarray) -> float:
     """Return the average symmetric surface distance in pixels (as in Heimann et al. 2009).
 
-    The mean over all outline pixels of both masks [H, W] bool of the Euclidean distance to the other's outline.
-    NaN where one of them is empty.
+    The mean over all outline pixels of both masks [H, W] bool of the Euclidean distance to the other's outline. Where
+    one of them alone is empty this is the image's diagonal, so that missing an animal is worse than any outline; NaN
+    where both are.
     """
     one, other = _rim(prediction, 1), _rim(truth, 1)
-    if not one.any() or not other.any():
+    if not one.any() and not other.any():
         return float("nan")
+    if not one.any() or not other.any():
+        return float(np.hypot(*truth.shape))
     there, back = _distance_to(other)[one], _distance_to(one)[other]
     return float(np.concatenate([there, back]).mean())
 

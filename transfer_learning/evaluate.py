@@ -14,7 +14,9 @@ from typing import Any
 
 from core.command import run_command
 from core.errors import UserError
-from core.evaluation import EvaluationConfig, load_model, print_table, provenance
+from core.evaluation import EvaluationConfig, load_model, print_table, provenance, require_own_folder
+
+MOST_ROWS = 50
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,12 @@ class SegmentationEvaluationConfig(EvaluationConfig):
     """Settings of `transfer_learning.evaluate`."""
 
     visualize_samples: int = 3
-    """Pictures drawn in each figure of single pictures. 0: no figures at all."""
+    """Pictures drawn in each figure of single pictures, 50 at most. 0: figures of the whole split alone."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.visualize_samples > MOST_ROWS:
+            raise UserError(f"visualize_samples {self.visualize_samples}: a figure holds {MOST_ROWS} rows at most")
 
 
 def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
@@ -35,8 +42,9 @@ def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
     from transfer_learning.scoring import results_of, scores_of_split
     from transfer_learning.unet import SegmentationUNet
 
+    require_own_folder(config.output_dir, "transfer_learning")
     device = resolve_device(config.device)
-    model, header = load_model(config, "transfer_learning", SegmentationUNet, device)
+    model, header = load_model(config.model_path, "transfer_learning", SegmentationUNet, device)
     split = open_split(config.data_dir, config.split)
     if not len(split.labelled):
         raise UserError(f"{config.data_dir}: no labelled images in {config.split}, so nothing can be scored")
@@ -52,9 +60,8 @@ def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
     }
     write_csv(config.output_dir / "per_image.csv", list(rows[0]), rows)
     write_json(config.output_dir / "evaluation_results.json", result)  # kept even if a figure fails
-    if config.visualize_samples:
-        result["figures"] = draw(model, split, result, rows, config, device)
-        write_json(config.output_dir / "evaluation_results.json", result)
+    result["figures"] = draw(model, split, result, rows, config, device)
+    write_json(config.output_dir / "evaluation_results.json", result)
     _print(result, class_names, config)
     return result
 
@@ -73,9 +80,9 @@ def _print(result: dict[str, Any], class_names: Sequence[str], config: Evaluatio
         if name in result["intervals"] and not isinstance(value, dict)
     ]
     print_table("With 95 % intervals over images", ["", "", "from", "to"], rows)
-    absent = [name for name in class_names if result[name]["iou"] is None]
-    if absent:
-        print(f"neither in truth nor in any prediction, so without a score: {', '.join(absent)}")
+    if result["classes_without_truth"]:
+        absent = ", ".join(result["classes_without_truth"])
+        print(f"note: no mask holds {absent}: no score, or an IoU of 0 where it was predicted all the same")
     print(f"written to {config.output_dir}: evaluation_results.json, per_image.csv, {len(result['figures'])} figures")
 
 

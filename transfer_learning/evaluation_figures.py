@@ -10,7 +10,7 @@ from rich.progress import track
 from torch import nn
 
 from core.evaluation import EvaluationConfig, figure, spread
-from core.figures import curves
+from core.figures import curves, holds
 from data.dataset import Split
 from data.loading import plain_batches
 from data.manifest import CLASS_NAMES
@@ -46,7 +46,9 @@ def draw(
         device: where the network is.
     """
     artist = _Artist(model, split, rows, config, device)
-    works = [artist.samples, artist.extremes, artist.heat, lambda: artist.summaries(result)]
+    works = [lambda: artist.summaries(result)]
+    if config.visualize_samples:
+        works = [artist.samples, artist.extremes, artist.heat, *works]
     for work in track(works, "drawing"):
         work()
     return artist.entries
@@ -116,10 +118,10 @@ class _Artist:
         if result["per_breed"]:
             score_figures.save_breeds(self._path("breeds"), result["per_breed"])
         log = self.config.model_path.parent / "training_log.csv"
-        if log.exists():
+        if holds(log, CURVES):
             curves(self._path("training_curves"), log, CURVES, best=result["provenance"]["epoch"])
         else:
-            print(f"note: no training curves, since {log} is not there")
+            print(f"note: no training curves: {log} is not there, or not of this phase")
 
     def _path(self, name: str) -> Path:
         file = f"figures/{name}.png"

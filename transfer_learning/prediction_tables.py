@@ -1,13 +1,12 @@
 """The numbers of a prediction: predictions.json, predictions.csv and what is printed."""
 
-import csv
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.evaluation import figure, format_cell, print_table, spread
-from core.files import atomic_path, file_sha256, write_json
+from core.files import file_sha256, write_csv, write_json
 from transfer_learning.predict_config import PredictConfig
 
 if TYPE_CHECKING:
@@ -104,7 +103,4 @@ def _write_csv(path: Path, records: list[dict[str, Any]], class_names: Sequence[
         for name in class_names:
             row |= {f"{name}_{key}": value for key, value in record[name].items()}
         rows.append(row | {kind: record[kind] for kind in KINDS if kind in record})
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(path, list(rows[0]), rows)

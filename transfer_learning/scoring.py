@@ -48,16 +48,6 @@ def restored_scores(
             yield int(index), split.geometries[index].restore_scores(scores)
 
 
-def confusion_of_split(model: nn.Module, split: Split, batch_size: int, device: torch.device) -> torch.Tensor:
-    """Return the confusion matrix [C, C] of all labelled images of a split, at their original size."""
-    classes = model.head.out_channels
-    matrix = torch.zeros(classes, classes, dtype=torch.int64)
-    results = restored_scores(model, split, split.labelled, batch_size, device)
-    for index, scores in track(results, f"segmenting {split.name}", len(split.labelled)):
-        matrix += confusion_matrix(_classes(scores), split.truth(index), classes)
-    return matrix
-
-
 def scores_of_split(model: nn.Module, split: Split, batch_size: int, device: torch.device) -> SplitScores:
     """Return what every labelled image of a split adds to the scores."""
     classes = model.head.out_channels
@@ -94,6 +84,7 @@ def results_of(scores: SplitScores, class_names: list[str]) -> dict[str, Any]:
     return {
         **segmentation_scores(matrix, class_names),
         **{name: value for name, (value, _) in more.items()},
+        "classes_without_truth": [name for name, row in zip(class_names, matrix, strict=True) if not row.any()],
         "calibration": calibration,
         "intervals": {
             **score_intervals(scores.matrices, class_names),

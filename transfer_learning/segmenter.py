@@ -21,7 +21,7 @@ from torch import nn
 
 from core.device import resolve_device
 from core.errors import UserError
-from core.evaluation import EvaluationConfig, load_model
+from core.evaluation import load_model
 from core.unet import MIN_SIDE, require_sides
 from data.augment import plain
 from data.geometry import fit, resize_image
@@ -86,8 +86,7 @@ class Segmenter:
         """
         chosen = InferenceOptions(**options)
         device = resolve_device(chosen.device)
-        weights = EvaluationConfig(model_path=Path(model_path))
-        model, header = load_model(weights, "transfer_learning", SegmentationUNet, device)
+        model, header = load_model(Path(model_path), "transfer_learning", SegmentationUNet, device)
         size, mode = chosen.size or header.get("size"), chosen.resize_mode or header.get("resize_mode")
         if size is None or mode is None:
             raise UserError(
