@@ -53,23 +53,27 @@ def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
     from reconstruction.evaluation_figures import Gallery, draw_curves, draw_pictures
     from reconstruction.per_image import image_rows, score_split, summary
     from reconstruction.perceptual import PerceptualDistance
+    from reconstruction.pretext import Pretext
 
     require_own_folder(config.output_dir, "reconstruction")
     device = resolve_device(config.device)
     model, header = load_model(config.model_path, "reconstruction", Autoencoder, device)
+    _require_pictures(config, header)
+    pretext = Pretext.of(header["config"])
     split = open_split(config.data_dir, config.split)
     distance = PerceptualDistance(config.perceptual_network).to(device)
-    scores = score_split(model, distance, split, config.batch_size, device)
+    scores = score_split(model, distance, split, config.batch_size, device, pretext)
     result = {
         **summary(scores),
         "perceptual_network": config.perceptual_network,
+        "pretext": pretext.pretext,
         "num_samples": len(split.names),
         "provenance": provenance(config, header, fingerprint(config.data_dir), split.size, device),
     }
     rows = image_rows(split, scores)
     write_csv(config.output_dir / "per_image.csv", list(rows[0]), rows)
     write_json(config.output_dir / "reconstruction_metrics.json", result)  # kept even if a figure fails
-    gallery = Gallery(model, split, scores, config.output_dir, config.batch_size, device)
+    gallery = Gallery(model, split, scores, config.output_dir, config.batch_size, device, pretext)
     result["figures"] = draw_pictures(gallery, config.visualize_samples, header["config"])
     entries, note = draw_curves(config.model_path, config.output_dir, header["epoch"])
     result["figures"] += entries
@@ -83,6 +87,15 @@ def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
     write_json(config.output_dir / "reconstruction_metrics.json", result)
     _print(result, config)
     return result
+
+
+def _require_pictures(config: ReconstructionEvaluationConfig, header: dict[str, Any]) -> None:
+    target = header["architecture"].get("target", "pixels")
+    if target != "pixels":
+        raise UserError(
+            f"{config.model_path} predicts {target}, not pictures: its val_loss stands in training_log.csv, and "
+            "transfer_learning.train takes it as --pretrained_encoder"
+        )
 
 
 def _print(result: dict[str, Any], config: ReconstructionEvaluationConfig) -> None:

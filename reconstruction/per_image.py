@@ -8,28 +8,45 @@ import torch
 from rich.progress import track
 from torch import Tensor, nn
 
+from core.randomness import keys
 from core.statistics import mean_interval
 from data.augment import Batch
 from data.dataset import Split
 from data.loading import plain_batches
 from reconstruction.metrics import MS_SSIM_SIDE, mean_scores, multi_scale_ssim, restoration_scores, score_sums
 from reconstruction.perceptual import PerceptualDistance
+from reconstruction.pretext import Pretext, shown
 
+# Seed of what is hidden or noised in evaluation: the same for all networks that are compared.
+EVALUATION = 0
 METRICS = ("mse", "psnr", "ssim", "ms_ssim", "perceptual")
 
 
 def restored_batches(
-    model: nn.Module, split: Split, indices: np.ndarray, batch_size: int, device: torch.device
+    model: nn.Module, split: Split, indices: np.ndarray, batch_size: int, device: torch.device, pretext: Pretext
 ) -> Iterator[tuple[np.ndarray, Batch, Tensor]]:
-    """Yield (indices, batch, restored [N, 3, H, W] in [0, 1]) over the given pictures in order."""
+    """Yield (indices, batch, restored [N, 3, H, W] in [0, 1]) over the given pictures in order.
+
+    The network is shown what `pretext` leaves of a picture, which is the batch's `input`: the same at every call. Where
+    it was trained on hidden patches alone, what it was shown stands in the restored picture as it was.
+    """
     for chosen, batch in plain_batches(split, indices, batch_size, device):
+        seen = shown(batch.clean, batch.content, keys(EVALUATION, 0, chosen), pretext)
         with torch.inference_mode():
-            restored = model(batch.input, batch.content).float()
+            restored = model(seen.images, seen.visible).float()
+        batch.input = seen.images * seen.visible
+        if pretext.pretext == "mask" and pretext.loss_on == "masked":
+            restored = batch.clean.where(seen.visible, restored)
         yield chosen, batch, restored
 
 
 def score_split(
-    model: nn.Module, distance: PerceptualDistance, split: Split, batch_size: int, device: torch.device
+    model: nn.Module,
+    distance: PerceptualDistance,
+    split: Split,
+    batch_size: int,
+    device: torch.device,
+    pretext: Pretext,
 ) -> dict[str, np.ndarray]:
     """Return `METRICS`, each [N] float64 in the split's order, NaN where a picture is too small for the score.
 
@@ -37,7 +54,7 @@ def score_split(
     """
     scores = {name: np.full(len(split.names), np.nan) for name in METRICS}
     everything = np.arange(len(split.names))
-    batches = restored_batches(model, split, everything, batch_size, device)
+    batches = restored_batches(model, split, everything, batch_size, device, pretext)
     for indices, batch, restored in track(batches, f"restoring {split.name}", -(-len(everything) // batch_size)):
         rectangles = torch.from_numpy(split.rectangles[indices])
         found = {

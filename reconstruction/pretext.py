@@ -4,14 +4,31 @@
 (Context Encoders, Pathak et al. 2016; MAE, He et al. 2022; SparK, Tian et al. 2023), `reconstruct` shows everything.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 import numpy as np
 from torch import Tensor
 
 from core.randomness import uniform
 from data.augment_corruption import standard_normal
-from reconstruction.config import ReconstructionConfig
+
+
+@dataclass(frozen=True)
+class Pretext:
+    """The settings of a pretext task; what they mean stands in `ReconstructionConfig`."""
+
+    pretext: str = "reconstruct"
+    noise_sigma: float = 0.25
+    mask_ratio: float = 0.6
+    mask_patch: int = 16
+    loss_on: str = "masked"
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Self:
+        """Take them out of a run's settings, which before there were pretext tasks had none."""
+        return cls(**{field.name: settings[field.name] for field in fields(cls) if field.name in settings})
 
 
 @dataclass(frozen=True)
@@ -29,14 +46,14 @@ class Shown:
     judged: Tensor
 
 
-def shown(images: Tensor, content: Tensor, keys: np.ndarray, config: ReconstructionConfig) -> Shown:
+def shown(images: Tensor, content: Tensor, keys: np.ndarray, config: Pretext) -> Shown:
     """Corrupt a batch as `config.pretext` says; a picture's corruption is a function of its key alone.
 
     Args:
         images: [N, 3, H, W] in [0, 1].
         content: [N, 1, H, W] bool.
         keys: [N] uint64.
-        config: the settings.
+        config: which task.
     """
     if config.pretext == "denoise":
         noise = standard_normal(keys, "pretext", images.shape, images.device)

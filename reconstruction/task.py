@@ -21,7 +21,7 @@ from reconstruction.config import ReconstructionConfig
 from reconstruction.losses import ReconstructionLoss
 from reconstruction.metrics import mean_scores, restoration_scores, score_sums
 from reconstruction.perceptual import PerceptualDistance
-from reconstruction.pretext import Shown, shown
+from reconstruction.pretext import Pretext, Shown, shown
 from reconstruction.targets import TargetLoss
 
 PARTS = ("mse", "perceptual", "ssim")
@@ -59,6 +59,7 @@ class ReconstructionTask(Task):
         self.model = Autoencoder(**architecture_of(config))
         initialise(self.model)
         self.loss = _loss(config).to(device)
+        self.pretext = Pretext.of(vars(config))
         parameters = [{"params": list(self.model.parameters()), "initial_lr": config.lr}]
         # Adam with decoupled decay (Loshchilov & Hutter 2019). Added to the gradient instead, the decay is all that a
         # layer with a tiny gradient feels, and Adam scales it up to full steps: where the skips carry the picture, the
@@ -77,7 +78,7 @@ class ReconstructionTask(Task):
         """Return the augmented batch of a draw, and what the network is shown of it."""
         batch = training_batch(self.train, draw, self.config.seed, self.config, self.device)
         passes, indices, repeats = draw
-        return batch, shown(batch.input, batch.content, keys(self.config.seed, passes, indices, repeats), self.config)
+        return batch, shown(batch.input, batch.content, keys(self.config.seed, passes, indices, repeats), self.pretext)
 
     def loss_sums(self, batch: tuple[Batch, Shown]) -> Sums:
         """Compare with the augmented clean picture, never with the corrupted input."""
@@ -94,7 +95,7 @@ class ReconstructionTask(Task):
         everything = np.arange(len(self.val.names))[self.processes.share(len(self.val.names))]
         for indices, batch in plain_batches(self.val, everything, self.config.batch_size, self.device):
             # The same corruption in every epoch, so that epochs compare.
-            seen = shown(batch.input, batch.content, keys(self.config.seed, 0, indices), self.config)
+            seen = shown(batch.input, batch.content, keys(self.config.seed, 0, indices), self.pretext)
             restored = self.model(seen.images, seen.visible)
             losses = merged(losses, self.loss.sums(restored, batch.clean, seen.judged))
             if self.config.target == "pixels":

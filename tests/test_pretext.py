@@ -9,14 +9,9 @@ from skimage.feature import hog
 
 from core.randomness import keys
 from reconstruction.autoencoder import Autoencoder
-from reconstruction.config import ReconstructionConfig
-from reconstruction.pretext import hidden_patches, shown
+from reconstruction.pretext import Pretext, hidden_patches, shown
 from reconstruction.targets import CELL, TargetLoss, normalised_patches, oriented_gradients
 from reconstruction.train import main as train
-
-
-def config(**settings) -> ReconstructionConfig:
-    return ReconstructionConfig(image_statistics=False, **settings)
 
 
 @settings(max_examples=40, deadline=None)
@@ -46,10 +41,10 @@ def test_hidden_patches_are_drawn_for_each_picture_alone():
 def test_masking_judges_what_is_hidden_in_the_content():
     images, content = torch.rand(3, 3, 40, 40), torch.ones(3, 1, 40, 40, dtype=torch.bool)
     content[..., 30:, :] = False
-    seen = shown(images, content, keys(0, 0, np.arange(3)), config(pretext="mask", mask_patch=8))
+    seen = shown(images, content, keys(0, 0, np.arange(3)), Pretext("mask", mask_patch=8))
     assert torch.equal(seen.visible | seen.judged, content)
     assert not (seen.visible & seen.judged).any()
-    everywhere = shown(images, content, keys(0, 0, np.arange(3)), config(pretext="mask", loss_on="all"))
+    everywhere = shown(images, content, keys(0, 0, np.arange(3)), Pretext("mask", loss_on="all"))
     assert torch.equal(everywhere.judged, content)
 
 
@@ -58,14 +53,14 @@ def test_the_network_cannot_see_what_is_hidden(statistics):
     torch.manual_seed(0)
     network = Autoencoder(2, image_statistics=statistics).eval()
     images, content = torch.rand(2, 3, 40, 40), torch.ones(2, 1, 40, 40, dtype=torch.bool)
-    seen = shown(images, content, keys(0, 0, np.arange(2)), ReconstructionConfig(pretext="mask", mask_patch=8))
+    seen = shown(images, content, keys(0, 0, np.arange(2)), Pretext("mask", mask_patch=8))
     other = torch.where(seen.visible, images, torch.rand_like(images))
     assert torch.equal(network(images, seen.visible), network(other, seen.visible))
 
 
 def test_noise_has_the_asked_deviation_and_no_mean():
     images, content = torch.full((8, 3, 64, 64), 0.5), torch.ones(8, 1, 64, 64, dtype=torch.bool)
-    seen = shown(images, content, keys(0, 0, np.arange(8)), config(pretext="denoise", noise_sigma=0.4))
+    seen = shown(images, content, keys(0, 0, np.arange(8)), Pretext("denoise", noise_sigma=0.4))
     assert (seen.images - images).std().item() == pytest.approx(0.4, rel=0.02)
     assert (seen.images - images).mean().item() == pytest.approx(0, abs=0.01)
     assert torch.equal(seen.judged, content)
@@ -73,7 +68,7 @@ def test_noise_has_the_asked_deviation_and_no_mean():
 
 def test_without_a_pretext_everything_is_shown():
     images, content = torch.rand(1, 3, 40, 40), torch.ones(1, 1, 40, 40, dtype=torch.bool)
-    seen = shown(images, content, keys(0, 0, np.arange(1)), config())
+    seen = shown(images, content, keys(0, 0, np.arange(1)), Pretext())
     assert seen.images is images
     assert seen.visible is seen.judged is content
 
