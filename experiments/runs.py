@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from core import evaluation
 from core.errors import UserError
 
-RESULT_FILES = {"evaluation_results.json": "transfer_learning", "reconstruction_metrics.json": "reconstruction"}
+RESULT_FILES = {file: phase for phase, file in evaluation.RESULT_FILES.items()}
 DESCRIPTION = "training_config.json"
 # Folders that say nothing about the run that lies in them.
 GENERIC = ("results", "evaluation_results", "reconstruction_metrics")
