@@ -184,7 +184,7 @@ def test_own_pictures_without_masks_of_any_kind(own, tmp_path):
 
 def test_a_name_that_is_no_text_can_be_drawn(tmp_path):
     array = np.zeros((8, 8, 3))
-    save_comparison(tmp_path / "x.png", "caf\udce9: SSIM 1", array, array, array[..., 0], 0.0)
+    save_comparison(tmp_path / "x.png", "caf\udce9", "SSIM 1", array, array, array[..., 0], 0.0)
     assert (tmp_path / "x.png").stat().st_size > 1000
     assert printable("caf\udce9 日本") == "caf? 日本"
 
