@@ -17,7 +17,7 @@ from data.dataset import Split
 from data.loading import training_batch
 from reconstruction.metrics import restoration_scores
 from reconstruction.per_image import restored_batches
-from reconstruction.visualize import errors, file_stems, pictures, printable, save_comparison, save_corrupted, save_grid
+from reconstruction.visualize import errors, file_stems, pictures, save_comparison, save_corrupted, save_grid
 
 EXTREMES = 4
 ERRORS = "Errors are absolute, averaged over channels"
@@ -98,19 +98,14 @@ def draw_samples(gallery: Gallery, shown: np.ndarray) -> Entries:
     largest = float(max(error.max() for error in maps))
     rows = zip(shown, names, file_stems(names), strict=True)
     columns = zip(pictures(target, content), pictures(restored, content), maps, strict=True)
-    entries = []
     for (index, name, stem), arrays in zip(rows, columns, strict=True):
-        file = f"figures/comparisons/{stem}.png"
-        scores = gallery.caption(index)
-        save_comparison(gallery.folder / file, name, f"Restored picture: {scores}", *arrays, largest)
-        caption = f"{scores}. {ERRORS}, on the scale of the whole grid."
-        entries.append(figure(file, printable(name), caption))
-    grid = figure(
-        "figures/reconstructions.png",
-        "Restored pictures",
-        f"{len(shown)} pictures spread evenly over {gallery.split.name}. {ERRORS}, all on one scale.",
+        path = gallery.folder / "figures" / "comparisons" / f"{stem}.png"
+        save_comparison(path, name, f"Restored picture: {gallery.caption(index)}", *arrays, largest)
+    caption = (
+        f"{len(shown)} pictures spread evenly over {gallery.split.name}. {ERRORS}, all on one scale. Each by itself, "
+        "with its scores, lies in figures/comparisons."
     )
-    return [grid, *entries]
+    return [figure("figures/reconstructions.png", "Restored pictures", caption)]
 
 
 def draw_extremes(gallery: Gallery) -> Entries:
