@@ -14,9 +14,10 @@ setup: $(VENV)/.installed ## environment in .venv
 $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	  || { echo "error: Python 3.11 to 3.13 is needed: make setup PYTHON=python3.12" >&2; exit 2; }
+	@echo "making the environment in $(VENV): about 6 GB, most of it torch; some minutes without a word"
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --upgrade pip
-	$(RUN) -m pip install --quiet --config-settings editable_mode=compat --editable '.[dev]'
+	PYTHONWARNINGS=ignore $(RUN) -m pip install --quiet --config-settings editable_mode=compat --editable '.[dev]'
 	@touch $@
 
 demo: setup ## the whole job on drawn pictures, in minutes

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from core.files import atomic_path
 
 if TYPE_CHECKING:
@@ -18,40 +16,6 @@ CLASS_COLOURS = ((0.13, 0.13, 0.13), (0.90, 0.62, 0.0), (0.34, 0.71, 0.91))
 UNSCORED_COLOUR = (0.75, 0.75, 0.75)
 # For lines: Okabe & Ito again, dark enough for a white ground.
 LINE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-
-
-def picture_rows(
-    path: Path,
-    names: Sequence[str],
-    columns: Mapping[str, Sequence[np.ndarray]],
-    legend: Mapping[str, tuple[float, float, float]] | None = None,
-) -> None:
-    """Save a grid of pictures: a row an image, a titled column for each thing shown.
-
-    Args:
-        path: of the PNG.
-        names: label of each row.
-        columns: title -> one array a row: [H, W, 3] in [0, 1] is a picture; [H, W] is a map, all maps of a column on
-            one scale from 0 to their common maximum, with a colour bar.
-        legend: name -> colour, shown below.
-    """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(2.2 * len(columns) + 1.2, 2.2 * len(names) + 0.5), layout="constrained")
-    axes = figure.subplots(len(names), len(columns), squeeze=False)
-    for column, (title, arrays) in enumerate(columns.items()):
-        largest = max(float(array.max()) for array in arrays) or 1.0
-        for row, array in enumerate(arrays):
-            axis = axes[row, column]
-            drawn = axis.imshow(array, vmin=0, vmax=largest if array.ndim == 2 else None, cmap="magma")
-            axis.set_xticks([])
-            axis.set_yticks([])
-        axes[0, column].set_title(title, fontsize=9, parse_math=False)
-        if arrays[0].ndim == 2:
-            figure.colorbar(drawn, ax=axes[:, column], shrink=0.6, pad=0.02).ax.tick_params(labelsize=7)
-    for row, name in enumerate(names):
-        axes[row, 0].set_ylabel(name, fontsize=8, parse_math=False)
-    save(figure, path, legend)
 
 
 def curves(path: Path, log: Path, panels: Mapping[str, Sequence[str]], best: int | None = None) -> None:

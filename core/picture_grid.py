@@ -28,7 +28,7 @@ ROW_SHAPE = 1.15
 # Height over width of a cell: pictures beyond it are drawn whole, with white beside them.
 SHAPES = 0.4, 1.5
 DOTS_PER_INCH = 150
-LETTER = 0.063
+NAME_SIZE = 8.5  # points
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def picture_grid(
                 page.text(x + width / 2, layout.top + 0.05, heading, fontsize=size, weight="bold", **centred)
             if column == 0:
                 name = _fitted(names[row].replace("\n", ", "), layout.block_width)
-                page.text(x, y + height + 0.05, name, fontsize=8.5, parse_math=False)
+                page.text(x, y + height + 0.05, name, fontsize=NAME_SIZE, parse_math=False)
     if scale:
         _bar(figure, layout, scale)
     save(figure, path, legend)
@@ -169,13 +169,22 @@ def _shapes(columns: Mapping[str, Sequence[np.ndarray | None]], rows: int) -> li
     return [float(np.clip(max(needed[row::rows]), *SHAPES)) for row in range(rows)]
 
 
-def _fitted(text: str, width: float) -> str:
-    """Return the text, its middle left out where it is longer than `width` inches."""
-    letters = int(width / LETTER)
-    if len(text) <= letters:
-        return text
-    end = letters // 2
-    return f"{text[: letters - end - 1]}…{text[-end:]}"
+def _fitted(name: str, width: float) -> str:
+    """Return the name, its middle left out where it is longer than `width` inches."""
+    kept, shown = len(name), name
+    while kept and (needed := _text_width(shown)) > width:
+        kept = min(kept - 1, int(kept * width / needed))
+        start = kept - kept // 2
+        shown = f"{name[:start]}…{name[len(name) - kept // 2 :]}"
+    return shown
+
+
+def _text_width(text: str) -> float:
+    """Return the width of a name in inches, with a little more for letters that are moved to whole pixels."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    return text_to_path.get_text_width_height_descent(text, FontProperties(size=NAME_SIZE), False)[0] * 1.01 / 72
 
 
 def _draw(page: "Axes", cell: tuple[float, float, float, float], array: np.ndarray | None, scale: Scale | None) -> None:
@@ -200,14 +209,21 @@ def _draw(page: "Axes", cell: tuple[float, float, float, float], array: np.ndarr
 def _bar(figure: "Figure", layout: _Layout, scale: Scale) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
+    from matplotlib.ticker import MaxNLocator
 
     top = layout.top - LABEL
-    length = min(3.0, top - layout.below)
+    length = min(3.0, top - layout.below - GAP)
     left, bottom, width, height = layout.width - BAR + 0.08, top - length, 0.12, length
     place = (left / layout.width, bottom / layout.height, width / layout.width, height / layout.height)
     axis = figure.add_axes(place)
     bar = figure.colorbar(ScalarMappable(Normalize(0, scale.largest), scale.colours), cax=axis)
     if scale.ends:
         bar.set_ticks([0, scale.largest], labels=scale.ends)
+    else:
+        # There is room for three digits: no steps of 0.025, and small numbers share a power of ten.
+        bar.locator = MaxNLocator(6, steps=[1, 2, 5, 10])
+        bar.formatter.set_powerlimits((-2, 3))
+        axis.yaxis.get_offset_text().set(fontsize=8, ha="left")
+        axis.yaxis.OFFSETTEXTPAD = 7  # points; clear of the number at the bar's very end
     axis.tick_params(labelsize=8)
     bar.set_label(scale.label, fontsize=8.5)

@@ -5,7 +5,7 @@ import json
 import shlex
 from typing import Any
 
-from experiments.runs import Run
+from experiments.runs import RESULT_FILES, Run
 from reconstruction.config import ReconstructionConfig
 from transfer_learning.config import SegmentationConfig
 
@@ -57,11 +57,14 @@ def training_command(run: Run) -> str:
 def evaluation_command(run: Run) -> str:
     """Return the command that evaluates the run (again)."""
     data = run.description.get("settings", {}).get("data_dir", DATA)
-    results = run.file.parent if run.file else f"{_folder(run)}/results"
+    renamed = run.file and run.file.name not in RESULT_FILES  # beside others, which the command would write over
+    results = run.file.parent if run.file and not renamed else f"{_folder(run)}/results"
     flags = [["--model_path", f"{_folder(run)}/best_model.safetensors"], ["--data_dir", str(data)]]
     flags.append(["--output_dir", str(results)])
     if run.provenance.get("split", "Test") != "Test":
         flags.append(["--split", run.provenance["split"]])
+    if "latent_space" in run.result:
+        flags.append(["--analyze_latent_space"])
     return _wrapped(f"python -m {run.phase}.evaluate", flags)
 
 

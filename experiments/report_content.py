@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.repeat import changed, defaults, evaluation_command, setting_names, training_command, unknown
+from experiments.report_latent import latent_table
 from experiments.report_pictures import Figure, figures
 from experiments.report_tables import MINUS, Cell, Table, count, is_number, label, score, text
 from experiments.runs import Run
 
 COUNTS = ("num_images", "num_samples")
 # Shown in a place of their own, or not scores.
-ELSEWHERE = ("provenance", "intervals", "per_breed", "figures", "confusion_matrix")
+ELSEWHERE = ("provenance", "intervals", "per_breed", "figures", "confusion_matrix", "calibration", "latent_space")
 ORIGIN = {
     "commit": "code (commit)",
     "checkpoint_sha256": "weights (SHA-256)",
@@ -34,6 +35,7 @@ class RunPart:
     facts: str
     scores: Table | None
     further: Table | None
+    latent: Table | None
     classes: Table | None
     confusion: Table | None
     breeds: Table | None
@@ -61,6 +63,7 @@ def run_part(run: Run, number: int) -> RunPart:
         facts=_facts(run),
         scores=_scores(run),
         further=_further(run),
+        latent=latent_table(run),
         classes=_classes(run),
         confusion=_confusion(run),
         breeds=_breeds(run),
@@ -124,7 +127,8 @@ def _score_row(run: Run, name: str, value: Any, *path: str) -> list[Cell]:
 def _further(run: Run) -> Table | None:
     known = {*ELSEWHERE, *COUNTS, *run.class_names, *headline(run)}
     rows = []
-    for path, value in _leaves({key: value for key, value in run.result.items() if key not in known}):
+    rest = {key: value for key, value in run.result.items() if key not in known and value not in (None, [], {})}
+    for path, value in _leaves(rest):
         name = ": ".join(map(label, path))
         if isinstance(value, str):
             rows.append([text(name), text(value), Cell("–")])

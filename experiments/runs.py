@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from core import evaluation
 from core.errors import UserError
 
-RESULT_FILES = {"evaluation_results.json": "transfer_learning", "reconstruction_metrics.json": "reconstruction"}
+RESULT_FILES = {file: phase for phase, file in evaluation.RESULT_FILES.items()}
 DESCRIPTION = "training_config.json"
 # Folders that say nothing about the run that lies in them.
 GENERIC = ("results", "evaluation_results", "reconstruction_metrics")
@@ -105,8 +106,18 @@ def read_json(path: Path) -> dict[str, Any]:
 def _results_below(place: Path) -> list[Run]:
     if place.is_file():
         return [_read_result(place)]
-    files = (path for name in RESULT_FILES for path in place.rglob(name))
-    return [_read_result(path) for path in sorted(files)]
+    return [_read_result(path) for path in sorted(place.rglob("*.json")) if _is_result(path)]
+
+
+def _is_result(path: Path) -> bool:
+    """Say whether a file below a folder is an evaluation's, by its name or, where that was changed, by its content."""
+    if path.name in RESULT_FILES:
+        return True
+    try:
+        content = read_json(path)
+    except UserError:  # other people's
+        return False
+    return "provenance" in content and bool(content.keys() & {"mean_iou", "psnr"})
 
 
 def _read_result(path: Path) -> Run:

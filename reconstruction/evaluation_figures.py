@@ -17,9 +17,10 @@ from data.dataset import Split
 from data.loading import training_batch
 from reconstruction.metrics import restoration_scores
 from reconstruction.per_image import restored_batches
-from reconstruction.visualize import errors, file_stems, pictures, printable, save_comparison, save_corrupted, save_grid
+from reconstruction.visualize import errors, file_stems, pictures, save_comparison, save_corrupted, save_grid
 
 EXTREMES = 4
+ERRORS = "Errors are absolute, averaged over channels"
 CORRUPTION = ("blur", "noise", "cutout")
 PANELS = {
     "loss": ("train_loss", "val_loss"),
@@ -97,18 +98,14 @@ def draw_samples(gallery: Gallery, shown: np.ndarray) -> Entries:
     largest = float(max(error.max() for error in maps))
     rows = zip(shown, names, file_stems(names), strict=True)
     columns = zip(pictures(target, content), pictures(restored, content), maps, strict=True)
-    entries = []
     for (index, name, stem), arrays in zip(rows, columns, strict=True):
-        file = f"figures/comparisons/{stem}.png"
-        save_comparison(gallery.folder / file, f"{name}: {gallery.caption(index)}", *arrays, largest)
-        caption = f"{gallery.caption(index)}. The error's scale is that of the whole grid."
-        entries.append(figure(file, printable(name), caption))
-    grid = figure(
-        "figures/reconstructions.png",
-        "Restored pictures",
-        f"{len(shown)} pictures spread evenly over {gallery.split.name}; all errors on one scale.",
+        path = gallery.folder / "figures" / "comparisons" / f"{stem}.png"
+        save_comparison(path, name, f"Restored picture: {gallery.caption(index)}", *arrays, largest)
+    caption = (
+        f"{len(shown)} pictures spread evenly over {gallery.split.name}. {ERRORS}, all on one scale. Each by itself, "
+        "with its scores, lies in figures/comparisons."
     )
-    return [grid, *entries]
+    return [figure("figures/reconstructions.png", "Restored pictures", caption)]
 
 
 def draw_extremes(gallery: Gallery) -> Entries:
@@ -125,9 +122,10 @@ def draw_extremes(gallery: Gallery) -> Entries:
         for rank, index, name in zip(ranks, chosen, gallery.names(chosen), strict=True)
     ]
     file = "figures/best_and_worst.png"
-    save_grid(gallery.folder / file, labels, *gallery.restored(chosen))
-    caption = f"The {count} pictures of highest and the {count} of lowest SSIM; all errors on one scale."
-    return [figure(file, "Best and worst", caption)]
+    title = "Best and worst by SSIM"
+    save_grid(gallery.folder / file, labels, *gallery.restored(chosen), title)
+    caption = f"The {count} pictures of highest and the {count} of lowest SSIM. {ERRORS}, all on one scale."
+    return [figure(file, title, caption)]
 
 
 def _ranks(count: int) -> tuple[tuple[str, range], ...]:

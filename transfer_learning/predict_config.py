@@ -42,6 +42,8 @@ class InferenceOptions:
                 raise UserError(f"a scale of {scale} is no size: tta_scales and tile_scale must be above 0")
         if not 0 <= self.tile_overlap < 1:
             raise UserError(f"tile_overlap {self.tile_overlap} is outside [0, 1): 0.5 covers half of each window twice")
+        if not self.tile and self.tile_scale != 1:
+            raise UserError(f"tile_scale {self.tile_scale} does nothing without --tile")
         if self.size is not None and self.size < 1:
             raise UserError(f"size {self.size} must be at least 1")
 

@@ -64,10 +64,9 @@ def scores_of_split(model: nn.Module, split: Split, batch_size: int, device: tor
     return SplitScores(split.labelled, columns[0], with_border, boundaries, columns[1])
 
 
-def probabilities_of(scores: np.ndarray) -> np.ndarray:
-    """Return the softmax over classes of scores [C, H, W]."""
-    powers = np.exp(scores - scores.max(axis=0))
-    return powers / powers.sum(axis=0)
+def probabilities_of(scores: np.ndarray, axis: int = 0) -> np.ndarray:
+    """Return the softmax of scores, [C, H, W] or with the classes along another axis; float32 in [0, 1]."""
+    return torch.from_numpy(scores).softmax(axis).numpy()
 
 
 def results_of(scores: SplitScores, class_names: list[str]) -> dict[str, Any]:

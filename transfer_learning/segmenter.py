@@ -27,6 +27,7 @@ from data.augment import plain
 from data.geometry import fit, resize_image
 from data.pictures import MAX_PIXELS, PictureError, read_picture
 from transfer_learning.predict_config import InferenceOptions
+from transfer_learning.scoring import probabilities_of
 from transfer_learning.tiling import blend_windows
 from transfer_learning.unet import SegmentationUNet
 
@@ -151,7 +152,7 @@ class Segmenter:
             logits = self._logits(squares, [place.rectangle for place in places], mirrored)
             for row, (place, scores) in enumerate(zip(places, logits, strict=True)):
                 # Scores come back before the softmax, as in `transfer_learning.evaluate`.
-                seen = _softmax(place.restore_scores(scores)) / len(self.views)
+                seen = probabilities_of(place.restore_scores(scores)) / len(self.views)
                 if row == len(means):
                     means.append(seen)
                 else:
@@ -175,7 +176,7 @@ class Segmenter:
     def _window_probabilities(self, mirrored: bool, windows: np.ndarray) -> np.ndarray:
         """[N, h, w, 3] uint8 -> [N, C, h, w] float32."""
         everything = (0, 0, *windows.shape[1:3])
-        return _softmax(self._logits(windows, [everything] * len(windows), mirrored), axis=1)
+        return probabilities_of(self._logits(windows, [everything] * len(windows), mirrored), axis=1)
 
     def _resized(self, picture: np.ndarray, scale: float) -> tuple[int, int]:
         """Height and width of the picture in which windows are laid."""
@@ -194,10 +195,6 @@ class Segmenter:
         with torch.inference_mode():
             logits = self.model(F.pad(seen, bars), F.pad(content, bars))[:, :, :height, :width]
         return (logits.flip(3) if mirrored else logits).float().cpu().numpy()
-
-
-def _softmax(logits: np.ndarray, axis: int = 0) -> np.ndarray:
-    return torch.from_numpy(logits).softmax(axis).numpy()
 
 
 def _restored(probabilities: np.ndarray, height: int, width: int) -> np.ndarray:
