@@ -17,6 +17,7 @@ from data.dataset import Split
 from data.loading import training_batch
 from reconstruction.metrics import restoration_scores
 from reconstruction.per_image import restored_batches
+from reconstruction.pretext import Pretext
 from reconstruction.visualize import errors, file_stems, pictures, save_comparison, save_corrupted, save_grid
 
 EXTREMES = 4
@@ -42,6 +43,7 @@ class Gallery:
         folder: the evaluation's output folder; figures lie in its `figures`.
         batch_size: pictures at a time.
         device: where the network is.
+        pretext: what the network is shown of a picture.
     """
 
     model: nn.Module
@@ -50,10 +52,11 @@ class Gallery:
     folder: Path
     batch_size: int
     device: torch.device
+    pretext: Pretext
 
     def restored(self, indices: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
         """Return original and restored [N, 3, H, W] and content [N, 1, H, W] of some pictures, on the CPU."""
-        batches = restored_batches(self.model, self.split, indices, self.batch_size, self.device)
+        batches = restored_batches(self.model, self.split, indices, self.batch_size, self.device, self.pretext)
         parts = [(batch.clean.cpu(), restored.cpu(), batch.content.cpu()) for _, batch, restored in batches]
         return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
@@ -84,6 +87,8 @@ def draw_pictures(gallery: Gallery, wanted: int, training: dict[str, Any]) -> En
         return []
     entries = draw_samples(gallery, shown)
     entries += draw_extremes(gallery)
+    if gallery.pretext.pretext != "reconstruct":
+        entries += draw_pretext(gallery, shown)
     if any(training.get(name) for name in CORRUPTION):
         entries += draw_corrupted(gallery, shown, training)
     return entries
@@ -130,6 +135,23 @@ def draw_extremes(gallery: Gallery) -> Entries:
 
 def _ranks(count: int) -> tuple[tuple[str, range], ...]:
     return ("best", range(1, count + 1)), ("worst", range(count, 0, -1))
+
+
+def draw_pretext(gallery: Gallery, shown: np.ndarray) -> Entries:
+    """Draw what the pretext task shows of the pictures `shown` [K], and what the network makes of it."""
+    arguments = (gallery.split, shown, gallery.batch_size, gallery.device, gallery.pretext)
+    parts = [
+        [images.cpu() for images in (batch.input.clamp(0, 1), restored, batch.clean, batch.content)]
+        for _, batch, restored in restored_batches(gallery.model, *arguments)
+    ]
+    file = "figures/pretext.png"
+    columns = (torch.cat(column) for column in zip(*parts, strict=True))
+    save_corrupted(gallery.folder / file, gallery.names(shown), *columns, "What was hidden, restored")
+    caption = (
+        f"The pretext task ({gallery.pretext.pretext}): what the network is shown, what it makes of it, and the picture. "
+        "All scores are of these restorations. What a network that learned hidden patches was shown is kept as it was."
+    )
+    return [figure(file, "The pretext task", caption)]
 
 
 def draw_corrupted(gallery: Gallery, shown: np.ndarray, training: dict[str, Any]) -> Entries:

@@ -1,5 +1,7 @@
 """What the network is shown, and what it is asked for besides pixels."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from skimage.feature import hog
 
 from core.randomness import keys
 from reconstruction.autoencoder import Autoencoder
+from reconstruction.evaluate import main as evaluate
 from reconstruction.pretext import Pretext, hidden_patches, shown
 from reconstruction.targets import CELL, TargetLoss, normalised_patches, oriented_gradients
 from reconstruction.train import main as train
@@ -154,3 +157,25 @@ def test_training_runs_and_learns(flags, pets, tmp_path):
 def test_settings_that_cannot_be_are_refused(flags, message, capsys):
     assert train(flags.split()) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flags", ["--pretext mask --mask_patch 8", "--pretext denoise --no_image_statistics"])
+def test_evaluation_shows_what_the_task_left(flags, pets, tmp_path):
+    common = "--width 2 --max_steps 2 --val_every 2 --batch_size 4 --amp off --device cpu --perceptual_weight 0"
+    places = ["--data_dir", str(pets), "--output_dir", str(tmp_path / "run")]
+    assert train([*common.split(), *flags.split(), *places]) == 0
+    model = str(tmp_path / "run/best_model.safetensors")
+    places = ["--data_dir", str(pets), "--output_dir", str(tmp_path / "out"), "--model_path", model]
+    assert evaluate([*places, "--device", "cpu"]) == 0
+    content = json.loads((tmp_path / "out/reconstruction_metrics.json").read_text())
+    assert content["pretext"] == flags.split()[1]
+    assert "figures/pretext.png" in [entry["file"] for entry in content["figures"]]
+
+
+def test_what_is_no_picture_is_not_scored(pets, tmp_path, capsys):
+    common = "--width 2 --max_steps 2 --val_every 2 --batch_size 4 --amp off --device cpu --target hog"
+    places = ["--data_dir", str(pets), "--output_dir", str(tmp_path / "run")]
+    assert train([*common.split(), *places]) == 0
+    flags = ["--data_dir", str(pets), "--model_path", str(tmp_path / "run/best_model.safetensors")]
+    assert evaluate([*flags, "--output_dir", str(tmp_path / "out")]) == 2
+    assert "predicts hog, not pictures" in capsys.readouterr().err
