@@ -148,7 +148,7 @@ def draw_pretext(gallery: Gallery, shown: np.ndarray) -> Entries:
     columns = (torch.cat(column) for column in zip(*parts, strict=True))
     save_corrupted(gallery.folder / file, gallery.names(shown), *columns, "What was hidden, restored")
     caption = (
-        f"The pretext task ({gallery.pretext.pretext}): what the network is shown, what it makes of it, and the picture. "
+        f"The pretext task ({gallery.pretext.pretext}): what the network is shown, what it makes of it, the picture. "
         "All scores are of these restorations. What a network that learned hidden patches was shown is kept as it was."
     )
     return [figure(file, "The pretext task", caption)]
