@@ -35,7 +35,7 @@ class EvaluationConfig:
         if self.batch_size < 1:
             raise UserError(f"batch_size {self.batch_size} must be at least 1")
         if self.visualize_samples < 0:
-            raise UserError(f"visualize_samples {self.visualize_samples} must be at least 0 (0: no figure)")
+            raise UserError(f"visualize_samples {self.visualize_samples} must be at least 0 (0: no single pictures)")
 
 
 RESULT_FILES = {"transfer_learning": "evaluation_results.json", "reconstruction": "reconstruction_metrics.json"}

@@ -89,7 +89,7 @@ def draw_pictures(gallery: Gallery, wanted: int, training: dict[str, Any]) -> En
     entries += draw_extremes(gallery)
     if gallery.pretext.pretext != "reconstruct":
         entries += draw_pretext(gallery, shown)
-    if any(training.get(name) for name in CORRUPTION):
+    elif any(training.get(name) for name in CORRUPTION):
         entries += draw_corrupted(gallery, shown, training)
     return entries
 

@@ -35,9 +35,7 @@ def restored_batches(
         with torch.inference_mode():
             restored = model(seen.images, seen.visible).float()
         batch.input = seen.images * seen.visible
-        if pretext.pretext == "mask" and pretext.loss_on == "masked":
-            restored = batch.clean.where(seen.visible, restored)
-        yield chosen, batch, restored
+        yield chosen, batch, seen.completed(restored, batch.clean)
 
 
 def score_split(

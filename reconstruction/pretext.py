@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 from torch import Tensor
 
+from core.errors import UserError
 from core.randomness import uniform
 from data.augment_corruption import standard_normal
 
@@ -45,6 +46,10 @@ class Shown:
     visible: Tensor
     judged: Tensor
 
+    def completed(self, restored: Tensor, clean: Tensor) -> Tensor:
+        """Return the restored pictures with what was shown and not judged kept as it was: that was never learned."""
+        return clean.where(self.visible & ~self.judged, restored)
+
 
 def shown(images: Tensor, content: Tensor, keys: np.ndarray, config: Pretext) -> Shown:
     """Corrupt a batch as `config.pretext` says; a picture's corruption is a function of its key alone.
@@ -70,9 +75,16 @@ def hidden_patches(keys: np.ndarray, sides: tuple[int, int], patch: int, ratio: 
 
     The patches tile the picture from its top left corner, those at the other edges cut; as many of them as `ratio`
     comes closest to are hidden, at least one, and at least one is not.
+
+    Raises:
+        UserError: if a single patch would cover the picture.
     """
     rows, columns = (-(-side // patch) for side in sides)
     count = rows * columns
+    if count < 2:
+        raise UserError(
+            f"mask_patch {patch} covers the whole picture of {sides[1]} x {sides[0]} px: give a smaller one"
+        )
     chosen = min(max(1, round(ratio * count)), count - 1)
     ranks = uniform(keys, "mask", count).view(len(keys), count).argsort(dim=1, stable=True).argsort(dim=1, stable=True)
     hidden = (ranks < chosen).view(-1, 1, rows, columns)

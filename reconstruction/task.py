@@ -99,7 +99,8 @@ class ReconstructionTask(Task):
             restored = self.model(seen.images, seen.visible)
             losses = merged(losses, self.loss.sums(restored, batch.clean, seen.judged))
             if self.config.target == "pixels":
-                of_images = restoration_scores(restored, batch.clean, torch.from_numpy(self.val.rectangles[indices]))
+                completed = seen.completed(restored, batch.clean)
+                of_images = restoration_scores(completed, batch.clean, torch.from_numpy(self.val.rectangles[indices]))
                 scores = merged(scores, score_sums(of_images))
         loss = self.loss.from_sums(self.processes.add_up(losses))["loss"].item()
         means = mean_scores(self.processes.add_up(scores))

@@ -41,6 +41,13 @@ def results(pets, tmp_path_factory) -> Path:
     return root
 
 
+def trained(results: Path) -> SegmentationUNet:
+    tensors, header = load_weights(results / "seg/best_model.safetensors")
+    model = SegmentationUNet(**header["architecture"]).eval()
+    model.load_state_dict(tensors)
+    return model
+
+
 def test_segmentation_json(results, pets):
     content = json.loads((results / "out/seg/evaluation_results.json").read_text())
     split = open_split(pets, "Test")
@@ -85,9 +92,7 @@ def test_rows_of_images_add_up_to_the_matrix(results, pets):
 
 def test_the_border_counts_as_animal_where_it_is_asked_to(results, pets):
     content = json.loads((results / "out/seg/evaluation_results.json").read_text())
-    tensors, header = load_weights(results / "seg/best_model.safetensors")
-    model = SegmentationUNet(**header["architecture"]).eval()
-    model.load_state_dict(tensors)
+    model = trained(results)
     split = open_split(pets, "Test")
     found = dict(restored_scores(model, split, split.labelled, 4, torch.device("cpu")))
     pairs = [(found[index].argmax(0) > 0, split.truth(index) > 0) for index in split.labelled]
@@ -106,9 +111,7 @@ def test_without_pictures(results, pets, tmp_path):
 
 def test_segmentation_scores_equal_torchmetrics(results, pets):
     content = json.loads((results / "out/seg/evaluation_results.json").read_text())
-    tensors, header = load_weights(results / "seg/best_model.safetensors")
-    model = SegmentationUNet(**header["architecture"]).eval()
-    model.load_state_dict(tensors)
+    model = trained(results)
     split = open_split(pets, "Test")
     truths, predictions = [], []
     for index in split.labelled:

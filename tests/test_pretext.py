@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.feature import hog
 
+from core.errors import UserError
 from core.randomness import keys
 from reconstruction.autoencoder import Autoencoder
 from reconstruction.evaluate import main as evaluate
@@ -67,6 +68,19 @@ def test_noise_has_the_asked_deviation_and_no_mean():
     assert (seen.images - images).std().item() == pytest.approx(0.4, rel=0.02)
     assert (seen.images - images).mean().item() == pytest.approx(0, abs=0.01)
     assert torch.equal(seen.judged, content)
+
+
+def test_a_patch_as_large_as_the_picture_is_refused():
+    with pytest.raises(UserError, match="mask_patch 40 covers the whole picture"):
+        hidden_patches(keys(0, 0, np.arange(2)), (40, 40), 40, 0.5)
+
+
+@pytest.mark.parametrize(("loss_on", "kept"), [("masked", True), ("all", False)])
+def test_what_was_shown_is_kept_where_it_was_not_judged(loss_on, kept):
+    images, content = torch.rand(2, 3, 40, 40), torch.ones(2, 1, 40, 40, dtype=torch.bool)
+    seen = shown(images, content, keys(0, 0, np.arange(2)), Pretext("mask", mask_patch=8, loss_on=loss_on))
+    completed = seen.completed(torch.zeros_like(images), images)
+    assert torch.equal(completed, images * seen.visible if kept else torch.zeros_like(images))
 
 
 def test_without_a_pretext_everything_is_shown():
