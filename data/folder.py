@@ -52,9 +52,10 @@ def _pictures(images: Path, masks: Path | None) -> tuple[dict[str, Path], list[t
     passed_over = []
     for path in walk(images, masks):
         name = _stem(path, images)
-        if not name.isprintable():  # bytes that are no UTF-8 come as lone surrogates, on which OpenCV crashes
+        # Bytes that are no UTF-8 come as lone surrogates, on which OpenCV crashes.
+        if any("\ud800" <= letter <= "\udfff" for letter in name):
             printable = os.fsencode(path).decode(errors="replace")
-            passed_over.append((printable, "its name holds characters that cannot be printed: rename it"))
+            passed_over.append((printable, "its name is not valid UTF-8: rename it"))
         elif reason := why_no_picture(path):
             passed_over.append((str(path), reason))
         elif name in pictures:
