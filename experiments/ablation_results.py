@@ -122,8 +122,8 @@ def _read(path: Path, kind: type[Kind]) -> Kind:
         error = errors.errors()[0]
         where = ".".join(map(str, error["loc"]))
         raise UserError(
-            f"{path} is damaged or not of this kind ({where + ': ' if where else ''}{error['msg']}): delete it, and the "
-            f"same `experiments.ablate` command makes it again"
+            f"{path} is damaged or not of this kind ({where + ': ' if where else ''}{error['msg']}): delete it, and "
+            f"the same `experiments.ablate` command makes it again"
         ) from None
 
 

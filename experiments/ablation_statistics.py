@@ -1,10 +1,10 @@
 """Means, spreads and paired differences of an ablation's arms.
 
-The interval of a difference is a paired bootstrap over two levels (Efron 1979; Davison & Hinkley 1997, 3.8): in each
-resample images are drawn with replacement, the same for every arm, and seeds are drawn with replacement, the same numbers
-for both variants; the mean IoU of each drawn arm comes from its confusion matrices summed over the drawn images, and the
-difference is that of the means over the drawn seeds. With three seeds the share of the seeds is drawn from three values
-only and comes out narrow: the interval is a lower bound of what other seeds may give.
+The interval of a difference is a paired bootstrap (Efron 1979) over images and over seeds, which cross (Owen 2007): in
+each resample images are drawn with replacement, the same for every arm, and seeds are drawn with replacement, the same
+for both variants; the mean IoU of each drawn arm comes from its confusion matrices summed over the drawn images, and
+the difference is that of the means over the drawn seeds. With three seeds the share of the seeds is drawn from three
+values only and comes out narrow: other seeds may well give more than the interval says.
 """
 
 from collections.abc import Mapping, Sequence
@@ -94,8 +94,59 @@ class Group:
         return self.num_labels < TOO_FEW_LABELS or few
 
 
-def groups_of(ablation: Ablation, resamples: int = RESAMPLES) -> list[Group]:
-    """Return the groups of an ablation, by rising fraction, then in the plan's order of variants."""
+@dataclass(frozen=True)
+class Analysis:
+    """An ablation with what its arms amount to; groups by rising fraction, then in the plan's order of variants."""
+
+    ablation: Ablation
+    groups: tuple[Group, ...]
+
+    @property
+    def fractions(self) -> list[float]:
+        """The label fractions that have an arm, rising."""
+        return sorted({group.fraction for group in self.groups})
+
+    @property
+    def variants(self) -> list[str]:
+        """The variants that have an arm, in the plan's order."""
+        return [name for name in self.ablation.plan.variants if any(group.variant == name for group in self.groups)]
+
+    def at(self, fraction: float) -> list[Group]:
+        """Return the groups of a fraction."""
+        return [group for group in self.groups if group.fraction == fraction]
+
+    def get(self, fraction: float, variant: str) -> Group | None:
+        """Return a group, None where it has no arm."""
+        return next((group for group in self.at(fraction) if group.variant == variant), None)
+
+    def of(self, variant: str) -> list[Group]:
+        """Return the groups of a variant."""
+        return [group for group in self.groups if group.variant == variant]
+
+    def best(self, fraction: float) -> Group | None:
+        """Return the autoencoder variant without outside weights that has the best mean on Val at a fraction.
+
+        Only variants that are compared with the plan's baseline: one with another encoder has a baseline of its own.
+        The first in the plan's order among equals; None where there is no such variant.
+        """
+        plan = self.ablation.plan
+        known = {name: variant for name, variant in plan.variants.items() if variant.autoencoder}
+        open_to = [
+            group
+            for group in self.at(fraction)
+            if group.variant in known
+            and not known[group.variant].outside_weights
+            and known[group.variant].baseline in (None, plan.baseline)
+        ]
+        return max(open_to, key=lambda group: group.val.mean, default=None)
+
+
+def analysed(ablation: Ablation, resamples: int = RESAMPLES) -> Analysis:
+    """Return what the arms of an ablation amount to, every difference with its interval from `resamples` draws."""
+    return Analysis(ablation, tuple(_groups(ablation, resamples)))
+
+
+def _groups(ablation: Ablation, resamples: int) -> list[Group]:
     drawn = dict(zip(map(id, ablation.arms), _resampled_mean_iou(ablation, resamples).T, strict=True))
     cells: dict[tuple[float, str], list[Arm]] = {}
     for arm in ablation.arms:
@@ -118,24 +169,6 @@ def groups_of(ablation: Ablation, resamples: int = RESAMPLES) -> list[Group]:
             )
         )
     return groups
-
-
-def best_on_val(ablation: Ablation, groups: Sequence[Group], fraction: float) -> Group | None:
-    """Return the autoencoder variant without outside weights that has the best mean on Val at a fraction.
-
-    Only variants that are compared with the plan's baseline: one with another encoder has a baseline of its own. The
-    first in the plan's order among equals; None where there is no such variant.
-    """
-    plan = ablation.plan
-    open_to = [
-        group
-        for group in groups
-        if group.fraction == fraction
-        and plan.variants[group.variant].autoencoder
-        and not plan.variants[group.variant].outside_weights
-        and (plan.variants[group.variant].baseline or plan.baseline) == plan.baseline
-    ]
-    return max(open_to, key=lambda group: group.val.mean, default=None)
 
 
 def _resampled_mean_iou(ablation: Ablation, resamples: int) -> np.ndarray:
@@ -168,7 +201,7 @@ def _difference(
 
 
 def mean_over_drawn_seeds(values: np.ndarray) -> np.ndarray:
-    """Return [B] the mean of each row of [B, S] over S of its values drawn with replacement, each row by its own draw."""
+    """Return the mean [B] over S of each row's values [B, S], drawn with replacement, each row by its own draw."""
     resamples, seeds = values.shape
     times = np.random.default_rng(SEED_STREAM).multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
     # A seed that was not drawn has no say, even where its score is not known.
