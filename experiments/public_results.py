@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.ablation_statistics import Analysis, Group
-from experiments.ablation_tables import UNKNOWN, share, signed
-from experiments.table_formats import Table
+from experiments.table_formats import UNKNOWN, Table, share, signed
 
 FILE = Path(__file__).with_name("public_results.json")
 

@@ -1,8 +1,10 @@
-"""One table, as Markdown and as LaTeX."""
+"""One table, as Markdown and as LaTeX, and how its cells say numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+UNKNOWN = "–"
+MINUS = "−"
 # A column of text whose longest cell has more characters is wrapped in LaTeX, at this share of the line.
 LONG, WRAPPED = 32, 0.3
 # What LaTeX reads as a command, and signs that its text fonts lack.
@@ -98,3 +100,31 @@ def _kind(table: Table, column: int) -> str:
 
 def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def number(value: float | None) -> str:
+    """Return a score with three places."""
+    return UNKNOWN if value is None else f"{value:.3f}"
+
+
+def signed(value: float | None) -> str:
+    """Return a difference with its sign and three places."""
+    return UNKNOWN if value is None else f"{value:+.3f}".replace("-", MINUS)
+
+
+def share(fraction: float) -> str:
+    """Return a fraction in per cent."""
+    return f"{100 * fraction:g} %"
+
+
+def between(values: Sequence[int]) -> str:
+    """Return whole numbers as one, or as the range that they span."""
+    if not values:
+        return UNKNOWN
+    low, high = min(values), max(values)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def listed(values: Iterable[str]) -> str:
+    """Return the different values in their first order."""
+    return ", ".join(dict.fromkeys(values)) or UNKNOWN
