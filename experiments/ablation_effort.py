@@ -1,14 +1,18 @@
 """The tables of what an ablation spent: learning rates tried, and compute."""
 
+from collections.abc import Mapping
+
 from experiments.ablation_statistics import Analysis
 from experiments.table_formats import UNKNOWN, Table, between, listed, share
+
+BROKEN = "broke"
 
 
 def tuning_table(analysis: Analysis) -> Table:
     """Return the little learning-rate grid: every run, and which rate was chosen."""
     trials = analysis.ablation.trials
     found = sorted({trial.arm.learning_rate for trial in trials})
-    cells: dict[tuple[float, str], dict[float, float]] = {}
+    cells: dict[tuple[float, str], dict[float, float | None]] = {}
     labels = {}
     for trial in trials:
         place = (trial.arm.fraction, trial.arm.variant)
@@ -18,12 +22,15 @@ def tuning_table(analysis: Analysis) -> Table:
     for (fraction, variant), scores in cells.items():
         group = analysis.get(fraction, variant)
         chosen = group.learning_rates if group else ()
-        if any(scores.get(rate, -1.0) < max(scores.values()) for rate in chosen):
+        best = max((score for score in scores.values() if score is not None), default=None)
+        if any(scores.get(rate) != best for rate in chosen):
             others.append(f"{variant} at {share(fraction)}")
-        marks = [f"{scores[rate]:.3f}{' *' * (rate in chosen)}" if rate in scores else UNKNOWN for rate in found]
+        marks = [_score(scores, rate) + " *" * (rate in chosen and rate in scores) for rate in found]
         rows.append([f"{labels[fraction]} ({share(fraction)})", variant, *marks, str(len(scores))])
     columns = ["labels", "variant", *(f"{rate:g}" for rate in found), "runs"]
     notes = ["Mean IoU on Val, one run each. *: the rate that the arms of this row were trained with.", _effort(cells)]
+    if any(score is None for scores in cells.values() for score in scores.values()):
+        notes.append(f"{BROKEN}: training stopped being finite at this rate.")
     untried = [share(fraction) for fraction in analysis.fractions if fraction not in labels]
     if cells and untried:
         notes.append(f"No rates were tried at {', '.join(untried)}: there the main tables say which one was used.")
@@ -33,7 +40,14 @@ def tuning_table(analysis: Analysis) -> Table:
     return Table(title, columns, rows, ["labels", "variant"], notes)
 
 
-def _effort(cells: dict[tuple[float, str], dict[float, float]]) -> str:
+def _score(scores: Mapping[float, float | None], rate: float) -> str:
+    if rate not in scores:
+        return UNKNOWN
+    score = scores[rate]
+    return BROKEN if score is None else f"{score:.3f}"
+
+
+def _effort(cells: Mapping[tuple[float, str], Mapping[float, float | None]]) -> str:
     numbers = sorted({len(scores) for scores in cells.values()})
     if not numbers:
         return "No run of the grid is in the folder: the rates were set, not chosen."

@@ -161,4 +161,6 @@ def _label_axis(axis: Any, analysis: Analysis) -> None:
     axis.set_xscale("log")
     axis.set_xticks(list(labels), [f"{count}\n{part}" for count, part in labels.items()])
     axis.set_xticks([], minor=True)
+    margin = 1.1 * (max(labels) / min(labels)) ** 0.05
+    axis.set_xlim(min(labels) / margin, max(labels) * margin)
     axis.set_xlabel("labelled training pictures (logarithmic), share of all")

@@ -41,12 +41,12 @@ class Encoder(_Content):
 
 
 class Trial(_Content):
-    """One run of the little learning-rate grid, scored on Val only."""
+    """One run of the little learning-rate grid, scored on Val only; no score where training stopped being finite."""
 
     format: Literal["ablation tuning 1"]
     arm: ArmName
     num_labels: Count
-    val_mean_iou: FiniteFloat
+    val_mean_iou: FiniteFloat | None
     resolution: int
     data_sha256: str
     compute: Compute

@@ -132,6 +132,18 @@ def test_latex_is_balanced_and_escaped(tables):
         assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {columns - 1}
 
 
+def test_panels_have_the_same_labels_even_where_a_difference_is_missing(tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr(ablation_figure, "save", lambda figure, path: kept.append(figure))
+    matrices = counts_of(0.5, 1, 3)
+    arms = [arm(matrices, variant=name, fraction=part) for name, part in (("mask", 0.1), ("mask", 1), ("scratch", 1))]
+    analysis = analysed(read_ablation(write(tmp_path, plan({"scratch": {}, "mask": {}}), arms)), 20)
+    ablation_figure.save_label_efficiency(tmp_path / "curve.png", analysis)
+    left, right = kept[0].axes
+    assert left.get_xlim() == right.get_xlim()
+    assert left.get_xlim()[0] < 52 < 522 < left.get_xlim()[1]
+
+
 def test_the_figure_can_be_read(folder, monkeypatch, tmp_path):
     kept = []
     monkeypatch.setattr(ablation_figure, "save", lambda figure, path: kept.append(figure))
@@ -248,6 +260,11 @@ def test_uneven_effort_and_unchosen_rates_are_told(tmp_path):
     text = (tmp_path / "tables.md").read_text()
     assert "Not the same effort: between 1 and 2 runs" in text
     assert "Trained with another rate than the best of their row: mask at 100 %." in text
+    write(tmp_path, plan({"scratch": {}, "mask": {}}), [trial("mask", 1.0, 0.01, None)])  # it stopped being finite
+    assert main(["--results", str(tmp_path)]) == 0
+    text = (tmp_path / "tables.md").read_text()
+    assert "| 522 (100 %) | mask | 0.500 * | broke | 2 |" in text
+    assert "another rate" not in text
 
 
 def test_public_results_are_those_reported():
