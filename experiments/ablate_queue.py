@@ -142,8 +142,11 @@ class Queue:
             return
         try:
             outcome = work.finish() if code == 0 else f"this rate lost: {problem}"
-        except (UserError, OSError, KeyError, ValueError) as error:
-            self._fail(work, f"what it left cannot be read ({type(error).__name__}: {error})")
+        except UserError as error:
+            self._fail(work, str(error))
+            return
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            self._fail(work, f"what it left in {work.folder} cannot be read ({type(error).__name__}: {error})")
             return
         self.pending.discard(work)
         self.watcher.finished(work, outcome)

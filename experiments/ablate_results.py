@@ -186,12 +186,19 @@ def compute_of(folder: Path, images: int) -> dict[str, Any]:
 
 
 def parameters_of(weights: Path) -> int:
-    """Return the number of parameters in a weights file, from its header alone."""
-    # Eight bytes say how long the header is, a JSON of name -> type, shape, place.
+    """Return the number of parameters in a weights file, from its header alone; raises UserError where it is cut."""
+    # safetensors: eight bytes say how long the header is, a JSON of name -> type, shape, place; the tensors follow.
     with weights.open("rb") as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    names = [name for name in header if name != "__metadata__" and not name.endswith(STATISTICS)]
-    return sum(math.prod(header[name]["shape"]) for name in names)
+        length = int.from_bytes(file.read(8), "little")
+        header = file.read(length)
+    try:
+        tensors = {name: entry for name, entry in json.loads(header).items() if name != "__metadata__"}
+    except ValueError:
+        tensors = {}
+    end = max((entry["data_offsets"][1] for entry in tensors.values()), default=-1)
+    if weights.stat().st_size != 8 + length + end:
+        raise UserError(f"{weights} is cut or altered: delete {weights.parent}, the same command trains it again")
+    return sum(math.prod(entry["shape"]) for name, entry in tensors.items() if not name.endswith(STATISTICS))
 
 
 def scores_of(results: Path) -> dict[str, Any]:
