@@ -111,13 +111,15 @@ def _variant(
 ) -> Variant:
     source = f"ablation.variants.{name}"
     settings = {key: value for key, value in own.items() if key not in ABOUT}
-    resolved = _resolved(config, "transfer_learning", f"variants.{name}", settings)
-    if not resolved.max_steps:
-        raise UserError(f"{source}: arms are compared after equally many steps: give max_steps in common")
     pretraining = None if own.get("pretraining") in (None, "none") else own["pretraining"]
     if pretraining is not None and pretraining not in pretrainings:
         hint = nearest(str(pretraining), list(pretrainings))
         raise UserError(f"{source}: unknown pretraining {pretraining!r}{hint}")
+    # Whether there is one decides which settings make sense; where it lies is the grid's.
+    place = {"pretrained_encoder": "pretrained"} if pretraining else {}
+    resolved = _resolved(config, "transfer_learning", f"variants.{name}", settings, **place)
+    if not resolved.max_steps:
+        raise UserError(f"{source}: arms are compared after equally many steps: give max_steps in common")
     outside = own.get("outside_weights", False)
     derived = own.get("autoencoder", pretraining is not None)
     if not isinstance(outside, bool) or derived != (pretraining is not None):
@@ -128,14 +130,14 @@ def _variant(
     return variant
 
 
-def _resolved(config: AblationConfig, phase: str, name: str, own: Mapping[str, Any]) -> Any:
+def _resolved(config: AblationConfig, phase: str, name: str, own: Mapping[str, Any], **grid: Any) -> Any:
     common_name = "common" if phase == "transfer_learning" else "pretraining_common"
     common = getattr(config, common_name) or {}
     # Each part is looked at on its own, so that a misspelt name is blamed on the place where it stands.
     _require_known(phase, common, f"ablation.{common_name}")
     _require_known(phase, own, f"ablation.{name}", ABOUT if phase == "transfer_learning" else ())
     try:
-        return from_mapping(CONFIGS[phase], {**common, **own}, f"ablation.{name}")
+        return from_mapping(CONFIGS[phase], {**common, **own, **grid}, f"ablation.{name}")
     except UserError as error:
         text = str(error)
         raise UserError(text if text.startswith("ablation.") else f"ablation.{name}: {text}") from None

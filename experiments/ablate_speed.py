@@ -79,7 +79,7 @@ class Speeds:
         folder = self._cache.parent / "speed" / sha256(kind_of(work).encode()).hexdigest()[:12]
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        process = start([work.command_at(folder, **MEASURED)], folder / "console.txt", threads)
+        process = start([work.command_at(folder, **MEASURED | work.untransferred)], folder / "console.txt", threads)
         try:
             if process.wait():
                 said = (folder / "console.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()

@@ -76,6 +76,11 @@ class Work(ABC):
         return False
 
     @property
+    def untransferred(self) -> dict[str, Any]:
+        """The settings with which it can be tried without its pretraining."""
+        return {"transfer": "encoder"} if self.phase == "transfer_learning" else {}
+
+    @property
     def rows(self) -> int:
         """Rows that its log will have, unless phase 1 stops early."""
         return math.ceil(self.config.max_steps / self.config.val_every) if self.config.max_steps else self.config.epochs
