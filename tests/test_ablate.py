@@ -292,7 +292,7 @@ REFUSED = [
     ),
     (change(grid(), variants={"a": {"freeze": "now"}}), "ablation.variants.a: freeze: "),
     (change(grid(), variants={"a": {"lr": 0.1}}), "ablation.variants.a: lr is set by the grid"),
-    (change(grid(), variants={"a": {"transfer": "all", "freeze": 3}}), "there is no pretraining to carry over"),
+    (change(grid(), variants={"a": {"transfer": "all", "freeze": 3}}), "ablation.variants.a: transfer all"),
     (change(grid(), variants={"a": {"pretraining": "plain", "width": 4}}), "width 4, but 2 in its pretraining plain"),
     (change(grid(), variants={"a/b": {"freeze": 3}}), "the name 'a/b' becomes part of file names"),
     (change(grid(), common={"max_stps": 3}), "ablation.common: unknown setting 'max_stps'; did you mean max_steps?"),
