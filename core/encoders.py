@@ -91,7 +91,7 @@ class TimmEncoder(nn.Module):
         for index, module in enumerate(self.network.modules()):
             stage = sum(index > end for end in ends[:-1])
             stages[stage] += module.parameters(recurse=False)
-        return stages
+        return [stage for stage in stages if stage]  # a feature may be no more than the one before, pooled
 
 
 def load_imagenet(encoder: nn.Module) -> None:
@@ -150,8 +150,9 @@ def _require_fit(network: nn.Module, name: str) -> None:
 
 def _unfit(name: str, why: Any) -> UserError:
     return UserError(
-        f"encoder {name!r} cannot be that of a UNet: {why}; needed are features at strides from {STRIDES} down to "
-        f"{STRIDES[-1]}, as those of resnet18, mobilenetv3_small_050 or tf_efficientnet_lite0"
+        f"encoder {name!r} cannot be that of a UNet: {why}; needed are features at strides out of "
+        f"{', '.join(map(str, STRIDES))}, the last among them, as resnet18, mobilenetv3_small_050, convnext_atto or "
+        "tf_efficientnet_lite0 have them"
     )
 
 

@@ -69,7 +69,7 @@ class ReconstructionConfig(AugmentConfig, TrainConfig):
 
 
 def settings_without_effect(config: ReconstructionConfig) -> list[str]:
-    """Return the settings that are on and have no say. By default some are with other targets, so they are no errors."""
+    """Return the settings that are on and have no say; with other targets than pixels the defaults are among them."""
     if config.target == "pixels":
         return []
     return [name for name in ("image_statistics", "perceptual_weight", "ssim_weight") if getattr(config, name)]
