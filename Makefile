@@ -3,8 +3,10 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 DATA := data/synthetic
 DEMO := runs/demo
+REPRODUCE := config/reproduce.yaml
+ARCHIVES :=
 
-.PHONY: help setup demo test soak lint clean-demo
+.PHONY: help setup demo reproduce test soak lint clean-demo
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -36,6 +38,11 @@ demo: setup ## the whole job on drawn pictures, in minutes
 	$(RUN) -m experiments.report $(DEMO)/scratch $(DEMO)/pretrained $(DEMO)/reconstruction $(DEMO)/results \
 	  --output $(DEMO)/report.html
 	@echo "open $(CURDIR)/$(DEMO)/report.html in a browser"
+
+reproduce: setup ## the original experiment in full, 512 px and 200 epochs: for a GPU (ARCHIVES=DIR instead of a download)
+	$(RUN) -m data.prepare --config $(REPRODUCE) $(if $(ARCHIVES),--archives $(ARCHIVES),--download)
+	$(RUN) -m experiments.ablate --config $(REPRODUCE)
+	$(RUN) -m experiments.tables --config $(REPRODUCE)
 
 test: setup ## the test suite
 	$(RUN) -m pytest -n 2 --dist loadfile
