@@ -16,7 +16,8 @@ from data.processing import Outcome
 from data.samples import Sample, Samples
 
 _INDEX = """CREATE TABLE entries (
-    name TEXT PRIMARY KEY, key TEXT, place INTEGER, split TEXT, labelled INTEGER, kept INTEGER DEFAULT 0
+    name TEXT PRIMARY KEY, key TEXT, place INTEGER, split TEXT, species TEXT, labelled INTEGER, noted INTEGER,
+    kept INTEGER DEFAULT 0
 ) WITHOUT ROWID"""
 
 
@@ -60,6 +61,11 @@ class Journal:
         found = self._index.execute("SELECT key FROM entries WHERE name = ?", (sample.name,)).fetchone()
         return found is not None and found[0] == _key(sample)
 
+    def count_finished(self, samples: Samples) -> int:
+        """Return how many of the samples are finished."""
+        fresh = self._index.execute("SELECT 1 FROM entries LIMIT 1").fetchone() is None
+        return 0 if fresh else sum(map(self.is_finished, samples))
+
     def append(self, outcome: Outcome) -> None:
         """Note a finished image."""
         entry = {
@@ -79,12 +85,20 @@ class Journal:
                 self._index.execute("UPDATE entries SET kept = 1 WHERE name = ?", (sample.name,))
         return self._index.execute("SELECT count(*) FROM entries WHERE kept").fetchone()[0]
 
-    def entries(self) -> Iterator[dict[str, Any]]:
-        """Yield the entries kept (`record`, `digest`, `notes`) in the order of their names."""
+    def entries(self, noted: bool = False) -> Iterator[dict[str, Any]]:
+        """Yield the entries kept (`record`, `digest`, `notes`) in the order of their names, or those with notes."""
+        query = f"SELECT place FROM entries WHERE kept {'AND noted' if noted else ''} ORDER BY name"
         with self.path.open("rb") as lines:
-            for (place,) in self._index.execute("SELECT place FROM entries WHERE kept ORDER BY name"):
+            for (place,) in self._index.execute(query):
                 lines.seek(place)
                 yield json.loads(lines.readline())
+
+    def counts(self, split: str) -> dict[str, int]:
+        """Return how many pictures, labelled ones, cats and dogs are kept in a split."""
+        query = """SELECT count(*), coalesce(sum(labelled), 0), count(iif(species = 'cat', 1, NULL)),
+            count(iif(species = 'dog', 1, NULL)) FROM entries WHERE kept AND split = ?"""
+        counts = self._index.execute(query, (split,)).fetchone()
+        return dict(zip(("images", "labelled", "cat", "dog"), counts, strict=True))
 
     def names(self, split: str) -> Iterator[str]:
         """Yield the names kept in a split, in their order."""
@@ -112,8 +126,9 @@ class Journal:
 
     def _note(self, entry: dict[str, Any], place: int) -> None:
         record = entry["record"]
-        row = (record["name"], entry["key"], place, record["split"], record["labelled"])
-        self._index.execute("REPLACE INTO entries (name, key, place, split, labelled) VALUES (?, ?, ?, ?, ?)", row)
+        row = *(record[field] for field in ("name", "split", "species", "labelled")), entry["key"], bool(entry["notes"])
+        columns = "name, split, species, labelled, key, noted, place"
+        self._index.execute(f"REPLACE INTO entries ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, place))
 
     def _read(self) -> None:
         if not self.path.exists():

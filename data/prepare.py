@@ -94,7 +94,7 @@ def _prepare_into(root: Path, source: Source, config: PrepareConfig) -> tuple[di
             raise UserError(f"none of the {len(source.samples)} pictures can be used; the first: {unusable[-1]}")
 
         def notes() -> Iterator[Note]:
-            return chain(unusable, (note for entry in journal.entries() for note in entry["notes"]))
+            return chain(unusable, (note for entry in journal.entries(noted=True) for note in entry["notes"]))
 
         manifest = _manifest(config, source, journal)
         noted = Counter(action for _, action, _ in notes())
@@ -107,7 +107,7 @@ def _prepare_into(root: Path, source: Source, config: PrepareConfig) -> tuple[di
 
 def _process_all(samples: Samples, job: Job, journal: Journal, workers: int) -> list[Note]:
     left_out, refused = [], []
-    done = sum(map(journal.is_finished, samples))
+    done = journal.count_finished(samples)
     with _progress() as progress:
         task = progress.add_task("preparing", total=len(samples), completed=done)
         todo = _unfinished(samples, journal)
@@ -148,7 +148,7 @@ def _manifest(config: PrepareConfig, source: Source, journal: Journal) -> dict[s
         **settings,
         **source.details,
         "class_names": CLASS_NAMES,
-        "counts": _counts(journal.entries()),
+        "counts": {split: journal.counts(split) for split in SPLITS},
         "fingerprint": _fingerprint(settings, journal.entries()),
         "images": (entry["record"] for entry in journal.entries()),
     }
@@ -166,18 +166,6 @@ def _fingerprint(settings: dict[str, Any], entries: Iterator[dict[str, Any]]) ->
         separator = ", "
     digest.update(b"]]")
     return digest.hexdigest()
-
-
-def _counts(entries: Iterator[dict[str, Any]]) -> dict[str, dict[str, int]]:
-    counts = {split: {"images": 0, "labelled": 0, "cat": 0, "dog": 0} for split in SPLITS}
-    for entry in entries:
-        record = entry["record"]
-        members = counts[record["split"]]
-        members["images"] += 1
-        members["labelled"] += record["labelled"]
-        if record["species"]:
-            members[record["species"]] += 1
-    return counts
 
 
 def _report(notes: Iterator[Note]) -> Iterator[dict[str, str]]:

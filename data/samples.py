@@ -86,7 +86,8 @@ def held_out(strata: Mapping[str, str | None], ratio: float, seed: int) -> set[s
 
 def hash_splits(names: Sequence[str], val_ratio: float, test_ratio: float, seed: int) -> dict[str, str]:
     """Divide names into Train, Val and Test; see `hash_places`."""
-    return {name: SPLITS[place] for name, place in zip(names, hash_places(names, val_ratio, test_ratio, seed))}
+    places = hash_places(names, val_ratio, test_ratio, seed)
+    return {name: SPLITS[place] for name, place in zip(names, places, strict=True)}
 
 
 def hash_places(names: Iterable[str], val_ratio: float, test_ratio: float, seed: int) -> np.ndarray:

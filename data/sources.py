@@ -70,7 +70,9 @@ def _synthetic(config: PrepareConfig) -> Source:
     from data.synthetic import records
 
     names = (drawing.name for drawing in records(config.num_images, config.seed, config.labelled_fraction))
-    return Source(_Drawings(config, hash_places(names, config.val_ratio, config.test_ratio, config.seed)), TRIMAP_VALUES)
+    return Source(
+        _Drawings(config, hash_places(names, config.val_ratio, config.test_ratio, config.seed)), TRIMAP_VALUES
+    )
 
 
 @dataclass(frozen=True)
