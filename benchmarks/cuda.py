@@ -114,22 +114,16 @@ def _row(phase: str, size: int, times: Times, peaks: Mapping[str, float | None],
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print the medians as a table."""
+    """Print the medians as tables."""
     from core.evaluation import print_table
 
-    kinds = ("end_to_end", "model_only", LOOP)
-    columns = ["phase, px", *(f"{kind.replace('_', ' ')} images/s" for kind in kinds)]
-    columns += ["share of time in the step", f"over {LOOP} loop", "peak MiB"]
-    cells = []
+    speeds, shares = [], []
     for row in rows:
-        speeds, over = row["images_per_second"], row["over_practitioner_loop"]
-        cells.append(
-            [
-                f"{row['phase']}, {row['size']}",
-                *(speeds[kind]["median"] if kind in speeds else None for kind in kinds),
-                row["end_to_end_over_model_only"]["median"],
-                over["median"] if over else None,
-                row["peak_mebibytes"]["end_to_end"],
-            ]
-        )
-    print_table("The full network on this GPU (medians)", columns, cells)
+        name = f"{row['phase'].replace('_', ' ')}, {row['size']} px"
+        for kind, speed in row["images_per_second"].items():
+            speeds.append([f"{name}: {kind.replace('_', ' ')}", speed["median"], row["peak_mebibytes"][kind]])
+        shares.append([f"{name}: share of the time in the step", row["end_to_end_over_model_only"]["median"]])
+        if over := row["over_practitioner_loop"]:
+            shares.append([f"{name}: over the {LOOP}'s loop", over["median"]])
+    print_table("The full network on this GPU", ["", "images/s", "peak MiB"], speeds)
+    print_table("Ratios", ["", "median"], shares)

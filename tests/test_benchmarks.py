@@ -91,22 +91,21 @@ def test_batches_know_how_many_lie_ready(tmp_path):
 def test_the_measurement_for_gpus_gives_a_row_for_each_phase_and_size(capsys):
     fabric, _ = make_fabric("cpu", "off")
     rounds = []
-    tiny = {"sizes": (33, 40), "width": 2, "batch_size": 2, "steps": 2, "amp": "off"}
-    rows = cuda.measure(fabric, 2, **tiny, on_round=lambda: rounds.append(1))
-    assert [(row["phase"], row["size"]) for row in rows] == [
-        (phase, size) for size in (33, 40) for phase in ("reconstruction", "transfer_learning")
-    ]
-    assert len(rounds) == 2 * 3
+    tiny = {"sizes": (40,), "width": 2, "batch_size": 2, "steps": 1, "amp": "off"}
+    rows = cuda.measure(fabric, 1, **tiny, on_round=lambda: rounds.append(1))
+    assert [(row["phase"], row["size"]) for row in rows] == [("reconstruction", 40), ("transfer_learning", 40)]
+    assert len(rounds) == 2
     for row in rows:
         segments = row["phase"] == "transfer_learning"
         kinds = {"end_to_end", "model_only"} | ({"practitioner"} if segments else set())
         assert set(row["images_per_second"]) == set(row["peak_mebibytes"]) == kinds
         assert set(row["peak_mebibytes"].values()) == {None}
-        assert all(speed["median"] > 0 and speed["repeats"] == 2 for speed in row["images_per_second"].values())
+        assert all(speed["median"] > 0 and speed["repeats"] == 1 for speed in row["images_per_second"].values())
         assert (row["over_practitioner_loop"] is not None) == segments
-        assert 0 < row["end_to_end_over_model_only"]["median"] < 3
+        assert 0 < row["end_to_end_over_model_only"]["median"] < 5
     cuda.print_rows(rows)
-    assert "transfer_learning, 40" in " ".join(capsys.readouterr().out.split())
+    told = capsys.readouterr().out
+    assert all(f"{phase}, 40 px: share of the time" in told for phase in ("reconstruction", "transfer learning"))
 
 
 def test_growth_compares_with_the_smallest(tmp_path):
