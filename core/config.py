@@ -30,6 +30,7 @@ SECTIONS = (
     "transfer_learning",
     "transfer_learning_evaluation",
     "transfer_learning_prediction",
+    "ablation",
     "tables",
     "report",
     "throughput",

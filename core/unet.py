@@ -81,6 +81,15 @@ class Encoder(nn.Module):
         stages = zip(inputs, self.channels, strides, dropout, strict=True)
         self.stages = nn.ModuleList(ConvStage(*arguments) for arguments in stages)
 
+    @property
+    def deepest(self) -> nn.Module:
+        """The module whose output is the bottleneck."""
+        return self.stages[-1]
+
+    def parameter_stages(self) -> list[list[nn.Parameter]]:
+        """Return the parameters of each stage, full resolution first."""
+        return [list(stage.parameters()) for stage in self.stages]
+
     def forward(self, images: Tensor) -> list[Tensor]:
         """[N, C, H, W] -> six feature maps, from full resolution down to 1/32 (the bottleneck).
 
@@ -99,15 +108,17 @@ class Decoder(nn.Module):
     """Five stages back to full resolution: bilinear upsampling, concatenation with the skip, two convolutions.
 
     Args:
-        channels: features of the encoder's stages, full resolution first.
+        channels: features of the encoder's stages, full resolution first; 0 where a stage has none to hand over.
+        width: features of the last stage; the others have width x (16, 8, 4, 2), deepest first, as our own encoder has.
         dropout: rate of each stage, deepest first.
     """
 
-    def __init__(self, channels: Sequence[int], dropout: Sequence[float] = DECODER_DROPOUT) -> None:
+    def __init__(self, channels: Sequence[int], width: int, dropout: Sequence[float] = DECODER_DROPOUT) -> None:
         super().__init__()
-        self.out_channels = channels[0]
-        outputs = list(channels[-2::-1])
-        inputs = [below + skip for below, skip in zip([channels[-1], *outputs], outputs, strict=False)]
+        self.out_channels = width
+        outputs = [width * multiplier for multiplier in MULTIPLIERS[-2::-1]]
+        below = [channels[-1], *outputs[:-1]]
+        inputs = [deep + skip for deep, skip in zip(below, channels[-2::-1], strict=True)]
         self.stages = nn.ModuleList(
             ConvStage(wide, narrow, dropout=rate) for wide, narrow, rate in zip(inputs, outputs, dropout, strict=True)
         )
@@ -126,10 +137,50 @@ def count_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
+class Hypercolumn(nn.Module):
+    """No decoder at all: the features of every stage at every position of a quarter of the resolution, side by side.
+
+    A hypercolumn (Hariharan et al. 2015), on which one 1x1 convolution makes a linear probe. The deepest stage alone,
+    with 4 x 4 positions at 128 px, would measure how coarse it is and not what the encoder knows. Each stage's vector
+    is first brought to unit mean square over its channels (ParseNet, Liu et al. 2015): stages differ in scale, and the
+    largest would drown the others. It has no parameters and no statistics.
+
+    Args:
+        channels: features of the encoder's stages, full resolution first.
+    """
+
+    quarter = 2  # the stage whose resolution it is
+
+    def __init__(self, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.out_channels = sum(channels)
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        """Encoder features -> [N, sum of channels, H / 4, W / 4]: means of finer ones, coarser ones bilinear."""
+        size = features[self.quarter].shape[-2:]
+        columns = []
+        for stage, feature in enumerate(features):
+            if not feature.shape[1]:
+                continue
+            feature = F.normalize(feature, dim=1) * feature.shape[1] ** 0.5
+            if stage < self.quarter:
+                feature = F.interpolate(feature, size=size, mode="area")
+            elif stage > self.quarter:
+                feature = F.interpolate(feature, size=size, mode="bilinear", align_corners=False)
+            columns.append(feature)
+        return torch.cat(columns, dim=1)
+
+
 def initialise(module: nn.Module) -> None:
-    """Draw weights for LeakyReLU networks (He et al. 2015), biases zero; call under a fixed seed."""
-    for layer in module.modules():
-        if isinstance(layer, nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight, a=0.01)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+    """Draw weights for LeakyReLU networks (He et al. 2015), biases zero; call under a fixed seed.
+
+    A part that says of itself that it is `initialised` (`core.encoders.TimmEncoder`) is left as it is.
+    """
+    if getattr(module, "initialised", False):
+        return
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, a=0.01)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    for part in module.children():
+        initialise(part)

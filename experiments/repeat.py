@@ -50,7 +50,7 @@ def training_command(run: Run) -> str:
     flags = [["--data_dir", str(settings.get("data_dir", DATA))], ["--output_dir", _folder(run)]]
     if run.training.get("pretrained_encoder_sha256"):
         flags.append(["--pretrained_encoder", str(settings.get("pretrained_encoder") or WEIGHTS)])
-    flags += [_flag(name, value) for name, value in changed(run).items()]
+    flags += [flag(name, value) for name, value in changed(run).items()]
     return _wrapped(f"python -m {run.phase}.train", flags)
 
 
@@ -72,7 +72,8 @@ def _folder(run: Run) -> str:
     return str(run.folder) if run.folder else RUN
 
 
-def _flag(name: str, value: Any) -> list[str]:
+def flag(name: str, value: Any) -> list[str]:
+    """Return a setting as the words of a command line."""
     if isinstance(value, bool):
         return [f"--{name}" if value else f"--no_{name}"]
     values = value if isinstance(value, list) else [value]

@@ -3,7 +3,12 @@
 Every reconstruction_metrics JSON below the folder becomes a row of the reconstruction table, every segmentation JSON
 one of the segmentation table; a row is named after its file. Prints Markdown and writes it to tables.md in the folder.
 
+A folder of `experiments.ablate` (plan.json, arms) gives the tables of the ablation: scores, differences from the
+baseline with 95 % intervals, label savings, learning rates, compute, and the public results beside them, in tables.md,
+tables.csv and tables.tex; summary.json; and the label-efficiency curve, label_efficiency.png.
+
     python -m experiments.tables --results evaluation_results/pets128
+    python -m experiments.tables --results evaluation_results/ablation
 """
 
 import json
@@ -25,29 +30,56 @@ class TablesConfig:
     """Settings of `experiments.tables`."""
 
     results: Path = Path("evaluation_results/pets128")
-    """Folder with the JSON files of the evaluation commands, in any subfolders."""
+    """Folder with the JSON files of the evaluation commands, in any subfolders, or of an ablation."""
 
 
 def tables(config: TablesConfig) -> str:
     """Write and print the tables; returns the Markdown."""
     if not config.results.is_dir():
         raise UserError(f"{config.results} is not a folder: the evaluation commands' --output_dir makes one")
-    found = {path: _read(path) for path in sorted(config.results.rglob("*.json"))}
-    restored = {path: content for path, content in found.items() if content.keys() >= {"psnr", "ssim", "provenance"}}
-    segmented = {path: content for path, content in found.items() if content.keys() >= {"mean_iou", "provenance"}}
-    if not restored and not segmented:
-        raise UserError(f"{config.results} holds no results: run the evaluation commands with --output_dir there")
-    parts = []
-    if restored:
-        parts.append(reconstruction_table({_name(path, config.results): restored[path] for path in restored}))
-    if segmented:
-        parts.append(segmentation_table({_name(path, config.results): segmented[path] for path in segmented}))
-    text = "\n\n".join(parts) + "\n"
+    ablation = _ablation(config.results)
+    parts, files = evaluation_tables(config.results)
+    if not parts and not ablation:
+        raise UserError(
+            f"{config.results} holds no results: run the evaluation commands with --output_dir there, or the ablation"
+        )
+    text = "\n\n".join([*ablation, *parts]) + "\n"
     with atomic_path(config.results / "tables.md") as temporary:
         temporary.write_text(text, encoding="utf-8")
-    files = "\n".join(f"  {path}" for path in (*restored, *segmented))
-    print(f"{text}\nfrom\n{files}\nwritten to {config.results / 'tables.md'}")
+    sources = [str(path) for path in files] + [f"{config.results / 'arms'} and the folders beside it"] * len(ablation)
+    listing = "\n".join(f"  {source}" for source in sources)
+    print(f"{text}\nfrom\n{listing}\nwritten to {config.results / 'tables.md'}")
     return text
+
+
+def evaluation_tables(folder: Path) -> tuple[list[str], list[Path]]:
+    """Return the tables of the evaluation commands' JSON files below a folder, and those files."""
+    found = {path: _read(path) for path in sorted(folder.rglob("*.json"))}
+    found = {path: content for path, content in found.items() if not _is_of_ablation(content)}
+    restored = {path: content for path, content in found.items() if content.keys() >= {"psnr", "ssim", "provenance"}}
+    segmented = {path: content for path, content in found.items() if content.keys() >= {"mean_iou", "provenance"}}
+    parts = []
+    if restored:
+        parts.append(reconstruction_table({_name(path, folder): restored[path] for path in restored}))
+    if segmented:
+        parts.append(segmentation_table({_name(path, folder): segmented[path] for path in segmented}))
+    return parts, [*restored, *segmented]
+
+
+def _ablation(folder: Path) -> list[str]:
+    from experiments.ablation_results import is_ablation
+
+    if not is_ablation(folder):
+        return []
+    from experiments.ablation_outputs import write_ablation
+
+    return [write_ablation(folder)]
+
+
+def _is_of_ablation(content: dict[str, Any]) -> bool:
+    from experiments.ablation_results import FORMAT
+
+    return str(content.get("format", "")).startswith(FORMAT)
 
 
 def reconstruction_table(results: dict[str, dict[str, Any]]) -> str:

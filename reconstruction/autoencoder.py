@@ -6,9 +6,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from core.encoders import make_encoder
 from core.errors import UserError
 from core.normalise import Normalisation, content_statistics, normalise
-from core.unet import DECODER_DROPOUT, ENCODER_DROPOUT, Decoder, Encoder
+from core.train_config import OWN_ENCODER
+from core.unet import DECODER_DROPOUT, ENCODER_DROPOUT, Decoder
 from reconstruction.targets import CHANNELS, Target
 
 Skips = Literal["all", "none", "deep"]
@@ -25,7 +27,7 @@ class Autoencoder(nn.Module):
     """UNet autoencoder: restores its picture.
 
     Args:
-        width: features of the first stage.
+        width: features of the first stage; with an encoder of timm, of the decoder alone.
         skips: "all" hands every stage's features to the decoder (which may then copy pixels), "deep" only those at a
             quarter of the resolution and below, "none" no one's; what is not handed over is replaced by zeros, so
             that the decoder keeps its shape.
@@ -35,6 +37,7 @@ class Autoencoder(nn.Module):
         target: "pixels" ends in a picture, anything else in plain numbers ([N, CHANNELS[target], H, W]).
         normalisation: of the input.
         encoder_dropout, decoder_dropout: rates by stage.
+        encoder: `unet` or a name of timm's (`core.encoders`).
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Autoencoder(nn.Module):
         normalisation: Normalisation = "imagenet",
         encoder_dropout: Sequence[float] = ENCODER_DROPOUT,
         decoder_dropout: Sequence[float] = DECODER_DROPOUT,
+        encoder: str = OWN_ENCODER,
     ) -> None:
         super().__init__()
         if skips not in SKIPPED:
@@ -54,8 +58,8 @@ class Autoencoder(nn.Module):
         self.target = target
         self.image_statistics = image_statistics
         self.normalisation = normalisation
-        self.encoder = Encoder(width, dropout=encoder_dropout)
-        self.decoder = Decoder(self.encoder.channels, decoder_dropout)
+        self.encoder = make_encoder(encoder, width, encoder_dropout)
+        self.decoder = Decoder(self.encoder.channels, width, decoder_dropout)
         self.head = nn.Conv2d(self.decoder.out_channels, CHANNELS[target], 3, padding=1)
 
     def forward(self, images: Tensor, content: Tensor | None = None) -> Tensor:

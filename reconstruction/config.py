@@ -39,7 +39,7 @@ class ReconstructionConfig(AugmentConfig, TrainConfig):
     skips: Literal["all", "none", "deep"] = "all"
     """Which encoder features the decoder sees: with full-resolution skips it can copy pixels."""
     image_statistics: bool = True
-    """Give each picture's own mean and deviation, which instance norm wipes out, to the output."""
+    """Give each picture's own mean and deviation, which instance norm wipes out, to the output (--target pixels)."""
 
     def __post_init__(self) -> None:
         TrainConfig.__post_init__(self)
@@ -55,13 +55,21 @@ class ReconstructionConfig(AugmentConfig, TrainConfig):
             raise UserError(f"mask_patch {self.mask_patch} must be at least 1")
         if not self.noise_sigma > 0:
             raise UserError(f"noise_sigma {self.noise_sigma} must be above 0")
-        if self.image_statistics and self.pretext == "denoise":
+        statistics = self.image_statistics and self.target == "pixels"
+        if statistics and self.pretext == "denoise":
             raise UserError(
                 "image_statistics hands on the input's mean and deviation, which noise falsifies: "
                 "give --no_image_statistics"
             )
-        if self.image_statistics and self.cutout:
+        if statistics and self.cutout:
             raise UserError(
                 "image_statistics hands on the input's mean and deviation, which cutout falsifies: "
                 "give --no_image_statistics or --cutout 0"
             )
+
+
+def settings_without_effect(config: ReconstructionConfig) -> list[str]:
+    """Return the settings that are on and have no say; with other targets than pixels the defaults are among them."""
+    if config.target == "pixels":
+        return []
+    return [name for name in ("image_statistics", "perceptual_weight", "ssim_weight") if getattr(config, name)]

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from core.device import fused_optimizer
+from core.encoders import load_imagenet, require_one_process
 from core.evaluation import spread
 from core.processes import ALONE, Processes, Sums, merged
 from core.randomness import keys, seed_of
@@ -31,7 +32,7 @@ PICTURES = 8
 def architecture_of(config: ReconstructionConfig) -> dict[str, Any]:
     """Return the arguments of `Autoencoder` that the settings ask for."""
     names = ("width", "skips", "image_statistics", "target", "normalisation", "encoder_dropout", "decoder_dropout")
-    return {name: getattr(config, name) for name in names}
+    return {name: getattr(config, name) for name in (*names, "encoder")}
 
 
 class ReconstructionTask(Task):
@@ -57,7 +58,10 @@ class ReconstructionTask(Task):
         processes.require_enough(len(val.names), "the pictures of Val")
         torch.manual_seed(seed_of(config.seed))
         self.model = Autoencoder(**architecture_of(config))
+        require_one_process(self.model.encoder, processes, config.encoder, frozen=False)
         initialise(self.model)
+        if config.encoder_weights == "imagenet":
+            load_imagenet(self.model.encoder)
         self.loss = _loss(config).to(device)
         self.pretext = Pretext.of(vars(config))
         parameters = [{"params": list(self.model.parameters()), "initial_lr": config.lr}]

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from core.command import run_command
-from reconstruction.config import ReconstructionConfig
+from reconstruction.config import ReconstructionConfig, settings_without_effect
 
 
 def train(config: ReconstructionConfig) -> None:
@@ -36,6 +36,10 @@ def train(config: ReconstructionConfig) -> None:
             f"{len(splits[0].names)} training pictures, {len(splits[1].names)} for validation, "
             f"{splits[0].size} px, on {fabric.device}, precision {precision}"
         )
+        if idle := settings_without_effect(config):
+            processes.say(
+                f"note: --target {config.target} is judged by its squared error alone, without {', '.join(idle)}"
+            )
         Loop(task, config, fabric, folder).run()
 
 

@@ -11,6 +11,8 @@ from core.command import Terminated, run_command
 from core.config import DEFAULT_CONFIG, from_mapping, parse, read_section
 from core.errors import RunError, UserError
 from data.prepare_config import PrepareConfig
+from experiments.ablate_config import AblationConfig
+from experiments.ablate_plan import build_plan
 from reconstruction.config import ReconstructionConfig
 from reconstruction.train import main as train
 from transfer_learning.config import SegmentationConfig
@@ -40,6 +42,8 @@ def test_every_config_file_is_valid(path):
         ("transfer_learning", SegmentationConfig),
     ):
         from_mapping(config_type, read_section(path, section), str(path))
+    if grid := read_section(path, "ablation"):
+        build_plan(from_mapping(AblationConfig, grid, str(path)))
 
 
 def test_flags_win_over_the_file(tmp_path):
@@ -137,6 +141,7 @@ COMMANDS = [
     "transfer_learning.predict",
     "experiments.tables",
     "experiments.report",
+    "experiments.ablate",
 ]
 
 

@@ -19,7 +19,13 @@ NETWORKS = {
     "autoencoder": lambda **kind: Autoencoder(width=2, **kind),
     "statistics": lambda **kind: Autoencoder(width=2, image_statistics=True, **kind),
     "segmentation": lambda **kind: SegmentationUNet(width=2, **kind),
+    "linear": lambda **kind: SegmentationUNet(width=2, decoder="linear", **kind),
+    "efficientnet autoencoder": lambda **kind: Autoencoder(width=2, encoder="tf_efficientnet_lite0", **kind),
+    "efficientnet segmentation": lambda **kind: SegmentationUNet(width=2, encoder="tf_efficientnet_lite0", **kind),
+    "mobilenet linear": lambda **kind: SegmentationUNet(encoder="mobilenetv3_small_050", decoder="linear", **kind),
+    "convnext": lambda **kind: SegmentationUNet(width=2, encoder="convnext_atto", **kind),
 }
+ENCODERS = ("unet", "tf_efficientnet_lite0", "mobilenetv3_small_050", "convnext_atto")
 
 
 def test_parameters_of_the_reference_network():
@@ -61,7 +67,9 @@ def test_every_parameter_gets_a_gradient(name):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_saved_and_loaded_gives_the_same_output(name):
     torch.manual_seed(0)
-    one, other = NETWORKS[name]().eval(), NETWORKS[name]().eval()
+    one, other = NETWORKS[name](), NETWORKS[name]().eval()
+    one(torch.rand(2, 3, 40, 40))  # where there are running statistics, they move
+    one.eval()
     pictures = torch.rand(1, 3, 40, 40)
     assert not torch.equal(one(pictures), other(pictures))
     load_strictly(other, one.state_dict(), "one")
@@ -141,18 +149,27 @@ def test_content_outside_has_no_say():
         assert torch.equal(model(pictures, content), model(other, content))
 
 
-def test_frozen_encoder_is_still():
+@pytest.mark.parametrize("decoder", ["unet", "linear"])
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_frozen_encoder_is_still(encoder, decoder):
     torch.manual_seed(0)
-    network = SegmentationUNet(width=2, encoder_dropout=(0.5,) * 6)
+    network = SegmentationUNet(width=2, encoder_dropout=(0.5,) * 6, encoder=encoder, decoder=decoder)
     set_training_mode(network, frozen=True)
+    statistics = {name: tensor.clone() for name, tensor in network.encoder.named_buffers()}
     pictures = torch.rand(2, 3, 40, 40)
     once, again = network.encoder(pictures), network.encoder(pictures)
     assert all(torch.equal(first, second) for first, second in zip(once, again, strict=True))
     network(pictures).sum().backward()
     assert all(parameter.grad is None for parameter in network.encoder.parameters())
+    assert all(torch.equal(tensor, statistics[name]) for name, tensor in network.encoder.named_buffers())
     assert network.decoder.training
     set_training_mode(network, frozen=False)
     assert network.encoder.training
+    loose = network.encoder(pictures)[-1], network.encoder(pictures)[-1]
+    assert not torch.equal(*loose)
+    moved = [not torch.equal(tensor, statistics[name]) for name, tensor in network.encoder.named_buffers()]
+    assert all(moved)
+    assert bool(moved) == ("net_" in encoder or "mobile" in encoder)
     assert all(parameter.requires_grad for parameter in network.encoder.parameters())
 
 
@@ -179,5 +196,6 @@ def test_the_layout_in_memory_changes_rounding_only(name):
     network, pictures = NETWORKS[name](), torch.rand(2, 3, 40, 48)
     contiguous = network.eval()(pictures)
     for_inference(network, torch.device("cpu"))
-    assert network.encoder.stages[1].conv1.weight.is_contiguous(memory_format=torch.channels_last)
+    weights = [module.weight for module in network.encoder.modules() if isinstance(module, nn.Conv2d)]
+    assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in weights)
     torch.testing.assert_close(network(pictures), contiguous, atol=1e-4, rtol=1e-4)

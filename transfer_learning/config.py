@@ -8,6 +8,8 @@ from core.errors import UserError
 from core.train_config import Schedule, TrainConfig
 from data.augment_config import AugmentConfig
 
+DecoderKind = Literal["unet", "linear"]
+
 
 @dataclass(frozen=True)
 class SegmentationConfig(AugmentConfig, TrainConfig):
@@ -22,9 +24,16 @@ class SegmentationConfig(AugmentConfig, TrainConfig):
     transfer: Literal["encoder", "all"] = "encoder"
     """With --pretrained_encoder: carry over phase 1's encoder, or its decoder too."""
     freeze: int | Literal["always", "never"] = "never"
-    """Keep the encoder as it came: always, never, or for the first N epochs (rows of the log)."""
+    """Keep the encoder as it came: always, never, or for the first N epochs, while the decoder warms up. An epoch is a
+    row of the log: with --max_steps that is --val_every steps."""
     encoder_lr_scale: float = 1.0
     """The encoder's learning rate as a share of the rest's."""
+    layer_decay: float = 1.0
+    """Each stage of the encoder learns at this share of the rate of the next deeper one (Clark et al. 2020, BEiT):
+    the deepest at lr x encoder_lr_scale. 1: all alike."""
+    decoder: DecoderKind = "unet"
+    """unet, or linear: one 1x1 convolution on the encoder's features of all stages, a quick reading of what they are
+    worth; with --freeze always a linear probe."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
     """SGD with Nesterov momentum, or AdamW."""
     lr: float = 0.005
@@ -58,3 +67,23 @@ class SegmentationConfig(AugmentConfig, TrainConfig):
             raise UserError(f"label_fraction {self.label_fraction} is outside (0, 1]: 0.1 keeps a tenth of the labels")
         if isinstance(self.freeze, int) and self.freeze < 0:
             raise UserError(f"freeze {self.freeze} must be always, never or a number of epochs")
+        if not 0 < self.layer_decay <= 1:
+            raise UserError(f"layer_decay {self.layer_decay} is outside (0, 1]: 0.75 is common, 1 turns it off")
+        self._check_transfer()
+
+    def _check_transfer(self) -> None:
+        """Refuse settings that would do nothing."""
+        if self.transfer == "all" and not self.pretrained_encoder:
+            raise UserError("transfer all carries phase 1's decoder over: it needs --pretrained_encoder")
+        if self.transfer == "all" and self.decoder == "linear":
+            raise UserError("transfer all carries phase 1's decoder over, --decoder linear has none: leave one out")
+        if self.pretrained_encoder and self.encoder_weights != "none":
+            raise UserError(
+                f"--pretrained_encoder replaces --encoder_weights {self.encoder_weights}: leave one of them out "
+                "(phase 1 may begin with these weights)"
+            )
+        for name in ("encoder_lr_scale", "layer_decay"):
+            if self.freeze == "always" and getattr(self, name) != 1:
+                raise UserError(
+                    f"{name} {getattr(self, name)} does nothing with --freeze always: leave one of them out"
+                )

@@ -25,6 +25,8 @@ class SegmentationEvaluationConfig(EvaluationConfig):
 
     visualize_samples: int = 3
     """Pictures drawn in each figure of single pictures, 50 at most. 0: figures of the whole split alone."""
+    figures: bool = True
+    """Draw figures; without them scoring takes less than half the time."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -37,7 +39,6 @@ def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
     from core.device import resolve_device
     from core.files import write_csv, write_json
     from data.dataset import fingerprint, open_split
-    from transfer_learning.evaluation_figures import draw
     from transfer_learning.per_image import breed_scores, image_rows
     from transfer_learning.scoring import results_of, scores_of_split
     from transfer_learning.unet import SegmentationUNet
@@ -60,8 +61,11 @@ def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
     }
     write_csv(config.output_dir / "per_image.csv", list(rows[0]), rows)
     write_json(config.output_dir / "evaluation_results.json", result)  # kept even if a figure fails
-    result["figures"] = draw(model, split, result, rows, config, device)
-    write_json(config.output_dir / "evaluation_results.json", result)
+    if config.figures:
+        from transfer_learning.evaluation_figures import draw
+
+        result["figures"] = draw(model, split, result, rows, config, device)
+        write_json(config.output_dir / "evaluation_results.json", result)
     _print(result, class_names, config)
     return result
 

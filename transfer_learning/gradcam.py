@@ -17,10 +17,16 @@ import torch
 from pytorch_grad_cam import GradCAM, HiResCAM
 from torch import Tensor, nn
 
+from core.unet import Decoder
+
 
 def explained_layers(model: nn.Module) -> dict[str, nn.Module]:
-    """Return the layers of a `SegmentationUNet` that are looked into: its bottleneck, and the decoder at 1/4 size."""
-    return {"bottleneck": model.encoder.stages[5], "decoder": model.decoder.stages[2]}
+    """Return the layers of a `SegmentationUNet` that are looked into: its bottleneck, and the decoder at 1/4 size.
+
+    A linear head has no stages to look into: there it is the bottleneck alone.
+    """
+    layers = {"bottleneck": model.encoder.deepest}
+    return {**layers, "decoder": model.decoder.stages[2]} if isinstance(model.decoder, Decoder) else layers
 
 
 def class_activation(

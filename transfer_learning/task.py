@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from core.device import fused_optimizer
+from core.encoders import load_imagenet, require_one_process
 from core.errors import UserError
 from core.evaluation import spread
 from core.processes import ALONE, Processes, Sums, merged
@@ -30,7 +31,7 @@ PICTURES = 6
 
 def architecture_of(config: SegmentationConfig) -> dict[str, Any]:
     """Return the arguments of `SegmentationUNet` that the settings ask for."""
-    names = ("width", "normalisation", "encoder_dropout", "decoder_dropout")
+    names = ("width", "normalisation", "encoder_dropout", "decoder_dropout", "encoder", "decoder")
     return {"num_classes": len(CLASS_NAMES), **{name: getattr(config, name) for name in names}}
 
 
@@ -63,9 +64,13 @@ class SegmentationTask(Task):
         self.chosen = chosen_labels(train, config)
         torch.manual_seed(seed_of(config.seed))
         self.model = SegmentationUNet(**architecture_of(config))
+        require_one_process(self.model.encoder, processes, config.encoder, config.freeze == "always")
         initialise(self.model)
+        if config.encoder_weights == "imagenet":
+            load_imagenet(self.model.encoder)
         if config.pretrained_encoder:
-            load_pretrained(self.model, config.pretrained_encoder, config.normalisation, TRANSFERRED[config.transfer])
+            parts = TRANSFERRED[config.transfer]
+            load_pretrained(self.model, config.pretrained_encoder, config.normalisation, parts, config.encoder)
         pixels = class_pixels(train, self.chosen)
         self.loss = SegmentationLoss(config.dice_weight, config.ce_weight, config.weighted_ce, pixels).to(device)
         self.optimizer = _optimizer(self.model, config, device)

@@ -1,7 +1,8 @@
 """Phase 2: train a segmentation UNet (background, cat, dog) on the pictures that have a mask.
 
---pretrained_encoder takes the weights of phase 1; without it everything starts from scratch. The best epoch by Val
-mean IoU is kept as best_model.safetensors. The same command again goes on or says it is done.
+--pretrained_encoder takes the weights of phase 1; without it everything starts from scratch. What the encoder is, where
+it comes from and how it goes on learning: docs/transfer.md. The best epoch by Val mean IoU is kept as
+best_model.safetensors. The same command again goes on or says it is done.
 
     python -m transfer_learning.train --config config/pets128.yaml --data_dir data/pets128 \\
         --pretrained_encoder runs/autoencoder/best_model.safetensors --output_dir runs/pretrained
@@ -40,10 +41,19 @@ def train(config: SegmentationConfig) -> None:
     with RunFolder(config.output_dir, description, task.log_columns, writes=processes.is_first) as folder:
         processes.say(
             f"{len(task.chosen)} labelled training pictures, {len(splits[1].labelled)} for validation, "
-            f"{splits[0].size} px, encoder {'pretrained' if encoder else 'from scratch'}, on {fabric.device}, "
-            f"precision {precision}"
+            f"{splits[0].size} px, encoder {_origin(config)}, on {fabric.device}, precision {precision}"
         )
+        if config.decoder == "linear" and config.freeze != "always":
+            processes.say(
+                "note: --decoder linear is a probe of the encoder only where that stands still: --freeze always"
+            )
         Loop(task, config, fabric, folder).run()
+
+
+def _origin(config: SegmentationConfig) -> str:
+    if config.encoder_weights != "none":
+        return f"{config.encoder} with {config.encoder_weights} weights"
+    return f"{config.encoder} {'pretrained' if config.pretrained_encoder else 'from scratch'}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,13 +8,16 @@ from torch import nn
 
 from core.checkpoint import load_strictly, load_weights
 from core.errors import UserError
+from core.train_config import OWN_ENCODER
 from transfer_learning.config import SegmentationConfig
 
 # What `--transfer` carries over.
 TRANSFERRED = {"encoder": ("encoder",), "all": ("encoder", "decoder")}
 
 
-def load_pretrained(model: nn.Module, path: Path, normalisation: str, parts: Sequence[str]) -> dict[str, Any]:
+def load_pretrained(
+    model: nn.Module, path: Path, normalisation: str, parts: Sequence[str], encoder: str = OWN_ENCODER
+) -> dict[str, Any]:
     """Load parts of phase 1's network, of each every tensor or none.
 
     Args:
@@ -22,13 +25,14 @@ def load_pretrained(model: nn.Module, path: Path, normalisation: str, parts: Seq
         path: phase 1's weights.
         normalisation: of the pictures that `model` will see.
         parts: `encoder`, `decoder`; phase 1's head has no place in phase 2.
+        encoder: the name of the encoder in `model`.
 
     Returns:
         The header of the weights file.
 
     Raises:
-        UserError: the weights are not phase 1's, a tensor is missing, left over or of another shape, or the pictures
-            were normalised otherwise.
+        UserError: the weights are not phase 1's or of another encoder, a tensor is missing, left over or of another
+            shape, or the pictures were normalised otherwise.
     """
     tensors, header = load_weights(path)
     if header["phase"] != "reconstruction":
@@ -38,6 +42,9 @@ def load_pretrained(model: nn.Module, path: Path, normalisation: str, parts: Seq
     theirs = header["architecture"]["normalisation"]
     if theirs != normalisation:
         raise UserError(f"{path} was trained with --normalisation {theirs}, this run has {normalisation}")
+    theirs = header["architecture"].get("encoder", OWN_ENCODER)  # once there was no other
+    if theirs != encoder:
+        raise UserError(f"{path} holds --encoder {theirs}, this run has {encoder}: give --encoder {theirs}")
     for part in parts:
         prefix = f"{part}."
         of_part = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
@@ -53,7 +60,7 @@ def is_frozen(config: SegmentationConfig, epoch: int) -> bool:
 
 
 def set_training_mode(model: nn.Module, frozen: bool) -> None:
-    """Set the network to training mode; a frozen encoder stays in eval mode: no gradient, no dropout."""
+    """Set the network to training mode; a frozen encoder stays in eval mode: no gradient, dropout or new statistics."""
     model.train()
     model.encoder.requires_grad_(not frozen)
     if frozen:
@@ -61,8 +68,14 @@ def set_training_mode(model: nn.Module, frozen: bool) -> None:
 
 
 def parameter_groups(model: nn.Module, config: SegmentationConfig) -> list[dict[str, Any]]:
-    """Return the optimiser's groups: the encoder with its own learning rate, and the rest."""
-    encoder = list(model.encoder.parameters())
+    """Return the optimiser's groups: the encoder with its own learning rate, and the rest.
+
+    With `layer_decay` below 1 the encoder has a group a stage: stage k of K learns at `layer_decay` ** (K - 1 - k) of
+    the encoder's rate, the deepest at all of it (ELECTRA, Clark et al. 2020; BEiT, Bao et al. 2022).
+    """
+    rate, decay = config.lr * config.encoder_lr_scale, config.layer_decay
+    stages = [list(model.encoder.parameters())] if decay == 1 else model.encoder.parameter_stages()
+    last = len(stages) - 1
+    groups = [{"params": stage, "initial_lr": rate * decay ** (last - k)} for k, stage in enumerate(stages)]
     rest = [parameter for name, parameter in model.named_parameters() if not name.startswith("encoder.")]
-    rates = (config.lr * config.encoder_lr_scale, config.lr)
-    return [{"params": group, "initial_lr": rate} for group, rate in zip((encoder, rest), rates, strict=True)]
+    return [*groups, {"params": rest, "initial_lr": config.lr}]

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.encoders import make_encoder
 from core.errors import UserError
 from core.normalise import Normalisation, normalise
-from core.unet import DECODER_DROPOUT, ENCODER_DROPOUT, Decoder, Encoder
+from core.train_config import OWN_ENCODER
+from core.unet import DECODER_DROPOUT, ENCODER_DROPOUT, Decoder, Hypercolumn
+from transfer_learning.config import DecoderKind
 
 
 class SegmentationUNet(nn.Module):
@@ -14,9 +18,12 @@ class SegmentationUNet(nn.Module):
 
     Args:
         num_classes: classes to tell apart, at least 2.
-        width: features of the first stage.
+        width: features of the first stage; with an encoder of timm, of the decoder alone.
         normalisation: of the input; must be the one that the encoder was pretrained with.
         encoder_dropout, decoder_dropout: rates by stage.
+        encoder: `unet` or a name of timm's (`core.encoders`).
+        decoder: `unet`, or `linear`: one 1x1 convolution on the encoder's features (`core.unet.Hypercolumn`), whose
+            scores at a quarter of the resolution are brought to the picture's size.
     """
 
     def __init__(
@@ -26,13 +33,16 @@ class SegmentationUNet(nn.Module):
         normalisation: Normalisation = "imagenet",
         encoder_dropout: Sequence[float] = ENCODER_DROPOUT,
         decoder_dropout: Sequence[float] = DECODER_DROPOUT,
+        encoder: str = OWN_ENCODER,
+        decoder: DecoderKind = "unet",
     ) -> None:
         super().__init__()
         if num_classes < 2:
             raise UserError(f"num_classes {num_classes} must be at least 2")
         self.normalisation = normalisation
-        self.encoder = Encoder(width, dropout=encoder_dropout)
-        self.decoder = Decoder(self.encoder.channels, decoder_dropout)
+        self.encoder = make_encoder(encoder, width, encoder_dropout)
+        channels = self.encoder.channels
+        self.decoder = Hypercolumn(channels) if decoder == "linear" else Decoder(channels, width, decoder_dropout)
         self.head = nn.Conv2d(self.decoder.out_channels, num_classes, 1)
 
     def forward(self, images: Tensor, content: Tensor | None = None) -> Tensor:
@@ -45,4 +55,7 @@ class SegmentationUNet(nn.Module):
         Returns:
             logits [N, num_classes, H, W].
         """
-        return self.head(self.decoder(self.encoder(normalise(images, content, self.normalisation))))
+        logits = self.head(self.decoder(self.encoder(normalise(images, content, self.normalisation))))
+        if logits.shape[-2:] == images.shape[-2:]:
+            return logits
+        return F.interpolate(logits, size=images.shape[-2:], mode="bilinear", align_corners=False)

@@ -1,0 +1,115 @@
+"""Run a grid of variants, label fractions and seeds: who gains from pretraining, with how many labels.
+
+Reads the section `ablation` of a file (docs/ablation.md). Every run is an ordinary training command in a process and a
+folder of its own; what is finished is a small JSON in results_dir and never run again. The same command goes on where
+it was stopped, tries again what failed, and says what is done.
+
+    python -m experiments.ablate --config config/ablation.yaml --list
+    python -m experiments.ablate --config config/ablation.yaml
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from filelock import FileLock, Timeout
+
+from core.command import run_command
+from core.errors import RunError, UserError
+from experiments.ablate_arms import all_works
+from experiments.ablate_config import AblationConfig
+from experiments.ablate_console import Console
+from experiments.ablate_data import read_data
+from experiments.ablate_plan import build_plan
+from experiments.ablate_queue import Queue, works_to_do
+from experiments.ablate_results import require_same_grid, write_plan
+from experiments.ablate_speed import Speeds, in_words, left
+from experiments.ablate_works import Work
+
+
+def ablate(config: AblationConfig) -> None:
+    """Check the whole grid, then show it or run what of it is not finished.
+
+    Raises:
+        UserError: the grid cannot be what its file says (before anything trains).
+        RunError: runs failed; all others are finished.
+    """
+    plan = build_plan(config)
+    data = read_data(config.data_dir, config.fractions, config.seeds, config.tuned_at)
+    require_same_grid(plan, data)
+    works = all_works(plan, data)
+    to_do = works_to_do(works)
+    speeds = Speeds(config.results_dir, config.output_dir)
+    if config.list:
+        show(works, to_do, speeds, config.jobs)
+        return
+    lock = _only_one(config)
+    try:
+        write_plan(plan)
+        _run(config, works, to_do, speeds)
+    finally:
+        lock.release()
+
+
+def show(works: Sequence[Work], to_do: Sequence[Work], speeds: Speeds, jobs: int) -> None:
+    """Print every run, its state and how long it will take."""
+    speeds.measure(to_do, threads_of(jobs))
+    for work in works:
+        problem = work.problem if work in to_do else None
+        state = ("failed before" if problem else "to do") if work in to_do else "done" if work.done else "not needed"
+        time = in_words(speeds.seconds(work)) if work in to_do else ""
+        print(f"{state:<14} {time:>12}  {work.name}{f': {problem}' if problem else ''}")
+    side = f", {jobs} side by side" if jobs > 1 else ""
+    print(
+        f"{len(works) - len(to_do)} of {len(works)} runs done; left: about {in_words(left(to_do, speeds, jobs))}{side}"
+    )
+
+
+def threads_of(jobs: int) -> int:
+    """Return the threads of each of so many trainings: their share of OMP_NUM_THREADS, else of the cores at hand."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    cores = (
+        int(given) if given.isdigit() else len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    )
+    return max(1, (cores or os.cpu_count() or 1) // jobs)
+
+
+def _run(config: AblationConfig, works: Sequence[Work], to_do: Sequence[Work], speeds: Speeds) -> None:
+    done = len(works) - len(to_do)
+    if not to_do:
+        print(f"all {len(works)} runs are done: results in {config.results_dir}")
+        return
+    print(f"{done} of {len(works)} runs done; {config.jobs} at a time with {threads_of(config.jobs)} threads each")
+    with Console(len(works), done, speeds, config.jobs, config.verbose) as console:
+        queue = Queue(to_do, config.jobs, threads_of(config.jobs), console)
+        queue.run()
+    if queue.failed:
+        for work in queue.left:
+            cause = queue.blocked_by(work)
+            print(f"waits     {work.name}: needs {cause.name if cause else 'what did not finish'}", file=sys.stderr)
+        names = "; ".join(work.name for work in queue.failed)
+        waiting = f", {len(queue.left)} wait for them" if queue.left else ""
+        raise RunError(
+            f"{len(queue.failed)} of {len(works)} runs failed{waiting} ({names}): see above; the same command tries "
+            "them again"
+        )
+    print(f"all {len(works)} runs are done: results in {config.results_dir}")
+
+
+def _only_one(config: AblationConfig) -> FileLock:
+    config.output_dir.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(config.output_dir / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(f"{config.output_dir} is in use by another ablation: wait for it or choose another") from None
+    return lock
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of the command; returns the exit code."""
+    return run_command("experiments.ablate", AblationConfig, ablate, argv, section="ablation", description=__doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

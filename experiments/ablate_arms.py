@@ -1,0 +1,221 @@
+"""The phase 2 runs of an ablation, and the order of all runs."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.errors import UserError
+from core.files import write_json
+from experiments.ablate_data import Data
+from experiments.ablate_plan import Plan, Variant
+from experiments.ablate_results import (
+    FORMATS,
+    WEIGHTS,
+    broken_training_of,
+    pretraining_of,
+    provenance_of,
+    read_result,
+    scores_of,
+    training_of,
+    write_arm,
+)
+from experiments.ablate_works import Command, PretrainingWork, Work
+
+NOT_FINITE = "not finite at step"  # of core.errors.require_finite
+
+
+@dataclass(eq=False)
+class ArmWork(Work):
+    """A phase 2 run of a variant. Trained for tuning it is judged by Val alone; as an arm it is scored on Test too."""
+
+    variant: Variant
+    fraction: float
+    seed: int
+
+    @property
+    def config(self) -> Any:
+        """Its settings, those that the grid sets aside."""
+        return self.variant.config
+
+    @property
+    def pretraining(self) -> PretrainingWork | None:
+        """The phase 1 run that it begins with."""
+        return next((work for work in self.needs if isinstance(work, PretrainingWork)), None)
+
+    @property
+    @abstractmethod
+    def rate(self) -> float:
+        """The learning rate."""
+
+    @property
+    def folder(self) -> Path:
+        """The same for a tuning run and for the arm that takes its rate, so that nothing is trained twice."""
+        run = f"{self.variant.name}__{self.fraction:g}__seed_{self.seed}__lr_{self.rate:g}"
+        return self.plan.config.output_dir / "runs" / run
+
+    def training_command(self) -> Command:
+        """Return the command that trains it, with what the grid sets."""
+        settings = {"label_fraction": self.fraction, "seed": self.seed, "lr": self.rate}
+        if self.pretraining:
+            settings["pretrained_encoder"] = str(self.pretraining.weights)
+        return self.command_at(self.folder, **settings)
+
+    def head(self, kind: str) -> dict[str, Any]:
+        """Return the first keys of its JSON."""
+        arm = {"variant": self.variant.name, "fraction": self.fraction, "seed": self.seed, "learning_rate": self.rate}
+        labels = self.data.num_labels[self.fraction, self.seed]
+        return {"format": FORMATS[kind], "arm": arm, "num_labels": labels}
+
+    def origin(self) -> dict[str, Any]:
+        """Return what its JSON says of the pretraining and the data."""
+        pretraining = None
+        if self.pretraining:
+            whole = pretraining_of(self.pretraining.folder, self.pretraining.pretraining.name, self.data)
+            pretraining = {
+                name: whole[name] for name in ("name", "settings", "sha256", "seconds", "images", "val_loss")
+            }
+        return {"pretraining": pretraining, "resolution": self.data.resolution}
+
+
+@dataclass(eq=False)
+class TuningWork(ArmWork):
+    """A variant at one learning rate of the little grid, with the first seed."""
+
+    tried: float
+
+    @property
+    def name(self) -> str:
+        """What it is called in progress and errors."""
+        return f"tuning {self.variant.name}, {100 * self.fraction:g} % of the labels, rate {self.rate:g}"
+
+    @property
+    def rate(self) -> float:
+        """The learning rate."""
+        return self.tried
+
+    @property
+    def file(self) -> Path:
+        """The JSON that it leaves in the results folder."""
+        name = f"{self.variant.name}__{self.fraction:g}__lr_{self.rate:g}.json"
+        return self.plan.config.results_dir / "tuning" / name
+
+    @property
+    def score(self) -> float:
+        """The best mean IoU on Val; below any other where training broke at this rate."""
+        score = read_result(self.file, "tuning")["val_mean_iou"]
+        return -1.0 if score is None else score
+
+    def commands(self) -> list[Command]:
+        """Return what its process does."""
+        return [self.training_command()]
+
+    def finish(self) -> str:
+        """Write its JSON; returns the scores in words."""
+        training = training_of(self.folder)
+        self._write(training)
+        return f"Val mean IoU {training['val_mean_iou']:.4f}"
+
+    def excused(self, problem: str) -> bool:
+        """A rate at which numbers stop being finite has lost, which is what tuning asks."""
+        if NOT_FINITE not in problem:
+            return False
+        self._write(broken_training_of(self.folder))
+        return True
+
+    def _write(self, training: dict[str, Any]) -> None:
+        scores = {name: training[name] for name in ("val_mean_iou", "best_step", "settings")}
+        more = {"data_sha256": self.data.sha256, "compute": training["compute"]}
+        write_json(self.file, {**self.head("tuning"), **scores, **self.origin(), **more})
+
+
+@dataclass(eq=False)
+class TestedArm(ArmWork):
+    """An arm at the rate that tuning chose."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in progress and errors."""
+        return f"{self.variant.name}, {100 * self.fraction:g} % of the labels, seed {self.seed}"
+
+    @property
+    def rate(self) -> float:
+        """The rate with the best Val score in tuning, the smaller of two as good; known once all have been tried."""
+        tuning = [work for work in self.needs if isinstance(work, TuningWork)]
+        if not tuning:
+            return self.plan.config.learning_rates[0]
+        best = max(tuning, key=lambda work: (work.score, -work.rate))
+        if best.score < 0:
+            raise UserError(f"{self.variant.name}: training broke at every rate: give smaller learning_rates")
+        return best.rate
+
+    @property
+    def folder(self) -> Path:
+        """Before its rate is known: where a failure would be kept, which there cannot be."""
+        known = all(work.done for work in self.needs if isinstance(work, TuningWork))
+        return super().folder if known else self.plan.config.output_dir / "runs" / "not known yet"
+
+    @property
+    def file(self) -> Path:
+        """The JSON that it leaves in the results folder."""
+        name = f"{self.variant.name}__{self.fraction:g}__seed_{self.seed}.json"
+        return self.plan.config.results_dir / "arms" / name
+
+    def commands(self) -> list[Command]:
+        """Return what its process does."""
+        places = ["--model_path", str(self.folder / WEIGHTS), "--data_dir", str(self.plan.config.data_dir)]
+        places += ["--output_dir", str(self.folder / "results"), "--device", self.config.device]
+        return [self.training_command(), ["transfer_learning.evaluate", [*places, "--no_figures"]]]
+
+    def finish(self) -> str:
+        """Write its JSON; returns the scores in words."""
+        training, scores, origin = training_of(self.folder), scores_of(self.folder / "results"), self.origin()
+        settings = training["settings"]
+        content = {
+            **self.head("arms"),
+            **{name: training[name] for name in ("val_mean_iou", "best_step")},
+            **{name: scores[name] for name in ("mean_iou", "class_names")},
+            "settings": settings,
+            **origin,
+            "width": settings.get("width") if settings.get("encoder", "unet") == "unet" else None,
+            "data_sha256": self.data.sha256,
+            "compute": training["compute"],
+            "provenance": provenance_of(self.folder),
+            "per_image": scores["per_image"],
+        }
+        write_arm(self.file, content)
+        return f"Val mean IoU {training['val_mean_iou']:.4f}, Test {scores['mean_iou']:.4f}"
+
+
+def all_works(plan: Plan, data: Data) -> list[Work]:
+    """Return the runs of the grid in the order in which they are begun.
+
+    First the rates are tuned, each pretraining right before the first run that needs it; then the arms, all variants
+    and fractions of a seed before the next seed, so that a grid that is stopped is a fair comparison of fewer seeds.
+    """
+    config = plan.config
+    variants = [plan.variants[name] for name in plan.chosen]
+    pretrainings = {
+        name: PretrainingWork(plan, data, plan.pretrainings[name])
+        for name in dict.fromkeys(variant.pretraining for variant in variants)
+        if name
+    }
+    works: list[Work] = []
+    tuning: dict[tuple[str, float], list[TuningWork]] = {}
+    rates = config.learning_rates if len(config.learning_rates) > 1 else ()
+    for variant in variants:
+        before = [pretrainings[variant.pretraining]] if variant.pretraining else []
+        works += [work for work in before if work not in works]
+        for fraction in dict.fromkeys(map(plan.tuned_at, config.fractions)):
+            runs = [
+                TuningWork(plan, data, variant, fraction, config.seeds[0], rate, needs=list(before)) for rate in rates
+            ]
+            tuning[variant.name, fraction] = runs
+            works += runs
+    for seed in config.seeds:
+        for fraction in config.fractions:
+            for variant in variants:
+                before = [pretrainings[variant.pretraining]] if variant.pretraining else []
+                needs = [*before, *tuning[variant.name, plan.tuned_at(fraction)]]
+                works.append(TestedArm(plan, data, variant, fraction, seed, needs=needs))
+    return works

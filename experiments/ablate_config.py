@@ -1,0 +1,74 @@
+"""The settings of the ablation."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from core.errors import UserError
+
+# Whole mappings: they have no flags, only the file gives them.
+Settings = tyro.conf.Suppress[dict[str, Any] | None]
+Named = tyro.conf.Suppress[dict[str, dict[str, Any] | None]]
+
+
+@dataclass(frozen=True)
+class AblationConfig:
+    """What the grid is made of, where it goes, and how many trainings run side by side."""
+
+    data_dir: Path = Path("data/processed")
+    """Folder that `python -m data.prepare` made."""
+    output_dir: Path = Path("runs/ablation")
+    """Run folders: large, needed until their arms are finished, never committed."""
+    results_dir: Path = Path("evaluation_results/ablation")
+    """A small JSON for each finished arm: what the tables read and what the grid goes on from."""
+    jobs: int = 1
+    """Trainings side by side; each has its share of the processor's cores."""
+    seeds: tuple[int, ...] = (1, 2, 3)
+    """Each draws its own labels, first weights and order; rates are tuned with the first."""
+    fractions: tuple[float, ...] = (0.01, 0.05, 0.1, 0.25, 1.0)
+    """Shares of the labelled training pictures."""
+    learning_rates: tuple[float, ...] = (0.001, 0.003, 0.01)
+    """Rates that every variant tries; Val chooses. A single one is taken as it is."""
+    tuned_at: tuple[float, ...] = (0.1, 1.0)
+    """Fractions at which the rate is tuned; the others take that of the nearest, by their ratio."""
+    baseline: str = "scratch"
+    """The variant without pretraining that the others are compared with."""
+    only: Annotated[tuple[str, ...], tyro.conf.arg(name="variants")] = ()
+    """Restrict the grid to these variants of the file. Without it: all."""
+    list: bool = False
+    """Show the plan, what of it is done, and an estimate of the time; train nothing but a few steps to measure with."""
+    verbose: bool = False
+    """Show the command of each run that begins (its folder keeps it in command.txt)."""
+    common: Settings = None
+    """Phase 2 settings of every arm."""
+    pretraining_common: Settings = None
+    """Phase 1 settings of every pretraining."""
+    pretraining: Named = field(default_factory=dict)
+    """Name -> the phase 1 settings that make it different."""
+    variants: Named = field(default_factory=dict)
+    """Name -> title, pretraining, outside_weights, and the phase 2 settings that make it different."""
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise UserError(f"jobs {self.jobs} must be at least 1")
+        for name in ("seeds", "fractions", "learning_rates", "tuned_at"):
+            _require_distinct(name, getattr(self, name))
+        for name in ("fractions", "learning_rates", "tuned_at"):
+            for value in getattr(self, name):
+                if not value > 0:
+                    raise UserError(f"{name}: {value} must be above 0")
+        for name in (*self.pretraining, *self.variants):
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+                raise UserError(f"the name {name!r} becomes part of file names: use letters, digits, _, . and -")
+
+
+def _require_distinct(name: str, values: Sequence[float]) -> None:
+    if not values:
+        raise UserError(f"{name} is empty: give at least one")
+    twice = sorted({value for value in values if values.count(value) > 1})
+    if twice:
+        raise UserError(f"{name}: {', '.join(f'{value:g}' for value in twice)} is given twice")

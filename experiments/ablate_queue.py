@@ -1,0 +1,230 @@
+"""Running the works of a grid: so many processes side by side, each with its console output in a file."""
+
+import contextlib
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from filelock import FileLock, Timeout
+
+from core.errors import UserError
+from experiments.ablate_arms import TestedArm
+from experiments.ablate_works import Command, PretrainingWork, Work
+
+LOOK_SECONDS = 0.2
+
+
+@dataclass
+class Running:
+    """A work under way.
+
+    Args:
+        said_before: bytes of its console output that earlier attempts left.
+        started: moment of `time.perf_counter`.
+    """
+
+    work: Work
+    process: subprocess.Popen
+    said_before: int
+    started: float
+
+
+class Watcher(Protocol):
+    """Who is told what happens."""
+
+    def started(self, work: Work) -> None:
+        """A process begins."""
+
+    def finished(self, work: Work, outcome: str) -> None:
+        """A work has left its JSON."""
+
+    def failed(self, work: Work, problem: str) -> None:
+        """A work has failed, for this call."""
+
+    def waits(self, work: Work) -> None:
+        """Another process, perhaps of an earlier call, still writes to its run folder."""
+
+    def look(self, running: Sequence[Running], left: Sequence[Work]) -> None:
+        """Time passes."""
+
+
+class Queue:
+    """Work off works, each after what it needs; those whose needs failed are left.
+
+    Args:
+        works: those that are not finished, in the order in which they are to begin.
+        jobs: processes side by side.
+        threads: of each.
+        watcher: is told what happens.
+
+    Attributes:
+        failed: work -> problem, of those that failed in this call.
+    """
+
+    def __init__(self, works: Sequence[Work], jobs: int, threads: int, watcher: Watcher) -> None:
+        self.left, self.jobs, self.threads, self.watcher = list(works), jobs, threads, watcher
+        self.running: list[Running] = []
+        self.failed: dict[Work, str] = {}
+        self.pending = set(works)
+
+    def run(self) -> None:
+        """Run until nothing is left that could; on Ctrl-C or SIGTERM the processes save and leave first."""
+        try:
+            while self._start_what_can() or self.running or self._waiting():
+                time.sleep(LOOK_SECONDS)
+                for entry in [entry for entry in self.running if entry.process.poll() is not None]:
+                    self.running.remove(entry)
+                    self._ended(entry)
+                self.watcher.look(self.running, self.left)
+        finally:
+            self._stop()
+
+    def blocked_by(self, work: Work) -> Work | None:
+        """Return the failed work that a work waits for, directly or not."""
+        for need in work.needs:
+            found = need if need in self.failed else self.blocked_by(need)
+            if found:
+                return found
+        return None
+
+    def _ready(self, work: Work) -> bool:
+        return not any(need in self.pending for need in work.needs)
+
+    def _waiting(self) -> list[Work]:
+        return [work for work in self.left if self._ready(work)]
+
+    def _start_what_can(self) -> bool:
+        begun = False
+        busy = {entry.work.folder for entry in self.running}
+        for work in self._waiting():
+            if len(self.running) >= self.jobs:
+                break
+            try:
+                if work.folder in busy:
+                    continue
+                if not _is_free(work):
+                    self.watcher.waits(work)
+                    continue
+            except UserError as error:  # its rate cannot be chosen
+                self._fail(work, str(error))
+                continue
+            self.left.remove(work)
+            self.running.append(self._started(work))
+            busy.add(work.folder)
+            begun = True
+        return begun
+
+    def _started(self, work: Work) -> Running:
+        work.folder.mkdir(parents=True, exist_ok=True)
+        (work.folder / "failed.txt").unlink(missing_ok=True)
+        commands = work.commands()
+        (work.folder / "command.txt").write_text(
+            "".join(f"{line}\n" for line in map(as_line, commands)), encoding="utf-8"
+        )
+        console = work.folder / "console.txt"
+        said = console.stat().st_size if console.exists() else 0
+        self.watcher.started(work)
+        return Running(work, start(commands, console, self.threads), said, time.perf_counter())
+
+    def _ended(self, entry: Running) -> None:
+        work = entry.work
+        code = entry.process.returncode
+        problem = None if code == 0 else last_words(entry)
+        if problem and not work.excused(problem):
+            self._fail(work, problem)
+            return
+        try:
+            outcome = work.finish() if code == 0 else f"this rate lost: {problem}"
+        except UserError as error:
+            self._fail(work, str(error))
+            return
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            self._fail(work, f"what it left in {work.folder} cannot be read ({type(error).__name__}: {error})")
+            return
+        self.pending.discard(work)
+        self.watcher.finished(work, outcome)
+
+    def _fail(self, work: Work, problem: str) -> None:
+        self.failed[work] = problem
+        if work in self.left:
+            self.left.remove(work)
+        with contextlib.suppress(UserError):
+            work.folder.mkdir(parents=True, exist_ok=True)
+            (work.folder / "failed.txt").write_text(f"{problem}\n", encoding="utf-8")
+        self.watcher.failed(work, problem)
+
+    def _stop(self) -> None:
+        if not self.running:
+            return
+        print(
+            f"stopping: {len(self.running)} under way save and leave (once more: at once)", file=sys.stderr, flush=True
+        )
+        for entry in self.running:
+            entry.process.terminate()
+        try:
+            for entry in self.running:
+                entry.process.wait()
+        except BaseException:
+            for entry in self.running:
+                entry.process.kill()
+            raise
+
+
+def start(commands: Sequence[Command], console: os.PathLike, threads: int) -> subprocess.Popen:
+    """Start a process that runs commands one after the other and appends what it says to a file.
+
+    Ctrl-C in the terminal does not reach it; it leaves when this process is gone, however that went.
+    """
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
+    words = [sys.executable, "-m", "experiments.ablate_child", json.dumps(commands)]
+    with open(console, "ab") as file:  # noqa: PTH123 - any path-like
+        return subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=file, stderr=file, env=environment, start_new_session=True
+        )
+
+
+def as_line(command: Command) -> str:
+    """Return a command as one would type it."""
+    module, words = command
+    return shlex.join(["python", "-m", module, *words])
+
+
+def last_words(entry: Running) -> str:
+    """Return the line with which a process failed, and where all of its output is."""
+    console = entry.work.folder / "console.txt"
+    with console.open("rb") as file:
+        file.seek(entry.said_before)
+        lines = [line.strip() for line in file.read().decode("utf-8", errors="replace").splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("error: ")]
+    code = entry.process.returncode
+    ended = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    said = (errors or lines or ["it said nothing"])[-1].removeprefix("error: ")
+    return f"{said} ({ended}; {console})"
+
+
+def _is_free(work: Work) -> bool:
+    """Say whether no process writes to a run folder; after a SIGKILL the children need a moment to save and leave."""
+    if not work.folder.exists():
+        return True
+    lock = FileLock(work.folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    lock.release()
+    return True
+
+
+def works_to_do(works: Sequence[Work]) -> list[Work]:
+    """Return the arms that are not finished and what they need: tuning, and pretraining where its weights are gone."""
+    needed = {work for work in works if isinstance(work, TestedArm) and not work.done}
+    needed |= {need for arm in needed for need in arm.needs if not isinstance(need, PretrainingWork) and not need.done}
+    needed |= {need for work in needed for need in work.needs if isinstance(need, PretrainingWork) and not need.at_hand}
+    return [work for work in works if work in needed]

@@ -1,0 +1,127 @@
+"""How long the runs of a grid will take: from finished runs with like settings, else from a few steps."""
+
+import json
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from core.files import write_json
+from experiments.ablate_arms import TestedArm
+from experiments.ablate_queue import start
+from experiments.ablate_results import FORMATS, log_rows, read_result
+from experiments.ablate_works import Work
+from experiments.repeat import defaults
+from experiments.runs import read_json
+
+# What moves the time of a step much; other settings do not.
+LIKE = ("width", "batch_size", "encoder", "decoder", "freeze", "perceptual_network", "perceptual_weight")
+START_SECONDS = 5.0  # loading the libraries
+# Enough for the time of a step and that of a validation: the second row has one step and one validation.
+MEASURED = {"max_steps": 5, "val_every": 4, "save_every": 0, "save_every_steps": 0}
+
+
+class Speeds:
+    """Seconds a training picture, validation included, by kind of run.
+
+    Args:
+        results_dir: of the grid; the JSON of finished runs tell what they took.
+        output_dir: keeps what was measured, in speeds.json.
+    """
+
+    def __init__(self, results_dir: Path, output_dir: Path) -> None:
+        self._cache = output_dir / "speeds.json"
+        self.measured: dict[str, float] = read_json(self._cache) if self._cache.exists() else {}
+        self._sums: dict[str, list[float]] = {}
+        self._live: dict[str, float] = {}
+        for kind in FORMATS:
+            for path in (results_dir / kind).glob("*.json"):
+                content = read_result(path, kind)
+                if "compute" in content:
+                    phase = "reconstruction" if kind == "pretraining" else "transfer_learning"
+                    self.add(phase, content["settings"], content["compute"])
+
+    def add(self, phase: str, settings: Mapping[str, Any], compute: Mapping[str, Any]) -> None:
+        """Take a run into account that is finished, or under way."""
+        if compute["images"]:
+            sums = self._sums.setdefault(_kind(phase, settings), [0.0, 0.0])
+            sums[0] += compute["seconds"]
+            sums[1] += compute["images"]
+
+    def see(self, work: Work, seconds: float, share: float) -> None:
+        """Take a run under way into account: it took so long for a share of itself."""
+        self._live[kind_of(work)] = seconds / (share * work.images)
+
+    def seconds(self, work: Work) -> float | None:
+        """Return how long a work will take from its start, None while nothing like it has been seen."""
+        kind = kind_of(work)
+        sums = self._sums.get(kind)
+        per_image = sums[0] / sums[1] if sums else self.measured.get(kind) or self._live.get(kind)
+        if per_image is None:
+            return None
+        # Scoring costs less than a training step a picture for the network, and more for the masks.
+        scored = work.data.test_labels if isinstance(work, TestedArm) else 0
+        return START_SECONDS + per_image * (work.images + scored)
+
+    def measure(self, works: Sequence[Work], threads: int) -> None:
+        """Take a few steps of each kind of work that nothing is known of, one process at a time."""
+        unknown = {kind_of(work): work for work in reversed(works) if self.seconds(work) is None}
+        for number, (kind, work) in enumerate(unknown.items(), start=1):
+            print(f"measuring speed ({number} of {len(unknown)}): a few steps of {work.name.split(',')[0]}", flush=True)
+            per_image = self._measured(work, threads)
+            if per_image is not None:
+                self.measured[kind] = per_image
+                write_json(self._cache, self.measured)
+
+    def _measured(self, work: Work, threads: int) -> float | None:
+        folder = self._cache.parent / "speed" / sha256(kind_of(work).encode()).hexdigest()[:12]
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        process = start([work.command_at(folder, **MEASURED | work.untransferred)], folder / "console.txt", threads)
+        try:
+            if process.wait():
+                said = (folder / "console.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+                print(f"note: not measured: {said[-1] if said else 'it said nothing'}", file=sys.stderr)
+                return None
+            first, second = (float(row["epoch_time"]) for row in log_rows(folder))
+        finally:
+            process.kill()
+            process.wait()
+            shutil.rmtree(folder, ignore_errors=True)
+        step = max((first - second) / 3, 0.0)
+        validation = max(second - step, 0.0)
+        return (step * work.images / work.config.batch_size + validation * work.rows) / work.images
+
+
+def left(works: Iterable[Work], speeds: Speeds, jobs: int) -> float | None:
+    """Return the seconds that works will take, so many side by side; None while one of them is unknown."""
+    each = [speeds.seconds(work) for work in works]
+    known = [seconds for seconds in each if seconds is not None]
+    return sum(known) / jobs if len(known) == len(each) else None
+
+
+def in_words(seconds: float | None) -> str:
+    """Return a length of time as one says it, "?" for an unknown one."""
+    if seconds is None:
+        return "?"
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return f"{round(seconds)} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
+
+
+def kind_of(work: Work) -> str:
+    """Return what runs of about the same speed have in common."""
+    return _kind(work.phase, vars(work.config))
+
+
+def _kind(phase: str, settings: Mapping[str, Any]) -> str:
+    known = defaults(phase)
+    values = {name: settings.get(name, known[name]) for name in LIKE if name in known}
+    if "freeze" in values:
+        values["freeze"] = values["freeze"] == "always"
+    if not values.get("perceptual_weight"):
+        values.pop("perceptual_network", None)
+    return json.dumps([phase, values], default=str)

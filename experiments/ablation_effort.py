@@ -1,0 +1,103 @@
+"""The tables of what an ablation spent: learning rates tried, and compute."""
+
+from collections.abc import Mapping
+
+from experiments.ablation_statistics import Analysis
+from experiments.table_formats import UNKNOWN, Table, between, listed, share
+
+BROKEN = "broke"
+
+
+def tuning_table(analysis: Analysis) -> Table:
+    """Return the little learning-rate grid: every run, and which rate was chosen."""
+    trials = analysis.ablation.trials
+    found = sorted({trial.arm.learning_rate for trial in trials})
+    cells: dict[tuple[float, str], dict[float, float | None]] = {}
+    labels = {}
+    for trial in trials:
+        place = (trial.arm.fraction, trial.arm.variant)
+        cells.setdefault(place, {})[trial.arm.learning_rate] = trial.val_mean_iou
+        labels[trial.arm.fraction] = trial.num_labels
+    rows, others = [], []
+    for (fraction, variant), scores in cells.items():
+        group = analysis.get(fraction, variant)
+        chosen = group.learning_rates if group else ()
+        best = max((score for score in scores.values() if score is not None), default=None)
+        if any(scores.get(rate) != best for rate in chosen):
+            others.append(f"{variant} at {share(fraction)}")
+        marks = [_score(scores, rate) + " *" * (rate in chosen and rate in scores) for rate in found]
+        rows.append([f"{labels[fraction]} ({share(fraction)})", variant, *marks, str(len(scores))])
+    columns = ["labels", "variant", *(f"{rate:g}" for rate in found), "runs"]
+    notes = ["Mean IoU on Val, one run each. *: the rate that the arms of this row were trained with.", _effort(cells)]
+    if any(score is None for scores in cells.values() for score in scores.values()):
+        notes.append(f"{BROKEN}: training stopped being finite at this rate.")
+    untried = [share(fraction) for fraction in analysis.fractions if fraction not in labels]
+    if cells and untried:
+        notes.append(f"No rates were tried at {', '.join(untried)}: there the main tables say which one was used.")
+    if others:
+        notes.append(f"Trained with another rate than the best of their row: {', '.join(others)}.")
+    title = "Learning rates tried, and what each gave on Val"
+    return Table(title, columns, rows, ["labels", "variant"], notes)
+
+
+def _score(scores: Mapping[float, float | None], rate: float) -> str:
+    if rate not in scores:
+        return UNKNOWN
+    score = scores[rate]
+    return BROKEN if score is None else f"{score:.3f}"
+
+
+def _effort(cells: Mapping[tuple[float, str], Mapping[float, float | None]]) -> str:
+    numbers = sorted({len(scores) for scores in cells.values()})
+    if not numbers:
+        return "No run of the grid is in the folder: the rates were set, not chosen."
+    if len(numbers) == 1:
+        return f"Every variant had the same effort: {numbers[0]} runs at each fraction at which rates were tried."
+    return f"Not the same effort: between {numbers[0]} and {numbers[-1]} runs, see the last column."
+
+
+def compute_table(analysis: Analysis) -> Table:
+    """Return what the arms of each variant cost, the shared phase 1 apart."""
+    rows = []
+    for variant in analysis.variants:
+        arms = [arm.content for group in analysis.of(variant) for arm in group.arms]
+        costs = [arm.compute for arm in arms]
+        encoders = {arm.pretraining.sha256: arm.pretraining for arm in arms if arm.pretraining}
+        rows.append(
+            [
+                variant,
+                str(len(arms)),
+                between(sorted({cost.parameters for cost in costs if cost.parameters is not None})),
+                between([cost.images for cost in costs]),
+                between([round(cost.seconds) for cost in costs]),
+                listed(encoder.name for encoder in encoders.values()),
+                between([encoder.images for encoder in encoders.values() if encoder.images is not None]),
+                between([round(encoder.seconds) for encoder in encoders.values() if encoder.seconds is not None]),
+                listed(cost.device for cost in costs),
+            ]
+        )
+    columns = ["variant", "arms", "parameters", "images", "seconds", "phase 1", "its images", "its seconds", "device"]
+    notes = [
+        "Images and seconds are those of one arm of phase 2, as a range where its arms differ; images count every time "
+        "one is drawn. Several variants may share a phase 1.",
+        _total(analysis),
+    ]
+    return Table(
+        "Compute of an arm, and of the phase 1 behind it", columns, rows, ["variant", "phase 1", "device"], notes
+    )
+
+
+def _total(analysis: Analysis) -> str:
+    ablation = analysis.ablation
+    encoders = {run.name: run.seconds for run in ablation.pretraining.values()}
+    for arm in ablation.arms:
+        encoder = arm.content.pretraining
+        if encoder and encoder.seconds is not None:
+            encoders.setdefault(encoder.name, encoder.seconds)
+    parts = {
+        "phase 1 (each once)": sum(encoders.values()),
+        "learning rates": sum(trial.compute.seconds for trial in ablation.trials),
+        "arms": sum(arm.content.compute.seconds for arm in ablation.arms),
+    }
+    told = ", ".join(f"{name} {seconds / 3600:.1f} h" for name, seconds in parts.items())
+    return f"In all {sum(parts.values()) / 3600:.1f} hours: {told}."

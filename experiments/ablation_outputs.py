@@ -1,0 +1,136 @@
+"""Write what an ablation's results folder amounts to: tables in three formats, the summary, the figure."""
+
+from pathlib import Path
+from typing import Any
+
+from core.files import atomic_path, write_csv, write_json
+from experiments.ablation_figure import save_label_efficiency
+from experiments.ablation_results import read_ablation
+from experiments.ablation_statistics import Analysis, Group, analysed
+from experiments.ablation_tables import savings_of, tables_of
+from experiments.public_results import public_tables
+from experiments.table_formats import latex, markdown
+
+FIGURE, SUMMARY, CSV, LATEX = "label_efficiency.png", "summary.json", "tables.csv", "tables.tex"
+
+
+def write_ablation(folder: Path) -> str:
+    """Write `tables.csv`, `tables.tex`, `summary.json` and `label_efficiency.png`; return the tables as Markdown.
+
+    Equal results give equal bytes.
+
+    Args:
+        folder: of the results, with `plan.json` and `arms`.
+
+    Raises:
+        UserError: as `read_ablation`.
+    """
+    analysis = analysed(read_ablation(folder))
+    tables = [*tables_of(analysis), *public_tables(analysis)]
+    rows = long_rows(analysis)
+    write_csv(folder / CSV, list(rows[0]), rows)
+    head = "% By `python -m experiments.tables`; the document needs \\usepackage{booktabs}."
+    parts = [head, *(latex(table, f"ablation_{number}") for number, table in enumerate(tables, start=1))]
+    with atomic_path(folder / LATEX) as temporary:
+        temporary.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    write_json(folder / SUMMARY, summary(analysis))
+    save_label_efficiency(folder / FIGURE, analysis)
+    return "\n\n".join(["# Ablation", f"![Label efficiency]({FIGURE})", *map(markdown, tables)])
+
+
+def summary(analysis: Analysis) -> list[dict[str, Any]]:
+    """Return, for each label fraction, the baseline, the best variant on Val, their difference, and the other variants.
+
+    None where there is nothing: no baseline, no candidate, no difference.
+    """
+    baseline_name = analysis.ablation.plan.baseline
+    entries = []
+    for fraction in analysis.fractions:
+        best, baseline = analysis.best(fraction), analysis.get(fraction, baseline_name)
+        others = [group for group in analysis.at(fraction) if group is not best and group.variant != baseline_name]
+        found = _entry(best) if best else dict.fromkeys(("variant", "mean_iou", *_ENDS))
+        entries.append(
+            {
+                "fraction": fraction,
+                "num_labels": analysis.at(fraction)[0].num_labels,
+                "seeds": _shared_seeds(best, baseline),
+                "scratch_mean_iou": baseline.test.mean if baseline else None,
+                "best_variant": found["variant"],
+                "best_mean_iou": found["mean_iou"],
+                **{key: found[key] for key in _ENDS},
+                "variants": [_entry(group) for group in others],
+            }
+        )
+    return entries
+
+
+_ENDS = ("difference", "ci_low", "ci_high")
+
+
+def _entry(group: Group) -> dict[str, Any]:
+    difference = group.difference
+    low, high = (difference and difference.interval) or (None, None)
+    return {
+        "variant": group.variant,
+        "mean_iou": group.test.mean,
+        "val_mean_iou": group.val.mean,
+        "difference": difference.value if difference else None,
+        "ci_low": low,
+        "ci_high": high,
+        "seeds": list(group.seeds),
+    }
+
+
+def _shared_seeds(best: Group | None, baseline: Group | None) -> list[int]:
+    if best and best.difference and best.difference.seeds:
+        return list(best.difference.seeds)
+    return list((baseline or best).seeds) if baseline or best else []
+
+
+def long_rows(analysis: Analysis) -> list[dict[str, Any]]:
+    """Return one row a group of arms, with all that is known of it, unrounded; None where nothing is."""
+    return [_long_row(analysis, group) for group in analysis.groups]
+
+
+def _long_row(analysis: Analysis, group: Group) -> dict[str, Any]:
+    plan = analysis.ablation.plan
+    variant, difference, saved = plan.variants[group.variant], group.difference, savings_of(analysis, group)
+    low, high = (difference and difference.interval) or (None, None)
+    costs = [arm.content.compute for arm in group.arms]
+    encoder = group.arms[0].content.pretraining
+    return {
+        "fraction": group.fraction,
+        "num_labels": group.num_labels,
+        "variant": group.variant,
+        "title": variant.title,
+        "is_baseline": group.variant == plan.baseline,
+        "autoencoder": variant.autoencoder,
+        "outside_weights": variant.outside_weights,
+        "best_on_val": group is analysis.best(group.fraction),
+        "num_seeds": len(group.seeds),
+        "seeds": " ".join(map(str, group.seeds)),
+        "learning_rate": " ".join(f"{rate:g}" for rate in group.learning_rates),
+        "val_mean_iou": group.val.mean,
+        "val_mean_iou_lowest": group.val.low,
+        "val_mean_iou_highest": group.val.high,
+        "test_mean_iou": group.test.mean,
+        "test_mean_iou_lowest": group.test.low,
+        "test_mean_iou_highest": group.test.high,
+        **{f"test_iou_{name}": score for name, score in group.scores.items()},
+        "compared_with": difference.baseline if difference else None,
+        "difference": difference.value if difference else None,
+        "ci_low": low,
+        "ci_high": high,
+        "shared_seeds": " ".join(map(str, difference.seeds)) if difference else None,
+        "remark": difference.remark if difference else None,
+        "descriptive_only": group.descriptive_only,
+        "label_savings": saved.factor if saved else None,
+        "label_savings_more_than": saved.more_than if saved else None,
+        "pretraining": encoder.name if encoder else None,
+        "pretraining_seconds": encoder.seconds if encoder else None,
+        "pretraining_images": encoder.images if encoder else None,
+        "seconds": sum(cost.seconds for cost in costs) / len(costs),
+        "images": sum(cost.images for cost in costs) / len(costs),
+        "parameters": costs[0].parameters,
+        "device": "; ".join(dict.fromkeys(cost.device for cost in costs)),
+    }

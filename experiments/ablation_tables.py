@@ -1,0 +1,141 @@
+"""The tables of an ablation, from what its arms amount to."""
+
+from experiments.ablation_effort import compute_table, tuning_table
+from experiments.ablation_statistics import Analysis, Group
+from experiments.label_savings import Savings, label_savings
+from experiments.table_formats import UNKNOWN, Table, listed, number, share, signed
+
+
+def tables_of(analysis: Analysis) -> list[Table]:
+    """Return all tables that speak of this ablation alone, in reading order."""
+    return [
+        variants_table(analysis),
+        *(main_table(analysis, fraction) for fraction in analysis.fractions),
+        difference_table(analysis),
+        savings_table(analysis),
+        tuning_table(analysis),
+        compute_table(analysis),
+    ]
+
+
+def variants_table(analysis: Analysis) -> Table:
+    """Return what each variant is."""
+    plan = analysis.ablation.plan
+    rows = []
+    for name in analysis.variants:
+        variant = plan.variants[name]
+        control = "reference" if variant.outside_weights else "control"
+        kind = "baseline" if name == plan.baseline else "autoencoder" if variant.autoencoder else control
+        outside = "outside weights" if variant.outside_weights else UNKNOWN
+        rows.append([name, variant.title, kind, variant.pretraining or UNKNOWN, outside])
+    columns = ["variant", "what it is", "kind", "phase 1", "outside weights"]
+    ablation = analysis.ablation
+    notes = [
+        f"{len(ablation.arms)} arms at {ablation.resolution} px, each scored on the same {len(ablation.image_names)} "
+        f"test images at their masks' original size."
+    ]
+    return Table("The variants", columns, rows, columns, notes)
+
+
+def main_table(analysis: Analysis, fraction: float) -> Table:
+    """Return the scores of all variants at one label fraction."""
+    groups = analysis.at(fraction)
+    classes = list(groups[0].scores)
+    best = analysis.best(fraction)
+    rows = []
+    for group in groups:
+        spreads = [f"{spread.mean:.3f} ({spread.low:.3f} to {spread.high:.3f})" for spread in (group.val, group.test)]
+        scores = [number(group.scores[name]) for name in classes]
+        rows.append([group.variant, str(len(group.seeds)), rates(group), *spreads, *scores])
+    columns = ["variant", "seeds", "learning rate", "Val mean IoU", "Test mean IoU", *classes]
+    notes = ["Means over the seeds; in brackets the lowest and the highest seed. The last columns: IoU on Test."]
+    if len({group.seeds for group in groups}) > 1:
+        notes.append("Not all variants have the same seeds here.")
+    if best:
+        notes.append(f"Bold: the best on Val among the autoencoder variants without outside weights, {best.variant}.")
+    if any(group.descriptive_only for group in groups):
+        notes.append(_descriptive(groups[0]))
+    bold = frozenset(row for row, group in enumerate(groups) if group is best)
+    title = f"{share(fraction)} of the labels ({groups[0].num_labels} pictures)"
+    return Table(title, columns, rows, ["variant"], notes, bold)
+
+
+def difference_table(analysis: Analysis) -> Table:
+    """Return by how much each variant is ahead of its baseline at each fraction, with 95 % intervals."""
+    rows, bold, missing = [], [], []
+    for fraction in analysis.fractions:
+        best = analysis.best(fraction)
+        if not analysis.get(fraction, analysis.ablation.plan.baseline):
+            missing.append(share(fraction))
+        for group in analysis.at(fraction):
+            if group.difference is None:
+                continue
+            if group is best:
+                bold.append(len(rows))
+            rows.append(_difference_row(group))
+    columns = ["labels", "variant", "compared with", "seeds", "difference", "95 % interval", "reading"]
+    notes = [
+        "Mean IoU on Test, the variant's mean over the seeds minus the baseline's. Intervals: paired bootstrap over "
+        'images and seeds, the same draws for both; "not told apart": the interval holds 0.',
+        "Bold: the autoencoder variant that is best on Val at this fraction.",
+    ]
+    if missing:
+        notes.append(f"No arm of {analysis.ablation.plan.baseline} at {', '.join(missing)}: no difference there.")
+    title = "Differences from the baseline in mean IoU"
+    return Table(title, columns, rows, ["labels", "variant", "compared with", "reading"], notes, frozenset(bold))
+
+
+def _difference_row(group: Group) -> list[str]:
+    difference = group.difference
+    assert difference is not None
+    limits = UNKNOWN
+    if difference.interval:
+        limits = f"{signed(difference.interval[0])} to {signed(difference.interval[1])}"
+    remarks = [difference.verdict]
+    if difference.value is not None:
+        remarks += [difference.remark, "descriptive only" if group.descriptive_only else ""]
+    return [
+        f"{group.num_labels} ({share(group.fraction)})",
+        group.variant,
+        difference.baseline,
+        str(len(difference.seeds)),
+        signed(difference.value),
+        limits,
+        "; ".join(remark for remark in remarks if remark),
+    ]
+
+
+def savings_of(analysis: Analysis, group: Group) -> Savings | None:
+    """Return how many times the labels the group's baseline needs for its score; None for the baseline itself."""
+    if group.difference is None:
+        return None
+    curve = [(other.num_labels, other.test.mean) for other in analysis.of(group.difference.baseline)]
+    return label_savings(curve, group.num_labels, group.test.mean)
+
+
+def savings_table(analysis: Analysis) -> Table:
+    """Return how many times the labels the baseline needs for the score of each variant."""
+    rows = []
+    for variant in analysis.variants:
+        groups = [analysis.get(fraction, variant) for fraction in analysis.fractions]
+        if all(group is None or group.difference is None for group in groups):
+            continue
+        found = [savings_of(analysis, group) if group else None for group in groups]
+        rows.append([variant, *(UNKNOWN if saved is None else str(saved) for saved in found)])
+    heads = [f"{analysis.at(fraction)[0].num_labels} ({share(fraction)})" for fraction in analysis.fractions]
+    notes = [
+        "How many times the labels the baseline needs for the same mean IoU on Test, read off its own curve over the "
+        "logarithm of the number of labels (made to rise by isotonic regression): below 1, the variant wastes labels. "
+        '"More than": the baseline\'s longest training set does not reach the score.',
+        f"{UNKNOWN}: not defined, because the score lies below the whole curve or the curve has fewer than two points.",
+    ]
+    return Table("Label savings", ["variant", *heads], rows, ["variant"], notes)
+
+
+def _descriptive(group: Group) -> str:
+    return f"Descriptive only: {group.num_labels} labels are too few for {len(group.seeds)} seeds to conclude from."
+
+
+def rates(group: Group) -> str:
+    """Return the learning rates of a group's arms."""
+    return listed(f"{rate:g}" for rate in group.learning_rates)

@@ -1,0 +1,115 @@
+"""Small results of an ablation for tests, made up, in the format that `experiments.ablate` writes."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transfer_learning.metrics import scores_of_matrices
+
+CLASSES = ("background", "cat", "dog")
+ARM_KEYS = ("variant", "fraction", "seed", "learning_rate")
+
+
+def counts_of(quality: float, seed: int, images: int) -> np.ndarray:
+    """Confusion matrices [N, 3, 3]: the same true pixels whatever the seed, of which about `quality` are right."""
+    truth = np.random.default_rng(0).integers(2000, 9000, (images, 3))
+    truth[np.arange(images), 1 + np.arange(images) % 2] = 0  # no picture shows a cat and a dog
+    hardness = np.random.default_rng(1).normal(0, 0.12, (images, 1))
+    right = np.clip(quality + hardness + np.random.default_rng(seed).normal(0, 0.05, (images, 3)), 0.02, 0.98)
+    correct = np.round(truth * right).astype(int)
+    matrices = np.zeros((images, 3, 3), int)
+    for true in range(3):
+        first, second = (other for other in range(3) if other != true)
+        wrong = truth[:, true] - correct[:, true]
+        matrices[:, true, true] = correct[:, true]
+        matrices[:, true, first], matrices[:, true, second] = wrong // 2, wrong - wrong // 2
+    return matrices
+
+
+def arm(matrices: np.ndarray, *, variant: str, fraction: float = 1.0, seed: int = 1, **changes: Any) -> dict[str, Any]:
+    """Return the content of one arm's file; changes by name, `learning_rate` among them."""
+    rate = changes.pop("learning_rate", 0.003)
+    return {
+        "format": "ablation arm 1",
+        "arm": dict(zip(ARM_KEYS, (variant, fraction, seed, rate), strict=True)),
+        "num_labels": round(522 * fraction),
+        "val_mean_iou": 0.5,
+        "best_step": 800,
+        "mean_iou": float(scores_of_matrices(matrices.sum(axis=0)[None], CLASSES)["mean_iou"][0]),
+        "class_names": list(CLASSES),
+        "settings": {"lr": rate},
+        "pretraining": None,
+        "resolution": 128,
+        "width": 16,
+        "data_sha256": "d" * 64,
+        "compute": {"seconds": 321.4, "images": 16000, "parameters": 4915907, "device": "cpu, 1 thread: a name"},
+        "provenance": {"commit": "c" * 40, "versions": {}, "weights_sha256": "a" * 64},
+        "per_image": {f"Pet_{number}": matrix.ravel().tolist() for number, matrix in enumerate(matrices)},
+        **changes,
+    }
+
+
+def trial(variant: str, fraction: float, rate: float, val: float) -> dict[str, Any]:
+    """Return the content of one learning-rate run's file."""
+    return {
+        "format": "ablation tuning 1",
+        "arm": dict(zip(ARM_KEYS, (variant, fraction, 1, rate), strict=True)),
+        "num_labels": round(522 * fraction),
+        "val_mean_iou": val,
+        "best_step": 400,
+        "settings": {"lr": rate},
+        "pretraining": None,
+        "resolution": 128,
+        "data_sha256": "d" * 64,
+        "compute": {"seconds": 100.0, "images": 8000, "parameters": 4915907, "device": "cpu, 1 thread: a name"},
+    }
+
+
+def plan(variants: Mapping[str, Mapping[str, Any]], **changes: Any) -> dict[str, Any]:
+    """Return the content of plan.json; variants are autoencoders without outside weights unless their flags differ."""
+    described = {
+        name: {
+            "title": f"what {name} is",
+            "outside_weights": False,
+            "autoencoder": name != "scratch",
+            "settings": {},
+            "pretraining": None,
+            **flags,
+        }
+        for name, flags in variants.items()
+    }
+    return {
+        "format": "ablation plan 1",
+        "baseline": "scratch",
+        "fractions": [1.0],
+        "seeds": [1, 2, 3],
+        "learning_rates": [0.001, 0.003, 0.01],
+        "variants": described,
+        "reference": None,
+        **changes,
+    }
+
+
+def write(folder: Path, plan: Mapping[str, Any], contents: Sequence[Mapping[str, Any]]) -> Path:
+    """Write a results folder; returns it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "plan.json").write_text(json.dumps(plan))
+    for content in contents:
+        path = folder / path_of(content)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(content))
+    return folder
+
+
+def path_of(content: Mapping[str, Any]) -> str:
+    """Return where a file of this content lies."""
+    if content["format"] == "ablation pretraining 1":
+        return f"pretraining/{content['name']}.json"
+    name = content["arm"]
+    start = f"{name['variant']}__{name['fraction']:g}__"
+    if content["format"] == "ablation tuning 1":
+        return f"tuning/{start}lr_{name['learning_rate']:g}.json"
+    return f"arms/{start}seed_{name['seed']}.json"
