@@ -33,9 +33,9 @@ SOURCE_SIZES = {"practitioner": 256, "original": 512}
 WORKERS = 2
 
 
-def plain_network(config: ThroughputConfig) -> SegmentationUNet:
+def plain_network(width: int) -> SegmentationUNet:
     """Return our network as a practitioner would have it: `nn.InstanceNorm2d`, NCHW."""
-    model = SegmentationUNet(practitioner.NUM_CLASSES, config.width)
+    model = SegmentationUNet(practitioner.NUM_CLASSES, width)
     for stage in model.modules():
         for name, norm in list(stage.named_children()):
             if isinstance(norm, InstanceNorm):
@@ -49,11 +49,11 @@ def kernel_arms(config: ThroughputConfig, fabric: Fabric) -> Arms:
     label = torch.randint(practitioner.NUM_CLASSES, (config.batch_size, config.size, config.size)).to(fabric.device)
     networks = {
         "instance norm": plain_network,
-        "group norm": lambda config: SegmentationUNet(practitioner.NUM_CLASSES, config.width),
+        "group norm": partial(SegmentationUNet, practitioner.NUM_CLASSES),
     }
     arms: Arms = {}
     for (norm, build), (layout, memory_format) in itertools.product(networks.items(), LAYOUTS.items()):
-        model = build(config).to(fabric.device, memory_format=memory_format)
+        model = build(config.width).to(fabric.device, memory_format=memory_format)
         arms[f"step, {norm}, {layout}"] = partial(_step, model, images, label, fabric)
         arms[f"forward, {norm}, {layout}"] = partial(_forward, model, images, fabric)
     return arms
@@ -83,8 +83,8 @@ def training_arms(config: ThroughputConfig, fabric: Fabric) -> Iterator[Arms]:
             for name, fixed in ((phase, False), (phase + ALONE, True)):
                 arms[name] = ours.training(phase, data_dir, Path(runs, name), fabric, config.steps, fixed, **shared)
         for name, size in SOURCE_SIZES.items():
-            stream = practitioner.batches(_files(config, size), config.size, config.batch_size, WORKERS)
-            arms[name] = practitioner.training(plain_network(config), stream, fabric.device, config.steps)
+            stream = practitioner.Batches(_files(config, size), config.size, config.batch_size, WORKERS)
+            arms[name] = practitioner.Training(plain_network(config.width), stream, fabric.device, config.steps)
         if config.peers:
             arms |= _peers(config, fabric.device)
         yield arms
@@ -92,10 +92,10 @@ def training_arms(config: ThroughputConfig, fabric: Fabric) -> Iterator[Arms]:
 
 def _peers(config: ThroughputConfig, device: torch.device) -> Arms:
     files = _files(config, SOURCE_SIZES["practitioner"])
-    stream = practitioner.batches(files, config.size, config.batch_size, WORKERS)
+    stream = practitioner.Batches(files, config.size, config.batch_size, WORKERS)
     sizes = (config.size, config.batch_size, device, config.steps)
     return {
-        "smp Unet(resnet34)": practitioner.training(peers.smp_unet(), stream, device, config.steps),
+        "smp Unet(resnet34)": practitioner.Training(peers.smp_unet(), stream, device, config.steps),
         "MONAI BasicUNet": peers.monai_training(peers.monai_unet(), files, *sizes),
     }
 
@@ -107,7 +107,7 @@ def _files(config: ThroughputConfig, size: int) -> Path:
 
 def multiply_adds(config: ThroughputConfig) -> dict[str, float]:
     """Return the multiply-adds of a picture, forward and backward, for the arms whose networks can be compared."""
-    networks = {"transfer_learning": plain_network(config)}
+    networks = {"transfer_learning": plain_network(config.width)}
     if config.peers:
         networks |= {"smp Unet(resnet34)": peers.smp_unet(), "MONAI BasicUNet": peers.monai_unet()}
     return {name: peers.multiply_adds(model, config.size, torch.device("cpu")) for name, model in networks.items()}
@@ -129,7 +129,7 @@ def evaluation_arms(config: ThroughputConfig, fabric: Fabric) -> tuple[Arms, int
     arms: Arms = {
         "ours": lambda: scores_of_split(model, split, config.batch_size, device),
         "prediction": lambda: [segmenter.segment(batch) for batch in pictures],
-        "plain loop": practitioner.evaluation(plain_network(config), files, config.size, images, device),
+        "plain loop": practitioner.evaluation(plain_network(config.width), files, config.size, images, device),
     }
     return arms, images
 

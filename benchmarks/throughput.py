@@ -1,7 +1,8 @@
 """Measure speed side by side: our training against the network alone, a practitioner's loop, and peers.
 
 Everything that is compared takes turns in the same rounds, so that the ratios stand on a busy machine too. Writes
-throughput.json (images/s of every arm) and summary.json (the ratios), and prints both as a table.
+throughput.json (images/s of every arm) and summary.json (the ratios), and prints both as a table. With a CUDA device
+it goes on with the full network at 128 and 256 px, and writes cuda.json (images/s, the step's share, peak memory).
 
     python -m benchmarks.throughput --size 128 --width 16 --repeats 20
 """
@@ -47,7 +48,26 @@ def throughput(config: ThroughputConfig) -> dict[str, Any]:
     write_json(config.output_dir / "summary.json", {**results, **common})
     _print(details, results)
     print(f"written to {config.output_dir / 'throughput.json'} and summary.json")
+    _on_gpu(config, fabric, common["hardware"])
     return results
+
+
+def _on_gpu(config: ThroughputConfig, fabric: Any, hardware: dict[str, Any]) -> None:
+    if fabric.device.type != "cuda":
+        print("no CUDA device here: the full network's images/s and memory on a GPU were left out")
+        return
+    from rich.progress import Progress
+
+    from benchmarks import cuda
+    from core.files import write_json
+
+    settings = {"width": cuda.WIDTH, "batch_size": cuda.BATCH_SIZE, "steps": cuda.STEPS}
+    with Progress() as progress:
+        task = progress.add_task("full network", total=len(cuda.SIZES) * (config.repeats + 1))
+        rows = cuda.measure(fabric, config.repeats, amp=config.amp, on_round=lambda: progress.advance(task))
+    write_json(config.output_dir / "cuda.json", {"rows": rows, "hardware": hardware, "settings": settings})
+    cuda.print_rows(rows)
+    print(f"written to {config.output_dir / 'cuda.json'}")
 
 
 def _ratios(trained: "Times", evaluated: "Times", started: "Times", core: list[float]) -> dict[str, Any]:

@@ -21,21 +21,28 @@ def seconds_of(work: Callable[[], Any], device: torch.device) -> float:
     return time.perf_counter() - started
 
 
+def _nothing() -> None:
+    pass
+
+
 def interleaved(
     arms: Mapping[str, Callable[[], Any]],
     repeats: int,
     device: torch.device,
-    on_round: Callable[[], Any] = lambda: None,
+    on_round: Callable[[], Any] = _nothing,
 ) -> Times:
     """Time every arm once a round, `repeats` rounds after one that warms up and is thrown away.
 
+    An arm may have methods `before` and `after`, which are called around its turn and not timed.
     The order turns round from one round to the next, so that no arm always follows the same neighbour.
     """
     times: Times = {name: [] for name in arms}
     for turn in range(repeats + 1):
         names = list(arms)[:: 1 if turn % 2 else -1]
         for name in names:
+            getattr(arms[name], "before", _nothing)()
             seconds = seconds_of(arms[name], device)
+            getattr(arms[name], "after", _nothing)()
             if turn:
                 times[name].append(seconds)
         on_round()

@@ -26,11 +26,39 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write `content` as indented JSON, whole or not at all. Raises ValueError for NaN, which JSON does not know."""
-    # Streamed: as one text, its pieces would take several times the memory of the content.
+    """Write `content` as indented JSON, whole or not at all. Raises ValueError for NaN, which JSON does not know.
+
+    Values of a dictionary that are iterators are written as lists, item by item, so that they need not be in memory.
+    """
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        json.dump(content, file, indent=2, allow_nan=False)
+        streamed = isinstance(content, dict) and any(isinstance(value, Iterator) for value in content.values())
+        file.writelines(_members(content) if streamed else _JSON.iterencode(content))
         file.write("\n")
+
+
+_JSON = json.JSONEncoder(indent=2, allow_nan=False)
+
+
+def _members(content: dict[str, Any]) -> Iterator[str]:
+    separator = "{"
+    for key, value in content.items():
+        yield f"{separator}\n  {json.dumps(key)}: "
+        separator = ","
+        if isinstance(value, Iterator):
+            yield from _items(value)
+        else:
+            yield from (piece.replace("\n", "\n  ") for piece in _JSON.iterencode(value))
+    yield "\n}"
+
+
+def _items(values: Iterator[Any]) -> Iterator[str]:
+    separator = "["
+    for value in values:
+        # No line ends within JSON's texts: those are escaped.
+        indented = _JSON.encode(value).replace("\n", "\n    ")
+        yield f"{separator}\n    {indented}"
+        separator = ","
+    yield "[]" if separator == "[" else "\n  ]"
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -27,11 +27,22 @@ from data.manifest import (
     label_path,
     prepare_hint,
     read_manifest,
+    read_records,
     truth_path,
 )
 
 CHUNK = 64
 Reader = Callable[[str], np.ndarray]
+
+
+class Record(NamedTuple):
+    """What the manifest says of a picture."""
+
+    name: str
+    species: str | None
+    breed: str | None
+    labelled: bool
+    geometry: Geometry
 
 
 @dataclass(frozen=True)
@@ -93,26 +104,39 @@ def open_split(data_dir: Path, split: str) -> Split:
     manifest = read_manifest(data_dir)
     if split not in SPLITS:
         raise UserError(f"unknown split {split!r}: use {', '.join(SPLITS)}")
-    records = sorted((r for r in manifest["images"] if r["split"] == split), key=lambda record: record["name"])
+    records = _records(data_dir, split)
     if not records:
         raise UserError(f"{data_dir} has no image in the split {split}: {prepare_hint(data_dir)} with other ratios")
-    labelled = np.array([record["labelled"] for record in records])
-    geometries = [Geometry(**record["geometry"]) for record in records]
+    labelled = np.array([record.labelled for record in records])
     images, labels = _arrays(data_dir, split, manifest, records)
     return Split(
         name=split,
         size=manifest["size"],
-        names=[record["name"] for record in records],
+        names=[record.name for record in records],
         images=images,
         labels=labels,
         label_rows=np.where(labelled, np.cumsum(labelled) - 1, -1).astype(np.int64),
-        rectangles=np.array([geometry.rectangle for geometry in geometries], np.int64),
-        species=[record["species"] for record in records],
-        breeds=[record["breed"] for record in records],
-        geometries=geometries,
+        rectangles=np.array([record.geometry.rectangle for record in records], np.int64),
+        species=[record.species for record in records],
+        breeds=[record.breed for record in records],
+        geometries=[record.geometry for record in records],
         data_dir=data_dir,
         dataset=manifest["dataset"],
     )
+
+
+def _records(data_dir: Path, split: str) -> list[Record]:
+    """Return what the manifest says of a split's pictures, sorted by name; what they have in common is kept once."""
+    geometries: dict[Geometry, Geometry] = {}
+    words: dict[str | None, str | None] = {}
+    records = []
+    for record in read_records(data_dir):
+        if record["split"] == split:
+            geometry = Geometry(**record["geometry"])
+            species, breed = (words.setdefault(word, word) for word in (record["species"], record["breed"]))
+            shared = geometries.setdefault(geometry, geometry)
+            records.append(Record(record["name"], species, breed, record["labelled"], shared))
+    return sorted(records, key=lambda record: record.name)
 
 
 def fingerprint(data_dir: Path) -> str:
@@ -130,10 +154,12 @@ def trimap_to_label(trimap: np.ndarray, species: str | None) -> np.ndarray:
     return table[trimap]
 
 
-def _arrays(data_dir: Path, split: str, manifest: dict[str, Any], records: list[dict]) -> tuple[np.ndarray, np.ndarray]:
+def _arrays(
+    data_dir: Path, split: str, manifest: dict[str, Any], records: list[Record]
+) -> tuple[np.ndarray, np.ndarray]:
     size = manifest["size"]
-    names = [record["name"] for record in records]
-    masked = [record["name"] for record in records if record["labelled"]]
+    names = [record.name for record in records]
+    masked = [record.name for record in records if record.labelled]
     stem = data_dir / "arrays" / f"{split}-{manifest['fingerprint'][:16]}"
 
     def image(name: str) -> np.ndarray:

@@ -9,9 +9,10 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,14 @@ from core.errors import UserError
 from core.files import write_json
 from data.journal import Journal, differences
 from data.manifest import CLASS_NAMES, FORMAT_VERSION, SPLITS, read_manifest
+from data.on_disk import sorted_rows
 from data.prepare_config import PrepareConfig
 from data.processing import Job, bounded_map, process
-from data.samples import Sample, Source
+from data.samples import Sample, Samples, Source
 from data.sources import open_source
 
 NAMED_AT_MOST = 5
+Note = Sequence[str]  # file, action, reason
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,12 +61,12 @@ def prepare(config: PrepareConfig) -> None:
     unfinished.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(unfinished / ".lock", timeout=0):
-            manifest = _prepare_into(unfinished, source, config)
+            counts, noted = _prepare_into(unfinished, source, config)
             (unfinished / ".lock").unlink(missing_ok=True)
             os.replace(unfinished, config.output_dir)
     except Timeout:
         raise UserError(f"{unfinished} is being written by another call: wait for it") from None
-    _print_summary(config.output_dir, manifest, time.perf_counter() - began)
+    _print_summary(config.output_dir, counts, noted, time.perf_counter() - began)
 
 
 def _is_done(config: PrepareConfig) -> bool:
@@ -81,30 +84,33 @@ def _is_done(config: PrepareConfig) -> bool:
     return True
 
 
-def _prepare_into(root: Path, source: Source, config: PrepareConfig) -> dict[str, Any]:
+def _prepare_into(root: Path, source: Source, config: PrepareConfig) -> tuple[dict[str, Any], Counter]:
+    """Write everything; returns how many pictures each split holds, and how often the report tells of what."""
     job = Job(root, config.dataset, config.size, config.resize_mode, source.mask_values, config.bad_masks)
-    notes = [(file, "passed over", reason) for file, reason in source.passed_over]
+    unusable = [(file, "passed over", reason) for file, reason in source.passed_over]
     with Journal(root, config.settings()) as journal:
-        notes += _process_all(source.samples, job, journal, config.workers)
-        entries = [journal.entries[sample.name] for sample in source.samples if journal.is_finished(sample)]
-        if not entries:
-            raise UserError(f"none of the {len(source.samples)} pictures can be used; the first: {notes[-1]}")
-        notes += [note for entry in entries for note in entry["notes"]]
-        manifest = _manifest(config, source, entries)
-        write_json(root / "splits.json", _names_by_split(manifest["images"]))
-        write_json(root / "prepare_report.json", _report(notes))
+        unusable += _process_all(source.samples, job, journal, config.workers)
+        if not journal.keep(source.samples):
+            raise UserError(f"none of the {len(source.samples)} pictures can be used; the first: {unusable[-1]}")
+
+        def notes() -> Iterator[Note]:
+            return chain(unusable, (note for entry in journal.entries(noted=True) for note in entry["notes"]))
+
+        manifest = _manifest(config, source, journal)
+        noted = Counter(action for _, action, _ in notes())
+        write_json(root / "splits.json", {split: journal.names(split) for split in SPLITS})
+        write_json(root / "prepare_report.json", {"counts": noted, "files": _report(notes())})
         write_json(root / "manifest.json", manifest)
-        journal.close_folder(manifest["images"], config.dataset)
-    return manifest
+        journal.close_folder(config.dataset)
+    return manifest["counts"], noted
 
 
-def _process_all(samples: list[Sample], job: Job, journal: Journal, workers: int) -> list[tuple[str, str, str]]:
+def _process_all(samples: Samples, job: Job, journal: Journal, workers: int) -> list[Note]:
     left_out, refused = [], []
-    todo = [sample for sample in samples if not journal.is_finished(sample)]
-    # Masks first: one that does not fit is found before much work is done.
-    todo.sort(key=lambda sample: sample.mask is None)
+    done = journal.count_finished(samples)
     with _progress() as progress:
-        task = progress.add_task("preparing", total=len(samples), completed=len(samples) - len(todo))
+        task = progress.add_task("preparing", total=len(samples), completed=done)
+        todo = _unfinished(samples, journal)
         for outcome in bounded_map(partial(process, job=job), todo, workers or _processors()):
             if outcome.refused:
                 refused.append(outcome.refused)
@@ -123,59 +129,55 @@ def _process_all(samples: list[Sample], job: Job, journal: Journal, workers: int
     return left_out
 
 
+def _unfinished(samples: Samples, journal: Journal) -> Iterator[Sample]:
+    """Yield those with masks first: one that does not fit is found before much work is done."""
+    for without in (False, True):
+        for sample in samples:
+            if (sample.mask is None) == without and not journal.is_finished(sample):
+                yield sample
+
+
 def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _manifest(config: PrepareConfig, source: Source, entries: list[dict[str, Any]]) -> dict[str, Any]:
+def _manifest(config: PrepareConfig, source: Source, journal: Journal) -> dict[str, Any]:
     settings = config.settings()
-    images = sorted((entry["record"] for entry in entries), key=lambda record: record["name"])
     return {
         "format_version": FORMAT_VERSION,
         **settings,
         **source.details,
         "class_names": CLASS_NAMES,
-        "counts": {split: _count(images, split) for split in SPLITS},
-        "fingerprint": _fingerprint(settings, entries),
-        "images": images,
+        "counts": {split: journal.counts(split) for split in SPLITS},
+        "fingerprint": _fingerprint(settings, journal.entries()),
+        "images": (entry["record"] for entry in journal.entries()),
     }
 
 
-def _fingerprint(settings: dict[str, Any], entries: list[dict[str, Any]]) -> str:
+def _fingerprint(settings: dict[str, Any], entries: Iterator[dict[str, Any]]) -> str:
     # Neither paths nor times: the same data prepared elsewhere have the same fingerprint.
     portable = {key: value for key, value in settings.items() if key != "source"}
-    contents = sorted([json.dumps([entry["record"], entry["digest"]], sort_keys=True) for entry in entries])
-    return sha256(json.dumps([FORMAT_VERSION, portable, contents], sort_keys=True).encode()).hexdigest()
+    contents = sorted_rows(((json.dumps([entry["record"], entry["digest"]], sort_keys=True),) for entry in entries), 1)
+    # The digest of json.dumps([FORMAT_VERSION, portable, [text, …]], sort_keys=True), piece by piece.
+    digest = sha256(json.dumps([FORMAT_VERSION, portable, []], sort_keys=True).removesuffix("]]").encode())
+    separator = ""
+    for (text,) in contents:
+        digest.update(f"{separator}{json.dumps(text)}".encode())
+        separator = ", "
+    digest.update(b"]]")
+    return digest.hexdigest()
 
 
-def _count(images: list[dict[str, Any]], split: str) -> dict[str, int]:
-    members = [record for record in images if record["split"] == split]
-    species = Counter(record["species"] for record in members)
-    return {
-        "images": len(members),
-        "labelled": sum(record["labelled"] for record in members),
-        "cat": species["cat"],
-        "dog": species["dog"],
-    }
+def _report(notes: Iterator[Note]) -> Iterator[dict[str, str]]:
+    return (dict(zip(("file", "action", "reason"), note, strict=True)) for note in sorted_rows(notes, 3))
 
 
-def _names_by_split(images: list[dict[str, Any]]) -> dict[str, list[str]]:
-    return {split: [record["name"] for record in images if record["split"] == split] for split in SPLITS}
-
-
-def _report(notes: Sequence[Sequence[str]]) -> dict[str, Any]:
-    files = [{"file": file, "action": action, "reason": reason} for file, action, reason in sorted(map(tuple, notes))]
-    return {"counts": Counter(action for _, action, _ in notes), "files": files}
-
-
-def _print_summary(output: Path, manifest: dict[str, Any], seconds: float) -> None:
-    counts = manifest["counts"]
+def _print_summary(output: Path, counts: dict[str, Any], noted: Counter, seconds: float) -> None:
     splits = ", ".join(f"{split} {counts[split]['images']} ({counts[split]['labelled']} labelled)" for split in SPLITS)
-    total = len(manifest["images"])
+    total = sum(members["images"] for members in counts.values())
     Console().print(f"{output}: {total} images in {seconds:.1f} s: {splits}", soft_wrap=True, highlight=False)
-    report = json.loads((output / "prepare_report.json").read_text(encoding="utf-8"))
-    if report["files"]:
-        told = ", ".join(f"{count} {action}" for action, count in report["counts"].items())
+    if noted:
+        told = ", ".join(f"{count} {action}" for action, count in noted.items())
         Console().print(f"{told}: see {output / 'prepare_report.json'}", soft_wrap=True, highlight=False)
 
 

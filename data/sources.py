@@ -1,5 +1,7 @@
 """From settings to samples: the archives of Oxford-IIIT Pet, the synthetic drawings, or a folder of one's own."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,10 @@ from filelock import FileLock
 from core.errors import UserError
 from data.archives import PETS_MD5, PETS_URL, download, extract, file_md5
 from data.folder import read_folder
+from data.manifest import SPLITS
 from data.oxford_pets import TRIMAP_VALUES, read_pets
 from data.prepare_config import PrepareConfig
-from data.samples import Sample, Source, hash_splits
+from data.samples import Sample, Source, hash_places
 
 
 def open_source(config: PrepareConfig) -> Source:
@@ -64,16 +67,34 @@ def _unpacked_pets(config: PrepareConfig, folder: Path) -> Source:
 
 
 def _synthetic(config: PrepareConfig) -> Source:
-    from data.synthetic import catalogue
+    from data.synthetic import records
 
-    drawings = catalogue(config.num_images, config.seed, config.labelled_fraction)
-    splits = hash_splits([drawing.name for drawing in drawings], config.val_ratio, config.test_ratio, config.seed)
-    samples = [_drawing(config, index, drawing, splits[drawing.name]) for index, drawing in enumerate(drawings)]
-    return Source(samples, TRIMAP_VALUES)
+    names = (drawing.name for drawing in records(config.num_images, config.seed, config.labelled_fraction))
+    return Source(
+        _Drawings(config, hash_places(names, config.val_ratio, config.test_ratio, config.seed)), TRIMAP_VALUES
+    )
 
 
-def _drawing(config: PrepareConfig, index: int, drawing: Any, split: str) -> Sample:
+@dataclass(frozen=True)
+class _Drawings:
+    config: PrepareConfig
+    places: np.ndarray  # [N] uint8, of the splits in SPLITS
+
+    def __len__(self) -> int:
+        return self.config.num_images
+
+    def __iter__(self) -> Iterator[Sample]:
+        from data.synthetic import records
+
+        drawings = records(self.config.num_images, self.config.seed, self.config.labelled_fraction)
+        for drawing, place in zip(drawings, self.places, strict=True):
+            yield _drawing(self.config, drawing, SPLITS[place])
+
+
+def _drawing(config: PrepareConfig, drawing: Any, split: str) -> Sample:
     from data.synthetic import draw
+
+    index = drawing.index
 
     def image() -> tuple[np.ndarray, list[str]]:
         return draw(config.seed, index, config.size).image, []

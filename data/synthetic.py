@@ -5,6 +5,7 @@ coats in the same places and light, so that only shape tells them apart; the mas
 Like Oxford-IIIT Pet, the set holds about two dogs a cat.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,7 +50,12 @@ class Record:
 
 
 def catalogue(count: int, seed: int, labelled_fraction: float) -> list[Record]:
-    """List the first `count` pictures of a seed.
+    """List the first `count` pictures of a seed; see `records`."""
+    return list(records(count, seed, labelled_fraction))
+
+
+def records(count: int, seed: int, labelled_fraction: float) -> Iterator[Record]:
+    """Return an iterator over the first `count` pictures of a seed.
 
     A longer list begins with the shorter one, and what is labelled at a small fraction is labelled at a larger one.
 
@@ -60,16 +66,19 @@ def catalogue(count: int, seed: int, labelled_fraction: float) -> list[Record]:
         raise UserError(f"count {count}, seed {seed}: neither may be negative")
     if not 0 <= labelled_fraction <= 1:
         raise UserError(f"labelled fraction {labelled_fraction} is outside [0, 1]: 0.1 labels a tenth of the pictures")
+    return _records(count, seed, labelled_fraction)
+
+
+def _records(count: int, seed: int, labelled_fraction: float) -> Iterator[Record]:
     starts = np.random.default_rng((seed, 1)).random(3)
-    cat_slots = [_cat_slot(seed, block) for block in range(-(-count // 3))]
-    records = []
+    cat_slot = 0
     for index in range(count):
         block, slot = divmod(index, 3)
-        rank = (slot - cat_slots[block]) % 3
+        cat_slot = cat_slot if slot else _cat_slot(seed, block)
+        rank = (slot - cat_slot) % 3
         # Steps of the golden ratio fill the unit interval evenly, so each third has its share of labels at any length.
         labelled = (starts[rank] + block * _GOLDEN_RATIO) % 1 < labelled_fraction
-        records.append(Record(f"synthetic_{index:05d}", index, "dog" if rank else "cat", bool(labelled)))
-    return records
+        yield Record(f"synthetic_{index:05d}", index, "dog" if rank else "cat", bool(labelled))
 
 
 def _species(seed: int, index: int) -> Species:

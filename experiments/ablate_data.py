@@ -9,7 +9,7 @@ from typing import Any
 
 from core.errors import UserError
 from data.label_fraction import label_subset
-from data.manifest import read_manifest
+from data.manifest import read_manifest, read_records
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def read_data(data_dir: Path, fractions: Sequence[float], seeds: Sequence[int], 
             picture, or two fractions that mean the same pictures.
     """
     manifest = read_manifest(data_dir)
-    images = manifest["images"]
+    images = list(read_records(data_dir))
     labelled = {
         split: [image for image in images if image["split"] == split and image["labelled"]]
         for split in ("Train", "Val", "Test")

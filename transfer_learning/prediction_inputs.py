@@ -55,7 +55,7 @@ def _found(given: str, output_dir: Path) -> tuple[str, list[Path]]:
     if path.is_dir():
         if path.resolve() == output_dir.resolve():
             raise UserError(f"{given} is both --input and --output_dir: give the results a folder of their own")
-        return os.path.abspath(path), walk(path, output_dir)  # noqa: PTH100
+        return os.path.abspath(path), list(walk(path, output_dir))  # noqa: PTH100
     if path.exists():
         return os.path.abspath(path.parent), [path]  # noqa: PTH100
     if not glob.has_magic(given):
