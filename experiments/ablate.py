@@ -16,15 +16,15 @@ from filelock import FileLock, Timeout
 
 from core.command import run_command
 from core.errors import RunError, UserError
-from experiments.ablate_arms import all_works
-from experiments.ablate_config import AblationConfig
-from experiments.ablate_console import Console
-from experiments.ablate_data import read_data
-from experiments.ablate_plan import build_plan
-from experiments.ablate_queue import Queue, works_to_do
-from experiments.ablate_results import require_same_grid, write_plan
-from experiments.ablate_speed import Speeds, in_words, left
-from experiments.ablate_works import Work
+from experiments.grid.arms import all_works
+from experiments.grid.config import AblationConfig
+from experiments.grid.console import Console
+from experiments.grid.data import read_data
+from experiments.grid.plan import build_plan
+from experiments.grid.queue import Queue, works_to_do
+from experiments.grid.results import require_same_grid, write_plan
+from experiments.grid.speed import Speeds, in_words, left
+from experiments.grid.works import Work
 
 
 def ablate(config: AblationConfig) -> None:

@@ -67,17 +67,17 @@ def evaluation_tables(folder: Path) -> tuple[list[str], list[Path]]:
 
 
 def _ablation(folder: Path) -> list[str]:
-    from experiments.ablation_results import is_ablation
+    from experiments.ablation.results import is_ablation
 
     if not is_ablation(folder):
         return []
-    from experiments.ablation_outputs import write_ablation
+    from experiments.ablation.outputs import write_ablation
 
     return [write_ablation(folder)]
 
 
 def _is_of_ablation(content: dict[str, Any]) -> bool:
-    from experiments.ablation_results import FORMAT
+    from experiments.ablation.results import FORMAT
 
     return str(content.get("format", "")).startswith(FORMAT)
 

@@ -13,8 +13,8 @@ import yaml
 
 from core.files import file_sha256
 from data.label_fraction import label_subset
-from experiments import ablate_child, ablate_queue
 from experiments.ablate import main
+from experiments.grid import child, queue
 from transfer_learning.metrics import segmentation_scores
 
 ROOT = Path(__file__).parents[1]
@@ -31,7 +31,7 @@ class Here:
         with Path(console).open("a") as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
             self.returncode = 0
             for module, arguments in commands:
-                self.returncode = self.returncode or ablate_child.importlib.import_module(module).main(arguments)
+                self.returncode = self.returncode or child.importlib.import_module(module).main(arguments)
 
     def poll(self):
         return self.returncode
@@ -40,8 +40,8 @@ class Here:
 @pytest.fixture
 def here(monkeypatch):
     """Run the processes here; returns the list of what began."""
-    monkeypatch.setattr(ablate_queue, "start", Here)
-    monkeypatch.setattr(ablate_queue, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(queue, "start", Here)
+    monkeypatch.setattr(queue, "LOOK_SECONDS", 0.0)
     Here.begun = []
     return Here.begun
 
@@ -73,8 +73,8 @@ def finished(tmp_path_factory, pets):
     """A finished grid: two variants, two rates to choose from, one fraction, two seeds."""
     folder = tmp_path_factory.mktemp("grid")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ablate_queue, "start", Here)
-        patch.setattr(ablate_queue, "LOOK_SECONDS", 0.0)
+        patch.setattr(queue, "start", Here)
+        patch.setattr(queue, "LOOK_SECONDS", 0.0)
         Here.begun = []
         assert run(folder, pets, two_variants()) == 0
     return folder, list(Here.begun)
@@ -332,9 +332,9 @@ def test_an_unknown_variant_and_a_class_without_labels_are_refused(pets, tmp_pat
 
 
 def test_rates_come_from_the_nearest_fraction_and_labels_are_counted_as_training_does(pets, tmp_path, here):
-    from experiments.ablate_config import AblationConfig
-    from experiments.ablate_data import read_data
-    from experiments.ablate_plan import build_plan
+    from experiments.grid.config import AblationConfig
+    from experiments.grid.data import read_data
+    from experiments.grid.plan import build_plan
 
     content = {name: grid()[name] for name in ("variants", "pretraining", "pretraining_common", "common")}
     plan = build_plan(AblationConfig(**content, tuned_at=(0.1, 1.0)))

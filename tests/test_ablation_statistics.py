@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from experiments.ablation_results import read_ablation
-from experiments.ablation_statistics import SEED_STREAM, analysed, mean_over_drawn_seeds
+from experiments.ablation.results import read_ablation
+from experiments.ablation.statistics import SEED_STREAM, analysed, mean_over_drawn_seeds
 from transfer_learning.metrics import segmentation_scores
 
 

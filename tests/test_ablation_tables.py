@@ -9,11 +9,11 @@ from ablation_samples import arm, counts_of, path_of, plan, trial, write
 from figure_checks import assert_readable
 from report_samples import write_segmentation
 
-from experiments import ablation_figure
-from experiments.ablation_results import read_ablation
-from experiments.ablation_statistics import analysed
-from experiments.public_results import public_results
-from experiments.table_formats import Table, latex, markdown, signed
+from experiments.ablation import figure as ablation_figure
+from experiments.ablation.public_results import public_results
+from experiments.ablation.results import read_ablation
+from experiments.ablation.statistics import analysed
+from experiments.ablation.table_formats import Table, latex, markdown, signed
 from experiments.tables import main
 
 VARIANTS = {

@@ -11,8 +11,8 @@ from core.command import Terminated, run_command
 from core.config import DEFAULT_CONFIG, from_mapping, parse, read_section
 from core.errors import RunError, UserError
 from data.prepare_config import PrepareConfig
-from experiments.ablate_config import AblationConfig
-from experiments.ablate_plan import build_plan
+from experiments.grid.config import AblationConfig
+from experiments.grid.plan import build_plan
 from reconstruction.config import ReconstructionConfig
 from reconstruction.train import main as train
 from transfer_learning.config import SegmentationConfig

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.label_savings import Savings, label_savings
+from experiments.ablation.label_savings import Savings, label_savings
 
 
 def test_straight_between_points_over_the_logarithm():

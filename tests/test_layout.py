@@ -28,7 +28,7 @@ def imported(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("package", MAY_IMPORT)
 def test_nobody_imports_upwards(package):
-    files = list((ROOT / package).glob("*.py"))
+    files = list((ROOT / package).rglob("*.py"))
     assert files
     for path in files:
         assert imported(path) <= MAY_IMPORT[package], path

@@ -5,8 +5,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from experiments.ablation_statistics import Analysis, Group
-from experiments.table_formats import UNKNOWN, Table, share, signed
+from experiments.ablation.statistics import Analysis, Group
+from experiments.ablation.table_formats import UNKNOWN, Table, share, signed
 
 FILE = Path(__file__).with_name("public_results.json")
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from core.figures import LINE_COLOURS, save
-from experiments.ablation_statistics import Analysis, Group
-from experiments.table_formats import share
+from experiments.ablation.statistics import Analysis, Group
+from experiments.ablation.table_formats import share
 
 DOTS_PER_INCH = 150
 # The setting of the original project; drawn out whenever it is there.

@@ -9,8 +9,8 @@ from typing import Any
 
 from core.errors import UserError
 from core.files import atomic_path, file_sha256, write_json
-from experiments.ablate_data import Data
-from experiments.ablate_plan import Plan, differing, plain
+from experiments.grid.data import Data
+from experiments.grid.plan import Plan, differing, plain
 from experiments.runs import find_runs, read_json
 
 FORMATS = {"arms": "ablation arm 1", "tuning": "ablation tuning 1", "pretraining": "ablation pretraining 1"}

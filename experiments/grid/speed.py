@@ -9,18 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from core.files import write_json
-from experiments.ablate_arms import TestedArm
-from experiments.ablate_queue import start
-from experiments.ablate_results import FORMATS, log_rows, read_result
-from experiments.ablate_works import Work
+from experiments.grid.arms import TestedArm
+from experiments.grid.queue import start
+from experiments.grid.results import FORMATS, log_rows, read_result
+from experiments.grid.works import Work
 from experiments.repeat import defaults
 from experiments.runs import read_json
 
 # What moves the time of a step much; other settings do not.
 LIKE = ("width", "batch_size", "encoder", "decoder", "freeze", "perceptual_network", "perceptual_weight")
 START_SECONDS = 5.0  # loading the libraries
-# Enough for the time of a step and that of a validation: the second row has one step and one validation.
-MEASURED = {"max_steps": 5, "val_every": 4, "save_every": 0, "save_every_steps": 0}
+# Enough for the time of a step and that of a validation: the second row has one step and one validation. Fewer steps
+# would drown in what one validation takes more than the other.
+STEPS = 20
+MEASURED = {"max_steps": STEPS + 1, "val_every": STEPS, "save_every": 0, "save_every_steps": 0}
 
 
 class Speeds:
@@ -90,7 +92,9 @@ class Speeds:
             process.kill()
             process.wait()
             shutil.rmtree(folder, ignore_errors=True)
-        step = max((first - second) / 3, 0.0)
+        step = (first - second) / (STEPS - 1)
+        if step <= 0:  # the machine was busy with other things
+            return None
         validation = max(second - step, 0.0)
         return (step * work.images / work.config.batch_size + validation * work.rows) / work.images
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from experiments.ablate_queue import Running, as_line
-from experiments.ablate_results import log_rows
-from experiments.ablate_speed import Speeds, in_words
-from experiments.ablate_works import PretrainingWork, Work
+from experiments.grid.queue import Running, as_line
+from experiments.grid.results import log_rows
+from experiments.grid.speed import Speeds, in_words
+from experiments.grid.works import PretrainingWork, Work
 from experiments.runs import read_json
 
 LOOK_SECONDS = 1.0

@@ -15,8 +15,8 @@ from typing import Protocol
 from filelock import FileLock, Timeout
 
 from core.errors import UserError
-from experiments.ablate_arms import TestedArm
-from experiments.ablate_works import Command, PretrainingWork, Work
+from experiments.grid.arms import TestedArm
+from experiments.grid.works import Command, PretrainingWork, Work
 
 LOOK_SECONDS = 0.2
 
@@ -183,7 +183,7 @@ def start(commands: Sequence[Command], console: os.PathLike, threads: int) -> su
     Ctrl-C in the terminal does not reach it; it leaves when this process is gone, however that went.
     """
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
-    words = [sys.executable, "-m", "experiments.ablate_child", json.dumps(commands)]
+    words = [sys.executable, "-m", "experiments.grid.child", json.dumps(commands)]
     with open(console, "ab") as file:  # noqa: PTH123 - any path-like
         return subprocess.Popen(
             words, stdin=subprocess.PIPE, stdout=file, stderr=file, env=environment, start_new_session=True

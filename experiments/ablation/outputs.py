@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from core.files import atomic_path, write_csv, write_json
-from experiments.ablation_figure import save_label_efficiency
-from experiments.ablation_results import read_ablation
-from experiments.ablation_statistics import Analysis, Group, analysed
-from experiments.ablation_tables import savings_of, tables_of
-from experiments.public_results import public_tables
-from experiments.table_formats import latex, markdown
+from experiments.ablation.figure import save_label_efficiency
+from experiments.ablation.public_results import public_tables
+from experiments.ablation.results import read_ablation
+from experiments.ablation.statistics import Analysis, Group, analysed
+from experiments.ablation.table_formats import latex, markdown
+from experiments.ablation.tables import savings_of, tables_of
 
 FIGURE, SUMMARY, CSV, LATEX = "label_efficiency.png", "summary.json", "tables.csv", "tables.tex"
 

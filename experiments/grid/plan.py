@@ -9,7 +9,7 @@ from typing import Any
 
 from core.config import from_mapping, nearest
 from core.errors import UserError
-from experiments.ablate_config import AblationConfig
+from experiments.grid.config import AblationConfig
 from experiments.repeat import CONFIGS, NOT_COMPARED
 from reconstruction.config import ReconstructionConfig
 from transfer_learning.config import SegmentationConfig

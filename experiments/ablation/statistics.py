@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.statistics import RESAMPLES, interval, resampled_sums
-from experiments.ablation_results import Ablation, Arm
+from experiments.ablation.results import Ablation, Arm
 
 # Below this number of labels a score says which pictures were drawn; below the next one, at least so many seeds must
 # have drawn them. The tables call such fractions "descriptive only".

@@ -1,9 +1,9 @@
 """The tables of an ablation, from what its arms amount to."""
 
-from experiments.ablation_effort import compute_table, tuning_table
-from experiments.ablation_statistics import Analysis, Group
-from experiments.label_savings import Savings, label_savings
-from experiments.table_formats import UNKNOWN, Table, listed, number, share, signed
+from experiments.ablation.effort import compute_table, tuning_table
+from experiments.ablation.label_savings import Savings, label_savings
+from experiments.ablation.statistics import Analysis, Group
+from experiments.ablation.table_formats import UNKNOWN, Table, listed, number, share, signed
 
 
 def tables_of(analysis: Analysis) -> list[Table]:

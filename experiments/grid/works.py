@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from core.files import file_sha256, write_json
-from experiments.ablate_data import Data
-from experiments.ablate_plan import MANAGED, Plan, Pretraining
-from experiments.ablate_results import WEIGHTS, pretraining_of, read_result
+from experiments.grid.data import Data
+from experiments.grid.plan import MANAGED, Plan, Pretraining
+from experiments.grid.results import WEIGHTS, pretraining_of, read_result
 from experiments.repeat import defaults, flag
 
 Command = list[Any]  # [module, [flag, value, ...]]

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from core.errors import UserError
-from experiments.ablation_format import ArmContent, ArmName, Plan, PretrainingRun, Trial
+from experiments.ablation.format import ArmContent, ArmName, Plan, PretrainingRun, Trial
 
 PLAN = "plan.json"
 ARMS, TUNING, PRETRAINING = "arms", "tuning", "pretraining"

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from experiments.ablation_statistics import Analysis
-from experiments.table_formats import UNKNOWN, Table, between, listed, share
+from experiments.ablation.statistics import Analysis
+from experiments.ablation.table_formats import UNKNOWN, Table, between, listed, share
 
 BROKEN = "broke"
 

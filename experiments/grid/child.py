@@ -1,6 +1,6 @@
 """A process of the grid: a training, then its scoring, in one process, since loading the libraries takes seconds.
 
-    python -m experiments.ablate_child '[["transfer_learning.train", ["--lr", "0.003"]], …]'
+    python -m experiments.grid.child '[["transfer_learning.train", ["--lr", "0.003"]], …]'
 
 Its standard input is a pipe from the process that started it. When that is gone, however it went, this one gets
 SIGTERM from itself: a training saves its state and leaves, instead of going on unseen.

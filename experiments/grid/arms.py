@@ -7,9 +7,9 @@ from typing import Any
 
 from core.errors import UserError
 from core.files import write_json
-from experiments.ablate_data import Data
-from experiments.ablate_plan import Plan, Variant
-from experiments.ablate_results import (
+from experiments.grid.data import Data
+from experiments.grid.plan import Plan, Variant
+from experiments.grid.results import (
     FORMATS,
     WEIGHTS,
     broken_training_of,
@@ -20,7 +20,7 @@ from experiments.ablate_results import (
     training_of,
     write_arm,
 )
-from experiments.ablate_works import Command, PretrainingWork, Work
+from experiments.grid.works import Command, PretrainingWork, Work
 
 NOT_FINITE = "not finite at step"  # of core.errors.require_finite
 

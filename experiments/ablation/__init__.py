@@ -1,0 +1,1 @@
+"""What the JSON of an ablation amounts to: statistics, tables and the curve."""
