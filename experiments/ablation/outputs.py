@@ -19,7 +19,8 @@ SUMMARY, CSV, LATEX = "summary.json", "tables.csv", "tables.tex"
 def write_ablation(folder: Path) -> str:
     """Write `tables.csv`, `tables.tex`, `summary.json` and `label_efficiency.png`; return the tables as Markdown.
 
-    With pretrainings that differ in nothing but their steps, `pretraining_length.png` too. Equal results give equal bytes.
+    Pretrainings that differ in nothing but their steps give `pretraining_length.png` too. Equal results give equal
+    bytes.
 
     Args:
         folder: of the results, with `plan.json` and `arms`.

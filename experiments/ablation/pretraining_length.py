@@ -49,7 +49,8 @@ def length_curves(analysis: Analysis) -> list[LengthCurve]:
     for (fraction, _), points in families.items():
         if len({point.steps for point in points}) > 1:
             points.sort(key=lambda point: point.steps)
-            name = commonprefix([point.group.variant for point in points]).rstrip("_") or points[0].group.variant
+            names = [point.group.variant for point in points]
+            name = commonprefix(names).rstrip("_") or names[0]  # noqa: RUF071 - of names, not of paths
             curves.append(LengthCurve(name, fraction, tuple(points), _untrained(analysis, points[0])))
     return curves
 
