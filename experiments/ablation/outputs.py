@@ -50,6 +50,7 @@ def summary(analysis: Analysis) -> list[dict[str, Any]]:
 
     All scores of an entry are means over its `seeds`, those that the variant and its baseline both have, so that the
     difference is that of the scores beside it. None where there is nothing: no baseline, no candidate, no difference.
+    A learning rate is a list where the arms of a variant were trained with several.
     """
     name = analysis.ablation.plan.baseline
     entries = []

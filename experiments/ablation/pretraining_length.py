@@ -127,7 +127,8 @@ def save_pretraining_length(path: Path, curves: Iterable[LengthCurve]) -> None:
     axis.grid(axis="y", color="0.92")
     axis.set_axisbelow(True)
     axis.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside right upper", fontsize=8, frameon=False, title="labels\n(dashed:\nno phase 1)")
+    title = "labels" + "\n(dashed:\nno phase 1)" * any(curve.untrained is not None for curve in curves)
+    figure.legend(loc="outside right upper", fontsize=8, title_fontsize=8, frameon=False, title=title)
     save(figure, path)
 
 
