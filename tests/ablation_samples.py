@@ -10,7 +10,17 @@ import numpy as np
 from transfer_learning.metrics import scores_of_matrices
 
 CLASSES = ("background", "cat", "dog")
+STEPS = {"max_steps": 1000, "batch_size": 16, "val_every": 100, "amp": "off", "memory_format": "contiguous"}
 ARM_KEYS = ("variant", "fraction", "seed", "learning_rate")
+# Of a whole small grid.
+VARIANTS = {
+    "scratch": {},
+    "plain_frozen": {"pretraining": "plain", "title": "50 % & more_of_it"},
+    "mask_all": {"pretraining": "mask"},
+    "imagenet": {"outside_weights": True, "autoencoder": False},
+}
+FRACTIONS = (0.01, 0.1, 1.0)
+ENCODER = {"settings": {}, "sha256": "e" * 64, "seconds": 1800.0, "images": 50000, "val_loss": 0.01}
 
 
 def counts_of(quality: float, seed: int, images: int) -> np.ndarray:
@@ -40,12 +50,12 @@ def arm(matrices: np.ndarray, *, variant: str, fraction: float = 1.0, seed: int 
         "best_step": 800,
         "mean_iou": float(scores_of_matrices(matrices.sum(axis=0)[None], CLASSES)["mean_iou"][0]),
         "class_names": list(CLASSES),
-        "settings": {"lr": rate},
+        "settings": {"lr": rate, **STEPS},
         "pretraining": None,
         "resolution": 128,
         "width": 16,
         "data_sha256": "d" * 64,
-        "compute": {"seconds": 321.4, "images": 16000, "parameters": 4915907, "device": "cpu, 1 thread: a name"},
+        "compute": {"seconds": 321.4, "images": 16000, "parameters": 4915907, "device": "cpu (a name, 1 threads)"},
         "provenance": {"commit": "c" * 40, "versions": {}, "weights_sha256": "a" * 64},
         "per_image": {f"Pet_{number}": matrix.ravel().tolist() for number, matrix in enumerate(matrices)},
         **changes,
@@ -60,11 +70,11 @@ def trial(variant: str, fraction: float, rate: float, val: float) -> dict[str, A
         "num_labels": round(522 * fraction),
         "val_mean_iou": val,
         "best_step": 400,
-        "settings": {"lr": rate},
+        "settings": {"lr": rate, **STEPS},
         "pretraining": None,
         "resolution": 128,
         "data_sha256": "d" * 64,
-        "compute": {"seconds": 100.0, "images": 8000, "parameters": 4915907, "device": "cpu, 1 thread: a name"},
+        "compute": {"seconds": 100.0, "images": 8000, "parameters": 4915907, "device": "cpu (a name, 1 threads)"},
     }
 
 
@@ -113,3 +123,23 @@ def path_of(content: Mapping[str, Any]) -> str:
     if content["format"] == "ablation tuning 1":
         return f"tuning/{start}lr_{name['learning_rate']:g}.json"
     return f"arms/{start}seed_{name['seed']}.json"
+
+
+def whole_grid(folder: Path, images: int = 12) -> Path:
+    """Write a finished grid, rates tried at one fraction; returns it.
+
+    Arms get better with labels, mask_all most of the autoencoders.
+    """
+    found = []
+    for place, (variant, flags) in enumerate(VARIANTS.items()):
+        encoder = {"name": flags["pretraining"], **ENCODER} if "pretraining" in flags else None
+        for fraction in FRACTIONS:
+            quality = 0.4 + 0.1 * FRACTIONS.index(fraction) + (0, -0.05, 0.1, 0.2)[place]
+            for seed in (1, 2, 3):
+                matrices = counts_of(quality, 100 * seed + place, images)
+                score = {"val_mean_iou": quality + seed / 1000, "pretraining": encoder}
+                found.append(arm(matrices, variant=variant, fraction=fraction, seed=seed, **score))
+        found += [trial(variant, 0.1, rate, val) for rate, val in ((0.001, 0.41), (0.003, 0.52), (0.01, 0.33))]
+    names = ("plain", "mask")
+    found += [{"format": "ablation pretraining 1", "name": n, **ENCODER, "data_sha256": "d" * 64} for n in names]
+    return write(folder, plan(VARIANTS, fractions=FRACTIONS, reference={"variant": "imagenet"}), found)

@@ -18,13 +18,15 @@ def tuning_table(analysis: Analysis) -> Table:
         place = (trial.arm.fraction, trial.arm.variant)
         cells.setdefault(place, {})[trial.arm.learning_rate] = trial.val_mean_iou
         labels[trial.arm.fraction] = trial.num_labels
-    rows, others = [], []
+    rows, others, at_end = [], [], []
     for (fraction, variant), scores in cells.items():
         group = analysis.get(fraction, variant)
         chosen = group.learning_rates if group else ()
         best = max((score for score in scores.values() if score is not None), default=None)
         if any(scores.get(rate) != best for rate in chosen):
             others.append(f"{variant} at {share(fraction)}")
+        if len(scores) > 1 and any(rate in (min(scores), max(scores)) for rate in chosen):
+            at_end.append(f"{variant} at {share(fraction)}")
         marks = [_score(scores, rate) + " *" * (rate in chosen and rate in scores) for rate in found]
         rows.append([f"{labels[fraction]} ({share(fraction)})", variant, *marks, str(len(scores))])
     columns = ["labels", "variant", *(f"{rate:g}" for rate in found), "runs"]
@@ -36,6 +38,11 @@ def tuning_table(analysis: Analysis) -> Table:
         notes.append(f"No rates were tried at {', '.join(untried)}: there the main tables say which one was used.")
     if others:
         notes.append(f"Trained with another rate than the best of their row: {', '.join(others)}.")
+    if at_end:
+        notes.append(
+            f"The chosen rate is the lowest or the highest of those tried, so that a better one may lie beyond: "
+            f"{', '.join(at_end)}."
+        )
     title = "Learning rates tried, and what each gave on Val"
     return Table(title, columns, rows, ["labels", "variant"], notes)
 
@@ -88,15 +95,19 @@ def compute_table(analysis: Analysis) -> Table:
 
 
 def _total(analysis: Analysis) -> str:
+    """Say what everything took; a trial that went on to be an arm, and a phase 1 that arms share, count once."""
     ablation = analysis.ablation
-    encoders = {run.name: run.seconds for run in ablation.pretraining.values()}
+    encoders = {(run.name, run.sha256): run.seconds for run in ablation.pretraining.values()}
     for arm in ablation.arms:
         encoder = arm.content.pretraining
         if encoder and encoder.seconds is not None:
-            encoders.setdefault(encoder.name, encoder.seconds)
+            encoders.setdefault((encoder.name, encoder.sha256), encoder.seconds)
+    arms = {arm.name for arm in ablation.arms}
     parts = {
         "phase 1 (each once)": sum(encoders.values()),
-        "learning rates": sum(trial.compute.seconds for trial in ablation.trials),
+        "learning rates (without the runs that are arms)": sum(
+            trial.compute.seconds for trial in ablation.trials if trial.arm not in arms
+        ),
         "arms": sum(arm.content.compute.seconds for arm in ablation.arms),
     }
     told = ", ".join(f"{name} {seconds / 3600:.1f} h" for name, seconds in parts.items())

@@ -146,7 +146,9 @@ def _draw_differences(axis: Any, analysis: Analysis, colours: Mapping[str, str],
             capsize=2.5,
             label=variant,
         )
-    axis.set(ylabel="mean IoU ahead of the baseline", title="Differences from the baseline, 95 % intervals")
+    alone = any(_drawable(group) and len(group.difference.seeds) == 1 for name in shown for group in analysis.of(name))
+    title = "Differences from the baseline, 95 % intervals" + "\n(one seed: over images only)" * alone
+    axis.set(ylabel="mean IoU ahead of the baseline", title=title)
     axis.title.set_fontsize(11)
     if shown:
         axis.legend(fontsize=8, frameon=False)

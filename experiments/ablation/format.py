@@ -1,6 +1,6 @@
 """What the files of an ablation's results folder hold: one class a kind of file, checked as it is read."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
@@ -34,10 +34,18 @@ class Encoder(_Content):
     """The phase 1 run that an arm started from; several arms share it."""
 
     name: str
+    settings: dict[str, Any] = {}
     sha256: str | None = None
     seconds: Seconds | None = None
     images: Count | None = None
     val_loss: FiniteFloat | None = None
+
+
+class Provenance(_Content):
+    """The code that made an arm; versions by library."""
+
+    commit: str | None = None
+    versions: dict[str, str] = {}
 
 
 class Trial(_Content):
@@ -61,11 +69,13 @@ class ArmContent(_Content):
     val_mean_iou: FiniteFloat
     mean_iou: FiniteFloat
     class_names: tuple[str, ...]
+    settings: dict[str, Any]
     pretraining: Encoder | None
     resolution: int
     width: int | None
     data_sha256: str
     compute: Compute
+    provenance: Provenance
     per_image: dict[str, list[Count]]
 
 
@@ -74,17 +84,24 @@ class PretrainingRun(_Content):
 
     format: Literal["ablation pretraining 1"]
     name: str
+    sha256: str | None = None
     seconds: Seconds
     images: Count
     data_sha256: str
 
 
 class Variant(_Content):
-    """What the plan says of a variant; `baseline`: the variant that it is compared with, if not the plan's."""
+    """What the plan says of a variant.
+
+    `baseline`: the variant that it is compared with, if not the plan's; `control`: whether it may differ in more than
+    one thing, its steps among them, and so is never the best.
+    """
 
     title: str
     outside_weights: bool
     autoencoder: bool
+    control: bool = False
+    settings: dict[str, Any] = {}
     pretraining: str | None = None
     baseline: str | None = None
 
@@ -96,11 +113,16 @@ class Reference(_Content):
 
 
 class Plan(_Content):
-    """What the grid was."""
+    """What the grid was; `more_seeds`: fraction -> seeds beyond those of all fractions."""
 
     format: Literal["ablation plan 1"]
     baseline: str
     fractions: tuple[float, ...]
     seeds: tuple[int, ...]
+    more_seeds: dict[float, tuple[int, ...]] = {}
     variants: dict[str, Variant]
     reference: Reference | None = None
+
+    def seeds_at(self, fraction: float) -> tuple[int, ...]:
+        """Return all seeds that a fraction has, rising."""
+        return tuple(sorted({*self.seeds, *self.more_seeds.get(fraction, ())}))

@@ -5,19 +5,22 @@ from typing import Any
 
 from core.files import atomic_path, write_csv, write_json
 from experiments.ablation.figure import save_label_efficiency
+from experiments.ablation.pretraining_length import length_curves, save_pretraining_length
 from experiments.ablation.public_results import public_tables
 from experiments.ablation.results import read_ablation
 from experiments.ablation.statistics import Analysis, Group, analysed
 from experiments.ablation.table_formats import latex, markdown
-from experiments.ablation.tables import savings_of, tables_of
+from experiments.ablation.tables import reading, savings_of, tables_of
 
-FIGURE, SUMMARY, CSV, LATEX = "label_efficiency.png", "summary.json", "tables.csv", "tables.tex"
+FIGURE, LENGTHS = "label_efficiency.png", "pretraining_length.png"
+SUMMARY, CSV, LATEX = "summary.json", "tables.csv", "tables.tex"
 
 
 def write_ablation(folder: Path) -> str:
     """Write `tables.csv`, `tables.tex`, `summary.json` and `label_efficiency.png`; return the tables as Markdown.
 
-    Equal results give equal bytes.
+    Pretrainings that differ in nothing but their steps give `pretraining_length.png` too. Equal results give equal
+    bytes.
 
     Args:
         folder: of the results, with `plan.json` and `arms`.
@@ -35,56 +38,63 @@ def write_ablation(folder: Path) -> str:
         temporary.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     write_json(folder / SUMMARY, summary(analysis))
     save_label_efficiency(folder / FIGURE, analysis)
-    return "\n\n".join(["# Ablation", f"![Label efficiency]({FIGURE})", *map(markdown, tables)])
+    pictures = [f"![Label efficiency]({FIGURE})"]
+    if curves := length_curves(analysis):
+        save_pretraining_length(folder / LENGTHS, curves)
+        pictures.append(f"![Pretraining length]({LENGTHS})")
+    return "\n\n".join(["# Ablation", *pictures, *map(markdown, tables)])
 
 
 def summary(analysis: Analysis) -> list[dict[str, Any]]:
     """Return, for each label fraction, the baseline, the best variant on Val, their difference, and the other variants.
 
-    None where there is nothing: no baseline, no candidate, no difference.
+    All scores of an entry are means over its `seeds`, those that the variant and its baseline both have, so that the
+    difference is that of the scores beside it. None where there is nothing: no baseline, no candidate, no difference.
+    A learning rate is a list where the arms of a variant were trained with several.
     """
-    baseline_name = analysis.ablation.plan.baseline
+    name = analysis.ablation.plan.baseline
     entries = []
     for fraction in analysis.fractions:
-        best, baseline = analysis.best(fraction), analysis.get(fraction, baseline_name)
-        others = [group for group in analysis.at(fraction) if group is not best and group.variant != baseline_name]
-        found = _entry(best) if best else dict.fromkeys(("variant", "mean_iou", *_ENDS))
+        best, baseline = analysis.best(fraction), analysis.get(fraction, name)
+        others = [group for group in analysis.at(fraction) if group is not best and group.variant != name]
+        found = _entry(best) if best else {}
+        alone = baseline.test.mean if baseline else None
+        compared = found.get("baseline_mean_iou")
         entries.append(
             {
                 "fraction": fraction,
                 "num_labels": analysis.at(fraction)[0].num_labels,
-                "seeds": _shared_seeds(best, baseline),
-                "scratch_mean_iou": baseline.test.mean if baseline else None,
-                "best_variant": found["variant"],
-                "best_mean_iou": found["mean_iou"],
-                **{key: found[key] for key in _ENDS},
+                "seeds": found["seeds"] if best else list(baseline.seeds) if baseline else [],
+                "scratch_mean_iou": alone if compared is None else compared,
+                "best_variant": found.get("variant"),
+                "best_mean_iou": found.get("mean_iou"),
+                **{key: found.get(key) for key in ("difference", "ci_low", "ci_high")},
+                "best_learning_rate": found.get("learning_rate"),
+                "remark": found.get("remark"),
                 "variants": [_entry(group) for group in others],
             }
         )
     return entries
 
 
-_ENDS = ("difference", "ci_low", "ci_high")
-
-
 def _entry(group: Group) -> dict[str, Any]:
     difference = group.difference
     low, high = (difference and difference.interval) or (None, None)
+    baseline, score = (difference and difference.means) or (None, group.test.mean)
+    seeds = (difference and difference.seeds) or group.seeds
     return {
         "variant": group.variant,
-        "mean_iou": group.test.mean,
-        "val_mean_iou": group.val.mean,
+        "mean_iou": score,
+        "val_mean_iou": group.val_over(seeds),
+        "compared_with": difference.baseline if difference else None,
+        "baseline_mean_iou": baseline,
         "difference": difference.value if difference else None,
         "ci_low": low,
         "ci_high": high,
-        "seeds": list(group.seeds),
+        "seeds": list(seeds),
+        "learning_rate": group.learning_rates[0] if len(group.learning_rates) == 1 else list(group.learning_rates),
+        "remark": "; ".join(reading(group)),
     }
-
-
-def _shared_seeds(best: Group | None, baseline: Group | None) -> list[int]:
-    if best and best.difference and best.difference.seeds:
-        return list(best.difference.seeds)
-    return list((baseline or best).seeds) if baseline or best else []
 
 
 def long_rows(analysis: Analysis) -> list[dict[str, Any]]:
@@ -117,7 +127,9 @@ def _long_row(analysis: Analysis, group: Group) -> dict[str, Any]:
         "test_mean_iou_lowest": group.test.low,
         "test_mean_iou_highest": group.test.high,
         **{f"test_iou_{name}": score for name, score in group.scores.items()},
+        "control": variant.control,
         "compared_with": difference.baseline if difference else None,
+        "baseline_mean_iou": difference.means[0] if difference and difference.means else None,
         "difference": difference.value if difference else None,
         "ci_low": low,
         "ci_high": high,

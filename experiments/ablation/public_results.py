@@ -5,8 +5,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from experiments.ablation.differences import Difference
 from experiments.ablation.statistics import Analysis, Group
-from experiments.ablation.table_formats import UNKNOWN, Table, share, signed
+from experiments.ablation.table_formats import UNKNOWN, Table, counted, share, signed
+
+# With fewer seeds no result of ours is claimed beside the public ones.
+ENOUGH_SEEDS = 3
+OURS = "this project"
 
 FILE = Path(__file__).with_name("public_results.json")
 
@@ -48,33 +53,40 @@ def _comparison(analysis: Analysis) -> Table:
     ]
     columns = ["project", "scratch", "pretrained", "difference", "split", "px", "borders", "remark"]
     title = "The public results on the same question"
-    bold = frozenset(range(len(rows), len(rows) + len(ours)))
-    return Table(title, columns, [*rows, *ours], ["project", "split", "borders", "remark"], notes, bold)
+    claimed = [len(rows) + place for place, row in enumerate(ours) if row[0] == OURS]
+    return Table(title, columns, [*rows, *ours], ["project", "split", "borders", "remark"], notes, frozenset(claimed))
 
 
 def _ours(analysis: Analysis) -> list[list[str]]:
     fraction = analysis.fractions[-1]
-    best, baseline = analysis.best(fraction), analysis.get(fraction, analysis.ablation.plan.baseline)
-    if not best or not baseline:
+    best = analysis.best(fraction)
+    if not best or not best.difference or not best.difference.means:
         return []
-    return [_our_row(analysis, best, baseline)]
+    return [_our_row(analysis, best, best.difference)]
 
 
-def _our_row(analysis: Analysis, best: Group, baseline: Group) -> list[str]:
-    difference = best.difference
-    assert difference is not None
-    limits = f", {signed(difference.interval[0])} to {signed(difference.interval[1])}" if difference.interval else ""
-    images = len(analysis.ablation.image_names)
+def _our_row(analysis: Analysis, best: Group, difference: Difference) -> list[str]:
+    """Return our row, over the seeds that both have; where they are too few it says so in place of an interval."""
+    assert difference.means is not None
+    baseline, variant = difference.means
+    seeds = len(difference.seeds)
+    few = "one seed" if seeds == 1 else counted(seeds, "seed")
+    enough = seeds >= ENOUGH_SEEDS
+    limits = difference.interval if enough else None
+    parts = [
+        best.variant + (f", {signed(limits[0])} to {signed(limits[1])}" if limits else ""),
+        f"{best.num_labels} labels ({share(best.fraction)}), {few}, {len(analysis.ablation.image_names)} test images",
+        *([] if enough else [f"{few}: no result yet"]),
+    ]
     return [
-        "this project",
-        _score(baseline.test.mean),
-        _score(best.test.mean),
+        OURS if enough else f"{OURS} ({few})",
+        _score(baseline),
+        _score(variant),
         signed(difference.value),
         "Test",
         str(analysis.ablation.resolution),
         "not scored",
-        f"{best.variant}{limits}; {baseline.num_labels} labels ({share(best.fraction)}), {len(best.seeds)} seeds, "
-        f"{images} test images",
+        "; ".join(parts),
     ]
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from core.errors import UserError
+from experiments.ablation.checks import check_data, check_names, check_plan, check_same, check_steps
 from experiments.ablation.format import ArmContent, ArmName, Plan, PretrainingRun, Trial
 
 PLAN = "plan.json"
@@ -79,18 +80,19 @@ def read_ablation(folder: Path) -> Ablation:
     if not (folder / PLAN).is_file():
         raise UserError(f"{folder} has arms but no {PLAN}: the same `experiments.ablate` command writes it again")
     plan = _read(folder / PLAN, Plan)
-    _check_plan(folder / PLAN, plan)
+    check_plan(folder / PLAN, plan)
     arms = [(path, _read(path, ArmContent)) for path in _files(folder, ARMS)]
     if not arms:
         raise UserError(f"{folder} holds no finished arm yet: the same `experiments.ablate` command goes on")
     trials = [(path, _read(path, Trial)) for path in _files(folder, TUNING)]
     runs = [(path, _read(path, PretrainingRun)) for path in _files(folder, PRETRAINING)]
-    _check_names(folder, plan, arms, trials)
+    check_names(folder / PLAN, plan, arms, trials)
     first = arms[0]
     for path, content in [*arms[1:], *trials]:
-        _check_same(first, path, content)
+        check_same(first, path, content)
     for path, run in runs:
-        _check_data(first, path, run.data_sha256)
+        check_data(first, path, run.data_sha256)
+    check_steps(plan, arms)
     order = list(plan.variants)
     rank = {
         id(content): (content.arm.fraction, order.index(content.arm.variant), content.arm.seed)
@@ -125,67 +127,6 @@ def _read(path: Path, kind: type[Kind]) -> Kind:
             f"{path} is damaged or not of this kind ({where + ': ' if where else ''}{error['msg']}): delete it, and "
             f"the same `experiments.ablate` command makes it again"
         ) from None
-
-
-def _check_plan(path: Path, plan: Plan) -> None:
-    named = [plan.baseline, *(variant.baseline for variant in plan.variants.values())]
-    named.append(plan.reference.variant if plan.reference else None)
-    for name in named:
-        if name is not None and name not in plan.variants:
-            raise UserError(f"{path} names {name!r}, which is none of its variants ({', '.join(plan.variants)})")
-
-
-def _check_names(
-    folder: Path, plan: Plan, arms: Sequence[tuple[Path, ArmContent]], trials: Sequence[tuple[Path, Trial]]
-) -> None:
-    """Refuse variants that the plan does not know, twins, and fractions with two numbers of labels."""
-    seen: dict[tuple, Path] = {}
-    labels: dict[float, tuple[Path, int]] = {}
-    for path, content in [*arms, *trials]:
-        name = content.arm
-        if name.variant not in plan.variants:
-            raise UserError(
-                f"{path} is of the variant {name.variant!r}, which {folder / PLAN} does not have: add it to the grid, "
-                f"or move the file away"
-            )
-        last = name.seed if isinstance(content, ArmContent) else (name.seed, name.learning_rate)
-        twin = seen.setdefault((path.parent.name, name.variant, name.fraction, last), path)
-        if twin != path:
-            raise UserError(f"{twin} and {path} hold the same arm: move one of them away")
-        other, number = labels.setdefault(name.fraction, (path, content.num_labels))
-        if number != content.num_labels:
-            raise UserError(
-                f"{other} and {path} have {number} and {content.num_labels} labels at the same fraction: they are of "
-                f"different data; keep them in different folders"
-            )
-
-
-def _check_same(first: tuple[Path, ArmContent], path: Path, content: ArmContent | Trial) -> None:
-    known = first[1]
-    _check_data(first, path, content.data_sha256)
-    if content.resolution != known.resolution:
-        raise UserError(
-            f"{first[0]} was trained at {known.resolution} px and {path} at {content.resolution} px: keep them in "
-            f"different folders"
-        )
-    if isinstance(content, Trial):
-        return
-    if content.class_names != known.class_names:
-        raise UserError(f"{first[0]} and {path} tell other classes apart: keep them in different folders")
-    if content.per_image.keys() != known.per_image.keys():
-        common = len(content.per_image.keys() & known.per_image.keys())
-        raise UserError(
-            f"{first[0]} and {path} were scored on different images ({len(known.per_image)} and "
-            f"{len(content.per_image)}, {common} of them common): they cannot be compared"
-        )
-
-
-def _check_data(first: tuple[Path, ArmContent], path: Path, data_sha256: str) -> None:
-    if data_sha256 != first[1].data_sha256:
-        raise UserError(
-            f"{first[0]} and {path} are of differently prepared data ({first[1].data_sha256[:12]} and "
-            f"{data_sha256[:12]}): keep them in different folders"
-        )
 
 
 def _with_matrices(arms: Sequence[tuple[Path, ArmContent]], names: Sequence[str]) -> tuple[Arm, ...]:

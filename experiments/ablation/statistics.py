@@ -1,26 +1,18 @@
-"""Means, spreads and paired differences of an ablation's arms.
+"""Means and spreads of an ablation's arms, their differences from the baseline, and which variant is the best."""
 
-The interval of a difference is a paired bootstrap (Efron 1979) over images and over seeds, which cross (Owen 2007): in
-each resample images are drawn with replacement, the same for every arm, and seeds are drawn with replacement, the same
-for both variants; the mean IoU of each drawn arm comes from its confusion matrices summed over the drawn images, and
-the difference is that of the means over the drawn seeds. With three seeds the share of the seeds is drawn from three
-values only and comes out narrow: other seeds may well give more than the interval says.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from core.statistics import RESAMPLES, interval, resampled_sums
+from core.statistics import RESAMPLES
+from experiments.ablation.differences import Difference, difference_of, mean_iou, resampled_mean_iou
 from experiments.ablation.results import Ablation, Arm
 
 # Below this number of labels a score says which pictures were drawn; below the next one, at least so many seeds must
 # have drawn them. The tables call such fractions "descriptive only".
 TOO_FEW_LABELS = 10
 FEW_LABELS, ENOUGH_SEEDS = 30, 5
-# Seeds are drawn from another stream than images.
-SEED_STREAM = 1
 
 
 @dataclass(frozen=True)
@@ -30,33 +22,6 @@ class Spread:
     mean: float
     low: float
     high: float
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How far a variant is ahead of the one that it is compared with, in mean IoU on Test.
-
-    Args:
-        baseline: the other variant.
-        value: difference of the means over `seeds`; None where `remark` says why there is none.
-        interval: 95 % of the resampled differences; None without a value.
-        seeds: those that both have.
-        remark: what a reader must know about it.
-    """
-
-    baseline: str
-    value: float | None = None
-    interval: tuple[float, float] | None = None
-    seeds: tuple[int, ...] = ()
-    remark: str = ""
-
-    @property
-    def verdict(self) -> str:
-        """What the interval says, in words."""
-        if self.value is None or self.interval is None:
-            return self.remark
-        low, high = self.interval
-        return "ahead" if low > 0 else "behind" if high < 0 else "not told apart"
 
 
 @dataclass(frozen=True)
@@ -86,6 +51,10 @@ class Group:
     def learning_rates(self) -> tuple[float, ...]:
         """The rates that its arms were trained with: one, unless the arms were made at different times."""
         return tuple(sorted({arm.name.learning_rate for arm in self.arms}))
+
+    def val_over(self, seeds: Collection[int]) -> float:
+        """Return the mean on Val over some of its seeds."""
+        return float(np.mean([arm.content.val_mean_iou for arm in self.arms if arm.name.seed in seeds]))
 
     @property
     def descriptive_only(self) -> bool:
@@ -123,22 +92,42 @@ class Analysis:
         """Return the groups of a variant."""
         return [group for group in self.groups if group.variant == variant]
 
-    def best(self, fraction: float) -> Group | None:
-        """Return the autoencoder variant without outside weights that has the best mean on Val at a fraction.
+    def candidates(self, fraction: float) -> list[Group]:
+        """Return what may be the best at a fraction: the autoencoder variants without outside weights, no controls.
 
         Only variants that are compared with the plan's baseline: one with another encoder has a baseline of its own.
-        The first in the plan's order among equals; None where there is no such variant.
         """
         plan = self.ablation.plan
-        known = {name: variant for name, variant in plan.variants.items() if variant.autoencoder}
-        open_to = [
-            group
-            for group in self.at(fraction)
-            if group.variant in known
-            and not known[group.variant].outside_weights
-            and known[group.variant].baseline in (None, plan.baseline)
-        ]
-        return max(open_to, key=lambda group: group.val.mean, default=None)
+        open_to = {
+            name
+            for name, variant in plan.variants.items()
+            if variant.autoencoder
+            and not (variant.outside_weights or variant.control)
+            and variant.baseline in (None, plan.baseline)
+        }
+        return [group for group in self.at(fraction) if group.variant in open_to]
+
+    def deciding_seeds(self, fraction: float) -> tuple[int, ...]:
+        """Return the seeds over which the best is chosen: those of the plan that more than half the candidates have.
+
+        In a finished grid these are all of the plan's. While it runs, a variant that is a seed ahead of the others is
+        neither preferred nor left out for it.
+        """
+        candidates = self.candidates(fraction)
+        return tuple(
+            seed
+            for seed in self.ablation.plan.seeds_at(fraction)
+            if 2 * sum(seed in group.seeds for group in candidates) > len(candidates)
+        )
+
+    def best(self, fraction: float) -> Group | None:
+        """Return the candidate with the best mean on Val over the deciding seeds, among those that have them all.
+
+        The first in the plan's order among equals; None where there is no such variant.
+        """
+        seeds = self.deciding_seeds(fraction)
+        complete = [group for group in self.candidates(fraction) if seeds and set(seeds) <= set(group.seeds)]
+        return max(complete, key=lambda group: group.val_over(seeds), default=None)
 
 
 def analysed(ablation: Ablation, resamples: int = RESAMPLES) -> Analysis:
@@ -147,7 +136,7 @@ def analysed(ablation: Ablation, resamples: int = RESAMPLES) -> Analysis:
 
 
 def _groups(ablation: Ablation, resamples: int) -> list[Group]:
-    drawn = dict(zip(map(id, ablation.arms), _resampled_mean_iou(ablation, resamples).T, strict=True))
+    drawn = dict(zip(map(id, ablation.arms), resampled_mean_iou(ablation, resamples).T, strict=True))
     cells: dict[tuple[float, str], list[Arm]] = {}
     for arm in ablation.arms:
         cells.setdefault((arm.name.fraction, arm.name.variant), []).append(arm)
@@ -155,7 +144,7 @@ def _groups(ablation: Ablation, resamples: int) -> list[Group]:
     for (fraction, variant), arms in cells.items():
         baseline = ablation.plan.variants[variant].baseline or ablation.plan.baseline
         others = cells.get((fraction, baseline), [])
-        difference = None if variant == baseline else _difference(arms, others, baseline, drawn)
+        difference = None if variant == baseline else difference_of(arms, others, baseline, drawn)
         groups.append(
             Group(
                 variant,
@@ -163,59 +152,12 @@ def _groups(ablation: Ablation, resamples: int) -> list[Group]:
                 arms[0].content.num_labels,
                 tuple(arms),
                 _spread([arm.content.val_mean_iou for arm in arms]),
-                _spread([_mean_iou(arm) for arm in arms]),
+                _spread([mean_iou(arm) for arm in arms]),
                 _class_scores(arms),
                 difference,
             )
         )
     return groups
-
-
-def _resampled_mean_iou(ablation: Ablation, resamples: int) -> np.ndarray:
-    """Return the mean IoU of every arm on the same drawn images [B, arms]."""
-    counts = np.stack([arm.matrices for arm in ablation.arms], axis=1)  # [N, arms, C, C]
-    sums = resampled_sums(counts.reshape(len(counts), -1), resamples)
-    return _mean_ious(sums.reshape(-1, *counts.shape[2:]), ablation.class_names).reshape(resamples, -1)
-
-
-def _difference(
-    arms: Sequence[Arm], others: Sequence[Arm], baseline: str, drawn: Mapping[int, np.ndarray]
-) -> Difference:
-    if not others:
-        return Difference(baseline, remark=f"no arm of {baseline} at this fraction")
-    first = {arm.name.seed: arm for arm in others}
-    second = {arm.name.seed: arm for arm in arms}
-    seeds = tuple(sorted(first.keys() & second.keys()))
-    if not seeds:
-        return Difference(baseline, remark=f"no seed that {baseline} has too")
-    values = np.array([_mean_iou(second[seed]) - _mean_iou(first[seed]) for seed in seeds])
-    gains = np.stack([drawn[id(second[seed])] - drawn[id(first[seed])] for seed in seeds], axis=1)  # [B, S]
-    limits = interval(mean_over_drawn_seeds(gains))
-    alone = sorted(first.keys() ^ second.keys())
-    remarks = [f"only seed{'s' * (len(seeds) > 1)} {_listed(seeds)}: {_listed(alone)} not in both"] if alone else []
-    if len(seeds) == 1:
-        remarks.append("one seed: the interval is over images only")
-    return Difference(
-        baseline, float(values.mean()), (limits[0], limits[1]) if limits else None, seeds, "; ".join(remarks)
-    )
-
-
-def mean_over_drawn_seeds(values: np.ndarray) -> np.ndarray:
-    """Return the mean [B] over S of each row's values [B, S], drawn with replacement, each row by its own draw."""
-    resamples, seeds = values.shape
-    times = np.random.default_rng(SEED_STREAM).multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
-    # A seed that was not drawn has no say, even where its score is not known.
-    return np.where(times > 0, times * values, 0).sum(axis=1) / seeds
-
-
-def _mean_ious(matrices: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
-    from transfer_learning.metrics import scores_of_matrices
-
-    return scores_of_matrices(matrices, class_names)["mean_iou"]
-
-
-def _mean_iou(arm: Arm) -> float:
-    return float(_mean_ious(arm.matrices.sum(axis=0)[None], arm.content.class_names)[0])
 
 
 def _class_scores(arms: Sequence[Arm]) -> dict[str, float | None]:
@@ -229,7 +171,3 @@ def _class_scores(arms: Sequence[Arm]) -> dict[str, float | None]:
 
 def _spread(values: Sequence[float]) -> Spread:
     return Spread(float(np.mean(values)), min(values), max(values))
-
-
-def _listed(seeds: Sequence[int]) -> str:
-    return ", ".join(map(str, seeds))

@@ -117,6 +117,11 @@ def share(fraction: float) -> str:
     return f"{100 * fraction:g} %"
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number of things: "1 seed", "3 seeds"."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def between(values: Sequence[int]) -> str:
     """Return whole numbers as one, or as the range that they span."""
     if not values:

@@ -2,17 +2,21 @@
 
 from experiments.ablation.effort import compute_table, tuning_table
 from experiments.ablation.label_savings import Savings, label_savings
+from experiments.ablation.origins import origin_notes
+from experiments.ablation.pretraining_length import length_curves, length_table
 from experiments.ablation.statistics import Analysis, Group
-from experiments.ablation.table_formats import UNKNOWN, Table, listed, number, share, signed
+from experiments.ablation.table_formats import UNKNOWN, Table, counted, listed, number, share, signed
 
 
 def tables_of(analysis: Analysis) -> list[Table]:
     """Return all tables that speak of this ablation alone, in reading order."""
+    curves = length_curves(analysis)
     return [
         variants_table(analysis),
         *(main_table(analysis, fraction) for fraction in analysis.fractions),
         difference_table(analysis),
         savings_table(analysis),
+        *([length_table(curves)] if curves else []),
         tuning_table(analysis),
         compute_table(analysis),
     ]
@@ -24,16 +28,17 @@ def variants_table(analysis: Analysis) -> Table:
     rows = []
     for name in analysis.variants:
         variant = plan.variants[name]
-        control = "reference" if variant.outside_weights else "control"
-        kind = "baseline" if name == plan.baseline else "autoencoder" if variant.autoencoder else control
+        other = "reference" if variant.outside_weights else "control"
+        trained = "autoencoder" if variant.autoencoder and not variant.control else other
+        kind = "baseline" if name == plan.baseline else trained
         outside = "outside weights" if variant.outside_weights else UNKNOWN
         rows.append([name, variant.title, kind, variant.pretraining or UNKNOWN, outside])
     columns = ["variant", "what it is", "kind", "phase 1", "outside weights"]
     ablation = analysis.ablation
-    notes = [
-        f"{len(ablation.arms)} arms at {ablation.resolution} px, each scored on the same {len(ablation.image_names)} "
-        f"test images at their masks' original size."
-    ]
+    arms, images = counted(len(ablation.arms), "arm"), counted(len(ablation.image_names), "test image")
+    notes = [f"{arms} at {ablation.resolution} px, each scored on the same {images} at their masks' original size."]
+    if any(plan.variants[name].control for name in analysis.variants):
+        notes.append("Variants that the plan names controls may differ in more than one thing, and are never the best.")
     return Table("The variants", columns, rows, columns, notes)
 
 
@@ -53,11 +58,26 @@ def main_table(analysis: Analysis, fraction: float) -> Table:
         notes.append("Not all variants have the same seeds here.")
     if best:
         notes.append(f"Bold: the best on Val among the autoencoder variants without outside weights, {best.variant}.")
+    notes += _choice(analysis, fraction)
     if any(group.descriptive_only for group in groups):
         notes.append(_descriptive(groups[0]))
     bold = frozenset(row for row, group in enumerate(groups) if group is best)
     title = f"{share(fraction)} of the labels ({groups[0].num_labels} pictures)"
     return Table(title, columns, rows, ["variant"], notes, bold)
+
+
+def _choice(analysis: Analysis, fraction: float) -> list[str]:
+    """Say over which seeds the best was chosen, and among which variants, where these are not all."""
+    seeds, planned = analysis.deciding_seeds(fraction), analysis.ablation.plan.seeds_at(fraction)
+    candidates = analysis.candidates(fraction)
+    if not candidates or all(group.seeds == planned for group in candidates):
+        return []
+    told, of_plan = (", ".join(map(str, values)) or "none" for values in (seeds, planned))
+    notes = [f"Of the plan's seeds ({of_plan}) the choice is over those that most candidates have: {told}."]
+    incomplete = [group.variant for group in candidates if not set(seeds) <= set(group.seeds)]
+    if incomplete:
+        notes.append(f"Not chosen among, for want of these seeds: {', '.join(incomplete)}.")
+    return notes
 
 
 def difference_table(analysis: Analysis) -> Table:
@@ -77,8 +97,16 @@ def difference_table(analysis: Analysis) -> Table:
     notes = [
         "Mean IoU on Test, the variant's mean over the seeds minus the baseline's. Intervals: paired bootstrap over "
         'images and seeds, the same draws for both; "not told apart": the interval holds 0.',
+        "Few seeds, drawn again, spread too little: their part of an interval is widened as Student's t asks for so "
+        "many. It stays an estimate from few seeds; with one there is no such part, and no verdict.",
         "Bold: the autoencoder variant that is best on Val at this fraction.",
     ]
+    if any(arm.content.pretraining for arm in analysis.ablation.arms):
+        notes.append(
+            "Each phase 1 was trained once, and all arms of a variant begin with it: the intervals hold for these "
+            "pretrained weights, and leave out what phase 1 with another seed would change."
+        )
+    notes += origin_notes(analysis)
     if missing:
         notes.append(f"No arm of {analysis.ablation.plan.baseline} at {', '.join(missing)}: no difference there.")
     title = "Differences from the baseline in mean IoU"
@@ -91,9 +119,6 @@ def _difference_row(group: Group) -> list[str]:
     limits = UNKNOWN
     if difference.interval:
         limits = f"{signed(difference.interval[0])} to {signed(difference.interval[1])}"
-    remarks = [difference.verdict]
-    if difference.value is not None:
-        remarks += [difference.remark, "descriptive only" if group.descriptive_only else ""]
     return [
         f"{group.num_labels} ({share(group.fraction)})",
         group.variant,
@@ -101,8 +126,19 @@ def _difference_row(group: Group) -> list[str]:
         str(len(difference.seeds)),
         signed(difference.value),
         limits,
-        "; ".join(remark for remark in remarks if remark),
+        "; ".join(reading(group)),
     ]
+
+
+def reading(group: Group) -> list[str]:
+    """Return what the difference of a group says and what limits it; nothing for a baseline."""
+    difference = group.difference
+    if difference is None:
+        return []
+    remarks = [difference.verdict]
+    if difference.value is not None:
+        remarks += [difference.remark, "descriptive only" if group.descriptive_only else ""]
+    return [remark for remark in remarks if remark]
 
 
 def savings_of(analysis: Analysis, group: Group) -> Savings | None:
@@ -133,7 +169,8 @@ def savings_table(analysis: Analysis) -> Table:
 
 
 def _descriptive(group: Group) -> str:
-    return f"Descriptive only: {group.num_labels} labels are too few for {len(group.seeds)} seeds to conclude from."
+    labels, seeds = counted(group.num_labels, "label"), counted(len(group.seeds), "seed")
+    return f"Descriptive only: {labels} are too few for {seeds} to conclude from."
 
 
 def rates(group: Group) -> str:

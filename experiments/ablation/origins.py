@@ -1,0 +1,91 @@
+"""Where the arms of a difference come from, when not all from the same: sentences for below the tables."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+
+from experiments.ablation.checks import OF_STEPS
+from experiments.ablation.results import Arm
+from experiments.ablation.statistics import Analysis
+from experiments.ablation.table_formats import share
+
+SHORT = 7  # characters of a commit or a checksum that tell it from others
+
+
+def origin_notes(analysis: Analysis) -> list[str]:
+    """Return a sentence for each thing that moves scores and is not the same in both arms of some difference.
+
+    That is precision and memory layout, the kind of device, the steps of a control, and the weights of a pretraining
+    that was made more than once; of commits and versions only that there are several.
+    """
+    notes = [
+        *_mixed(analysis, "Precision mixed in one difference", lambda arm: _setting(arm, "amp")),
+        *_mixed(analysis, "Memory layouts mixed in one difference", lambda arm: _setting(arm, "memory_format")),
+        *_mixed(analysis, "Kinds of device mixed in one difference", _device),
+        *_mixed(analysis, "Controls after other steps than their baseline", _steps),
+        *_pretrainings(analysis),
+    ]
+    origins = [arm.content.provenance for arm in analysis.ablation.arms]
+    commits = Counter((origin.commit or "not noted") for origin in origins)
+    if len(commits) > 1:
+        told = ", ".join(f"{_short_commit(commit)} ({number})" for commit, number in commits.items())
+        notes.append(f"Arms of several commits of this code (arms): {told}.")
+    return notes + _versions(origin.versions for origin in origins)
+
+
+def _setting(arm: Arm, name: str) -> str:
+    return str(arm.content.settings.get(name, "not noted"))
+
+
+def _device(arm: Arm) -> str:
+    return arm.content.compute.device.split(" (")[0]  # without the number of threads
+
+
+def _steps(arm: Arm) -> str:
+    return ", ".join(f"{name} {_setting(arm, name)}" for name in OF_STEPS)
+
+
+def _mixed(analysis: Analysis, what: str, of: Callable[[Arm], str]) -> list[str]:
+    places = []
+    for group in analysis.groups:
+        if group.difference is None or group.difference.value is None:
+            continue
+        others = analysis.get(group.fraction, group.difference.baseline)
+        assert others is not None
+        shared = group.difference.seeds
+        mine, theirs = (
+            list(dict.fromkeys(of(arm) for arm in side.arms if arm.name.seed in shared)) for side in (group, others)
+        )
+        if len({*mine, *theirs}) > 1:
+            pair = f"{' and '.join(mine)} against {' and '.join(theirs)}"
+            places.append(f"{group.variant} at {share(group.fraction)} ({pair})")
+    return [f"{what}: {'; '.join(places)}."] if places else []
+
+
+def _pretrainings(analysis: Analysis) -> list[str]:
+    """Name the pretrainings whose arms began with different weights."""
+    variants: dict[str, dict[str, list[str]]] = {}
+    for arm in analysis.ablation.arms:
+        encoder = arm.content.pretraining
+        if encoder and encoder.sha256:
+            variants.setdefault(encoder.name, {}).setdefault(encoder.sha256, []).append(arm.name.variant)
+    return [
+        f"The pretraining {name} was made {len(made)} times with different weights, and arms began with each: "
+        + "; ".join(f"{sha[:SHORT]} in {', '.join(dict.fromkeys(users))}" for sha, users in made.items())
+        + "."
+        for name, made in variants.items()
+        if len(made) > 1
+    ]
+
+
+def _versions(found: Iterable[Mapping[str, str]]) -> list[str]:
+    seen: dict[str, dict[str, None]] = {}
+    for versions in found:
+        for library, version in versions.items():
+            seen.setdefault(library, {})[version] = None
+    several = [f"{library} {', '.join(versions)}" for library, versions in seen.items() if len(versions) > 1]
+    return [f"Arms of several versions: {'; '.join(several)}."] if several else []
+
+
+def _short_commit(commit: str) -> str:
+    number, changed, _ = commit.partition("+changes")
+    return (number if number == "not noted" else number[:SHORT]) + changed
