@@ -8,7 +8,6 @@ from typing import Any
 from core.errors import UserError
 from core.files import write_json
 from experiments.grid.data import Data
-from experiments.grid.plan import Plan, Variant
 from experiments.grid.results import (
     FORMATS,
     WEIGHTS,
@@ -20,6 +19,7 @@ from experiments.grid.results import (
     training_of,
     write_arm,
 )
+from experiments.grid.variants import Plan, Variant
 from experiments.grid.works import Command, PretrainingWork, Work
 
 NOT_FINITE = "not finite at step"  # of core.errors.require_finite

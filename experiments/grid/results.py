@@ -10,7 +10,7 @@ from typing import Any
 from core.errors import UserError
 from core.files import atomic_path, file_sha256, write_json
 from experiments.grid.data import Data
-from experiments.grid.plan import Plan, differing, plain
+from experiments.grid.variants import Plan, differing, plain
 from experiments.runs import find_runs, read_json
 
 FORMATS = {"arms": "ablation arm 1", "tuning": "ablation tuning 1", "pretraining": "ablation pretraining 1"}

@@ -10,8 +10,8 @@ from typing import Any
 
 from core.files import file_sha256, write_json
 from experiments.grid.data import Data
-from experiments.grid.plan import MANAGED, Plan, Pretraining
 from experiments.grid.results import WEIGHTS, pretraining_of, read_result
+from experiments.grid.variants import MANAGED, Plan, Pretraining
 from experiments.repeat import defaults, flag
 
 Command = list[Any]  # [module, [flag, value, ...]]
