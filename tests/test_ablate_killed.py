@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 import yaml
+from ablation_grid import Here, grid, run
 from filelock import FileLock
-from test_ablate import Here, grid, run
 
 from experiments.grid import queue
 

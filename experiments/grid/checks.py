@@ -1,11 +1,12 @@
 """Whether the variants of an ablation are what they claim to be, and differ."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from core.errors import UserError
-from experiments.grid.variants import Variant, plain
+from experiments.grid.effect import with_effect
+from experiments.grid.variants import Variant, rows_of
 from reconstruction.config import ReconstructionConfig
 
 # Both phases must agree on these, as far as they have them.
@@ -41,19 +42,40 @@ def require_honest(variant: Variant, phase_1: ReconstructionConfig | None) -> No
             raise UserError(f"{where}: encoder_weights were trained on other pictures: say outside_weights true")
 
 
-def what_counts(variant: Variant) -> dict[str, Any]:
-    """Return the settings that tell a variant from another."""
-    values = plain(variant.config)
-    if variant.pretraining is None:
-        del values["transfer"]  # nothing to carry over
-    return {**values, "pretraining": variant.pretraining}
+def require_different(what: str, entries: Mapping[str, Any]) -> None:
+    """Compare each with each by the settings that have an effect.
 
+    Args:
+        what: they are, for the error.
+        entries: name -> a Variant or a Pretraining.
 
-def require_different(what: str, entries: Mapping[str, dict[str, Any]]) -> None:
-    """Raise UserError where two of the named settings are equal."""
+    Raises:
+        UserError: two of them are the same run.
+    """
     seen: dict[str, str] = {}
-    for name, settings in entries.items():
-        key = json.dumps(settings, sort_keys=True)
+    for name, entry in entries.items():
+        counts = {**with_effect(entry.config), "pretraining": getattr(entry, "pretraining", None)}
+        key = json.dumps(counts, sort_keys=True)
         if key in seen:
-            raise UserError(f"the {what} {seen[key]} and {name} differ in nothing: leave one out")
+            raise UserError(f"the {what} {seen[key]} and {name} differ in nothing that has an effect: leave one out")
         seen[key] = name
+
+
+def require_all_used(pretrainings: Iterable[str], variants: Iterable[Variant]) -> None:
+    """Raise UserError where no variant begins with one of the pretrainings."""
+    used = {variant.pretraining for variant in variants}
+    unused = [name for name in pretrainings if name not in used]
+    if unused:
+        raise UserError(
+            f"no variant begins with the pretraining {' or '.join(unused)}: leave it out, or give it a variant"
+        )
+
+
+def require_released(variant: Variant) -> None:
+    """Raise UserError where the encoder would be let go when the run is over."""
+    freeze, rows = variant.config.freeze, rows_of(variant.config)
+    if isinstance(freeze, int) and freeze >= rows:
+        raise UserError(
+            f"ablation.variants.{variant.name}: freeze {freeze} never lets the encoder go, the log has {rows} rows "
+            f"(max_steps / val_every): give fewer than {rows}, or always"
+        )

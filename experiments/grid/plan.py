@@ -6,9 +6,9 @@ from typing import Any
 
 from core.config import from_mapping, nearest
 from core.errors import UserError
-from experiments.grid.checks import require_different, require_honest, what_counts
+from experiments.grid.checks import require_all_used, require_different, require_honest, require_released
 from experiments.grid.config import AblationConfig
-from experiments.grid.variants import MANAGED, Plan, Pretraining, Variant, plain
+from experiments.grid.variants import MANAGED, Plan, Pretraining, Variant
 from experiments.repeat import CONFIGS
 
 ABOUT = ("title", "pretraining", "outside_weights", "autoencoder", "baseline")
@@ -33,8 +33,9 @@ def build_plan(config: AblationConfig) -> Plan:
             raise UserError(
                 f"unknown variant {name!r}{nearest(name, list(variants))} (there are {', '.join(variants)})"
             )
-    require_different("pretrainings", {name: plain(entry.config) for name, entry in pretrainings.items()})
-    require_different("variants", {name: what_counts(variant) for name, variant in variants.items()})
+    require_different("pretrainings", pretrainings)
+    require_different("variants", variants)
+    require_all_used(pretrainings, variants.values())
     for name in {config.baseline: 0, **{variant.baseline: 0 for variant in variants.values() if variant.baseline}}:
         if name not in variants:
             raise UserError(f"baseline {name!r} is not among the variants{nearest(str(name), list(variants))}")
@@ -65,6 +66,7 @@ def _variant(
         raise UserError(f"{source}: outside_weights is true or false; autoencoder says whether there is a pretraining")
     title, baseline = str(own.get("title", name)), own.get("baseline")
     variant = Variant(name, title, pretraining, outside, baseline, settings, resolved)
+    require_released(variant)
     require_honest(variant, pretrainings[pretraining].config if pretraining else None)
     return variant
 

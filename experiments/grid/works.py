@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from core.files import file_sha256, write_json
 from experiments.grid.data import Data
 from experiments.grid.results import WEIGHTS, pretraining_of, read_result
-from experiments.grid.variants import MANAGED, Plan, Pretraining
+from experiments.grid.variants import MANAGED, Plan, Pretraining, rows_of
 from experiments.repeat import defaults, flag
 
 Command = list[Any]  # [module, [flag, value, ...]]
@@ -83,7 +82,7 @@ class Work(ABC):
     @property
     def rows(self) -> int:
         """Rows that its log will have, unless phase 1 stops early."""
-        return math.ceil(self.config.max_steps / self.config.val_every) if self.config.max_steps else self.config.epochs
+        return rows_of(self.config)
 
     @property
     def images(self) -> int:
