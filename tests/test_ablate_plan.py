@@ -6,9 +6,16 @@ import pytest
 from ablation_grid import change, grid, run
 
 from data.label_fraction import label_subset
+from experiments.grid.config import AblationConfig
+from experiments.grid.data import read_data
 from experiments.grid.effect import with_effect
+from experiments.grid.plan import build_plan
+from experiments.grid.results import write_plan
 from reconstruction.config import ReconstructionConfig
 from transfer_learning.config import SegmentationConfig
+
+LITE0 = "tf_efficientnet_lite0"
+OUTSIDE = "ablation.variants.a: encoder_weights were trained on other pictures: say outside_weights true"
 
 REFUSED = [
     (grid(fractions=[0.5, 1.5]), "fraction 1.5 asks for "),
@@ -35,8 +42,46 @@ REFUSED = [
     ),
     (change(grid(), pretraining={"idle": {"skips": "none"}}), "no variant begins with the pretraining idle"),
     (change(grid(), variants={"a": {"freeze": 2}}), "freeze 2 never lets the encoder go, the log has 2 rows"),
-    (change(grid(), variants={"twin": {"momentum": 0.5}}), "the variants scratch and twin differ in nothing"),
-    (change(grid(), variants={"twin": {"epochs": 7, "freeze": 0}}), "the variants scratch and twin differ in nothing"),
+    (
+        change(grid(), variants={"twin": {"momentum": 0.5, "control": True}}),
+        "the variants scratch and twin differ in nothing",
+    ),
+    (
+        change(grid(), variants={"twin": {"max_steps": 6, "freeze": 0}}),
+        "the variants scratch and twin differ in nothing",
+    ),
+    *(
+        (change(grid(), variants={"a": {"freeze": 1, **own}}), f"ablation.variants.a: {message} in the others")
+        for own, message in [
+            ({"max_steps": 9}, "max_steps 9, but 6"),
+            ({"val_every": 2}, "val_every 2, but 3"),
+            ({"batch_size": 8}, "batch_size 8, but 4"),
+            ({"flip": 0.0}, "flip 0.0, but 0.5"),
+            ({"weight_decay": 0.5}, "weight_decay 0.5, but 0.01"),
+            (
+                {"decoder_dropout": [0.1] * 5},
+                "decoder_dropout [0.1, 0.1, 0.1, 0.1, 0.1], but [0.0, 0.0, 0.0, 0.0, 0.0]",
+            ),
+        ]
+    ),
+    (change(grid(), variants={"scratch": {"control": True}}), "baseline scratch is a control"),
+    (change(grid(), variants={"a": {"freeze": 1, "control": "yes"}}), "control is true or false, got 'yes'"),
+    (change(grid(), variants={"a": {"outside_weights": 1}}), "outside_weights is true or false, got 1"),
+    (change(grid(), variants={"a": {"pretraining": ["plain"]}}), "pretraining is one name, got ['plain']"),
+    (change(grid(), variants={"a": {"freeze": 1, "baseline": ["scratch"]}}), "baseline is one name, got ['scratch']"),
+    (change(grid(), variants={"a": {"autoencoder": True}}), "unknown setting 'autoencoder'"),
+    (
+        change(grid(), variants={"a": {"encoder": LITE0, "normalisation": "unit", "encoder_weights": "imagenet"}}),
+        OUTSIDE,
+    ),
+    (
+        change(
+            grid(),
+            pretraining={"lite0": {"encoder": LITE0, "normalisation": "unit", "encoder_weights": "imagenet"}},
+            variants={"a": {"encoder": LITE0, "normalisation": "unit", "pretraining": "lite0"}},
+        ),
+        OUTSIDE,
+    ),
     (
         change(grid(), variants={"a": {"pretraining": "denoize"}}),
         "unknown pretraining 'denoize'; did you mean denoise?",
@@ -48,7 +93,10 @@ REFUSED = [
     (change(grid(), variants={"a": {"freeze": "now"}}), "ablation.variants.a: freeze: "),
     (change(grid(), variants={"a": {"lr": 0.1}}), "ablation.variants.a: lr is set by the grid"),
     (change(grid(), variants={"a": {"transfer": "all", "freeze": 1}}), "ablation.variants.a: transfer all"),
-    (change(grid(), variants={"a": {"pretraining": "plain", "width": 4}}), "width 4, but 2 in its pretraining plain"),
+    (
+        change(grid(), variants={"a": {"pretraining": "plain", "width": 4, "control": True}}),
+        "width 4, but 2 in its pretraining plain",
+    ),
     (change(grid(), variants={"a/b": {"freeze": 3}}), "the name 'a/b' becomes part of file names"),
     (change(grid(), common={"max_stps": 3}), "ablation.common: unknown setting 'max_stps'; did you mean max_steps?"),
     (change(grid(), common={"max_steps": None}), "give max_steps in common"),
@@ -101,13 +149,29 @@ def test_settings_that_have_a_say_are_not_left_out():
         assert with_effect(SegmentationConfig(**{"max_steps": 100, **setting})) == phase_2, setting
 
 
-def test_rates_come_from_the_nearest_fraction_and_labels_are_counted_as_training_does(pets, tmp_path, here):
-    from experiments.grid.config import AblationConfig
-    from experiments.grid.data import read_data
-    from experiments.grid.plan import build_plan
+def plan_of(content: dict, **settings):
+    names = ("variants", "pretraining", "pretraining_common", "common")
+    return build_plan(AblationConfig(**{name: content[name] for name in names}, **settings))
 
-    content = {name: grid()[name] for name in ("variants", "pretraining", "pretraining_common", "common")}
-    plan = build_plan(AblationConfig(**content, tuned_at=(0.1, 1.0)))
+
+def test_a_control_is_told_from_the_variants_and_imagenet_from_the_rest(tmp_path):
+    imagenet = {"encoder": LITE0, "normalisation": "unit", "encoder_weights": "imagenet", "outside_weights": True}
+    own = {"long": {"max_steps": 12, "control": True}, "same": {"freeze": 1, "flip": 0.5}, "imagenet": imagenet}
+    plan = plan_of(change(grid(), variants=own), results_dir=tmp_path)
+    write_plan(plan)
+    written = json.loads((tmp_path / "plan.json").read_text())
+    assert [name for name, variant in written["variants"].items() if variant["control"]] == ["long"]
+    assert [name for name, variant in written["variants"].items() if variant["outside_weights"]] == ["imagenet"]
+    assert [name for name, variant in written["variants"].items() if variant["autoencoder"]] == [
+        "plain_frozen",
+        "denoise_all",
+    ]
+    assert written["reference"] == {"variant": "imagenet"}
+    assert plan.variants["imagenet"].config.encoder_weights == "imagenet"
+
+
+def test_rates_come_from_the_nearest_fraction_and_labels_are_counted_as_training_does(pets, tmp_path, here):
+    plan = plan_of(grid(), tuned_at=(0.1, 1.0))
     assert [plan.tuned_at(fraction) for fraction in (0.01, 0.1, 0.25, 0.33, 1.0)] == [0.1, 0.1, 0.1, 1.0, 1.0]
     manifest = json.loads((pets / "manifest.json").read_text())
     train = [image for image in manifest["images"] if image["split"] == "Train" and image["labelled"]]

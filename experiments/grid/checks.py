@@ -4,14 +4,54 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from core.config import nearest
 from core.errors import UserError
 from experiments.grid.effect import with_effect
-from experiments.grid.variants import Variant, rows_of
+from experiments.grid.variants import Variant, plain, rows_of
+from experiments.repeat import defaults
 from reconstruction.config import ReconstructionConfig
 
 # Both phases must agree on these, as far as they have them.
 OF_ENCODER = ("width", "normalisation", "encoder")
+# What a variant is: how it begins, and how its encoder learns from there. Everything else the arms have in common.
+OWN = (
+    "freeze",
+    "transfer",
+    "encoder",
+    "encoder_weights",
+    "normalisation",
+    "decoder",
+    "encoder_lr_scale",
+    "layer_decay",
+)
 NO_WEIGHTS = (None, False, "none", "random")
+
+
+def require_comparable(variant: Variant, common: Mapping[str, Any]) -> None:
+    """Raise UserError where a variant that is no control has its own steps, augmentation, optimiser or the like."""
+    if variant.control:
+        return
+    values = plain(variant.config)
+    shared = {**defaults("transfer_learning"), **common}
+    for name in variant.own:
+        if name in values and name not in OWN and values[name] != shared[name]:
+            raise UserError(
+                f"ablation.variants.{variant.name}: {name} {values[name]}, but {shared[name]} in the others: what is "
+                f"compared differs in {', '.join(OWN)} and its pretraining alone; leave {name} out, or say "
+                "control: true (shown, never chosen as the best variant)"
+            )
+
+
+def require_baselines(default: str, variants: Mapping[str, Variant]) -> None:
+    """Raise UserError where a baseline is unknown or pretrained, or the grid's own is a control."""
+    own = [variant.baseline for variant in variants.values() if variant.baseline]
+    for name in dict.fromkeys((default, *own)):
+        if name not in variants:
+            raise UserError(f"baseline {name!r} is not among the variants{nearest(name, list(variants))}")
+        if variants[name].pretraining:
+            raise UserError(f"baseline {name} has the pretraining {variants[name].pretraining}: it must have none")
+    if variants[default].control:
+        raise UserError(f"baseline {default} is a control: what the grid compares with must be trained like the others")
 
 
 def require_honest(variant: Variant, phase_1: ReconstructionConfig | None) -> None:

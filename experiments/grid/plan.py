@@ -6,12 +6,20 @@ from typing import Any
 
 from core.config import from_mapping, nearest
 from core.errors import UserError
-from experiments.grid.checks import require_all_used, require_different, require_honest, require_released
+from experiments.grid.checks import (
+    require_all_used,
+    require_baselines,
+    require_comparable,
+    require_different,
+    require_honest,
+    require_released,
+)
 from experiments.grid.config import AblationConfig
 from experiments.grid.variants import MANAGED, Plan, Pretraining, Variant
 from experiments.repeat import CONFIGS
 
-ABOUT = ("title", "pretraining", "outside_weights", "autoencoder", "baseline")
+# What a variant says of itself beside its settings, and what it means to say nothing.
+ABOUT = {"title": None, "pretraining": None, "outside_weights": False, "control": False, "baseline": None}
 
 
 def build_plan(config: AblationConfig) -> Plan:
@@ -36,11 +44,7 @@ def build_plan(config: AblationConfig) -> Plan:
     require_different("pretrainings", pretrainings)
     require_different("variants", variants)
     require_all_used(pretrainings, variants.values())
-    for name in {config.baseline: 0, **{variant.baseline: 0 for variant in variants.values() if variant.baseline}}:
-        if name not in variants:
-            raise UserError(f"baseline {name!r} is not among the variants{nearest(str(name), list(variants))}")
-        if variants[name].pretraining:
-            raise UserError(f"baseline {name} has the pretraining {variants[name].pretraining}: it must have none")
+    require_baselines(config.baseline, variants)
     return Plan(
         config, pretrainings, variants, tuple(name for name in variants if name in config.only or not config.only)
     )
@@ -50,25 +54,35 @@ def _variant(
     config: AblationConfig, name: str, own: dict[str, Any], pretrainings: Mapping[str, Pretraining]
 ) -> Variant:
     source = f"ablation.variants.{name}"
+    about = _about(own, source)
     settings = {key: value for key, value in own.items() if key not in ABOUT}
-    pretraining = None if own.get("pretraining") in (None, "none") else own["pretraining"]
+    pretraining = about["pretraining"]
     if pretraining is not None and pretraining not in pretrainings:
-        hint = nearest(str(pretraining), list(pretrainings))
-        raise UserError(f"{source}: unknown pretraining {pretraining!r}{hint}")
+        raise UserError(f"{source}: unknown pretraining {pretraining!r}{nearest(pretraining, list(pretrainings))}")
     # Whether there is one decides which settings make sense; where it lies is the grid's.
     place = {"pretrained_encoder": "pretrained"} if pretraining else {}
     resolved = _resolved(config, "transfer_learning", f"variants.{name}", settings, **place)
     if not resolved.max_steps:
         raise UserError(f"{source}: arms are compared after equally many steps: give max_steps in common")
-    outside = own.get("outside_weights", False)
-    derived = own.get("autoencoder", pretraining is not None)
-    if not isinstance(outside, bool) or derived != (pretraining is not None):
-        raise UserError(f"{source}: outside_weights is true or false; autoencoder says whether there is a pretraining")
-    title, baseline = str(own.get("title", name)), own.get("baseline")
-    variant = Variant(name, title, pretraining, outside, baseline, settings, resolved)
+    variant = Variant(name=name, own=settings, config=resolved, **{**about, "title": about["title"] or name})
+    require_comparable(variant, config.common or {})
     require_released(variant)
     require_honest(variant, pretrainings[pretraining].config if pretraining else None)
     return variant
+
+
+def _about(own: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Return what a variant says of itself beside its settings, each of its type."""
+    found = {name: own.get(name, default) for name, default in ABOUT.items()}
+    for name, value in found.items():
+        if isinstance(ABOUT[name], bool):
+            if not isinstance(value, bool):
+                raise UserError(f"{source}: {name} is true or false, got {value!r}")
+        elif not isinstance(value, str | None):
+            raise UserError(f"{source}: {name} is one {'line' if name == 'title' else 'name'}, got {value!r}")
+    if found["pretraining"] == "none":
+        found["pretraining"] = None
+    return found
 
 
 def _resolved(config: AblationConfig, phase: str, name: str, own: Mapping[str, Any], **grid: Any) -> Any:

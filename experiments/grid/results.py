@@ -105,6 +105,7 @@ def write_plan(plan: Plan) -> None:
         variant.name: {
             "title": variant.title,
             "outside_weights": variant.outside_weights,
+            "control": variant.control,
             "autoencoder": variant.pretraining is not None,
             "settings": variant.own,
             "pretraining": variant.pretraining,

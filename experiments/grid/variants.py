@@ -35,6 +35,7 @@ class Variant:
         title: a line for readers.
         pretraining: name of the phase 1 run; None to start from scratch.
         outside_weights: whether anything in it was trained on other data.
+        control: whether it may differ in what all arms must share (steps, augmentation, …); never the best variant.
         baseline: the variant that it is compared with, where it is not the plan's.
         own: the phase 2 settings that make it different.
         config: all its phase 2 settings; those that the grid sets are at their defaults.
@@ -44,6 +45,7 @@ class Variant:
     title: str
     pretraining: str | None
     outside_weights: bool
+    control: bool
     baseline: str | None
     own: dict[str, Any]
     config: SegmentationConfig
