@@ -33,6 +33,14 @@ class ArmWork(Work):
     fraction: float
     seed: int
 
+    phase = "transfer_learning"
+
+    @property
+    def untransferred(self) -> dict[str, Any]:
+        """The settings with which a few steps of it can be tried without its pretraining, and as most of it goes."""
+        released = {"freeze": "never"} if isinstance(self.config.freeze, int) else {}
+        return {"transfer": "encoder", **released}
+
     @property
     def config(self) -> Any:
         """Its settings, those that the grid sets aside."""

@@ -5,7 +5,7 @@ import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from core.files import file_sha256, write_json
 from experiments.grid.data import Data
@@ -29,7 +29,7 @@ class Work(ABC):
     data: Data
     needs: list["Work"] = field(default_factory=list, kw_only=True)
 
-    phase = "transfer_learning"
+    phase: ClassVar[str]
 
     @property
     @abstractmethod
@@ -76,8 +76,8 @@ class Work(ABC):
 
     @property
     def untransferred(self) -> dict[str, Any]:
-        """The settings with which it can be tried without its pretraining."""
-        return {"transfer": "encoder"} if self.phase == "transfer_learning" else {}
+        """The settings with which a few steps of it can be tried without what it needs."""
+        return {}
 
     @property
     def rows(self) -> int:
