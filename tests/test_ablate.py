@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from ablation_grid import Here, read, run, two_variants
 
 from core.files import file_sha256
 from experiments.grid import queue
+from experiments.grid.speed import Speeds
 from transfer_learning.metrics import segmentation_scores
 
 
@@ -201,3 +203,36 @@ def test_other_weights_than_those_of_the_finished_arms_are_told(finished, pets, 
     arms = read(tmp_path, "arms")
     assert arms["denoise_all__1__seed_2"]["pretraining"]["sha256"] == file_sha256(weights)
     assert arms["denoise_all__1__seed_1"]["pretraining"]["sha256"] != file_sha256(weights)
+
+
+def test_where_every_rate_broke_the_list_goes_on(pets, tmp_path, here, monkeypatch, capsys):
+    monkeypatch.setattr(Speeds, "measure", lambda *_: None)
+    content = two_variants(seeds=[1], learning_rates=[1e29, 1e30])
+    content["common"] |= {"clip": 0.0, "optimizer": "sgd"}
+    del content["variants"]["denoise_all"], content["pretraining"]["denoise"]
+    assert run(tmp_path, pets, content) == 1
+    assert "every rate: give smaller learning_rates and another results_dir" in capsys.readouterr().err
+    assert run(tmp_path, pets, content, "--list") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("done")
+    assert lines[2].startswith("failed before")
+    assert "scratch: training broke at every rate" in lines[2]
+    assert not (tmp_path / "runs/runs/not known yet").exists()
+
+
+def test_damage_found_while_a_failure_is_looked_at_does_not_end_the_grid(pets, tmp_path, here, monkeypatch, capsys):
+    begin = Here.__init__
+
+    def damage(self, commands, console, threads):
+        begin(self, commands, console, threads)
+        if self.returncode:
+            (Path(console).parent / "training_config.json").write_text("{")
+
+    monkeypatch.setattr(Here, "__init__", damage)
+    content = two_variants(seeds=[1], learning_rates=[1e30, 0.004])
+    content["common"] |= {"clip": 0.0, "optimizer": "sgd"}
+    assert run(tmp_path, pets, content, "--variants", "scratch") == 1
+    errors = capsys.readouterr().err
+    assert "FAILED    tuning scratch, 100 % of the labels, rate 1e+30: " in errors
+    assert "training_config.json is not valid JSON" in errors
+    assert set(read(tmp_path, "tuning")) == {"scratch__1__lr_0.004"}

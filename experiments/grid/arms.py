@@ -154,14 +154,21 @@ class TestedArm(ArmWork):
             return self.plan.config.learning_rates[0]
         best = max(tuning, key=lambda work: (work.score, -work.rate))
         if best.score < 0:
-            raise UserError(f"{self.variant.name}: training broke at every rate: give smaller learning_rates")
+            raise UserError(
+                f"{self.variant.name}: training broke at every rate: give smaller learning_rates and "
+                "another results_dir"
+            )
         return best.rate
 
     @property
-    def folder(self) -> Path:
-        """Before its rate is known: where a failure would be kept, which there cannot be."""
-        known = all(work.done for work in self.needs if isinstance(work, TuningWork))
-        return super().folder if known else self.plan.config.output_dir / "runs" / "not known yet"
+    def problem(self) -> str | None:
+        """The line with which it failed when it was last tried; none before its rate can be known."""
+        if not all(work.done for work in self.needs if isinstance(work, TuningWork)):
+            return None
+        try:
+            return super().problem
+        except UserError as error:
+            return str(error)
 
     @property
     def file(self) -> Path:
