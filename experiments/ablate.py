@@ -20,6 +20,7 @@ from experiments.grid.arms import all_works
 from experiments.grid.config import AblationConfig
 from experiments.grid.console import Console
 from experiments.grid.data import read_data
+from experiments.grid.folders import require_same_folders
 from experiments.grid.plan import build_plan
 from experiments.grid.queue import Queue, works_to_do
 from experiments.grid.results import require_same_grid, write_plan
@@ -39,6 +40,7 @@ def ablate(config: AblationConfig) -> None:
     require_same_grid(plan, data)
     works = all_works(plan, data)
     to_do = works_to_do(works)
+    require_same_folders(to_do, data)
     speeds = Speeds(config.results_dir, config.output_dir)
     if config.list:
         show(works, to_do, speeds, config.jobs)

@@ -236,3 +236,32 @@ def test_damage_found_while_a_failure_is_looked_at_does_not_end_the_grid(pets, t
     assert "FAILED    tuning scratch, 100 % of the labels, rate 1e+30: " in errors
     assert "training_config.json is not valid JSON" in errors
     assert set(read(tmp_path, "tuning")) == {"scratch__1__lr_0.004"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"weight_decay": 0.5}, "scratch__1__seed_1__lr_0.0005 holds another run (weight_decay 0.01 there, 0.5 now)"),
+        ({}, "other weights of pretraining denoise"),
+    ],
+)
+def test_a_run_folder_of_another_run_is_refused(finished, pets, tmp_path, here, capsys, change, message):
+    for part in ("runs", "results"):
+        shutil.copytree(finished[0] / part, tmp_path / part)
+    content = two_variants()
+    content["common"] |= change
+    if change:
+        shutil.rmtree(tmp_path / "results")
+    else:  # the pretraining was trained again, elsewhere
+        weights = tmp_path / "runs/pretraining/denoise/best_model.safetensors"
+        altered = bytearray(weights.read_bytes())
+        altered[-1] ^= 1
+        weights.write_bytes(altered)
+        about = tmp_path / "results/pretraining/denoise.json"
+        about.write_text(json.dumps(json.loads(about.read_text()) | {"sha256": file_sha256(weights)}))
+        (tmp_path / "results/arms/denoise_all__1__seed_2.json").unlink()
+    assert run(tmp_path, pets, content) == 2
+    errors = capsys.readouterr().err
+    assert message in errors
+    assert "delete that folder or choose another output_dir" in errors
+    assert here == []

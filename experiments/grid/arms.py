@@ -1,6 +1,7 @@
 """The phase 2 runs of an ablation, and the order of all runs."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from experiments.grid.results import (
     training_of,
     write_arm,
 )
-from experiments.grid.variants import Plan, Variant
+from experiments.grid.variants import Plan, Variant, plain
 from experiments.grid.works import Command, PretrainingWork, Work
 
 NOT_FINITE = "not finite at step"  # of core.errors.require_finite
@@ -57,10 +58,23 @@ class ArmWork(Work):
         """The learning rate."""
 
     @property
+    def possible_rates(self) -> Sequence[float]:
+        """The learning rates that it may come to have."""
+        return self.plan.config.learning_rates
+
+    @property
     def folder(self) -> Path:
         """The same for a tuning run and for the arm that takes its rate, so that nothing is trained twice."""
-        run = f"{self.variant.name}__{self.fraction:g}__seed_{self.seed}__lr_{self.rate:g}"
+        return self._folder_at(self.rate)
+
+    def _folder_at(self, rate: float) -> Path:
+        run = f"{self.variant.name}__{self.fraction:g}__seed_{self.seed}__lr_{rate:g}"
         return self.plan.config.output_dir / "runs" / run
+
+    def run_folders(self) -> list[tuple[Path, dict[str, Any]]]:
+        """Return the run folders that it may go on in, one a rate, each with the settings of the run there."""
+        settings = {**plain(self.config), "label_fraction": self.fraction, "seed": self.seed}
+        return [(self._folder_at(rate), {**settings, "lr": rate}) for rate in self.possible_rates]
 
     def training_command(self) -> Command:
         """Return the command that trains it, with what the grid sets."""
@@ -101,6 +115,11 @@ class TuningWork(ArmWork):
     def rate(self) -> float:
         """The learning rate."""
         return self.tried
+
+    @property
+    def possible_rates(self) -> Sequence[float]:
+        """That rate."""
+        return (self.tried,)
 
     @property
     def file(self) -> Path:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from core.files import file_sha256, write_json
 from experiments.grid.data import Data
 from experiments.grid.results import WEIGHTS, pretraining_of, read_result
-from experiments.grid.variants import MANAGED, Plan, Pretraining, rows_of
+from experiments.grid.variants import MANAGED, Plan, Pretraining, plain, rows_of
 from experiments.repeat import defaults, flag
 
 Command = list[Any]  # [module, [flag, value, ...]]
@@ -90,6 +90,10 @@ class Work(ABC):
         if self.config.max_steps:
             return self.config.max_steps * self.config.batch_size
         return self.config.epochs * self.data.train_images
+
+    def run_folders(self) -> list[tuple[Path, dict[str, Any]]]:
+        """Return the run folders that it may go on in, each with the settings of the run there."""
+        return [(self.folder, plain(self.config))]
 
     def training_command(self) -> Command:
         """Return the command that trains it."""
