@@ -36,7 +36,10 @@ def ablate(config: AblationConfig) -> None:
         RunError: runs failed; all others are finished.
     """
     plan = build_plan(config)
-    data = read_data(config.data_dir, config.fractions, config.seeds, config.tuned_at)
+    data = read_data(config.data_dir, config.fractions, config.seeds, config.tuned_at, config.more_seeds)
+    for fraction in config.more_seeds:
+        if fraction not in config.fractions:  # which a flag may have made fewer
+            print(f"note: more_seeds at {fraction:g} has no say, which is not among the fractions", file=sys.stderr)
     require_same_grid(plan, data)
     works = all_works(plan, data)
     to_do = works_to_do(works)

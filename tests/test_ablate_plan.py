@@ -6,6 +6,7 @@ import pytest
 from ablation_grid import change, grid, run
 
 from data.label_fraction import label_subset
+from experiments.grid.arms import all_works
 from experiments.grid.config import AblationConfig
 from experiments.grid.data import read_data
 from experiments.grid.effect import with_effect
@@ -23,6 +24,8 @@ REFUSED = [
     (grid(fractions=[]), "fractions is empty"),
     (grid(fractions=[0.5, 0.5]), "fractions: 0.5 is given twice"),
     (grid(seeds=[1, 2, 1]), "seeds: 1 is given twice"),
+    (grid(more_seeds={5: [3]}), "more_seeds: the fraction 5.0 is outside (0, 1]"),
+    (grid(more_seeds={1.0: [2, 3]}), "seeds and more_seeds at 1: 2 is given twice"),
     (grid(learning_rates=[0.0]), "learning_rates: 0.0 must be above 0"),
     (grid(baseline="scrach"), "baseline 'scrach' is not among the variants; did you mean scratch?"),
     (grid(baseline="denoise_all"), "baseline denoise_all has the pretraining denoise"),
@@ -168,6 +171,27 @@ def test_a_control_is_told_from_the_variants_and_imagenet_from_the_rest(tmp_path
     ]
     assert written["reference"] == {"variant": "imagenet"}
     assert plan.variants["imagenet"].config.encoder_weights == "imagenet"
+
+
+def test_a_fraction_may_have_more_seeds_than_the_others(pets, tmp_path):
+    plan = plan_of(
+        grid(), fractions=(0.5, 1.0), seeds=(1, 2), more_seeds={0.5: (3, 4), 0.1: (3,)}, results_dir=tmp_path
+    )
+    data = read_data(pets, (0.5, 1.0), (1, 2), (1.0,), {0.5: (3, 4)})
+    arms = [work for work in all_works(plan, data) if work.file.parent.name == "arms"]
+    assert len(arms) == 3 * 6
+    assert [(arm.fraction, arm.seed) for arm in arms[::3]] == [
+        (0.5, 1),
+        (1.0, 1),
+        (0.5, 2),
+        (1.0, 2),
+        (0.5, 3),
+        (0.5, 4),
+    ]
+    assert {(arm.fraction, arm.seed) for arm in arms} == set(data.num_labels)
+    write_plan(plan)
+    written = json.loads((tmp_path / "plan.json").read_text())
+    assert (written["seeds"], written["more_seeds"]) == ([1, 2], {"0.5": [3, 4]})
 
 
 def test_rates_come_from_the_nearest_fraction_and_labels_are_counted_as_training_does(pets, tmp_path, here):

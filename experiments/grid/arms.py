@@ -226,6 +226,7 @@ def all_works(plan: Plan, data: Data) -> list[Work]:
 
     First the rates are tuned, each pretraining right before the first run that needs it; then the arms, all variants
     and fractions of a seed before the next seed, so that a grid that is stopped is a fair comparison of fewer seeds.
+    Seeds that some fractions alone have come last.
     """
     config = plan.config
     variants = [plan.variants[name] for name in plan.chosen]
@@ -246,9 +247,10 @@ def all_works(plan: Plan, data: Data) -> list[Work]:
             ]
             tuning[variant.name, fraction] = runs
             works += runs
-    for seed in config.seeds:
+    more = [seed for seeds in config.more_seeds.values() for seed in seeds]
+    for seed in dict.fromkeys((*config.seeds, *more)):
         for fraction in config.fractions:
-            for variant in variants:
+            for variant in variants if seed in config.seeds_at(fraction) else ():
                 before = [pretrainings[variant.pretraining]] if variant.pretraining else []
                 needs = [*before, *tuning[variant.name, plan.tuned_at(fraction)]]
                 works.append(TestedArm(plan, data, variant, fraction, seed, needs=needs))

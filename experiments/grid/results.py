@@ -114,11 +114,13 @@ def write_plan(plan: Plan) -> None:
         for variant in plan.variants.values()
     }
     grid = {name: list(getattr(config, name)) for name in ("fractions", "seeds", "learning_rates", "tuned_at")}
+    more = {fraction: seeds for fraction, seeds in config.more_seeds.items() if fraction in config.fractions}
     outside = [variant.name for variant in plan.variants.values() if variant.outside_weights]
     content = {
         "format": "ablation plan 1",
         "baseline": config.baseline,
         **grid,
+        "more_seeds": {f"{fraction:g}": list(seeds) for fraction, seeds in more.items()},
         "variants": variants,
         "reference": {"variant": outside[0]} if outside else None,
     }
