@@ -22,8 +22,9 @@ from experiments.grid.console import Console
 from experiments.grid.data import read_data
 from experiments.grid.folders import require_same_folders
 from experiments.grid.plan import build_plan
+from experiments.grid.plan_file import write_plan
 from experiments.grid.queue import Queue, works_to_do
-from experiments.grid.results import require_same_grid, write_plan
+from experiments.grid.results import require_same_grid
 from experiments.grid.speed import Speeds, in_words, left
 from experiments.grid.works import Work
 

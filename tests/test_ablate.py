@@ -265,3 +265,18 @@ def test_a_run_folder_of_another_run_is_refused(finished, pets, tmp_path, here, 
     assert message in errors
     assert "delete that folder or choose another output_dir" in errors
     assert here == []
+
+
+def test_a_variant_that_left_the_file_stays_in_the_plan_with_its_arms(finished, pets, tmp_path, here):
+    shutil.copytree(finished[0] / "results", tmp_path / "results")
+    before = json.loads((tmp_path / "results/plan.json").read_text())["variants"]
+    content = two_variants()
+    del content["variants"]["denoise_all"], content["pretraining"]["denoise"]
+    plan = tmp_path / "results/plan.json"
+    assert run(tmp_path, pets, content) == 0
+    assert json.loads(plan.read_text())["variants"] == before
+    for path in (tmp_path / "results").glob("*/denoise_all__*.json"):
+        path.unlink()
+    assert run(tmp_path, pets, content) == 0
+    assert list(json.loads(plan.read_text())["variants"]) == ["scratch"]
+    assert here == []

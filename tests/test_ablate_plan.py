@@ -11,7 +11,7 @@ from experiments.grid.config import AblationConfig
 from experiments.grid.data import read_data
 from experiments.grid.effect import with_effect
 from experiments.grid.plan import build_plan
-from experiments.grid.results import write_plan
+from experiments.grid.plan_file import write_plan
 from reconstruction.config import ReconstructionConfig
 from transfer_learning.config import SegmentationConfig
 
