@@ -199,7 +199,12 @@ def test_other_weights_than_those_of_the_finished_arms_are_told(finished, pets, 
     assert here == []
     (tmp_path / "results/arms/denoise_all__1__seed_2.json").unlink()
     assert run(tmp_path, pets, two_variants()) == 0
-    assert capsys.readouterr().out.count("WARNING: its weights are others than those of") == 1
+    told = capsys.readouterr()
+    assert told.out.count("WARNING: its weights are others than those of") == 1
+    mixed = "WARNING: the runs with pretraining denoise began with 2 different encoders"
+    assert told.err.count(mixed) == 1
+    assert run(tmp_path, pets, two_variants(), "--list") == 0  # and every later call
+    assert mixed in capsys.readouterr().err
     arms = read(tmp_path, "arms")
     assert arms["denoise_all__1__seed_2"]["pretraining"]["sha256"] == file_sha256(weights)
     assert arms["denoise_all__1__seed_1"]["pretraining"]["sha256"] != file_sha256(weights)

@@ -180,9 +180,14 @@ class TestedArm(ArmWork):
         return best.rate
 
     @property
+    def can_begin(self) -> bool:
+        """Whether its rates have been tried."""
+        return all(work.done for work in self.needs if isinstance(work, TuningWork))
+
+    @property
     def problem(self) -> str | None:
         """The line with which it failed when it was last tried; none before its rate can be known."""
-        if not all(work.done for work in self.needs if isinstance(work, TuningWork)):
+        if not self.can_begin:
             return None
         try:
             return super().problem

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,24 @@ def _require_same_tuning(plan: Plan) -> None:
                 f"{path}: {name} {there} there, {now} now; the arms' rates were chosen by that grid: "
                 "choose another results_dir"
             )
+
+
+def mixed_encoders(results: Path) -> list[str]:
+    """Return a line for each pretraining of which the arms began with other weights than each other or its JSON."""
+    found: dict[str, Counter[str]] = {}
+    for kind in FORMATS:
+        for path in (results / kind).glob("*.json"):
+            content = read_result(path, kind)
+            origin = content if kind == "pretraining" else content["pretraining"]
+            if origin:
+                found.setdefault(origin["name"], Counter())[origin["sha256"]] += kind != "pretraining"
+    return [
+        f"the runs with pretraining {name} began with {len(shas)} different encoders "
+        f"({', '.join(f'SHA-256 {_short(sha)}: {count} runs' for sha, count in sorted(shas.items()))}): "
+        f"their scores mix them; remove the JSON files of all but one from {results} to have those trained again"
+        for name, shas in sorted(found.items())
+        if len(shas) > 1
+    ]
 
 
 def training_of(folder: Path) -> dict[str, Any]:

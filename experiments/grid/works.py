@@ -70,6 +70,11 @@ class Work(ABC):
         path = self.folder / "failed.txt"
         return path.read_text(encoding="utf-8").strip() if path.exists() else None
 
+    @property
+    def can_begin(self) -> bool:
+        """Whether all is known that its run folder is named after."""
+        return True
+
     def excused(self, problem: str) -> bool:
         """Say whether a failure is a result all the same, and keep it as one."""
         return False
