@@ -15,13 +15,13 @@ from filelock import FileLock
 
 from experiments.grid import queue
 
-STEPS = 200
+STEPS = 100
 ARM = "results/arms/scratch__1__seed_1.json"
 
 
 def one_arm() -> dict:
     content = grid(seeds=[1])
-    content["common"] |= {"max_steps": STEPS, "val_every": 100}
+    content["common"] |= {"max_steps": STEPS, "val_every": 50}
     return content
 
 
