@@ -20,10 +20,12 @@ from experiments.grid.arms import all_works
 from experiments.grid.config import AblationConfig
 from experiments.grid.console import Console
 from experiments.grid.data import read_data
+from experiments.grid.folders import require_same_folders
 from experiments.grid.plan import build_plan
+from experiments.grid.plan_file import write_plan
 from experiments.grid.queue import Queue, works_to_do
-from experiments.grid.results import require_same_grid, write_plan
-from experiments.grid.speed import Speeds, in_words, left
+from experiments.grid.results import mixed_encoders, require_same_grid
+from experiments.grid.speed import Speeds, in_words, left_in_words
 from experiments.grid.works import Work
 
 
@@ -35,11 +37,17 @@ def ablate(config: AblationConfig) -> None:
         RunError: runs failed; all others are finished.
     """
     plan = build_plan(config)
-    data = read_data(config.data_dir, config.fractions, config.seeds, config.tuned_at)
+    data = read_data(config.data_dir, config.fractions, config.seeds, config.tuned_at, config.more_seeds)
+    for fraction in config.more_seeds:
+        if fraction not in config.fractions:  # which a flag may have made fewer
+            print(f"note: more_seeds at {fraction:g} has no say, which is not among the fractions", file=sys.stderr)
     require_same_grid(plan, data)
+    _tell_mixed(config)
     works = all_works(plan, data)
     to_do = works_to_do(works)
-    speeds = Speeds(config.results_dir, config.output_dir)
+    require_same_folders(to_do, data)
+    speeds = Speeds(config.results_dir, config.output_dir, data.resolution)
+    speeds.see_rows(to_do)
     if config.list:
         show(works, to_do, speeds, config.jobs)
         return
@@ -47,6 +55,8 @@ def ablate(config: AblationConfig) -> None:
     try:
         write_plan(plan)
         _run(config, works, to_do, speeds)
+        if to_do:
+            _tell_mixed(config)
     finally:
         lock.release()
 
@@ -60,9 +70,8 @@ def show(works: Sequence[Work], to_do: Sequence[Work], speeds: Speeds, jobs: int
         time = in_words(speeds.seconds(work)) if work in to_do else ""
         print(f"{state:<14} {time:>12}  {work.name}{f': {problem}' if problem else ''}")
     side = f", {jobs} side by side" if jobs > 1 else ""
-    print(
-        f"{len(works) - len(to_do)} of {len(works)} runs done; left: about {in_words(left(to_do, speeds, jobs))}{side}"
-    )
+    time = left_in_words([speeds.seconds(work) for work in to_do], jobs)
+    print(f"{len(works) - len(to_do)} of {len(works)} runs done; left: {time}{side}")
 
 
 def threads_of(jobs: int) -> int:
@@ -94,6 +103,11 @@ def _run(config: AblationConfig, works: Sequence[Work], to_do: Sequence[Work], s
             "them again"
         )
     print(f"all {len(works)} runs are done: results in {config.results_dir}")
+
+
+def _tell_mixed(config: AblationConfig) -> None:
+    for line in mixed_encoders(config.results_dir):
+        print(f"WARNING: {line}", file=sys.stderr)
 
 
 def _only_one(config: AblationConfig) -> FileLock:

@@ -16,6 +16,19 @@ def pets(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture
+def here(monkeypatch):
+    """Run the processes of a grid here; returns the list of what began."""
+    from ablation_grid import Here
+
+    from experiments.grid import queue
+
+    monkeypatch.setattr(queue, "start", Here)
+    monkeypatch.setattr(queue, "LOOK_SECONDS", 0.0)
+    Here.begun = []
+    return Here.begun
+
+
 @pytest.fixture(autouse=True)
 def one_thread():
     """Tests run side by side; threads of one would wait for those of another."""

@@ -1,71 +1,16 @@
 """The ablation from its file to the JSON of its arms, on drawn pictures; its processes run here, one by one."""
 
-import contextlib
 import csv
 import json
 import shutil
-from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
-import yaml
+from ablation_grid import Here, read, run, two_variants
 
 from core.files import file_sha256
-from data.label_fraction import label_subset
-from experiments.ablate import main
-from experiments.grid import child, queue
+from experiments.grid import queue
 from transfer_learning.metrics import segmentation_scores
-
-ROOT = Path(__file__).parents[1]
-SMALL = {"width": 2, "batch_size": 4, "max_steps": 6, "val_every": 3, "warmup_steps": 0, "amp": "off", "device": "cpu"}
-
-
-class Here:
-    """Stands for the process of a run, which is over when it is looked at."""
-
-    begun: ClassVar[list[list]] = []
-
-    def __init__(self, commands, console, threads):
-        Here.begun.append(commands)
-        with Path(console).open("a") as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
-            self.returncode = 0
-            for module, arguments in commands:
-                self.returncode = self.returncode or child.importlib.import_module(module).main(arguments)
-
-    def poll(self):
-        return self.returncode
-
-
-@pytest.fixture
-def here(monkeypatch):
-    """Run the processes here; returns the list of what began."""
-    monkeypatch.setattr(queue, "start", Here)
-    monkeypatch.setattr(queue, "LOOK_SECONDS", 0.0)
-    Here.begun = []
-    return Here.begun
-
-
-def grid(**changes) -> dict:
-    """Return the grid of config/ablation_demo.yaml, shrunk."""
-    content = yaml.safe_load((ROOT / "config/ablation_demo.yaml").read_text())["ablation"]
-    for part in ("common", "pretraining_common"):
-        content[part] |= SMALL
-    content |= {"fractions": [1.0], "seeds": [1, 2], "learning_rates": [0.004]}
-    return {**content, **changes}
-
-
-def run(folder: Path, data: Path, content: dict, *flags: str) -> int:
-    """Run a grid in a folder; returns the exit code."""
-    folder.mkdir(exist_ok=True)
-    (folder / "grid.yaml").write_text(yaml.safe_dump({"ablation": content}, sort_keys=False))
-    places = {"--config": "grid.yaml", "--output_dir": "runs", "--results_dir": "results"}
-    words = [word for name, place in places.items() for word in (name, str(folder / place))]
-    return main([*words, "--data_dir", str(data), *flags])
-
-
-def read(folder: Path, kind: str) -> dict[str, dict]:
-    return {path.stem: json.loads(path.read_text()) for path in (folder / "results" / kind).glob("*.json")}
 
 
 @pytest.fixture(scope="module")
@@ -80,12 +25,6 @@ def finished(tmp_path_factory, pets):
     return folder, list(Here.begun)
 
 
-def two_variants(**changes) -> dict:
-    content = grid(**{"learning_rates": [0.0005, 0.02], **changes})
-    content["variants"] = {name: content["variants"][name] for name in ("scratch", "denoise_all")}
-    return content
-
-
 def test_every_arm_is_there_at_the_rate_that_val_chose(finished):
     folder, begun = finished
     arms, tuning = read(folder, "arms"), read(folder, "tuning")
@@ -93,7 +32,7 @@ def test_every_arm_is_there_at_the_rate_that_val_chose(finished):
     assert set(tuning) == {f"{name}__1__lr_{lr}" for name in ("scratch", "denoise_all") for lr in ("0.0005", "0.02")}
     for name in ("scratch", "denoise_all"):
         tried = [entry for entry in tuning.values() if entry["arm"]["variant"] == name]
-        best = max(tried, key=lambda entry: entry["val_mean_iou"])
+        best = max(tried, key=lambda entry: (entry["val_mean_iou"], -entry["arm"]["learning_rate"]))
         for seed in (1, 2):
             assert arms[f"{name}__1__seed_{seed}"]["arm"]["learning_rate"] == best["arm"]["learning_rate"]
         # With the first seed the arm is that very run of the little grid.
@@ -227,26 +166,6 @@ def test_what_fails_is_reported_and_the_rest_goes_on(finished, pets, tmp_path, h
     assert set(read(tmp_path, "arms")) == {"scratch__1__seed_1", "denoise_all__1__seed_1"}
 
 
-def test_arms_wait_for_a_pretraining_that_failed(pets, tmp_path, here, capsys):
-    content = two_variants(seeds=[1])
-    content["pretraining"]["denoise"]["amp"] = "fp16"
-    assert run(tmp_path, pets, content, "--variants", "denoise_all") == 1
-    errors = capsys.readouterr().err.splitlines()
-    assert "FAILED    pretraining denoise: --amp fp16 needs a GPU" in errors[0]
-    assert "waits     denoise_all, 100 % of the labels, seed 1: needs pretraining denoise" in errors
-    assert "1 of 4 runs failed, 3 wait for them (pretraining denoise)" in errors[-1]
-    assert len(here) == 1
-
-
-def test_a_rate_at_which_training_breaks_has_lost(pets, tmp_path, here):
-    content = two_variants(seeds=[1], learning_rates=[0.004, 1e30])
-    content["common"] |= {"clip": 0.0, "optimizer": "sgd"}
-    assert run(tmp_path, pets, content, "--variants", "scratch") == 0
-    tuning = read(tmp_path, "tuning")
-    assert tuning["scratch__1__lr_1e+30"]["val_mean_iou"] is None
-    assert read(tmp_path, "arms")["scratch__1__seed_1"]["arm"]["learning_rate"] == 0.004
-
-
 def test_other_weights_than_those_of_the_finished_arms_are_told(finished, pets, tmp_path, here, capsys):
     shutil.copytree(finished[0] / "results", tmp_path / "results")
     shutil.copytree(finished[0] / "runs/pretraining", tmp_path / "runs/pretraining")
@@ -258,88 +177,56 @@ def test_other_weights_than_those_of_the_finished_arms_are_told(finished, pets, 
     assert here == []
     (tmp_path / "results/arms/denoise_all__1__seed_2.json").unlink()
     assert run(tmp_path, pets, two_variants()) == 0
-    assert capsys.readouterr().out.count("WARNING: its weights are others than those of") == 1
+    told = capsys.readouterr()
+    assert told.out.count("WARNING: its weights are others than those of") == 1
+    mixed = "WARNING: the runs with pretraining denoise began with 2 different encoders"
+    assert told.err.count(mixed) == 1
+    assert run(tmp_path, pets, two_variants(), "--list") == 0  # and every later call
+    assert mixed in capsys.readouterr().err
     arms = read(tmp_path, "arms")
     assert arms["denoise_all__1__seed_2"]["pretraining"]["sha256"] == file_sha256(weights)
     assert arms["denoise_all__1__seed_1"]["pretraining"]["sha256"] != file_sha256(weights)
 
 
-def change(content: dict, **parts) -> dict:
-    return {**content, **{name: {**content[name], **part} for name, part in parts.items()}}
-
-
-REFUSED = [
-    (grid(fractions=[0.5, 1.5]), "fraction 1.5 asks for "),
-    (grid(fractions=[0.001, 0.002]), "fractions 0.001 and 0.002 mean the same 2 labelled pictures"),
-    (grid(fractions=[]), "fractions is empty"),
-    (grid(fractions=[0.5, 0.5]), "fractions: 0.5 is given twice"),
-    (grid(seeds=[1, 2, 1]), "seeds: 1 is given twice"),
-    (grid(learning_rates=[0.0]), "learning_rates: 0.0 must be above 0"),
-    (grid(baseline="scrach"), "baseline 'scrach' is not among the variants; did you mean scratch?"),
-    (grid(baseline="denoise_all"), "baseline denoise_all has the pretraining denoise"),
-    (change(grid(), variants={"twin": {"freeze": "never"}}), "the variants scratch and twin differ in nothing"),
-    (
-        change(grid(), pretraining={"twin": {"pretext": "denoise"}}),
-        "pretrainings denoise and twin differ in nothing",
-    ),
-    (
-        change(grid(), variants={"a": {"pretraining": "denoize"}}),
-        "unknown pretraining 'denoize'; did you mean denoise?",
-    ),
-    (
-        change(grid(), variants={"a": {"freze": 3}}),
-        "ablation.variants.a: unknown setting 'freze'; did you mean freeze?",
-    ),
-    (change(grid(), variants={"a": {"freeze": "now"}}), "ablation.variants.a: freeze: "),
-    (change(grid(), variants={"a": {"lr": 0.1}}), "ablation.variants.a: lr is set by the grid"),
-    (change(grid(), variants={"a": {"transfer": "all", "freeze": 3}}), "ablation.variants.a: transfer all"),
-    (change(grid(), variants={"a": {"pretraining": "plain", "width": 4}}), "width 4, but 2 in its pretraining plain"),
-    (change(grid(), variants={"a/b": {"freeze": 3}}), "the name 'a/b' becomes part of file names"),
-    (change(grid(), common={"max_stps": 3}), "ablation.common: unknown setting 'max_stps'; did you mean max_steps?"),
-    (change(grid(), common={"max_steps": None}), "give max_steps in common"),
-    (change(grid(), common={"epochs": 0}), "ablation.variants.scratch: epochs 0 must be at least 1"),
-    (
-        change(grid(), pretraining_common={"perceptual_weight": 0.1}),
-        "give perceptual_weight 0 there",
-    ),
-    (change(grid(), pretraining_common={"skip": "all"}), "ablation.pretraining_common: unknown setting 'skip'"),
-    ({**grid(), "comon": {}}, "unknown setting 'comon'; did you mean common?"),
-    (grid(variants={}), "has no variants"),
-]
-
-
-@pytest.mark.parametrize(("content", "message"), REFUSED, ids=[message for _, message in REFUSED])
-def test_a_grid_that_cannot_be_is_refused_before_anything_trains(content, message, pets, tmp_path, here, capsys):
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"weight_decay": 0.5}, "scratch__1__seed_1__lr_0.0005 holds another run (weight_decay 0.01 there, 0.5 now)"),
+        ({}, "other weights of pretraining denoise"),
+    ],
+)
+def test_a_run_folder_of_another_run_is_refused(finished, pets, tmp_path, here, capsys, change, message):
+    for part in ("runs", "results"):
+        shutil.copytree(finished[0] / part, tmp_path / part)
+    content = two_variants()
+    content["common"] |= change
+    if change:
+        shutil.rmtree(tmp_path / "results")
+    else:  # the pretraining was trained again, elsewhere
+        weights = tmp_path / "runs/pretraining/denoise/best_model.safetensors"
+        altered = bytearray(weights.read_bytes())
+        altered[-1] ^= 1
+        weights.write_bytes(altered)
+        about = tmp_path / "results/pretraining/denoise.json"
+        about.write_text(json.dumps(json.loads(about.read_text()) | {"sha256": file_sha256(weights)}))
+        (tmp_path / "results/arms/denoise_all__1__seed_2.json").unlink()
     assert run(tmp_path, pets, content) == 2
     errors = capsys.readouterr().err
     assert message in errors
-    assert errors.count("\n") == 1
-    assert here == []
-    assert not (tmp_path / "results").exists()
-
-
-def test_an_unknown_variant_and_a_class_without_labels_are_refused(pets, tmp_path, here, capsys):
-    assert run(tmp_path, pets, grid(), "--variants", "scratch", "denoise_al") == 2
-    assert "unknown variant 'denoise_al'; did you mean denoise_all?" in capsys.readouterr().err
-    manifest = json.loads((pets / "manifest.json").read_text())
-    for image in manifest["images"]:
-        image["labelled"] &= image["species"] == "dog"
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data/manifest.json").write_text(json.dumps(manifest))
-    assert run(tmp_path, tmp_path / "data", grid()) == 2
-    assert "leaves no labelled picture of a cat to learn from" in capsys.readouterr().err
+    assert "delete that folder or choose another output_dir" in errors
     assert here == []
 
 
-def test_rates_come_from_the_nearest_fraction_and_labels_are_counted_as_training_does(pets, tmp_path, here):
-    from experiments.grid.config import AblationConfig
-    from experiments.grid.data import read_data
-    from experiments.grid.plan import build_plan
-
-    content = {name: grid()[name] for name in ("variants", "pretraining", "pretraining_common", "common")}
-    plan = build_plan(AblationConfig(**content, tuned_at=(0.1, 1.0)))
-    assert [plan.tuned_at(fraction) for fraction in (0.01, 0.1, 0.25, 0.33, 1.0)] == [0.1, 0.1, 0.1, 1.0, 1.0]
-    manifest = json.loads((pets / "manifest.json").read_text())
-    train = [image for image in manifest["images"] if image["split"] == "Train" and image["labelled"]]
-    chosen = label_subset([image["name"] for image in train], [image["species"] for image in train], 0.5, 7)
-    assert read_data(pets, [0.5], [7], [1.0]).num_labels[0.5, 7] == len(chosen)
+def test_a_variant_that_left_the_file_stays_in_the_plan_with_its_arms(finished, pets, tmp_path, here):
+    shutil.copytree(finished[0] / "results", tmp_path / "results")
+    before = json.loads((tmp_path / "results/plan.json").read_text())["variants"]
+    content = two_variants()
+    del content["variants"]["denoise_all"], content["pretraining"]["denoise"]
+    plan = tmp_path / "results/plan.json"
+    assert run(tmp_path, pets, content) == 0
+    assert json.loads(plan.read_text())["variants"] == before
+    for path in (tmp_path / "results").glob("*/denoise_all__*.json"):
+        path.unlink()
+    assert run(tmp_path, pets, content) == 0
+    assert list(json.loads(plan.read_text())["variants"]) == ["scratch"]
+    assert here == []

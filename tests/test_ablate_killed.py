@@ -10,18 +10,18 @@ from pathlib import Path
 
 import torch
 import yaml
+from ablation_grid import Here, grid, run
 from filelock import FileLock
-from test_ablate import Here, grid, run
 
 from experiments.grid import queue
 
-STEPS = 200
+STEPS = 100
 ARM = "results/arms/scratch__1__seed_1.json"
 
 
 def one_arm() -> dict:
     content = grid(seeds=[1])
-    content["common"] |= {"max_steps": STEPS, "val_every": 100}
+    content["common"] |= {"max_steps": STEPS, "val_every": 50}
     return content
 
 

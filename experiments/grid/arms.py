@@ -1,6 +1,7 @@
 """The phase 2 runs of an ablation, and the order of all runs."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,6 @@ from typing import Any
 from core.errors import UserError
 from core.files import write_json
 from experiments.grid.data import Data
-from experiments.grid.plan import Plan, Variant
 from experiments.grid.results import (
     FORMATS,
     WEIGHTS,
@@ -20,6 +20,7 @@ from experiments.grid.results import (
     training_of,
     write_arm,
 )
+from experiments.grid.variants import Plan, Variant, plain
 from experiments.grid.works import Command, PretrainingWork, Work
 
 NOT_FINITE = "not finite at step"  # of core.errors.require_finite
@@ -32,6 +33,14 @@ class ArmWork(Work):
     variant: Variant
     fraction: float
     seed: int
+
+    phase = "transfer_learning"
+
+    @property
+    def untransferred(self) -> dict[str, Any]:
+        """The settings with which a few steps of it can be tried without its pretraining, and as most of it goes."""
+        released = {"freeze": "never"} if isinstance(self.config.freeze, int) else {}
+        return {"transfer": "encoder", **released}
 
     @property
     def config(self) -> Any:
@@ -49,10 +58,23 @@ class ArmWork(Work):
         """The learning rate."""
 
     @property
+    def possible_rates(self) -> Sequence[float]:
+        """The learning rates that it may come to have."""
+        return self.plan.config.learning_rates
+
+    @property
     def folder(self) -> Path:
         """The same for a tuning run and for the arm that takes its rate, so that nothing is trained twice."""
-        run = f"{self.variant.name}__{self.fraction:g}__seed_{self.seed}__lr_{self.rate:g}"
+        return self._folder_at(self.rate)
+
+    def _folder_at(self, rate: float) -> Path:
+        run = f"{self.variant.name}__{self.fraction:g}__seed_{self.seed}__lr_{rate:g}"
         return self.plan.config.output_dir / "runs" / run
+
+    def run_folders(self) -> list[tuple[Path, dict[str, Any]]]:
+        """Return the run folders that it may go on in, one a rate, each with the settings of the run there."""
+        settings = {**plain(self.config), "label_fraction": self.fraction, "seed": self.seed}
+        return [(self._folder_at(rate), {**settings, "lr": rate}) for rate in self.possible_rates]
 
     def training_command(self) -> Command:
         """Return the command that trains it, with what the grid sets."""
@@ -93,6 +115,11 @@ class TuningWork(ArmWork):
     def rate(self) -> float:
         """The learning rate."""
         return self.tried
+
+    @property
+    def possible_rates(self) -> Sequence[float]:
+        """That rate."""
+        return (self.tried,)
 
     @property
     def file(self) -> Path:
@@ -146,14 +173,26 @@ class TestedArm(ArmWork):
             return self.plan.config.learning_rates[0]
         best = max(tuning, key=lambda work: (work.score, -work.rate))
         if best.score < 0:
-            raise UserError(f"{self.variant.name}: training broke at every rate: give smaller learning_rates")
+            raise UserError(
+                f"{self.variant.name}: training broke at every rate: give smaller learning_rates and "
+                "another results_dir"
+            )
         return best.rate
 
     @property
-    def folder(self) -> Path:
-        """Before its rate is known: where a failure would be kept, which there cannot be."""
-        known = all(work.done for work in self.needs if isinstance(work, TuningWork))
-        return super().folder if known else self.plan.config.output_dir / "runs" / "not known yet"
+    def can_begin(self) -> bool:
+        """Whether its rates have been tried."""
+        return all(work.done for work in self.needs if isinstance(work, TuningWork))
+
+    @property
+    def problem(self) -> str | None:
+        """The line with which it failed when it was last tried; none before its rate can be known."""
+        if not self.can_begin:
+            return None
+        try:
+            return super().problem
+        except UserError as error:
+            return str(error)
 
     @property
     def file(self) -> Path:
@@ -192,6 +231,7 @@ def all_works(plan: Plan, data: Data) -> list[Work]:
 
     First the rates are tuned, each pretraining right before the first run that needs it; then the arms, all variants
     and fractions of a seed before the next seed, so that a grid that is stopped is a fair comparison of fewer seeds.
+    Seeds that some fractions alone have come last.
     """
     config = plan.config
     variants = [plan.variants[name] for name in plan.chosen]
@@ -212,9 +252,10 @@ def all_works(plan: Plan, data: Data) -> list[Work]:
             ]
             tuning[variant.name, fraction] = runs
             works += runs
-    for seed in config.seeds:
+    more = [seed for seeds in config.more_seeds.values() for seed in seeds]
+    for seed in dict.fromkeys((*config.seeds, *more)):
         for fraction in config.fractions:
-            for variant in variants:
+            for variant in variants if seed in config.seeds_at(fraction) else ():
                 before = [pretrainings[variant.pretraining]] if variant.pretraining else []
                 needs = [*before, *tuning[variant.name, plan.tuned_at(fraction)]]
                 works.append(TestedArm(plan, data, variant, fraction, seed, needs=needs))

@@ -12,6 +12,7 @@ from core.errors import UserError
 
 # Whole mappings: they have no flags, only the file gives them.
 Settings = tyro.conf.Suppress[dict[str, Any] | None]
+Draws = tyro.conf.Suppress[dict[float, tuple[int, ...]]]
 Named = tyro.conf.Suppress[dict[str, dict[str, Any] | None]]
 
 
@@ -29,6 +30,8 @@ class AblationConfig:
     """Trainings side by side; each has its share of the processor's cores."""
     seeds: tuple[int, ...] = (1, 2, 3)
     """Each draws its own labels, first weights and order; rates are tuned with the first."""
+    more_seeds: Draws = field(default_factory=dict)
+    """Fraction -> seeds beside the others: five pictures say little, so that 1 % of the labels wants more draws."""
     fractions: tuple[float, ...] = (0.01, 0.05, 0.1, 0.25, 1.0)
     """Shares of the labelled training pictures."""
     learning_rates: tuple[float, ...] = (0.001, 0.003, 0.01)
@@ -61,9 +64,17 @@ class AblationConfig:
             for value in getattr(self, name):
                 if not value > 0:
                     raise UserError(f"{name}: {value} must be above 0")
+        for fraction, more in self.more_seeds.items():
+            if not 0 < fraction <= 1:
+                raise UserError(f"more_seeds: the fraction {fraction} is outside (0, 1]")
+            _require_distinct(f"seeds and more_seeds at {fraction:g}", (*self.seeds, *more))
         for name in (*self.pretraining, *self.variants):
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
                 raise UserError(f"the name {name!r} becomes part of file names: use letters, digits, _, . and -")
+
+    def seeds_at(self, fraction: float) -> tuple[int, ...]:
+        """Return the seeds that arms of a fraction are trained with."""
+        return (*self.seeds, *self.more_seeds.get(fraction, ()))
 
 
 def _require_distinct(name: str, values: Sequence[float]) -> None:

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from experiments.grid.queue import Running, as_line
 from experiments.grid.results import log_rows
-from experiments.grid.speed import Speeds, in_words
+from experiments.grid.speed import Speeds, left_in_words
 from experiments.grid.works import PretrainingWork, Work
 from experiments.runs import read_json
 
@@ -62,7 +62,7 @@ class Console:
         """Say what came out of a run."""
         self.done += 1
         compute = read_json(work.file)["compute"]
-        self.speeds.add(work.phase, vars(work.config), compute)
+        self.speeds.add(work, compute)
         self._gone(work)
         self._say(f"finished  {work.name}: {outcome}  ({self.done} of {self.total})")
 
@@ -92,9 +92,7 @@ class Console:
             whole = self.speeds.seconds(entry.work)
             seconds.append(None if whole is None else whole * (1 - share))
             self._bars.update(self._rows[entry.work], completed=share, said=last_score(entry.work))
-        known = [value for value in seconds if value is not None]
-        remaining = sum(known) / max(1, min(self.jobs, len(seconds))) if len(known) == len(seconds) else None
-        said = f"{self.done} of {self.total} finished, {in_words(remaining)} left"
+        said = f"{self.done} of {self.total} finished, {left_in_words(seconds, self.jobs)} left"
         self._bars.update(self._whole, completed=self.done, said=said)
         if self._bars.disable and now - self._said > HEARTBEAT_SECONDS:
             under_way = "; ".join(f"{entry.work.name}: {last_score(entry.work) or 'starting'}" for entry in running)

@@ -1,7 +1,7 @@
 """What the data hold for an ablation: how many labels each fraction means, and whether the grid can have them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -32,8 +32,19 @@ class Data:
     test_labels: int
 
 
-def read_data(data_dir: Path, fractions: Sequence[float], seeds: Sequence[int], tuned_at: Sequence[float]) -> Data:
+def read_data(
+    data_dir: Path,
+    fractions: Sequence[float],
+    seeds: Sequence[int],
+    tuned_at: Sequence[float],
+    more_seeds: Mapping[float, Sequence[int]] | None = None,
+) -> Data:
     """Read the manifest and count the labels of every fraction that is trained or tuned with.
+
+    Args:
+        data_dir: what `data.prepare` made.
+        fractions, tuned_at: shares of the labels, each with all `seeds`.
+        more_seeds: fraction -> seeds beside these.
 
     Raises:
         UserError: no prepared data, a split without labels, more labels asked for than exist, a class without a
@@ -61,7 +72,11 @@ def read_data(data_dir: Path, fractions: Sequence[float], seeds: Sequence[int], 
         folder=data_dir,
         sha256=manifest["fingerprint"],
         resolution=manifest["size"],
-        num_labels={(f, seed): _labels(train, f, seed, data_dir) for seed in seeds for f in every},
+        num_labels={
+            (f, seed): _labels(train, f, seed, data_dir)
+            for f in every
+            for seed in (*seeds, *(more_seeds or {}).get(f, ()))
+        },
         train_images=sum(image["split"] == "Train" for image in images),
         test_labels=len(labelled["Test"]),
     )

@@ -137,11 +137,11 @@ class Queue:
         work = entry.work
         code = entry.process.returncode
         problem = None if code == 0 else last_words(entry)
-        if problem and not work.excused(problem):
-            self._fail(work, problem)
-            return
         try:
-            outcome = work.finish() if code == 0 else f"this rate lost: {problem}"
+            if problem and not work.excused(problem):
+                self._fail(work, problem)
+                return
+            outcome = f"this rate lost: {problem}" if problem else work.finish()
         except UserError as error:
             self._fail(work, str(error))
             return

@@ -3,14 +3,17 @@
 import csv
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 from core.errors import UserError
-from core.files import atomic_path, file_sha256, write_json
+from core.files import atomic_path, file_sha256
 from experiments.grid.data import Data
-from experiments.grid.plan import Plan, differing, plain
+from experiments.grid.variants import Plan, differing, plain
 from experiments.runs import find_runs, read_json
 
 FORMATS = {"arms": "ablation arm 1", "tuning": "ablation tuning 1", "pretraining": "ablation pretraining 1"}
@@ -98,30 +101,22 @@ def _require_same_tuning(plan: Plan) -> None:
             )
 
 
-def write_plan(plan: Plan) -> None:
-    """Write plan.json: what the whole grid is, whichever of its variants this call works on."""
-    config = plan.config
-    variants = {
-        variant.name: {
-            "title": variant.title,
-            "outside_weights": variant.outside_weights,
-            "autoencoder": variant.pretraining is not None,
-            "settings": variant.own,
-            "pretraining": variant.pretraining,
-            **({"baseline": variant.baseline} if variant.baseline else {}),
-        }
-        for variant in plan.variants.values()
-    }
-    grid = {name: list(getattr(config, name)) for name in ("fractions", "seeds", "learning_rates", "tuned_at")}
-    outside = [variant.name for variant in plan.variants.values() if variant.outside_weights]
-    content = {
-        "format": "ablation plan 1",
-        "baseline": config.baseline,
-        **grid,
-        "variants": variants,
-        "reference": {"variant": outside[0]} if outside else None,
-    }
-    write_json(config.results_dir / "plan.json", content)
+def mixed_encoders(results: Path) -> list[str]:
+    """Return a line for each pretraining of which the arms began with other weights than each other or its JSON."""
+    found: dict[str, Counter[str]] = {}
+    for kind in FORMATS:
+        for path in (results / kind).glob("*.json"):
+            content = read_result(path, kind)
+            origin = content if kind == "pretraining" else content["pretraining"]
+            if origin:
+                found.setdefault(origin["name"], Counter())[origin["sha256"]] += kind != "pretraining"
+    return [
+        f"the runs with pretraining {name} began with {len(shas)} different encoders "
+        f"({', '.join(f'SHA-256 {_short(sha)}: {count} runs' for sha, count in sorted(shas.items()))}): "
+        f"their scores mix them; remove the JSON files of all but one from {results} to have those trained again"
+        for name, shas in sorted(found.items())
+        if len(shas) > 1
+    ]
 
 
 def training_of(folder: Path) -> dict[str, Any]:
@@ -187,18 +182,14 @@ def compute_of(folder: Path, images: int) -> dict[str, Any]:
 
 def parameters_of(weights: Path) -> int:
     """Return the number of parameters in a weights file, from its header alone; raises UserError where it is cut."""
-    # safetensors: eight bytes say how long the header is, a JSON of name -> type, shape, place; the tensors follow.
-    with weights.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = file.read(length)
     try:
-        tensors = {name: entry for name, entry in json.loads(header).items() if name != "__metadata__"}
-    except ValueError:
-        tensors = {}
-    end = max((entry["data_offsets"][1] for entry in tensors.values()), default=-1)
-    if weights.stat().st_size != 8 + length + end:
-        raise UserError(f"{weights} is cut or altered: delete {weights.parent}, the same command trains it again")
-    return sum(math.prod(entry["shape"]) for name, entry in tensors.items() if not name.endswith(STATISTICS))
+        with safe_open(weights, "np") as tensors:
+            shapes = {name: tensors.get_slice(name).get_shape() for name in tensors.keys()}  # noqa: SIM118
+    except SafetensorError:
+        raise UserError(
+            f"{weights} is cut or altered: delete {weights.parent}, the same command trains it again"
+        ) from None
+    return sum(math.prod(shape) for name, shape in shapes.items() if not name.endswith(STATISTICS))
 
 
 def scores_of(results: Path) -> dict[str, Any]:

@@ -19,10 +19,11 @@ from experiments.runs import read_json
 # What moves the time of a step much; other settings do not.
 LIKE = ("width", "batch_size", "encoder", "decoder", "freeze", "perceptual_network", "perceptual_weight")
 START_SECONDS = 5.0  # loading the libraries
-# Enough for the time of a step and that of a validation: the second row has one step and one validation. Fewer steps
-# would drown in what one validation takes more than the other.
+# Enough for the time of a step and that of a validation. Of three rows the first warms up, the second has so many steps
+# and a validation, the third one step and one validation. Fewer steps would drown in what one validation takes more
+# than the other.
 STEPS = 20
-MEASURED = {"max_steps": STEPS + 1, "val_every": STEPS, "save_every": 0, "save_every_steps": 0}
+MEASURED = {"max_steps": 2 * STEPS + 1, "val_every": STEPS, "save_every": 0, "save_every_steps": 0}
 
 
 class Speeds:
@@ -31,9 +32,10 @@ class Speeds:
     Args:
         results_dir: of the grid; the JSON of finished runs tell what they took.
         output_dir: keeps what was measured, in speeds.json.
+        resolution: side of the pictures of the results.
     """
 
-    def __init__(self, results_dir: Path, output_dir: Path) -> None:
+    def __init__(self, results_dir: Path, output_dir: Path, resolution: int) -> None:
         self._cache = output_dir / "speeds.json"
         self.measured: dict[str, float] = read_json(self._cache) if self._cache.exists() else {}
         self._sums: dict[str, list[float]] = {}
@@ -43,18 +45,29 @@ class Speeds:
                 content = read_result(path, kind)
                 if "compute" in content:
                     phase = "reconstruction" if kind == "pretraining" else "transfer_learning"
-                    self.add(phase, content["settings"], content["compute"])
+                    self._add(_kind(phase, content["settings"], resolution), content["compute"])
 
-    def add(self, phase: str, settings: Mapping[str, Any], compute: Mapping[str, Any]) -> None:
-        """Take a run into account that is finished, or under way."""
+    def add(self, work: Work, compute: Mapping[str, Any]) -> None:
+        """Take a work into account that is finished."""
+        self._add(kind_of(work), compute)
+
+    def _add(self, kind: str, compute: Mapping[str, Any]) -> None:
         if compute["images"]:
-            sums = self._sums.setdefault(_kind(phase, settings), [0.0, 0.0])
+            sums = self._sums.setdefault(kind, [0.0, 0.0])
             sums[0] += compute["seconds"]
             sums[1] += compute["images"]
 
     def see(self, work: Work, seconds: float, share: float) -> None:
         """Take a run under way into account: it took so long for a share of itself."""
         self._live[kind_of(work)] = seconds / (share * work.images)
+
+    def see_rows(self, works: Iterable[Work]) -> None:
+        """Take runs into account that left rows before they were stopped, or are under way in another process."""
+        for work in works:
+            if not work.can_begin or work.problem or self.seconds(work) is not None:
+                continue
+            if rows := log_rows(work.folder):
+                self.see(work, sum(float(row["epoch_time"]) for row in rows), min(1.0, len(rows) / work.rows))
 
     def seconds(self, work: Work) -> float | None:
         """Return how long a work will take from its start, None while nothing like it has been seen."""
@@ -87,23 +100,25 @@ class Speeds:
                 said = (folder / "console.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
                 print(f"note: not measured: {said[-1] if said else 'it said nothing'}", file=sys.stderr)
                 return None
-            first, second = (float(row["epoch_time"]) for row in log_rows(folder))
+            _, many, single = (float(row["epoch_time"]) for row in log_rows(folder))
         finally:
             process.kill()
             process.wait()
             shutil.rmtree(folder, ignore_errors=True)
-        step = (first - second) / (STEPS - 1)
+        step = (many - single) / (STEPS - 1)
         if step <= 0:  # the machine was busy with other things
             return None
-        validation = max(second - step, 0.0)
+        validation = max(single - step, 0.0)
         return (step * work.images / work.config.batch_size + validation * work.rows) / work.images
 
 
-def left(works: Iterable[Work], speeds: Speeds, jobs: int) -> float | None:
-    """Return the seconds that works will take, so many side by side; None while one of them is unknown."""
-    each = [speeds.seconds(work) for work in works]
+def left_in_words(each: Sequence[float | None], jobs: int) -> str:
+    """Return in words how long runs will take, `jobs` side by side; at least how long where some are unknown (None)."""
     known = [seconds for seconds in each if seconds is not None]
-    return sum(known) / jobs if len(known) == len(each) else None
+    if each and not known:
+        return in_words(None)
+    least = "more than " if len(known) < len(each) else "about "
+    return least + in_words(sum(known) / max(1, min(jobs, len(each))))
 
 
 def in_words(seconds: float | None) -> str:
@@ -118,14 +133,14 @@ def in_words(seconds: float | None) -> str:
 
 def kind_of(work: Work) -> str:
     """Return what runs of about the same speed have in common."""
-    return _kind(work.phase, vars(work.config))
+    return _kind(work.phase, vars(work.config), work.data.resolution)
 
 
-def _kind(phase: str, settings: Mapping[str, Any]) -> str:
+def _kind(phase: str, settings: Mapping[str, Any], resolution: int) -> str:
     known = defaults(phase)
     values = {name: settings.get(name, known[name]) for name in LIKE if name in known}
     if "freeze" in values:
         values["freeze"] = values["freeze"] == "always"
     if not values.get("perceptual_weight"):
         values.pop("perceptual_network", None)
-    return json.dumps([phase, values], default=str)
+    return json.dumps([phase, values, resolution], default=str)

@@ -2,16 +2,15 @@
 
 import dataclasses
 import json
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from core.files import file_sha256, write_json
 from experiments.grid.data import Data
-from experiments.grid.plan import MANAGED, Plan, Pretraining
 from experiments.grid.results import WEIGHTS, pretraining_of, read_result
+from experiments.grid.variants import MANAGED, Plan, Pretraining, plain, rows_of
 from experiments.repeat import defaults, flag
 
 Command = list[Any]  # [module, [flag, value, ...]]
@@ -30,7 +29,7 @@ class Work(ABC):
     data: Data
     needs: list["Work"] = field(default_factory=list, kw_only=True)
 
-    phase = "transfer_learning"
+    phase: ClassVar[str]
 
     @property
     @abstractmethod
@@ -71,19 +70,24 @@ class Work(ABC):
         path = self.folder / "failed.txt"
         return path.read_text(encoding="utf-8").strip() if path.exists() else None
 
+    @property
+    def can_begin(self) -> bool:
+        """Whether all is known that its run folder is named after."""
+        return True
+
     def excused(self, problem: str) -> bool:
         """Say whether a failure is a result all the same, and keep it as one."""
         return False
 
     @property
     def untransferred(self) -> dict[str, Any]:
-        """The settings with which it can be tried without its pretraining."""
-        return {"transfer": "encoder"} if self.phase == "transfer_learning" else {}
+        """The settings with which a few steps of it can be tried without what it needs."""
+        return {}
 
     @property
     def rows(self) -> int:
         """Rows that its log will have, unless phase 1 stops early."""
-        return math.ceil(self.config.max_steps / self.config.val_every) if self.config.max_steps else self.config.epochs
+        return rows_of(self.config)
 
     @property
     def images(self) -> int:
@@ -91,6 +95,10 @@ class Work(ABC):
         if self.config.max_steps:
             return self.config.max_steps * self.config.batch_size
         return self.config.epochs * self.data.train_images
+
+    def run_folders(self) -> list[tuple[Path, dict[str, Any]]]:
+        """Return the run folders that it may go on in, each with the settings of the run there."""
+        return [(self.folder, plain(self.config))]
 
     def training_command(self) -> Command:
         """Return the command that trains it."""

@@ -1,0 +1,121 @@
+"""Whether the variants of an ablation are what they claim to be, and differ."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from core.config import nearest
+from core.errors import UserError
+from experiments.grid.effect import with_effect
+from experiments.grid.variants import Variant, plain, rows_of
+from experiments.repeat import defaults
+from reconstruction.config import ReconstructionConfig
+
+# Both phases must agree on these, as far as they have them.
+OF_ENCODER = ("width", "normalisation", "encoder")
+# What a variant is: how it begins, and how its encoder learns from there. Everything else the arms have in common.
+OWN = (
+    "freeze",
+    "transfer",
+    "encoder",
+    "encoder_weights",
+    "normalisation",
+    "decoder",
+    "encoder_lr_scale",
+    "layer_decay",
+)
+NO_WEIGHTS = (None, False, "none", "random")
+
+
+def require_comparable(variant: Variant, common: Mapping[str, Any]) -> None:
+    """Raise UserError where a variant that is no control has its own steps, augmentation, optimiser or the like."""
+    if variant.control:
+        return
+    values = plain(variant.config)
+    shared = {**defaults("transfer_learning"), **common}
+    for name in variant.own:
+        if name in values and name not in OWN and values[name] != shared[name]:
+            raise UserError(
+                f"ablation.variants.{variant.name}: {name} {values[name]}, but {shared[name]} in the others: what is "
+                f"compared differs in {', '.join(OWN)} and its pretraining alone; leave {name} out, or say "
+                "control: true (shown, never chosen as the best variant)"
+            )
+
+
+def require_baselines(default: str, variants: Mapping[str, Variant]) -> None:
+    """Raise UserError where a baseline is unknown or pretrained, or the grid's own is a control."""
+    own = [variant.baseline for variant in variants.values() if variant.baseline]
+    for name in dict.fromkeys((default, *own)):
+        if name not in variants:
+            raise UserError(f"baseline {name!r} is not among the variants{nearest(name, list(variants))}")
+        if variants[name].pretraining:
+            raise UserError(f"baseline {name} has the pretraining {variants[name].pretraining}: it must have none")
+    if variants[default].control:
+        raise UserError(f"baseline {default} is a control: what the grid compares with must be trained like the others")
+
+
+def require_honest(variant: Variant, phase_1: ReconstructionConfig | None) -> None:
+    """Compare a variant with its pretraining, and with what it says of weights from outside.
+
+    Raises:
+        UserError: the encoder is another than the pretraining's, there is nothing to transfer, or something in it
+            learned from other pictures and it does not say so.
+    """
+    where = f"ablation.variants.{variant.name}"
+    if phase_1 is None:
+        if variant.own.get("transfer") == "all":
+            raise UserError(f"{where}: transfer all, but there is no pretraining to carry over")
+    else:
+        for name in OF_ENCODER:
+            here, there = (getattr(config, name, None) for config in (variant.config, phase_1))
+            if here != there:
+                raise UserError(f"{where}: {name} {here}, but {there} in its pretraining {variant.pretraining}")
+    if variant.outside_weights:
+        return
+    if phase_1 and phase_1.target == "pixels" and phase_1.perceptual_weight:
+        raise UserError(
+            f"{where}: the perceptual loss of its pretraining {variant.pretraining} looks through a network that "
+            "learned from other pictures: give perceptual_weight 0 there, or outside_weights true here"
+        )
+    for config in (variant.config, phase_1):
+        if getattr(config, "encoder_weights", None) not in NO_WEIGHTS:
+            raise UserError(f"{where}: encoder_weights were trained on other pictures: say outside_weights true")
+
+
+def require_different(what: str, entries: Mapping[str, Any]) -> None:
+    """Compare each with each by the settings that have an effect.
+
+    Args:
+        what: they are, for the error.
+        entries: name -> a Variant or a Pretraining.
+
+    Raises:
+        UserError: two of them are the same run.
+    """
+    seen: dict[str, str] = {}
+    for name, entry in entries.items():
+        counts = {**with_effect(entry.config), "pretraining": getattr(entry, "pretraining", None)}
+        key = json.dumps(counts, sort_keys=True)
+        if key in seen:
+            raise UserError(f"the {what} {seen[key]} and {name} differ in nothing that has an effect: leave one out")
+        seen[key] = name
+
+
+def require_all_used(pretrainings: Iterable[str], variants: Iterable[Variant]) -> None:
+    """Raise UserError where no variant begins with one of the pretrainings."""
+    used = {variant.pretraining for variant in variants}
+    unused = [name for name in pretrainings if name not in used]
+    if unused:
+        raise UserError(
+            f"no variant begins with the pretraining {' or '.join(unused)}: leave it out, or give it a variant"
+        )
+
+
+def require_released(variant: Variant) -> None:
+    """Raise UserError where the encoder would be let go when the run is over."""
+    freeze, rows = variant.config.freeze, rows_of(variant.config)
+    if isinstance(freeze, int) and freeze >= rows:
+        raise UserError(
+            f"ablation.variants.{variant.name}: freeze {freeze} never lets the encoder go, the log has {rows} rows "
+            f"(max_steps / val_every): give fewer than {rows}, or always"
+        )

@@ -1,0 +1,94 @@
+"""What an ablation is made of: variants, the pretrainings that they share, and the whole grid."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from experiments.grid.config import AblationConfig
+from experiments.repeat import CONFIGS, NOT_COMPARED
+from reconstruction.config import ReconstructionConfig
+from transfer_learning.config import SegmentationConfig
+
+# What the grid itself sets.
+MANAGED = {
+    "reconstruction": ("data_dir", "output_dir"),
+    "transfer_learning": ("data_dir", "output_dir", "pretrained_encoder", "label_fraction", "seed", "lr"),
+}
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """A phase 1 run that variants share."""
+
+    name: str
+    config: ReconstructionConfig
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way to begin and to train phase 2.
+
+    Args:
+        title: a line for readers.
+        pretraining: name of the phase 1 run; None to start from scratch.
+        outside_weights: whether anything in it was trained on other data.
+        control: whether it may differ in what all arms must share (steps, augmentation, …); never the best variant.
+        baseline: the variant that it is compared with, where it is not the plan's.
+        own: the phase 2 settings that make it different.
+        config: all its phase 2 settings; those that the grid sets are at their defaults.
+    """
+
+    name: str
+    title: str
+    pretraining: str | None
+    outside_weights: bool
+    control: bool
+    baseline: str | None
+    own: dict[str, Any]
+    config: SegmentationConfig
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The whole grid; `chosen` are the variants that this call works on."""
+
+    config: AblationConfig
+    pretrainings: dict[str, Pretraining]
+    variants: dict[str, Variant]
+    chosen: tuple[str, ...]
+
+    def tuned_at(self, fraction: float) -> float:
+        """Return the fraction whose learning rate an arm takes: the nearest by ratio, the larger of two as near."""
+        return min(self.config.tuned_at, key=lambda tuned: (abs(math.log(tuned / fraction)), -tuned))
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """Return the settings that make a run what it is (no places, no device) as plain JSON values."""
+    values = json.loads(json.dumps(dataclasses.asdict(config), default=str))
+    return {name: value for name, value in values.items() if name not in NOT_COMPARED}
+
+
+def rows_of(config: ReconstructionConfig | SegmentationConfig) -> int:
+    """Return the rows that a run's log will have, unless it stops early."""
+    return math.ceil(config.max_steps / config.val_every) if config.max_steps else config.epochs
+
+
+def differing(
+    settings: Mapping[str, Any], wanted: Mapping[str, Any], phase: str, leave_out: Iterable[str] = ()
+) -> list[str]:
+    """Return the differences between the settings that a run kept and those of the plan, one text each.
+
+    A setting that a run of an older version did not have counts as its default.
+    """
+    defaults = plain(CONFIGS[phase]())
+    found = []
+    for name, now in wanted.items():
+        if name in leave_out or (name in ("amp", "memory_format") and now == "auto"):  # kept as what they came to
+            continue
+        there = settings.get(name, defaults[name])
+        if there != now:
+            found.append(f"{name} {there!r} there, {now!r} now")
+    return found
