@@ -16,11 +16,11 @@ from filelock import FileLock, Timeout
 
 from core.command import run_command
 from core.errors import RunError, UserError
-from experiments.grid.arms import all_works
 from experiments.grid.config import AblationConfig
 from experiments.grid.console import Console
 from experiments.grid.data import read_data
 from experiments.grid.folders import require_same_folders
+from experiments.grid.order import all_works
 from experiments.grid.plan import build_plan
 from experiments.grid.plan_file import write_plan
 from experiments.grid.queue import Queue, works_to_do

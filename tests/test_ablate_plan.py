@@ -6,10 +6,10 @@ import pytest
 from ablation_grid import change, grid, run
 
 from data.label_fraction import label_subset
-from experiments.grid.arms import all_works
 from experiments.grid.config import AblationConfig
 from experiments.grid.data import read_data
 from experiments.grid.effect import with_effect
+from experiments.grid.order import all_works
 from experiments.grid.plan import build_plan
 from experiments.grid.plan_file import write_plan
 from reconstruction.config import ReconstructionConfig

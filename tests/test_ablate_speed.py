@@ -11,10 +11,10 @@ import pytest
 from ablation_grid import Here, grid, read, run, two_variants
 
 from experiments.grid import console, queue, speed
-from experiments.grid.arms import all_works
 from experiments.grid.config import AblationConfig
 from experiments.grid.console import Console
 from experiments.grid.data import read_data
+from experiments.grid.order import all_works
 from experiments.grid.plan import build_plan
 from experiments.grid.queue import Running
 from experiments.grid.speed import STEPS, Speeds, left_in_words

@@ -1,6 +1,8 @@
 """The rule of the house: imports run one way."""
 
 import ast
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -32,3 +34,13 @@ def test_nobody_imports_upwards(package):
     assert files
     for path in files:
         assert imported(path) <= MAY_IMPORT[package], path
+
+
+def test_neither_data_nor_large_files_are_part_of_the_project():
+    if not (ROOT / ".git").exists() or not shutil.which("git"):
+        pytest.skip("not a clone")
+    said = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    tracked = [ROOT / name for name in said.split("\0") if name and (ROOT / name).exists()]
+    assert tracked
+    assert all(path.parent == ROOT / "data" for path in tracked if ROOT / "data" in path.parents)
+    assert max(path.stat().st_size for path in tracked) < 2**20

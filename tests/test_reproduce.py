@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import yaml
 from sample_pets import make_pets
-from test_ablate import here  # noqa: F401 - a fixture
 
 ROOT = Path(__file__).parents[1]
 FULL, DRY = (ROOT / "config" / name for name in ("reproduce.yaml", "reproduce_dry.yaml"))
@@ -26,7 +25,7 @@ def commands(*variables: str) -> list[tuple[str, list[str]]]:
     return [(words[words.index("-m") + 1], words[words.index("-m") + 2 :]) for words in split if "venv" not in words]
 
 
-def test_the_dry_run_goes_from_archives_to_tables(tmp_path, monkeypatch, here):  # noqa: F811
+def test_the_dry_run_goes_from_archives_to_tables(tmp_path, monkeypatch, here):
     archives = make_pets(tmp_path / "pets")
     run = commands(f"REPRODUCE={DRY}", f"ARCHIVES={archives}")
     assert [module for module, _ in run] == ["data.prepare", "experiments.ablate", "experiments.tables"]

@@ -1,4 +1,4 @@
-"""The phase 2 runs of an ablation, and the order of all runs."""
+"""The phase 2 runs of an ablation."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -8,7 +8,6 @@ from typing import Any
 
 from core.errors import UserError
 from core.files import write_json
-from experiments.grid.data import Data
 from experiments.grid.results import (
     FORMATS,
     WEIGHTS,
@@ -20,7 +19,7 @@ from experiments.grid.results import (
     training_of,
     write_arm,
 )
-from experiments.grid.variants import Plan, Variant, plain
+from experiments.grid.variants import Variant, plain
 from experiments.grid.works import Command, PretrainingWork, Work
 
 NOT_FINITE = "not finite at step"  # of core.errors.require_finite
@@ -224,39 +223,3 @@ class TestedArm(ArmWork):
         }
         write_arm(self.file, content)
         return f"Val mean IoU {training['val_mean_iou']:.4f}, Test {scores['mean_iou']:.4f}"
-
-
-def all_works(plan: Plan, data: Data) -> list[Work]:
-    """Return the runs of the grid in the order in which they are begun.
-
-    First the rates are tuned, each pretraining right before the first run that needs it; then the arms, all variants
-    and fractions of a seed before the next seed, so that a grid that is stopped is a fair comparison of fewer seeds.
-    Seeds that some fractions alone have come last.
-    """
-    config = plan.config
-    variants = [plan.variants[name] for name in plan.chosen]
-    pretrainings = {
-        name: PretrainingWork(plan, data, plan.pretrainings[name])
-        for name in dict.fromkeys(variant.pretraining for variant in variants)
-        if name
-    }
-    works: list[Work] = []
-    tuning: dict[tuple[str, float], list[TuningWork]] = {}
-    rates = config.learning_rates if len(config.learning_rates) > 1 else ()
-    for variant in variants:
-        before = [pretrainings[variant.pretraining]] if variant.pretraining else []
-        works += [work for work in before if work not in works]
-        for fraction in dict.fromkeys(map(plan.tuned_at, config.fractions)):
-            runs = [
-                TuningWork(plan, data, variant, fraction, config.seeds[0], rate, needs=list(before)) for rate in rates
-            ]
-            tuning[variant.name, fraction] = runs
-            works += runs
-    more = [seed for seeds in config.more_seeds.values() for seed in seeds]
-    for seed in dict.fromkeys((*config.seeds, *more)):
-        for fraction in config.fractions:
-            for variant in variants if seed in config.seeds_at(fraction) else ():
-                before = [pretrainings[variant.pretraining]] if variant.pretraining else []
-                needs = [*before, *tuning[variant.name, plan.tuned_at(fraction)]]
-                works.append(TestedArm(plan, data, variant, fraction, seed, needs=needs))
-    return works
