@@ -64,3 +64,32 @@ class GrowthConfig:
     def __post_init__(self) -> None:
         if len(self.counts) < 2 or list(self.counts) != sorted(set(self.counts)) or self.counts[0] < 10:
             raise UserError(f"counts {self.counts}: give at least two numbers from 10 upwards, smallest first")
+
+
+@dataclass(frozen=True)
+class StepProfileConfig:
+    """What is profiled, and over how many steps."""
+
+    output_dir: Path = Path("benchmarks/results")
+    """Where profile.json goes."""
+    work_dir: Path = Path("benchmarks/data")
+    """Where the pictures lie that are trained on."""
+    size: int = 128
+    """Side of the pictures that the network sees."""
+    width: int = 16
+    """Width of the network."""
+    batch_size: int = 8
+    """Pictures a step."""
+    steps: int = 5
+    """Steps that are profiled, after one that warms up."""
+    images: int = 200
+    """Pictures that are drawn to train on."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1 or mps."""
+    amp: Amp = "auto"
+    """Mixed precision of the training step."""
+
+    def __post_init__(self) -> None:
+        for name in ("size", "width", "batch_size", "steps", "images"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} {getattr(self, name)} must be at least 1")

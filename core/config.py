@@ -35,6 +35,7 @@ SECTIONS = (
     "report",
     "throughput",
     "growth",
+    "step_profile",
 )
 DEFAULT_CONFIG = Path(__file__).resolve().parents[1] / "config" / "model_config.yaml"
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from core.errors import UserError
 from core.fabric import DDPStrategy, Fabric, SLURMEnvironment
+from core.memory import keep_freed_memory
 from core.processes import by_srun, started
 from core.train_config import Amp, MemoryFormat
 
@@ -76,7 +77,9 @@ def inference_layout(device: torch.device) -> str:
 
 
 def for_inference(model: nn.Module, device: torch.device) -> nn.Module:
-    """Return the network in eval mode on a device, in the layout that suits it."""
+    """Return the network in eval mode on a device, in the layout that suits it; a CPU's memory is kept from then on."""
+    if device.type == "cpu":
+        keep_freed_memory()
     return model.to(device, memory_format=LAYOUTS[inference_layout(device)]).eval()
 
 
@@ -99,6 +102,8 @@ def make_fabric(device: str, amp: Amp, deterministic: bool = False, partly_froze
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
     torch.use_deterministic_algorithms(deterministic)
     resolved = resolve_device(device)
+    if resolved.type == "cpu":
+        keep_freed_memory()
     precision = resolve_amp(amp, resolved)
     here, machines = started()
     settings: dict[str, Any] = {"accelerator": resolved.type, "precision": PRECISIONS[precision]}

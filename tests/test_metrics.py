@@ -20,7 +20,14 @@ from torchmetrics.functional.image import peak_signal_noise_ratio, structural_si
 from core.errors import RunError
 from core.processes import merged
 from reconstruction.metrics import MAX_PSNR, mean_scores, restoration_scores, score_sums
-from transfer_learning.metrics import confusion_matrix, score_intervals, scores_of_matrices, segmentation_scores
+from transfer_learning.metrics import (
+    array_confusion_matrix,
+    confusion_matrix,
+    likeliest,
+    score_intervals,
+    scores_of_matrices,
+    segmentation_scores,
+)
 
 NAMES = ["background", "cat", "dog"]
 RECTANGLES = torch.tensor([[0, 0, 48, 40], [5, 3, 30, 40], [0, 0, 48, 40], [10, 0, 21, 11], [0, 8, 10, 40]])
@@ -219,3 +226,24 @@ def test_intervals_hold_the_score_and_shrink_with_more_images():
     only_background = np.array([[[9, 0, 0], [0, 0, 0], [0, 0, 0]]] * 4)
     assert score_intervals(only_background, NAMES)["dog"]["iou"] is None
     assert score_intervals(only_background, NAMES)["mean_iou"] == [1, 1]
+
+
+def test_the_likeliest_class_is_the_first_with_the_highest_score():
+    scores = np.random.default_rng(0).integers(-2, 3, (4, 30, 40)).astype(np.float32)  # ties abound
+    kept = scores.copy()
+    classes, highest = likeliest(scores)
+    assert classes.dtype == np.uint8
+    assert np.array_equal(classes, scores.argmax(axis=0))
+    assert np.array_equal(highest, scores.max(axis=0))
+    assert np.array_equal(scores, kept)
+
+
+def test_the_matrix_of_arrays_is_that_of_tensors():
+    generator = np.random.default_rng(1)
+    prediction, label = (generator.integers(0, 3, (20, 30)).astype(np.uint8) for _ in range(2))
+    label[generator.random((20, 30)) < 0.2] = 255
+    assert np.array_equal(array_confusion_matrix(prediction, label, 3), confusion_matrix(prediction, label, 3).numpy())
+    assert not array_confusion_matrix(prediction, np.full_like(label, 255), 3).any()
+    for wrong in ((prediction, np.full_like(label, 3)), (prediction + 1, label)):
+        with pytest.raises(AssertionError, match="outside the set"):
+            array_confusion_matrix(*wrong, 3)

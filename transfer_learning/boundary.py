@@ -21,7 +21,7 @@ def boundary_iou(prediction: np.ndarray, truth: np.ndarray) -> float:
         In [0, 1]; NaN where neither mask holds a pixel. The regions reach 2 % of the diagonal inwards, at least 1 px.
     """
     width = max(1, round(DILATION_RATIO * float(np.hypot(*truth.shape))))
-    one, other = _rim(prediction, width), _rim(truth, width)
+    one, other = (_rim(mask, width) for mask in _cropped(prediction, truth))
     union = (one | other).sum()
     return float((one & other).sum() / union) if union else float("nan")
 
@@ -33,7 +33,7 @@ def boundary_distance(prediction: np.ndarray, truth: np.ndarray) -> float:
     one of them alone is empty this is the image's diagonal, so that missing an animal is worse than any outline; NaN
     where both are.
     """
-    one, other = _rim(prediction, 1), _rim(truth, 1)
+    one, other = (_rim(mask, 1) for mask in _cropped(prediction, truth))
     if not one.any() and not other.any():
         return float("nan")
     if not one.any() or not other.any():
@@ -42,12 +42,19 @@ def boundary_distance(prediction: np.ndarray, truth: np.ndarray) -> float:
     return float(np.concatenate([there, back]).mean())
 
 
+def _cropped(prediction: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the part of both masks around which there is nothing; what it does not hold has no outline."""
+    left, top, width, height = cv2.boundingRect((prediction | truth).view(np.uint8))
+    part = np.s_[top : top + max(1, height), left : left + max(1, width)]
+    return prediction[part], truth[part]
+
+
 def _rim(mask: np.ndarray, width: int) -> np.ndarray:
     """Return the pixels of a mask that lie within so many pixels of its outline; beyond the image nothing is mask."""
-    padded = np.pad(mask.astype(np.uint8), 1)
-    eroded = cv2.erode(padded, np.ones((3, 3), np.uint8), iterations=width)
-    return mask & ~eroded[1:-1, 1:-1].astype(bool)
+    pixels = mask.view(np.uint8)
+    window = np.ones((2 * width + 1, 2 * width + 1), np.uint8)
+    return (pixels - cv2.erode(pixels, window, borderType=cv2.BORDER_CONSTANT, borderValue=0)).view(bool)
 
 
 def _distance_to(outline: np.ndarray) -> np.ndarray:
-    return cv2.distanceTransform((~outline).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return cv2.distanceTransform((~outline).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)

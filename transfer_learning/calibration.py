@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from transfer_learning.metrics import likeliest
+
 BINS = 15
 
 
@@ -18,12 +20,12 @@ def calibration_counts(probabilities: np.ndarray, truth: np.ndarray, ignore_inde
         [15, 3] float64, a row a bin of equal width in (0, 1]: pixels, sum of confidences, pixels that were right.
         Counts of several images add up.
     """
-    scored = truth != ignore_index
-    confidence = probabilities.max(axis=0)[scored].astype(np.float64)
-    right = probabilities.argmax(axis=0)[scored] == truth[scored]
-    bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
-    columns = (None, confidence, right)
-    return np.stack([np.bincount(bins, weights=column, minlength=BINS) for column in columns], axis=1)
+    classes, highest = likeliest(probabilities)
+    confidence = highest.ravel().astype(np.float64)
+    bins = np.clip(np.ceil(confidence * BINS).astype(np.intp) - 1, 0, BINS - 1)
+    bins[truth.ravel() == ignore_index] = BINS  # one more, that is cut off
+    columns = (None, confidence, (classes == truth).ravel())
+    return np.stack([np.bincount(bins, weights=column, minlength=BINS + 1)[:BINS] for column in columns], axis=1)
 
 
 def expected_calibration_error(counts: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,18 @@ from rich.progress import track
 from torch import nn
 
 from core.statistics import interval, mean_interval, resampled_sums
+from core.threads import threaded
 from data.dataset import Split
 from data.loading import plain_batches
 from transfer_learning.boundary import boundary_distance, boundary_iou
 from transfer_learning.calibration import calibration_counts, expected_calibration_error, reliability
-from transfer_learning.metrics import IGNORE_INDEX, confusion_matrix, score_intervals, segmentation_scores
+from transfer_learning.metrics import (
+    IGNORE_INDEX,
+    array_confusion_matrix,
+    likeliest,
+    score_intervals,
+    segmentation_scores,
+)
 
 
 @dataclass(frozen=True)
@@ -41,27 +49,46 @@ def restored_scores(
     model: nn.Module, split: Split, indices: np.ndarray, batch_size: int, device: torch.device
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yield (index, class scores [C, H, W] float32 at the image's original size) for the given images, in order."""
-    for chosen, batch in plain_batches(split, indices, batch_size, device):
-        with torch.inference_mode():
-            logits = model(batch.input, batch.content).float().cpu().numpy()
-        for index, scores in zip(chosen, logits, strict=True):
-            yield int(index), split.geometries[index].restore_scores(scores)
+    for batch in _logits(model, split, indices, batch_size, device):
+        for index, logits in batch:
+            yield index, split.geometries[index].restore_scores(logits)
 
 
 def scores_of_split(model: nn.Module, split: Split, batch_size: int, device: torch.device) -> SplitScores:
     """Return what every labelled image of a split adds to the scores."""
-    classes = model.head.out_channels
-    border = split.dataset != "folder"
-    rows = []
-    results = restored_scores(model, split, split.labelled, batch_size, device)
-    for index, scores in track(results, f"segmenting {split.name}", len(split.labelled)):
-        prediction, truth = _classes(scores), split.truth(index)
-        counts = calibration_counts(probabilities_of(scores), truth, IGNORE_INDEX)
-        matrix = confusion_matrix(prediction, truth, classes).numpy()
-        rows.append((matrix, counts, *(_with_border(prediction != 0, truth != 0) if border else ())))
+    batches = _logits(model, split, split.labelled, batch_size, device)
+    results = threaded(partial(_scored, split), batches)
+    rows = list(track(results, f"segmenting {split.name}", len(split.labelled)))
     columns = [np.stack(column) for column in zip(*rows, strict=True)]
-    with_border, boundaries = columns[2:] if border else (None, None)
+    with_border, boundaries = columns[2:] or (None, None)
     return SplitScores(split.labelled, columns[0], with_border, boundaries, columns[1])
+
+
+def _logits(
+    model: nn.Module, split: Split, indices: np.ndarray, batch_size: int, device: torch.device
+) -> Iterator[list[tuple[int, np.ndarray]]]:
+    """Yield a batch's indices and logits [C, S, S] float32 at the size that the network sees."""
+    for chosen, batch in plain_batches(split, indices, batch_size, device):
+        with torch.inference_mode():
+            logits = model(batch.input, batch.content).float().cpu().numpy()
+        yield list(zip(chosen.tolist(), logits, strict=True))
+
+
+def _scored(split: Split, item: tuple[int, np.ndarray]) -> tuple[np.ndarray, ...]:
+    """Return what an image adds to matrices and calibration, and to the scores of its outline where borders are open.
+
+    Args:
+        split: with the image and its truth.
+        item: its index, and its logits [C, S, S] at the size that the network sees.
+    """
+    index, logits = item
+    scores = split.geometries[index].restore_scores(logits)
+    prediction, truth = likeliest(scores)[0], split.truth(index)
+    matrix = array_confusion_matrix(prediction, truth, len(scores))
+    counts = calibration_counts(probabilities_of(scores), truth, IGNORE_INDEX)
+    if split.dataset == "folder":
+        return matrix, counts
+    return matrix, counts, *_with_border(prediction != 0, truth != 0)
 
 
 def probabilities_of(scores: np.ndarray, axis: int = 0) -> np.ndarray:
@@ -92,12 +119,8 @@ def results_of(scores: SplitScores, class_names: list[str]) -> dict[str, Any]:
     }
 
 
-def _classes(scores: np.ndarray) -> np.ndarray:
-    return scores.argmax(axis=0).astype(np.uint8)
-
-
 def _with_border(prediction: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    counts = np.array([(prediction & truth).sum(), prediction.sum(), truth.sum()])
+    counts = np.array([np.count_nonzero(mask) for mask in (prediction & truth, prediction, truth)])
     return counts, np.array([boundary_iou(prediction, truth), boundary_distance(prediction, truth)])
 
 

@@ -26,6 +26,7 @@ from core.unet import MIN_SIDE, require_sides
 from data.augment import plain
 from data.geometry import fit, resize_image
 from data.pictures import MAX_PIXELS, PictureError, read_picture
+from transfer_learning.metrics import likeliest
 from transfer_learning.predict_config import InferenceOptions
 from transfer_learning.scoring import probabilities_of
 from transfer_learning.tiling import blend_windows
@@ -139,7 +140,7 @@ class Segmenter:
             tiled = of_classes is None
             if of_classes is None:
                 of_classes = self._seen_in_windows(picture)
-            found.append(Segmentation(of_classes.argmax(0).astype(np.uint8), of_classes.max(0), tiled))
+            found.append(Segmentation(*likeliest(of_classes), tiled))
         return found
 
     def _seen_whole(self, pictures: Sequence[np.ndarray]) -> list[np.ndarray]:
