@@ -17,6 +17,7 @@ from torch import Tensor
 from benchmarks import ours, peers, practitioner
 from benchmarks.config import ThroughputConfig
 from benchmarks.sources import exported, prepared
+from benchmarks.timing import OfOthers
 from core.device import LAYOUTS, for_inference
 from core.fabric import Fabric
 from core.unet import InstanceNorm
@@ -84,9 +85,10 @@ def training_arms(config: ThroughputConfig, fabric: Fabric) -> Iterator[Arms]:
                 arms[name] = ours.training(phase, data_dir, Path(runs, name), fabric, config.steps, fixed, **shared)
         for name, size in SOURCE_SIZES.items():
             stream = practitioner.Batches(_files(config, size), config.size, config.batch_size, WORKERS)
-            arms[name] = practitioner.Training(plain_network(config.width), stream, fabric.device, config.steps)
+            loop = practitioner.Training(plain_network(config.width), stream, fabric.device, config.steps)
+            arms[name] = OfOthers(loop)
         if config.peers:
-            arms |= _peers(config, fabric.device)
+            arms |= {name: OfOthers(peer) for name, peer in _peers(config, fabric.device).items()}
         yield arms
 
 
@@ -129,7 +131,9 @@ def evaluation_arms(config: ThroughputConfig, fabric: Fabric) -> tuple[Arms, int
     arms: Arms = {
         "ours": lambda: scores_of_split(model, split, config.batch_size, device),
         "prediction": lambda: [segmenter.segment(batch) for batch in pictures],
-        "plain loop": practitioner.evaluation(plain_network(config.width), files, config.size, images, device),
+        "plain loop": OfOthers(
+            practitioner.evaluation(plain_network(config.width), files, config.size, images, device)
+        ),
     }
     return arms, images
 

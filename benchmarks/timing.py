@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from core.memory import give_back_freed_memory, keep_freed_memory
+
 Times = dict[str, list[float]]
 
 
@@ -23,6 +25,27 @@ def seconds_of(work: Callable[[], Any], device: torch.device) -> float:
 
 def _nothing() -> None:
     pass
+
+
+class OfOthers:
+    """An arm that is not ours: the process has its memory as a process of their own would, while it has its turn."""
+
+    def __init__(self, arm: Callable[[], Any]) -> None:
+        self.arm = arm
+
+    def before(self) -> None:
+        """Undo what our own commands change."""
+        give_back_freed_memory()
+        getattr(self.arm, "before", _nothing)()
+
+    def __call__(self) -> None:
+        """Have a turn."""
+        self.arm()
+
+    def after(self) -> None:
+        """Change it again."""
+        getattr(self.arm, "after", _nothing)()
+        keep_freed_memory()
 
 
 def interleaved(

@@ -6,6 +6,8 @@ import platform
 # Parameters of mallopt(3), and values that no tensor here comes near.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 TRIM_ABOVE, MAP_ABOVE = 2**31 - 1, 2**30
+# What glibc comes to by itself once large blocks have been freed.
+USUAL_TRIM_ABOVE, USUAL_MAP_ABOVE = 2**26, 2**25
 
 
 def keep_freed_memory() -> None:
@@ -15,8 +17,17 @@ def keep_freed_memory() -> None:
     page, each set to zero first: a tenth to a seventh of the processor time of a training step or a forward pass on a
     CPU. The results have the same bits; the process stays as large as it was at its largest.
     """
+    _set(TRIM_ABOVE, MAP_ABOVE)
+
+
+def give_back_freed_memory() -> None:
+    """Make glibc do as it does by itself; benchmarks time the loops of others so."""
+    _set(USUAL_TRIM_ABOVE, USUAL_MAP_ABOVE)
+
+
+def _set(trim_above: int, map_above: int) -> None:
     if platform.libc_ver()[0] != "glibc":
         return
     libc = ctypes.CDLL(None)
-    libc.mallopt(M_MMAP_THRESHOLD, MAP_ABOVE)
-    libc.mallopt(M_TRIM_THRESHOLD, TRIM_ABOVE)
+    libc.mallopt(M_MMAP_THRESHOLD, map_above)
+    libc.mallopt(M_TRIM_THRESHOLD, trim_above)

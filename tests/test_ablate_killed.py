@@ -15,13 +15,13 @@ from filelock import FileLock
 
 from experiments.grid import queue
 
-STEPS = 100
+STEPS = 300
 ARM = "results/arms/scratch__1__seed_1.json"
 
 
 def one_arm() -> dict:
     content = grid(seeds=[1])
-    content["common"] |= {"max_steps": STEPS, "val_every": 50}
+    content["common"] |= {"max_steps": STEPS, "val_every": 150}
     return content
 
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import cuda, practitioner
+from benchmarks import cuda, practitioner, timing
 from benchmarks.growth import main as growth
 from benchmarks.throughput import main as throughput
-from benchmarks.timing import interleaved, rates, ratios
+from benchmarks.timing import OfOthers, interleaved, rates, ratios
 from core.device import make_fabric
 
 
@@ -124,3 +124,12 @@ def test_growth_compares_with_the_smallest(tmp_path):
 def test_settings_that_measure_nothing_are_refused(wrong, capsys):
     assert throughput(wrong) == 2
     assert "must be at least" in capsys.readouterr().err
+
+
+def test_others_have_their_turn_with_the_memory_of_their_own(monkeypatch):
+    said = []
+    monkeypatch.setattr(timing, "give_back_freed_memory", lambda: said.append("theirs"))
+    monkeypatch.setattr(timing, "keep_freed_memory", lambda: said.append("ours"))
+    arms = {"one": lambda: said.append("one"), "other": OfOthers(lambda: said.append("other"))}
+    interleaved(arms, 1, torch.device("cpu"))
+    assert said == ["theirs", "other", "ours", "one", "one", "theirs", "other", "ours"]
