@@ -14,8 +14,8 @@ def keep_freed_memory() -> None:
     """Make glibc keep freed memory for the next tensor; it does nothing with another C library.
 
     Otherwise tensors of many MiB go back to the system when they are freed, and the next ones are handed out page by
-    page, each set to zero first: a tenth to a seventh of the processor time of a training step or a forward pass on a
-    CPU. The results have the same bits; the process stays as large as it was at its largest.
+    page, each set to zero first: about a tenth of the time of a training step on a CPU. The
+    results have the same bits; the process stays as large as it was at its largest.
     """
     _set(TRIM_ABOVE, MAP_ABOVE)
 

@@ -11,7 +11,7 @@ from experiments.grid.variants import Variant, plain, rows_of
 from experiments.repeat import defaults
 from reconstruction.config import ReconstructionConfig
 
-# Both phases must agree on these, as far as they have them.
+# Both phases must agree on these.
 OF_ENCODER = ("width", "normalisation", "encoder")
 # What a variant is: how it begins, and how its encoder learns from there. Everything else the arms have in common.
 OWN = (
@@ -24,7 +24,6 @@ OWN = (
     "encoder_lr_scale",
     "layer_decay",
 )
-NO_WEIGHTS = (None, False, "none", "random")
 
 
 def require_comparable(variant: Variant, common: Mapping[str, Any]) -> None:
@@ -67,7 +66,7 @@ def require_honest(variant: Variant, phase_1: ReconstructionConfig | None) -> No
             raise UserError(f"{where}: transfer all, but there is no pretraining to carry over")
     else:
         for name in OF_ENCODER:
-            here, there = (getattr(config, name, None) for config in (variant.config, phase_1))
+            here, there = (getattr(config, name) for config in (variant.config, phase_1))
             if here != there:
                 raise UserError(f"{where}: {name} {here}, but {there} in its pretraining {variant.pretraining}")
     if variant.outside_weights:
@@ -78,7 +77,7 @@ def require_honest(variant: Variant, phase_1: ReconstructionConfig | None) -> No
             "learned from other pictures: give perceptual_weight 0 there, or outside_weights true here"
         )
     for config in (variant.config, phase_1):
-        if getattr(config, "encoder_weights", None) not in NO_WEIGHTS:
+        if config and config.encoder_weights != "none":
             raise UserError(f"{where}: encoder_weights were trained on other pictures: say outside_weights true")
 
 

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from core.errors import UserError
 from core.files import atomic_path, file_sha256
 from experiments.grid.data import Data
+from experiments.grid.plan_file import PLAN
 from experiments.grid.variants import Plan, differing, plain
 from experiments.runs import find_runs, read_json
 
@@ -88,7 +89,7 @@ def _other_pretraining(content: Mapping[str, Any], plan: Plan) -> Iterator[str]:
 
 
 def _require_same_tuning(plan: Plan) -> None:
-    path = plan.config.results_dir / "plan.json"
+    path = plan.config.results_dir / PLAN
     if not path.exists():
         return
     earlier = read_json(path)
