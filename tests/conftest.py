@@ -29,9 +29,12 @@ def here(monkeypatch):
     return Here.begun
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="session")
 def one_thread():
-    """Tests run side by side; threads of one would wait for those of another."""
+    """Tests run side by side; threads of one would wait for those of another.
+
+    Before any fixture that trains: with another number of threads sums have other bits.
+    """
     import torch
 
     torch.set_num_threads(1)
