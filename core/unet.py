@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from core.dropout import spatial_dropout
 from core.errors import UserError
+from core.normalise import content_statistics
 
 MULTIPLIERS = (1, 2, 4, 8, 16, 16)
 ENCODER_DROPOUT = (0.0, 0.0, 0.05, 0.1, 0.15, 0.15)
@@ -36,6 +37,17 @@ class InstanceNorm(nn.GroupNorm):
     def __init__(self, channels: int) -> None:
         super().__init__(channels, channels)
 
+    def of_seen(self, x: Tensor, seen: Tensor) -> Tensor:
+        """Normalise by the mean and deviation over the positions that are seen; the others become 0.
+
+        Args:
+            x: [N, C, H, W]; what it holds at positions that are not seen has no effect.
+            seen: [N, 1, H, W], 1 or 0.
+        """
+        mean, deviation = content_statistics(x, seen)
+        scale = self.weight.view(1, -1, 1, 1) / (deviation.square() + self.eps).sqrt()
+        return torch.addcmul(self.bias.view(1, -1, 1, 1) - mean * scale, x, scale) * seen
+
 
 class ConvStage(nn.Module):
     """Two 3x3 convolutions, each with instance norm, LeakyReLU(0.01) and spatial dropout.
@@ -54,10 +66,14 @@ class ConvStage(nn.Module):
         self.norm2 = InstanceNorm(out_channels)
         self.dropout = dropout
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[N, in_channels, H, W] -> [N, out_channels, H / stride, W / stride], rounded up."""
+    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
+        """[N, in_channels, H, W] -> [N, out_channels, H / stride, W / stride], rounded up.
+
+        With `seen` ([N, 1, H / stride, W / stride], 1 or 0) only positions that are seen have features: see `Encoder`.
+        """
         for conv, norm in ((self.conv1, self.norm1), (self.conv2, self.norm2)):
-            x = F.leaky_relu(norm(conv(x)), 0.01, inplace=True)
+            x = conv(x)
+            x = F.leaky_relu(norm(x) if seen is None else norm.of_seen(x, seen), 0.01, inplace=True)
             x = spatial_dropout(x, self.dropout, self.training)
         return x
 
@@ -90,8 +106,16 @@ class Encoder(nn.Module):
         """Return the parameters of each stage, full resolution first."""
         return [list(stage.parameters()) for stage in self.stages]
 
-    def forward(self, images: Tensor) -> list[Tensor]:
+    def forward(self, images: Tensor, seen: Tensor | None = None) -> list[Tensor]:
         """[N, C, H, W] -> six feature maps, from full resolution down to 1/32 (the bottleneck).
+
+        With `seen` it computes what sparse convolutions would (SparK, Tian et al. 2023): a position without anything
+        seen beneath it has features 0, and no norm takes it into its statistics. What is hidden then neither spreads
+        into its surroundings nor shifts what the norms see from what they see in whole pictures.
+
+        Args:
+            images: 0 where they are not seen.
+            seen: [N, 1, H, W], 1 or 0; None when everything is.
 
         Raises:
             UserError: if a side is shorter than 33 px.
@@ -99,7 +123,9 @@ class Encoder(nn.Module):
         require_sides(*images.shape[-2:])
         features = []
         for stage in self.stages:
-            images = stage(images)
+            if seen is not None and features:
+                seen = F.max_pool2d(seen, 2, ceil_mode=True)
+            images = stage(images, seen)
             features.append(images)
         return features
 

@@ -38,6 +38,7 @@ class Autoencoder(nn.Module):
         normalisation: of the input.
         encoder_dropout, decoder_dropout: rates by stage.
         encoder: `unet` or a name of timm's (`core.encoders`).
+        sparse: the encoder leaves out what a pretext task hides (`core.unet.Encoder.forward`); its own encoder alone.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Autoencoder(nn.Module):
         encoder_dropout: Sequence[float] = ENCODER_DROPOUT,
         decoder_dropout: Sequence[float] = DECODER_DROPOUT,
         encoder: str = OWN_ENCODER,
+        sparse: bool = False,
     ) -> None:
         super().__init__()
         if skips not in SKIPPED:
@@ -57,23 +59,29 @@ class Autoencoder(nn.Module):
         self.skips = skips
         self.target = target
         self.image_statistics = image_statistics
+        self.sparse = sparse
         self.normalisation = normalisation
         self.encoder = make_encoder(encoder, width, encoder_dropout)
         self.decoder = Decoder(self.encoder.channels, width, decoder_dropout)
         self.head = nn.Conv2d(self.decoder.out_channels, CHANNELS[target], 3, padding=1)
 
-    def forward(self, images: Tensor, content: Tensor | None = None) -> Tensor:
+    def forward(self, images: Tensor, content: Tensor | None = None, hidden: Tensor | None = None) -> Tensor:
         """Restore pictures.
 
         Args:
             images: [N, 3, H, W] in [0, 1], every side at least 33 px.
-            content: [N, 1, H, W] bool, False on letterbox bars; None when everything is content.
+            content: [N, 1, H, W] bool, False on letterbox bars and on what is hidden; None when everything is content.
+            hidden: [N, 1, H, W] bool: what a pretext task hides, for an encoder that is `sparse`.
 
         Returns:
             [N, 3, H, W] float32, in [0, 1]; with `image_statistics` values may pass these ends a little in training
             mode (where clamping would end the gradient).
         """
-        features = self.encoder(normalise(images, content, self.normalisation))
+        normal = normalise(images, content, self.normalisation)
+        if self.sparse and hidden is not None:
+            features = self.encoder(normal, (~hidden).to(normal.dtype))
+        else:
+            features = self.encoder(normal)
         used = (*SKIPPED[self.skips], True)
         features = [feature if use else torch.zeros_like(feature) for feature, use in zip(features, used, strict=True)]
         output = self.head(self.decoder(features)).float()

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from core.errors import UserError
-from core.train_config import TrainConfig
+from core.train_config import OWN_ENCODER, TrainConfig
 from data.augment_config import AugmentConfig
 
 
@@ -31,6 +31,9 @@ class ReconstructionConfig(AugmentConfig, TrainConfig):
     """With --pretext mask: share of the patches that are hidden."""
     mask_patch: int = 16
     """With --pretext mask: side of a patch in pixels. With --target normalised: of a patch that is normalised."""
+    sparse: bool = False
+    """With --pretext mask: leave what is hidden out of the encoder's convolutions and norms (sparse convolution,
+    SparK), so that it sees of a part what it would see in the whole picture. --encoder unet alone."""
     loss_on: Literal["masked", "all"] = "masked"
     """With --pretext mask: judge what is restored where it was hidden, or everywhere."""
     target: Literal["pixels", "normalised", "hog"] = "pixels"
@@ -53,6 +56,8 @@ class ReconstructionConfig(AugmentConfig, TrainConfig):
             raise UserError(f"mask_ratio {self.mask_ratio} is outside (0, 1)")
         if self.mask_patch < 1:
             raise UserError(f"mask_patch {self.mask_patch} must be at least 1")
+        if self.sparse and (self.pretext != "mask" or self.encoder != OWN_ENCODER):
+            raise UserError("sparse leaves out what --pretext mask hides, in --encoder unet: give both, or --no_sparse")
         if not self.noise_sigma > 0:
             raise UserError(f"noise_sigma {self.noise_sigma} must be above 0")
         statistics = self.image_statistics and self.target == "pixels"

@@ -33,7 +33,7 @@ def restored_batches(
     for chosen, batch in plain_batches(split, indices, batch_size, device):
         seen = shown(batch.clean, batch.content, keys(EVALUATION, 0, chosen), pretext)
         with torch.inference_mode():
-            restored = model(seen.images, seen.visible).float()
+            restored = model(seen.images, seen.visible, seen.hidden).float()
         batch.input = seen.images * seen.visible
         yield chosen, batch, seen.completed(restored, batch.clean)
 

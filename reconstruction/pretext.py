@@ -40,11 +40,13 @@ class Shown:
         images: [N, 3, H, W]; noise may take values out of [0, 1], since clamping would give it a mean.
         visible: [N, 1, H, W] bool: content that is not hidden; the network takes the rest for bars.
         judged: [N, 1, H, W] bool: content on which the loss is taken.
+        hidden: [N, 1, H, W] bool: what the pretext task hides; None where it hides nothing.
     """
 
     images: Tensor
     visible: Tensor
     judged: Tensor
+    hidden: Tensor | None = None
 
     def completed(self, restored: Tensor, clean: Tensor) -> Tensor:
         """Return the restored pictures with what was shown and not judged kept as it was: that was never learned."""
@@ -66,7 +68,7 @@ def shown(images: Tensor, content: Tensor, keys: np.ndarray, config: Pretext) ->
     if config.pretext == "mask":
         hidden = hidden_patches(keys, images.shape[-2:], config.mask_patch, config.mask_ratio).to(images.device)
         judged = content & hidden if config.loss_on == "masked" else content
-        return Shown(images, content & ~hidden, judged)
+        return Shown(images, content & ~hidden, judged, hidden)
     return Shown(images, content, content)
 
 

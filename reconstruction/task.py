@@ -32,7 +32,7 @@ PICTURES = 8
 def architecture_of(config: ReconstructionConfig) -> dict[str, Any]:
     """Return the arguments of `Autoencoder` that the settings ask for."""
     names = ("width", "skips", "image_statistics", "target", "normalisation", "encoder_dropout", "decoder_dropout")
-    return {name: getattr(config, name) for name in (*names, "encoder")}
+    return {name: getattr(config, name) for name in (*names, "encoder", "sparse")}
 
 
 class ReconstructionTask(Task):
@@ -87,7 +87,7 @@ class ReconstructionTask(Task):
     def loss_sums(self, batch: tuple[Batch, Shown]) -> Sums:
         """Compare with the augmented clean picture, never with the corrupted input."""
         whole, seen = batch
-        return self.loss.sums(self.model(seen.images, seen.visible), whole.clean, seen.judged)
+        return self.loss.sums(self.model(seen.images, seen.visible, seen.hidden), whole.clean, seen.judged)
 
     def validate(self) -> dict[str, float | None]:
         """Loss and scores of all pictures of Val, each restored without augmentation.
@@ -100,7 +100,7 @@ class ReconstructionTask(Task):
         for indices, batch in plain_batches(self.val, everything, self.config.batch_size, self.device):
             # The same corruption in every epoch, so that epochs compare.
             seen = shown(batch.input, batch.content, keys(self.config.seed, 0, indices), self.pretext)
-            restored = self.model(seen.images, seen.visible)
+            restored = self.model(seen.images, seen.visible, seen.hidden)
             losses = merged(losses, self.loss.sums(restored, batch.clean, seen.judged))
             if self.config.target == "pixels":
                 completed = seen.completed(restored, batch.clean)
