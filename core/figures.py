@@ -45,13 +45,14 @@ def curves(path: Path, log: Path, panels: Mapping[str, Sequence[str]], best: int
     save(figure, path.with_suffix(".svg"))
 
 
-def holds(log: Path, panels: Mapping[str, Sequence[str]]) -> bool:
-    """Say whether a training log is there and has the columns that `curves` would draw."""
+def drawable(log: Path, panels: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Return those panels, and of each those columns, of which a training log has values: none without the log."""
     if not log.is_file():
-        return False
-    with log.open(newline="") as file:
-        columns = next(csv.reader(file), [])
-    return set(columns) >= {"epoch", *itertools.chain.from_iterable(panels.values())}
+        return {}
+    with log.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    found = {title: [name for name in names if any(row.get(name) for row in rows)] for title, names in panels.items()}
+    return {title: names for title, names in found.items() if names}
 
 
 def save(figure: "Figure", path: Path, legend: Mapping[str, tuple[float, float, float]] | None = None) -> None:

@@ -10,24 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import reconstruction.captions
+import transfer_learning.captions
 from experiments.runs import Run
 
 TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 # With more pixels across than this, a figure takes the whole width of the page.
 WIDE = 620
 WEBP_QUALITY, WEBP_LARGEST = 85, 16383
-PANELS = {
-    "reconstruction": {
-        "loss": ("train_loss", "val_loss"),
-        "PSNR on Val (dB)": ("val_psnr",),
-        "SSIM on Val": ("val_ssim",),
-    },
-    "transfer_learning": {
-        "loss": ("train_loss", "val_loss"),
-        "Dice on Val": ("dice_background", "dice_cat", "dice_dog"),
-        "mean IoU on Val": ("mean_iou",),
-    },
-}
+CURVES = {"reconstruction": reconstruction.captions.CURVES, "transfer_learning": transfer_learning.captions.CURVES}
 DECISIVE = {"reconstruction": ("val_loss", "loss on Val"), "transfer_learning": ("mean_iou", "mean IoU on Val")}
 
 
@@ -92,15 +83,11 @@ def _column(log: Path, column: str) -> list[tuple[int, float]]:
 
 
 def _curves(run: Run, log: Path) -> list[Figure]:
-    from core.figures import curves
+    from core.figures import curves, drawable
 
-    with log.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        known = set(reader.fieldnames or [])
-        if not any(reader):
-            return []
-    panels = {title: [name for name in names if name in known] for title, names in PANELS[run.phase].items()}
-    panels = {title: names for title, names in panels.items() if names}
+    panels = drawable(log, CURVES[run.phase])
+    if not panels:
+        return []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "curves.png"
         curves(path, log, panels, run.provenance.get("epoch"))

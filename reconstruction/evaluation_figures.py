@@ -1,6 +1,5 @@
 """The figures of a reconstruction's evaluation, each with the caption that goes with it into the JSON."""
 
-import csv
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from core.evaluation import figure, spread
-from core.figures import curves
+from core.figures import curves, drawable
 from data.augment_config import AugmentConfig
 from data.dataset import Split
 from data.loading import training_batch
+from reconstruction.captions import CURVES
 from reconstruction.metrics import restoration_scores
 from reconstruction.per_image import restored_batches
 from reconstruction.pretext import Pretext
@@ -23,12 +23,6 @@ from reconstruction.visualize import errors, file_stems, pictures, save_comparis
 EXTREMES = 4
 ERRORS = "Errors are absolute, averaged over channels"
 CORRUPTION = ("blur", "noise", "cutout")
-PANELS = {
-    "loss": ("train_loss", "val_loss"),
-    "squared error": ("train_mse", "val_mse"),
-    "PSNR of Val (dB)": ("val_psnr",),
-    "SSIM of Val": ("val_ssim",),
-}
 Entries = list[dict[str, str]]
 
 
@@ -199,10 +193,7 @@ def draw_curves(model_path: Path, folder: Path, epoch: int) -> tuple[Entries, st
     log = model_path.parent / "training_log.csv"
     if not log.is_file():
         return [], f"no training curves: there is no {log.name} beside the weights"
-    with log.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    panels = {title: [name for name in names if any(row.get(name) for row in rows)] for title, names in PANELS.items()}
-    panels = {title: names for title, names in panels.items() if names}
+    panels = drawable(log, CURVES)
     if not panels:
         return [], f"no training curves: the {log.name} beside the weights holds no row of phase 1"
     curves(folder / "figures" / "training_curves.png", log, panels, epoch)

@@ -1,4 +1,10 @@
-"""Title and caption of each figure of `transfer_learning.evaluate`, for the report: file name -> (title, caption)."""
+"""What the figures of `transfer_learning.evaluate` say, for the report too."""
+
+# Panels of the training curves: title -> columns of training_log.csv.
+CURVES = {
+    "loss": ("train_loss", "val_loss"),
+    "Val scores": ("mean_iou", "dice_background", "dice_cat", "dice_dog"),
+}
 
 _PANELS = (
     "Each row: the picture, its true mask, the predicted mask, and the prediction laid over the picture. Grey: the "
@@ -6,6 +12,7 @@ _PANELS = (
 )
 _RANKED = "The number is the mean IoU over the classes that the picture holds."
 
+# File name -> title and caption.
 CAPTIONS: dict[str, tuple[str, str]] = {
     "predictions": ("Predictions", f"Pictures spread evenly over the labelled pictures of the split. {_PANELS}"),
     "best": ("The best dozen", f"The pictures with the highest mean IoU, best first. {_RANKED} {_PANELS}"),

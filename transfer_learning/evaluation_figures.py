@@ -10,21 +10,17 @@ from rich.progress import track
 from torch import nn
 
 from core.evaluation import EvaluationConfig, figure, spread
-from core.figures import curves, holds
+from core.figures import curves, drawable
 from data.dataset import Split
 from data.loading import plain_batches
 from data.manifest import CLASS_NAMES
 from transfer_learning import score_figures, visualize
-from transfer_learning.captions import CAPTIONS
+from transfer_learning.captions import CAPTIONS, CURVES
 from transfer_learning.gradcam import foreground_activations
 from transfer_learning.per_image import TRUE_CLASSES
 from transfer_learning.scoring import probabilities_of, restored_scores
 
 DOZEN = 12
-CURVES = {
-    "loss": ["train_loss", "val_loss"],
-    "Val scores": ["mean_iou", "dice_background", "dice_cat", "dice_dog"],
-}
 
 
 def draw(
@@ -118,8 +114,8 @@ class _Artist:
         if result["per_breed"]:
             score_figures.save_breeds(self._path("breeds"), result["per_breed"])
         log = self.config.model_path.parent / "training_log.csv"
-        if holds(log, CURVES):
-            curves(self._path("training_curves"), log, CURVES, best=result["provenance"]["epoch"])
+        if panels := drawable(log, CURVES):
+            curves(self._path("training_curves"), log, panels, best=result["provenance"]["epoch"])
         else:
             print(f"note: no training curves: {log} is not there, or not of this phase")
 
