@@ -1,7 +1,8 @@
 """Encoders by name: the project's own, or a network of timm that has features at the strides of a UNet.
 
 All keep the contract of `core.unet.Encoder`: `channels`, one number for each stride 1, 2, 4, ..., 32; a forward pass
-that returns the features in that order; `deepest`, the module whose output is the bottleneck; `parameter_stages`.
+that returns the features in that order; `deepest`, the module whose output is the bottleneck; `parameter_stages`. Only
+the project's own can leave out what is hidden (its argument `seen`).
 """
 
 import difflib

@@ -46,7 +46,8 @@ class InstanceNorm(nn.GroupNorm):
         """
         mean, deviation = content_statistics(x, seen)
         scale = self.weight.view(1, -1, 1, 1) / (deviation.square() + self.eps).sqrt()
-        return torch.addcmul(self.bias.view(1, -1, 1, 1) - mean * scale, x, scale) * seen
+        normal = torch.addcmul(self.bias.view(1, -1, 1, 1) - mean * scale, x, scale)
+        return (normal * seen).to(x.dtype)
 
 
 class ConvStage(nn.Module):

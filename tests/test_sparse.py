@@ -44,6 +44,16 @@ def test_a_part_has_the_features_of_a_picture_that_ends_where_it_does(encoder):
     assert (encoder(images * seen)[-1][..., :3] - alone).abs().max() > 0.1
 
 
+def test_half_precision_stays_half_precision(encoder):
+    images, seen = torch.rand(1, 3, 64, 64), torch.ones(1, 1, 64, 64)
+    seen[..., 32:] = 0
+    exact = encoder(images * seen, seen)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = encoder(images * seen, seen)
+    assert {feature.dtype for feature in rounded} == {torch.bfloat16}
+    assert (rounded[0] - exact[0]).abs().max() < 0.1
+
+
 def test_the_norm_counts_what_is_seen():
     norm = InstanceNorm(2)
     x, seen = torch.zeros(1, 2, 1, 4), torch.tensor([1.0, 1.0, 0.0, 1.0]).view(1, 1, 1, 4)
