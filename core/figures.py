@@ -50,7 +50,7 @@ def drawable(log: Path, panels: Mapping[str, Sequence[str]]) -> dict[str, list[s
     if not log.is_file():
         return {}
     with log.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+        rows = [row for row in csv.DictReader(file) if row.get("epoch")]
     found = {title: [name for name in names if any(row.get(name) for row in rows)] for title, names in panels.items()}
     return {title: names for title, names in found.items() if names}
 
