@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +36,23 @@ class RunFolder:
         description: the content of `training_config.json`; its `identity` is compared with that of an earlier run.
         columns: of `training_log.csv`.
         writes: False for the processes beside the first, which read the state at most.
+        defaults: of the settings; one that the version of an earlier run did not have yet counts as its default there.
 
     Raises:
         UserError: another process writes here, or an earlier run had other settings (names the differences).
     """
 
-    def __init__(self, path: Path, description: dict[str, Any], columns: Sequence[str], writes: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        description: dict[str, Any],
+        columns: Sequence[str],
+        writes: bool = True,
+        defaults: Mapping[str, Any] | None = None,
+    ) -> None:
         self.path = path
         self.columns = list(columns)
+        self._defaults = identity_of(dict(defaults or {}))
         self.identity: dict[str, Any] = description["identity"]
         self._lock = FileLock(path / ".lock")
         if writes:
@@ -75,10 +84,10 @@ class RunFolder:
                 raise UserError(f"{self.path} holds a state but no {file.name}: choose another --output_dir")
             return False
         try:
-            earlier = json.loads(file.read_text(encoding="utf-8"))["identity"]
-        except (ValueError, KeyError):
+            earlier = {**self._defaults, **json.loads(file.read_text(encoding="utf-8"))["identity"]}
+        except (ValueError, KeyError, TypeError):
             raise UserError(f"{file} is not one of ours: choose another --output_dir") from None
-        now = json.loads(json.dumps(identity))
+        earlier, now = (json.loads(json.dumps(values)) for values in (earlier, identity))
         differences = [
             f"{name} {earlier.get(name)!r} there, {now.get(name)!r} now"
             for name in sorted(earlier.keys() | now.keys())

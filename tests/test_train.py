@@ -145,6 +145,19 @@ def test_other_settings_in_the_same_folder_are_refused(phase, tmp_path, capsys):
     assert "seed 42 there, 7 now" in capsys.readouterr().err
 
 
+def test_a_setting_that_the_earlier_version_lacked_counts_as_its_default(phase, tmp_path, capsys):
+    train, _ = phase
+    assert train(tmp_path, "--epochs", "1") == 0
+    file = tmp_path / "training_config.json"
+    content = json.loads(file.read_text())
+    del content["identity"]["warmup_steps"]
+    file.write_text(json.dumps(content))
+    assert train(tmp_path, "--epochs", "1") == 0
+    assert "Nothing to do" in capsys.readouterr().out
+    assert train(tmp_path, "--epochs", "1", "--warmup_steps", "3") == 2
+    assert "warmup_steps 0 there, 3 now" in capsys.readouterr().err
+
+
 def test_a_folder_in_use_is_refused(phase, tmp_path, capsys):
     train, _ = phase
     with RunFolder(tmp_path, {"identity": {}}, []):

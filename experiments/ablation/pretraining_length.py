@@ -10,6 +10,7 @@ from typing import Any
 from core.figures import LINE_COLOURS, save
 from experiments.ablation.statistics import Analysis, Group
 from experiments.ablation.table_formats import UNKNOWN, Table, number, share, signed
+from experiments.repeat import defaults
 
 # The number of steps, and what has no effect once it is given.
 OF_LENGTH = ("max_steps", "epochs")
@@ -59,7 +60,9 @@ def _without_length(analysis: Analysis, point: Point) -> str:
     encoder = point.group.arms[0].content.pretraining
     assert encoder is not None
     variant = analysis.ablation.plan.variants[point.group.variant]
-    before = {name: value for name, value in encoder.settings.items() if name not in OF_LENGTH}
+    # A setting that an older version did not have counts as its default.
+    settings = {**defaults("reconstruction"), **encoder.settings}
+    before = {name: value for name, value in settings.items() if name not in OF_LENGTH}
     return json.dumps([before, variant.settings, variant.baseline], sort_keys=True)
 
 
