@@ -92,6 +92,9 @@ def _gain(matrices: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
 
 
 def _reconstruction(first: Run, second: Run) -> list[Difference]:
+    for run in (first, second):
+        if "target" in run.result:
+            raise NotComparableError(f"{run.name} predicts {run.result['target']}, not pictures")
     if first.provenance.get("resolution") != second.provenance.get("resolution"):
         raise NotComparableError("they were scored at different resolutions")
     if first.provenance.get("data_sha256") != second.provenance.get("data_sha256"):

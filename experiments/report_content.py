@@ -8,7 +8,7 @@ from experiments.repeat import changed, defaults, evaluation_command, setting_na
 from experiments.report_latent import latent_table
 from experiments.report_pictures import Figure, figures
 from experiments.report_tables import MINUS, Cell, Table, count, is_number, label, score, text
-from experiments.runs import Run
+from experiments.runs import DECISIVE, Run
 
 COUNTS = ("num_images", "num_samples")
 # Shown in a place of their own, or not scores.
@@ -83,7 +83,7 @@ def headline(run: Run) -> dict[str, Any]:
         for key, value in run.result.items()
         if key not in (*COUNTS, *ELSEWHERE) and (value is None or is_number(value))
     ]
-    return {key: run.result[key] for key in sorted(known, key=lambda key: key not in ("mean_iou", "psnr"))}
+    return {key: run.result[key] for key in sorted(known, key=lambda key: key not in DECISIVE)}
 
 
 def interval_of(run: Run, *keys: str) -> Any:

@@ -16,6 +16,7 @@ LABELS = {
     "ssim": "SSIM",
     "ms_ssim": "MS-SSIM",
     "perceptual": "perceptual distance",
+    "target_error": "squared error in the target",
     "foreground_iou_border_as_animal": "foreground IoU, border as animal",
     "boundary_iou": "boundary IoU",
     "boundary_distance_pixels": "boundary distance (pixels)",

@@ -11,6 +11,8 @@ from core.errors import UserError
 
 RESULT_FILES = {file: phase for phase, file in evaluation.RESULT_FILES.items()}
 DESCRIPTION = "training_config.json"
+# One of these an evaluation always leaves: the score that says most.
+DECISIVE = ("mean_iou", "psnr", "target_error")
 # Folders that say nothing about the run that lies in them.
 GENERIC = ("results", "evaluation_results", "reconstruction_metrics")
 
@@ -117,13 +119,13 @@ def _is_result(path: Path) -> bool:
         content = read_json(path)
     except UserError:  # other people's
         return False
-    return "provenance" in content and bool(content.keys() & {"mean_iou", "psnr"})
+    return "provenance" in content and bool(content.keys() & {*DECISIVE})
 
 
 def _read_result(path: Path) -> Run:
     content = read_json(path)
     phase = "transfer_learning" if "mean_iou" in content else "reconstruction"
-    if phase != RESULT_FILES.get(path.name, phase) or not content.keys() & {"mean_iou", "psnr"}:
+    if phase != RESULT_FILES.get(path.name, phase) or not content.keys() & {*DECISIVE}:
         raise UserError(f"{path} is not a result of the evaluation commands: evaluate again")
     run = Run(phase, path, content)
     for folder in (path.parent, path.parent.parent if path.parent != Path() else Path("..")):

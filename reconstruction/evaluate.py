@@ -2,8 +2,9 @@
 
 MSE, PSNR, SSIM, MS-SSIM and perceptual distance of each picture, over content pixels (no letterbox bars): means over
 all pictures of the split, masked or not, with 95 % bootstrap intervals in reconstruction_metrics.json, each picture's
-own in per_image.csv, pictures and training curves in figures/. --analyze_latent_space adds PCA, t-SNE, probes for
-species and breed (latent_space.json), and the same of a random encoder.
+own in per_image.csv, pictures and training curves in figures/. A network that predicts gradients or normalised patches
+is scored by its squared error there. --analyze_latent_space adds PCA, t-SNE, probes for species and breed
+(latent_space.json), and the same of a random encoder.
 
     python -m reconstruction.evaluate --model_path runs/autoencoder/best_model.safetensors --data_dir data/pets128
 """
@@ -11,11 +12,19 @@ species and breed (latent_space.json), and the same of a random encoder.
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from core.command import run_command
 from core.errors import UserError
 from core.evaluation import EvaluationConfig, load_model, print_table, provenance, require_own_folder
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from data.dataset import Split
+    from reconstruction.autoencoder import Autoencoder
+    from reconstruction.pretext import Pretext
 
 MOST_ROWS = 200
 TITLES = {
@@ -24,6 +33,7 @@ TITLES = {
     "ssim": "SSIM",
     "ms_ssim": "MS-SSIM",
     "perceptual": "perceptual distance",
+    "target_error": "squared error",
 }
 
 
@@ -51,21 +61,18 @@ def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
     from data.dataset import fingerprint, open_split
     from reconstruction.autoencoder import Autoencoder
     from reconstruction.evaluation_figures import Gallery, draw_curves, draw_pictures
-    from reconstruction.per_image import image_rows, score_split, summary
-    from reconstruction.perceptual import PerceptualDistance
+    from reconstruction.per_image import image_rows, summary
     from reconstruction.pretext import Pretext
 
     require_own_folder(config.output_dir, "reconstruction")
     device = resolve_device(config.device)
     model, header = load_model(config.model_path, "reconstruction", Autoencoder, device)
-    _require_pictures(config, header)
     pretext = Pretext.of(header["config"])
     split = open_split(config.data_dir, config.split)
-    distance = PerceptualDistance(config.perceptual_network).to(device)
-    scores = score_split(model, distance, split, config.batch_size, device, pretext)
+    scores, about, notes = _scores(config, model, split, device, pretext)
     result = {
         **summary(scores),
-        "perceptual_network": config.perceptual_network,
+        **about,
         "pretext": pretext.pretext,
         "num_samples": len(split.names),
         "provenance": provenance(config, header, fingerprint(config.data_dir), split.size, device),
@@ -73,11 +80,11 @@ def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
     rows = image_rows(split, scores)
     write_csv(config.output_dir / "per_image.csv", list(rows[0]), rows)
     write_json(config.output_dir / "reconstruction_metrics.json", result)  # kept even if a figure fails
-    gallery = Gallery(model, split, scores, config.output_dir, config.batch_size, device, pretext)
+    gallery = Gallery(model, split, scores, config.output_dir, config.batch_size, device, pretext, model.target)
     result["figures"] = draw_pictures(gallery, config.visualize_samples, header["config"])
     entries, note = draw_curves(config.model_path, config.output_dir, header["epoch"])
     result["figures"] += entries
-    result["notes"] = [line for line in (note, result["ms_ssim_note"]) if line]
+    result["notes"] = [line for line in (note, *notes) if line]
     if config.analyze_latent_space:
         from reconstruction.latent_analysis import analyse
 
@@ -89,20 +96,35 @@ def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
     return result
 
 
-def _require_pictures(config: ReconstructionEvaluationConfig, header: dict[str, Any]) -> None:
-    target = header["architecture"].get("target", "pixels")
-    if target != "pixels":
-        raise UserError(
-            f"{config.model_path} predicts {target}, not pictures: its val_loss stands in training_log.csv, and "
-            "transfer_learning.train takes it as --pretrained_encoder"
-        )
+def _scores(
+    config: ReconstructionEvaluationConfig,
+    model: "Autoencoder",
+    split: "Split",
+    device: "torch.device",
+    pretext: "Pretext",
+) -> tuple[dict[str, "np.ndarray"], dict[str, Any], list[str | None]]:
+    """Return each picture's scores, what the result says about them, and notes."""
+    from reconstruction.per_image import ms_ssim_note, score_split, target_errors
+    from reconstruction.perceptual import PerceptualDistance
+    from reconstruction.targets import TargetLoss
+
+    if model.target != "pixels":
+        loss = TargetLoss(model.target, pretext.mask_patch)
+        note = f"the network predicts {model.target}, not pictures: no PSNR, SSIM or perceptual distance"
+        return target_errors(model, loss, split, config.batch_size, device, pretext), {"target": model.target}, [note]
+    distance = PerceptualDistance(config.perceptual_network).to(device)
+    scores = score_split(model, distance, split, config.batch_size, device, pretext)
+    note = ms_ssim_note(scores["ms_ssim"])
+    return scores, {"perceptual_network": config.perceptual_network, "ms_ssim_note": note}, [note]
 
 
 def _print(result: dict[str, Any], config: ReconstructionEvaluationConfig) -> None:
     intervals = result["intervals"]
-    rows = [[title, result[name], *(intervals[name] or (None, None))] for name, title in TITLES.items()]
+    scored = {name: title for name, title in TITLES.items() if name in result}
+    rows = [[title, result[name], *(intervals[name] or (None, None))] for name, title in scored.items()]
     where = f"{result['num_samples']} pictures of {config.split} at {result['provenance']['resolution']} px"
-    print_table(f"Reconstruction of {where}", ["mean over pictures", "", "from (95 %)", "to"], rows)
+    what = f"Prediction of {result['target']}," if "target" in result else "Reconstruction of"
+    print_table(f"{what} {where}", ["mean over pictures", "", "from (95 %)", "to"], rows)
     for note in result["notes"]:
         print(f"note: {note}")
     print(f"written to {config.output_dir / 'reconstruction_metrics.json'}; figures in {config.output_dir / 'figures'}")

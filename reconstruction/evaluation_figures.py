@@ -11,16 +11,24 @@ from torch import Tensor, nn
 
 from core.evaluation import figure, spread
 from core.figures import curves, drawable
+from core.picture_grid import picture_grid
 from data.augment_config import AugmentConfig
 from data.dataset import Split
 from data.loading import training_batch
 from reconstruction.captions import CURVES
 from reconstruction.metrics import restoration_scores
-from reconstruction.per_image import restored_batches
+from reconstruction.per_image import restored_batches, shown_batches
 from reconstruction.pretext import Pretext
-from reconstruction.visualize import errors, file_stems, pictures, save_comparison, save_corrupted, save_grid
+from reconstruction.pretext_pictures import pretext_columns
+from reconstruction.targets import Target
+from reconstruction.visualize import errors, file_stems, pictures, printable, save_comparison, save_grid
 
 EXTREMES = 4
+TARGETS = {
+    "pixels": "All scores are of these restorations.",
+    "normalised": "It predicts patches without their own mean and deviation, which are the true ones here.",
+    "hog": "It predicts oriented gradients: strokes along the edges of each cell of 8 px; a dot: no direction stands out.",
+}
 ERRORS = "Errors are absolute, averaged over channels"
 CORRUPTION = ("blur", "noise", "cutout")
 Entries = list[dict[str, str]]
@@ -38,6 +46,7 @@ class Gallery:
         batch_size: pictures at a time.
         device: where the network is.
         pretext: what the network is shown of a picture.
+        target: what it predicts.
     """
 
     model: nn.Module
@@ -47,6 +56,7 @@ class Gallery:
     batch_size: int
     device: torch.device
     pretext: Pretext
+    target: Target = "pixels"
 
     def restored(self, indices: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
         """Return original and restored [N, 3, H, W] and content [N, 1, H, W] of some pictures, on the CPU."""
@@ -79,6 +89,8 @@ def draw_pictures(gallery: Gallery, wanted: int, training: dict[str, Any]) -> En
     shown = np.array(spread(len(gallery.split.names), wanted), dtype=np.int64)
     if not len(shown):
         return []
+    if gallery.target != "pixels":
+        return draw_pretext(gallery, shown)
     entries = draw_samples(gallery, shown)
     entries += draw_extremes(gallery)
     if gallery.pretext.pretext != "reconstruct":
@@ -134,16 +146,18 @@ def _ranks(count: int) -> tuple[tuple[str, range], ...]:
 def draw_pretext(gallery: Gallery, shown: np.ndarray) -> Entries:
     """Draw what the pretext task shows of the pictures `shown` [K], and what the network makes of it."""
     arguments = (gallery.split, shown, gallery.batch_size, gallery.device, gallery.pretext)
-    parts = [
-        [images.cpu() for images in (batch.input.clamp(0, 1), restored, batch.clean, batch.content)]
-        for _, batch, restored in restored_batches(gallery.model, *arguments)
-    ]
+    columns: dict[str, list[np.ndarray]] = {}
+    for _, batch, seen, output in shown_batches(gallery.model, *arguments):
+        patch = gallery.pretext.mask_patch
+        found = pretext_columns(output, batch.clean, batch.content, seen, gallery.target, patch)
+        for heading, drawn in found.items():
+            columns.setdefault(heading, []).extend(drawn)
     file = "figures/pretext.png"
-    columns = (torch.cat(column) for column in zip(*parts, strict=True))
-    save_corrupted(gallery.folder / file, gallery.names(shown), *columns, "What was hidden, restored")
+    title = f"The pretext task: {gallery.pretext.pretext}"
+    picture_grid(gallery.folder / file, title, [*map(printable, gallery.names(shown))], columns)
     caption = (
         f"The pretext task ({gallery.pretext.pretext}): what the network is shown, what it makes of it, the picture. "
-        "All scores are of these restorations. What a network that learned hidden patches was shown is kept as it was."
+        f"{TARGETS[gallery.target]} What a network that learned hidden patches was shown is kept as it was."
     )
     return [figure(file, "The pretext task", caption)]
 
@@ -159,7 +173,9 @@ def draw_corrupted(gallery: Gallery, shown: np.ndarray, training: dict[str, Any]
         for name, first, then in zip(gallery.names(shown), before, after, strict=True)
     ]
     file = "figures/corrupted_inputs.png"
-    save_corrupted(gallery.folder / file, labels, given, restored, clean, content)
+    columns = {"input": given, "restored": restored, "original": clean}
+    drawn = {heading: pictures(images, content) for heading, images in columns.items()}
+    picture_grid(gallery.folder / file, "Damaged inputs", [*map(printable, labels)], drawn)
     settings = ", ".join(f"{name} {getattr(config, name):g}" for name in CORRUPTION if getattr(config, name))
     caption = (
         f"The network's input was damaged as in training ({settings}), its target never. PSNR of the input → of the "

@@ -14,8 +14,8 @@ from reconstruction.losses import SSIM_WINDOW
 MAX_PSNR = 100.0
 # Four halvings must leave more than the window of 11 px less one: the shorter side has to exceed this.
 MS_SSIM_SIDE = (SSIM_WINDOW - 1) * 2**4
-# Scores that an image may lack since it is too small; NaN in any other comes from a network that broke.
-OPTIONAL = ("ssim", "ms_ssim")
+# Scores that an image may lack since there is too little of it; NaN in any other comes from a network that broke.
+OPTIONAL = ("ssim", "ms_ssim", "target_error")
 
 
 def restoration_scores(restored: Tensor, target: Tensor, rectangles: Tensor) -> dict[str, Tensor]:

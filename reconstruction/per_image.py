@@ -8,6 +8,7 @@ import torch
 from rich.progress import track
 from torch import Tensor, nn
 
+from core.errors import RunError
 from core.randomness import keys
 from core.statistics import mean_interval
 from data.augment import Batch
@@ -15,11 +16,26 @@ from data.dataset import Split
 from data.loading import plain_batches
 from reconstruction.metrics import MS_SSIM_SIDE, mean_scores, multi_scale_ssim, restoration_scores, score_sums
 from reconstruction.perceptual import PerceptualDistance
-from reconstruction.pretext import Pretext, shown
+from reconstruction.pretext import Pretext, Shown, shown
+from reconstruction.targets import TargetLoss
 
 # Seed of what is hidden or noised in evaluation: the same for all networks that are compared.
 EVALUATION = 0
 METRICS = ("mse", "psnr", "ssim", "ms_ssim", "perceptual")
+
+
+def shown_batches(
+    model: nn.Module, split: Split, indices: np.ndarray, batch_size: int, device: torch.device, pretext: Pretext
+) -> Iterator[tuple[np.ndarray, Batch, Shown, Tensor]]:
+    """Yield (indices, batch, what `pretext` shows of it, output [N, C, H, W]) over the given pictures in order.
+
+    A picture is shown in the same way at every call.
+    """
+    for chosen, batch in plain_batches(split, indices, batch_size, device):
+        seen = shown(batch.clean, batch.content, keys(EVALUATION, 0, chosen), pretext)
+        with torch.inference_mode():
+            output = model(seen.images, seen.visible, seen.hidden).float()
+        yield chosen, batch, seen, output
 
 
 def restored_batches(
@@ -27,15 +43,10 @@ def restored_batches(
 ) -> Iterator[tuple[np.ndarray, Batch, Tensor]]:
     """Yield (indices, batch, restored [N, 3, H, W] in [0, 1]) over the given pictures in order.
 
-    The network is shown what `pretext` leaves of a picture, which is the batch's `input`: the same at every call. Where
-    it was trained on hidden patches alone, what it was shown stands in the restored picture as it was.
+    Where the network was trained on hidden patches alone, what it was shown stands in the restored picture as it was.
     """
-    for chosen, batch in plain_batches(split, indices, batch_size, device):
-        seen = shown(batch.clean, batch.content, keys(EVALUATION, 0, chosen), pretext)
-        with torch.inference_mode():
-            restored = model(seen.images, seen.visible, seen.hidden).float()
-        batch.input = seen.images * seen.visible
-        yield chosen, batch, seen.completed(restored, batch.clean)
+    for chosen, batch, seen, output in shown_batches(model, split, indices, batch_size, device, pretext):
+        yield chosen, batch, seen.completed(output, batch.clean)
 
 
 def score_split(
@@ -65,17 +76,38 @@ def score_split(
     return scores
 
 
+def target_errors(
+    model: nn.Module, loss: TargetLoss, split: Split, batch_size: int, device: torch.device, pretext: Pretext
+) -> dict[str, np.ndarray]:
+    """Return `target_error` [N] float64: each picture's mean squared error in what a network without pictures predicts.
+
+    Over what the pretext task judges; NaN where that holds nothing of a picture.
+    """
+    found = np.full(len(split.names), np.nan)
+    everything = np.arange(len(split.names))
+    batches = shown_batches(model, split, everything, batch_size, device, pretext)
+    for indices, batch, seen, output in track(batches, f"predicting {split.name}", -(-len(everything) // batch_size)):
+        for place, index in enumerate(indices):
+            one = slice(place, place + 1)
+            total, count = loss.sums(output[one], batch.clean[one], seen.judged[one])["mse"]
+            found[index] = (total / count).item() if count else np.nan
+            if count and not np.isfinite(found[index]):
+                raise RunError(f"the prediction for {split.names[index]} holds NaN or infinity: the network broke")
+    return {"target_error": found}
+
+
 def summary(scores: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Return each score's mean over pictures, `intervals` (95 %, bootstrap over pictures) and `ms_ssim_note`.
+    """Return each score's mean over pictures, and `intervals` (95 %, bootstrap over pictures).
 
     A score that no picture has is None, and so is its interval. Raises `RunError` where a network broke.
     """
     means = mean_scores(score_sums({name: torch.from_numpy(values) for name, values in scores.items()}))
     intervals = {name: mean_interval(values) for name, values in scores.items()}
-    return {**means, "ms_ssim_note": _ms_ssim_note(scores["ms_ssim"]), "intervals": intervals}
+    return {**means, "intervals": intervals}
 
 
-def _ms_ssim_note(values: np.ndarray) -> str | None:
+def ms_ssim_note(values: np.ndarray) -> str | None:
+    """Say how many pictures have no MS-SSIM [N], None where all have one."""
     missing = int(np.isnan(values).sum())
     if not missing:
         return None

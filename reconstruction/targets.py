@@ -19,13 +19,18 @@ def normalised_patches(images: Tensor, patch: int) -> Tensor:
 
     Mean and deviation are of all channels together; the patches tile the picture from its top left corner.
     """
+    mean, deviation = patch_statistics(images, patch)
+    return (images - mean) / deviation
+
+
+def patch_statistics(images: Tensor, patch: int) -> tuple[Tensor, Tensor]:
+    """Return each pixel's mean and deviation of its patch, [N, 1, H, W] each; see `normalised_patches`."""
     height, width = images.shape[-2:]
     padded = F.pad(images, (0, -width % patch, 0, -height % patch), mode="replicate")
     mean = F.avg_pool2d(padded.mean(1, keepdim=True), patch)
     square = F.avg_pool2d(padded.square().mean(1, keepdim=True), patch)
     deviation = (square - mean.square()).clamp(min=0).add(1e-4).sqrt()
-    spread = [_spread(values, patch, height, width) for values in (mean, deviation)]
-    return (images - spread[0]) / spread[1]
+    return _spread(mean, patch, height, width), _spread(deviation, patch, height, width)
 
 
 def _spread(values: Tensor, patch: int, height: int, width: int) -> Tensor:

@@ -115,16 +115,23 @@ class ReconstructionTask(Task):
         return {"phase": "reconstruction", "architecture": architecture_of(self.config)}
 
     def save_pictures(self, path: Path) -> None:
-        """Save the first pictures of Val: input, restored, error."""
-        from reconstruction.visualize import save_grid
+        """Save the first pictures of Val: what the network was shown, what it made of it, what was asked for."""
+        from core.picture_grid import picture_grid
+        from reconstruction.pretext_pictures import pretext_columns
+        from reconstruction.visualize import printable, save_grid
 
         chosen = np.array(spread(len(self.val.names), PICTURES))
+        names = [self.val.names[index] for index in chosen]
         self.model.eval()
         with torch.inference_mode():
             _, batch = next(plain_batches(self.val, chosen, len(chosen), self.device))
-            restored = self.model(batch.input, batch.content).float()
-        names = [self.val.names[index] for index in chosen]
-        save_grid(path, names, batch.clean, restored, batch.content)
+            seen = shown(batch.input, batch.content, keys(self.config.seed, 0, chosen), self.pretext)
+            output = self.model(seen.images, seen.visible, seen.hidden).float()
+        if (self.config.pretext, self.config.target) == ("reconstruct", "pixels"):
+            save_grid(path, names, batch.clean, output, batch.content)
+            return
+        columns = pretext_columns(output, batch.clean, batch.content, seen, self.config.target, self.config.mask_patch)
+        picture_grid(path, f"The pretext task: {self.config.pretext}", [*map(printable, names)], columns)
 
 
 def _loss(config: ReconstructionConfig) -> ReconstructionLoss | TargetLoss:

@@ -35,29 +35,6 @@ def save_grid(
     picture_grid(path, title, [*map(printable, names)], columns, scale=_error_scale(largest))
 
 
-def save_corrupted(
-    path: Path,
-    names: Sequence[str],
-    given: Tensor,
-    restored: Tensor,
-    clean: Tensor,
-    content: Tensor,
-    title: str = "Damaged inputs",
-) -> None:
-    """Save rows of a network's damaged input, what it restored, and the original, as one PNG.
-
-    Args:
-        path: of the PNG.
-        names: [N] what each row shows.
-        given: [N, 3, H, W] in [0, 1], what the network saw; `restored` and `clean` likewise.
-        content: [N, 1, H, W] bool; outside it nothing is shown.
-        title: which pictures these are.
-    """
-    columns = {"input": given, "restored": restored, "original": clean}
-    shown = {heading: pictures(images, content) for heading, images in columns.items()}
-    picture_grid(path, title, [*map(printable, names)], shown)
-
-
 def save_comparison(
     path: Path, name: str, title: str, original: np.ndarray, restored: np.ndarray, error: np.ndarray, largest: float
 ) -> None:

@@ -7,7 +7,8 @@ import torch
 from figure_checks import assert_readable, texts
 
 import core.picture_grid
-from reconstruction.visualize import errors, save_comparison, save_corrupted, save_grid
+from core.picture_grid import picture_grid
+from reconstruction.visualize import errors, pictures, printable, save_comparison, save_grid
 
 LONG = "WWWW_in_the_mountains_" * 12
 
@@ -71,7 +72,9 @@ def test_titles_and_long_names_can_be_read(count, size, figures, tmp_path):
     target, restored, content = restorations(count, size)
     names = [f"best {place}: SSIM 0.9\n{LONG} caf\udce9 $x_{place}" for place in range(count)]
     save_grid(tmp_path / "grid.png", names, target, restored, content, "Best and worst by SSIM")
-    save_corrupted(tmp_path / "damaged.png", names, restored, target, target, content)
+    columns = {"input": restored, "restored": target, "original": target}
+    drawn = {heading: pictures(images, content) for heading, images in columns.items()}
+    picture_grid(tmp_path / "damaged.png", "Damaged inputs", [*map(printable, names)], drawn)
     for figure, title, headings in zip(
         figures,
         ("Best and worst by SSIM", "Damaged inputs"),
