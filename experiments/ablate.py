@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from core.command import run_command
 from core.errors import RunError, UserError
 from experiments.grid.config import AblationConfig
-from experiments.grid.console import Console
+from experiments.grid.console import Console, seconds_left
 from experiments.grid.data import read_data
 from experiments.grid.folders import require_same_folders
 from experiments.grid.order import all_works
@@ -67,10 +67,10 @@ def show(works: Sequence[Work], to_do: Sequence[Work], speeds: Speeds, jobs: int
     for work in works:
         problem = work.problem if work in to_do else None
         state = ("failed before" if problem else "to do") if work in to_do else "done" if work.done else "not needed"
-        time = in_words(speeds.seconds(work)) if work in to_do else ""
+        time = in_words(seconds_left(speeds, work)) if work in to_do else ""
         print(f"{state:<14} {time:>12}  {work.name}{f': {problem}' if problem else ''}")
     side = f", {jobs} side by side" if jobs > 1 else ""
-    time = left_in_words([speeds.seconds(work) for work in to_do], jobs)
+    time = left_in_words([seconds_left(speeds, work) for work in to_do], jobs)
     print(f"{len(works) - len(to_do)} of {len(works)} runs done; left: {time}{side}")
 
 

@@ -27,7 +27,7 @@ EXTREMES = 4
 TARGETS = {
     "pixels": "All scores are of these restorations.",
     "normalised": "It predicts patches without their own mean and deviation, which are the true ones here.",
-    "hog": "It predicts oriented gradients: strokes along the edges of each cell of 8 px; a dot: no direction stands out.",
+    "hog": "It predicts oriented gradients: strokes along the edges of cells of 8 px; a dot: no direction stands out.",
 }
 ERRORS = "Errors are absolute, averaged over channels"
 CORRUPTION = ("blur", "noise", "cutout")

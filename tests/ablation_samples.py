@@ -138,7 +138,9 @@ def whole_grid(folder: Path, images: int = 12) -> Path:
             for seed in (1, 2, 3):
                 matrices = counts_of(quality, 100 * seed + place, images)
                 score = {"val_mean_iou": quality + seed / 1000, "pretraining": encoder}
-                found.append(arm(matrices, variant=variant, fraction=fraction, seed=seed, **score))
+                settings = {"freeze": "always"} if variant == "plain_frozen" else {}
+                content = arm(matrices, variant=variant, fraction=fraction, seed=seed, **score)
+                found.append({**content, "settings": {**content["settings"], **settings}})
         found += [trial(variant, 0.1, rate, val) for rate, val in ((0.001, 0.41), (0.003, 0.52), (0.01, 0.33))]
     names = ("plain", "mask")
     found += [{"format": "ablation pretraining 1", "name": n, **ENCODER, "data_sha256": "d" * 64} for n in names]

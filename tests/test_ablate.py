@@ -10,6 +10,7 @@ from ablation_grid import Here, read, run, two_variants
 
 from core.files import file_sha256
 from experiments.grid import queue
+from experiments.grid.speed import Speeds
 from transfer_learning.metrics import segmentation_scores
 
 
@@ -101,6 +102,21 @@ def test_the_list_shows_what_is_done_and_measures_the_rest(finished, pets, tmp_p
     assert to_do == ["scratch, 100 % of the labels, seed 2"]
     assert lines[-1].startswith("8 of 9 runs done; left: about ")
     assert not (tmp_path / "runs").exists()
+
+
+def test_what_a_stopped_run_has_done_is_no_time_left(finished, pets, tmp_path, monkeypatch, capsys):
+    shutil.copytree(finished[0] / "results", tmp_path / "results")
+    (tmp_path / "results/arms/scratch__1__seed_2.json").unlink()
+    monkeypatch.setattr(Speeds, "seconds", lambda self, work: 6000.0)
+    assert run(tmp_path, pets, two_variants(), "--list") == 0
+    assert "left: about 1 h 40 min" in capsys.readouterr().out
+    shutil.copytree(finished[0] / "runs", tmp_path / "runs")
+    (log,) = (tmp_path / "runs/runs").glob("scratch__1__seed_2__*/training_log.csv")
+    rows = log.read_text().splitlines(keepends=True)
+    log.write_text("".join(rows[: 1 + (len(rows) - 1) // 2]))
+    (log.parent / "console.txt").unlink()
+    assert run(tmp_path, pets, two_variants(), "--list") == 0
+    assert "left: about 50 min" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

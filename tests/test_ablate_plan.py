@@ -194,6 +194,22 @@ def test_a_fraction_may_have_more_seeds_than_the_others(pets, tmp_path):
     assert (written["seeds"], written["more_seeds"]) == ([1, 2], {"0.5": [3, 4]})
 
 
+def test_a_call_on_a_part_of_the_grid_leaves_the_plan_whole_where_there_are_arms(tmp_path):
+    def written(**settings):
+        write_plan(plan_of(grid(), results_dir=tmp_path, **settings))
+        content = json.loads((tmp_path / "plan.json").read_text())
+        return content["fractions"], content["seeds"], content["more_seeds"]
+
+    whole = {"fractions": (0.5, 1.0), "seeds": (1, 2, 3), "more_seeds": {0.5: (4, 5)}}
+    assert written(**whole) == ([0.5, 1.0], [1, 2, 3], {"0.5": [4, 5]})
+    (tmp_path / "arms").mkdir()
+    for name in ("scratch__0.5__seed_2", "plain_frozen__0.5__seed_4"):
+        (tmp_path / f"arms/{name}.json").write_text("{}")
+    assert written(fractions=(1.0,), seeds=(1,)) == ([0.5, 1.0], [1, 2], {"0.5": [4]})  # 3 and 5 have none
+    assert written(fractions=(1.0,), seeds=(4,)) == ([0.5, 1.0], [2, 4], {})
+    assert written(**whole) == ([0.5, 1.0], [1, 2, 3, 4], {"0.5": [5]})
+
+
 def test_rates_come_from_the_nearest_fraction_and_labels_are_counted_as_training_does(pets, tmp_path, here):
     plan = plan_of(grid(), tuned_at=(0.1, 1.0))
     assert [plan.tuned_at(fraction) for fraction in (0.01, 0.1, 0.25, 0.33, 1.0)] == [0.1, 0.1, 0.1, 1.0, 1.0]

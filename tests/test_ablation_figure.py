@@ -41,6 +41,25 @@ def test_the_figure_can_be_read(folder, monkeypatch, tmp_path):
     assert ablation_figure.emphasised(analysis)[0] == "scratch"
 
 
+def test_the_original_setting_is_drawn_out_under_any_name(tmp_path):
+    before = {"settings": {"skips": "all"}, "sha256": "e" * 64, "seconds": 1.0, "images": 100}
+    arms = []
+    for name, settings, changes in (
+        ("scratch", {}, {}),
+        ("frozen_masked", {"freeze": "always"}, {"pretext": "mask"}),
+        ("probe", {"freeze": "always", "decoder": "linear"}, {}),
+        ("copier", {"freeze": "always"}, {}),
+    ):
+        encoder = {"name": name, **before, "settings": {"skips": "all", **changes}} if name != "scratch" else None
+        content = arm(counts_of(0.5, 1, 3), variant=name, pretraining=encoder)
+        arms.append({**content, "settings": {**content["settings"], **settings}})
+    names = ("scratch", "frozen_masked", "probe", "copier")
+    flags = {name: {"control": True} if name in names[1:3] else {} for name in names}
+    flags["copier"] = {"autoencoder": False}  # so that it is not the best
+    analysis = analysed(read_ablation(write(tmp_path, plan(flags), arms)), 20)
+    assert ablation_figure.emphasised(analysis) == ["scratch", "copier"]
+
+
 def test_names_of_lines_are_spread_out():
     places = ablation_figure.spread_out([0.5, 0.5, 0.51, 0.9], 0.05)
     assert places == pytest.approx([0.4533333, 0.5033333, 0.5533333, 0.9])

@@ -9,6 +9,7 @@ from ablation_samples import STEPS, arm, counts_of, plan, whole_grid, write
 from experiments.ablation.origins import origin_notes
 from experiments.ablation.results import read_ablation
 from experiments.ablation.statistics import analysed
+from experiments.ablation.tables import savings_of
 from experiments.tables import main
 
 
@@ -88,6 +89,33 @@ def test_the_best_is_chosen_over_the_same_seeds(tmp_path, seeds, best, deciding)
     told = "Of the plan's seeds (1, 2, 3) the choice is over those that most candidates have"
     complete = all(some == (1, 2, 3) for some in seeds.values())
     assert (told in (tmp_path / "tables.md").read_text()) != complete
+
+
+def test_label_savings_are_over_the_seeds_that_both_have(tmp_path):
+    arms = [
+        *of_seeds("scratch", (1, 2), quality=0.4, fraction=0.1),
+        *of_seeds("scratch", (1, 2), quality=0.6),
+        *of_seeds("mask", (1,), quality=0.5, fraction=0.1),
+    ]
+    folder = write(tmp_path, plan({"scratch": {}, "mask": {}}, fractions=[0.1, 1.0]), arms)
+    analysis = analysed(read_ablation(folder), 20)
+    saved = savings_of(analysis, analysis.get(0.1, "mask"))
+    alone = [single for single in arms if single["arm"]["seed"] == 1]
+    analysis = analysed(read_ablation(write(tmp_path / "one", plan({"scratch": {}, "mask": {}}), alone)), 20)
+    assert saved == savings_of(analysis, analysis.get(0.1, "mask"))
+    assert saved.factor > 1
+    folder = write(tmp_path / "none", plan({"scratch": {}, "mask": {}}), [*arms[:4], *of_seeds("mask", (3,))])
+    analysis = analysed(read_ablation(folder), 20)
+    assert savings_of(analysis, analysis.get(1.0, "mask")) is None
+
+
+def test_notes_name_the_variants_with_too_few_seeds_and_the_only_candidate(tmp_path):
+    arms = [*of_seeds("scratch", (1, 2, 3, 4, 5), fraction=0.05), *of_seeds("mask", (1, 2, 3), fraction=0.05)]
+    assert main(["--results", str(write(tmp_path, plan({"scratch": {}, "mask": {}}), arms))]) == 0
+    text = (tmp_path / "tables.md").read_text()
+    assert "Descriptive only: 26 labels are too few for 3 seeds to conclude from (mask)." in text
+    assert "too few for 5 seeds" not in text
+    assert "Bold: the only autoencoder variant without outside weights here, mask." in text
 
 
 def test_a_fraction_may_have_more_seeds(tmp_path):

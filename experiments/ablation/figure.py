@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from core.figures import LINE_COLOURS, save
+from experiments.ablation.format import ArmContent
 from experiments.ablation.statistics import Analysis, Group
 from experiments.ablation.table_formats import share
+from experiments.repeat import defaults
 
 DOTS_PER_INCH = 150
-# The setting of the original project; drawn out whenever it is there.
-ORIGINAL = "plain_frozen"
 # With more lines drawn out than this, none stands out.
 MOST_EMPHASISED = 6
 BASELINE_COLOUR, GREY = "#000000", "#9A9A9A"
@@ -51,8 +51,18 @@ def emphasised(analysis: Analysis) -> list[str]:
     plan = analysis.ablation.plan
     best = [group.variant for group in map(analysis.best, reversed(analysis.fractions)) if group]
     reference = plan.reference.variant if plan.reference else None
-    wanted = dict.fromkeys([plan.baseline, *best[:1], ORIGINAL, reference, *best[1:]])
+    originals = [name for name in analysis.variants if _is_original(analysis.of(name)[0].arms[0].content)]
+    wanted = dict.fromkeys([plan.baseline, *best[:1], *originals[:1], reference, *best[1:]])
     return [name for name in wanted if name in analysis.variants][:MOST_EMPHASISED]
+
+
+def _is_original(arm: ArmContent) -> bool:
+    """Say whether an arm has the original project's setting: reconstruction through all skips, then frozen."""
+    if arm.pretraining is None:
+        return False
+    before = {**defaults("reconstruction"), **arm.pretraining.settings}
+    reconstructs = (before["pretext"], before["target"], before["skips"]) == ("reconstruct", "pixels", "all")
+    return reconstructs and arm.settings.get("freeze") == "always" and arm.settings.get("decoder", "unet") == "unet"
 
 
 def _colours(analysis: Analysis) -> dict[str, str]:

@@ -56,6 +56,10 @@ class Group:
         """Return the mean on Val over some of its seeds."""
         return float(np.mean([arm.content.val_mean_iou for arm in self.arms if arm.name.seed in seeds]))
 
+    def test_over(self, seeds: Collection[int]) -> float:
+        """Return the mean on Test over some of its seeds."""
+        return float(np.mean([mean_iou(arm) for arm in self.arms if arm.name.seed in seeds]))
+
     @property
     def descriptive_only(self) -> bool:
         """Whether the number of labels is too small to conclude anything from so many seeds."""

@@ -1,5 +1,7 @@
 """The tables of an ablation, from what its arms amount to."""
 
+from collections.abc import Sequence
+
 from experiments.ablation.effort import compute_table, tuning_table
 from experiments.ablation.label_savings import Savings, label_savings
 from experiments.ablation.origins import origin_notes
@@ -56,11 +58,12 @@ def main_table(analysis: Analysis, fraction: float) -> Table:
     notes = ["Means over the seeds; in brackets the lowest and the highest seed. The last columns: IoU on Test."]
     if len({group.seeds for group in groups}) > 1:
         notes.append("Not all variants have the same seeds here.")
-    if best:
+    if best and len(analysis.candidates(fraction)) == 1:
+        notes.append(f"Bold: the only autoencoder variant without outside weights here, {best.variant}.")
+    elif best:
         notes.append(f"Bold: the best on Val among the autoencoder variants without outside weights, {best.variant}.")
     notes += _choice(analysis, fraction)
-    if any(group.descriptive_only for group in groups):
-        notes.append(_descriptive(groups[0]))
+    notes += _descriptive([group for group in groups if group.descriptive_only])
     bold = frozenset(row for row, group in enumerate(groups) if group is best)
     title = f"{share(fraction)} of the labels ({groups[0].num_labels} pictures)"
     return Table(title, columns, rows, ["variant"], notes, bold)
@@ -99,7 +102,7 @@ def difference_table(analysis: Analysis) -> Table:
         'images and seeds, the same draws for both; "not told apart": the interval holds 0.',
         "Few seeds, drawn again, spread too little: their part of an interval is widened as Student's t asks for so "
         "many. It stays an estimate from few seeds; with one there is no such part, and no verdict.",
-        "Bold: the autoencoder variant that is best on Val at this fraction.",
+        "Bold: the autoencoder variant that is best on Val at this fraction, or the only one.",
     ]
     if any(arm.content.pretraining for arm in analysis.ablation.arms):
         notes.append(
@@ -142,11 +145,18 @@ def reading(group: Group) -> list[str]:
 
 
 def savings_of(analysis: Analysis, group: Group) -> Savings | None:
-    """Return how many times the labels the group's baseline needs for its score; None for the baseline itself."""
+    """Return how many times the labels the group's baseline needs for its score; None for the baseline itself.
+
+    Variant and baseline over the same seeds: those that the group and every point of the curve have. None without any.
+    """
     if group.difference is None:
         return None
-    curve = [(other.num_labels, other.test.mean) for other in analysis.of(group.difference.baseline)]
-    return label_savings(curve, group.num_labels, group.test.mean)
+    others = analysis.of(group.difference.baseline)
+    seeds = set(group.seeds).intersection(*(other.seeds for other in others))
+    if not seeds:
+        return None
+    curve = [(other.num_labels, other.test_over(seeds)) for other in others]
+    return label_savings(curve, group.num_labels, group.test_over(seeds))
 
 
 def savings_table(analysis: Analysis) -> Table:
@@ -168,9 +178,15 @@ def savings_table(analysis: Analysis) -> Table:
     return Table("Label savings", ["variant", *heads], rows, ["variant"], notes)
 
 
-def _descriptive(group: Group) -> str:
-    labels, seeds = counted(group.num_labels, "label"), counted(len(group.seeds), "seed")
-    return f"Descriptive only: {labels} are too few for {seeds} to conclude from."
+def _descriptive(groups: Sequence[Group]) -> list[str]:
+    by_seeds: dict[int, list[str]] = {}
+    for group in groups:
+        by_seeds.setdefault(len(group.seeds), []).append(group.variant)
+    return [
+        f"Descriptive only: {counted(groups[0].num_labels, 'label')} are too few for {counted(number, 'seed')} to "
+        f"conclude from ({', '.join(variants)})."
+        for number, variants in sorted(by_seeds.items())
+    ]
 
 
 def rates(group: Group) -> str:

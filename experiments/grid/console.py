@@ -83,7 +83,7 @@ class Console:
         if now - self._looked < LOOK_SECONDS:
             return
         self._looked = now
-        seconds: list[float | None] = [self.speeds.seconds(work) for work in left]
+        seconds = [seconds_left(self.speeds, work) for work in left]
         for entry in running:
             share = share_done(entry.work)
             gained = share - self._first[entry.work]
@@ -120,6 +120,12 @@ def share_done(work: Work) -> float:
             steps = re.findall(rb"step (\d+)/(\d+)", file.read())
         share = max([share, *(int(step) / int(total) for step, total in steps[-1:])])
     return min(1.0, share)
+
+
+def seconds_left(speeds: Speeds, work: Work) -> float | None:
+    """Return how long the rest of a run will take, None while nothing like it has been seen."""
+    whole = speeds.seconds(work)
+    return None if whole is None else whole * (1 - (share_done(work) if work.can_begin else 0.0))
 
 
 def last_score(work: Work) -> str:

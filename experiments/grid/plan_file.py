@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from core.files import write_json
+from experiments.grid.config import AblationConfig
 from experiments.grid.variants import Plan
 from experiments.runs import read_json
 
@@ -12,8 +13,10 @@ PLAN = "plan.json"
 
 
 def write_plan(plan: Plan) -> None:
-    """Write plan.json: what the whole grid is, whichever of its variants this call works on."""
+    """Write plan.json: what the whole grid is, whichever part of it this call works on."""
     config = plan.config
+    path = config.results_dir / PLAN
+    earlier = read_json(path) if path.exists() else {}
     variants = {
         variant.name: {
             "title": variant.title,
@@ -26,24 +29,39 @@ def write_plan(plan: Plan) -> None:
         }
         for variant in plan.variants.values()
     }
-    grid = {name: list(getattr(config, name)) for name in ("fractions", "seeds", "learning_rates", "tuned_at")}
-    more = {fraction: seeds for fraction, seeds in config.more_seeds.items() if fraction in config.fractions}
     outside = [variant.name for variant in plan.variants.values() if variant.outside_weights]
     content = {
         "format": "ablation plan 1",
         "baseline": config.baseline,
-        **grid,
-        "more_seeds": {f"{fraction:g}": list(seeds) for fraction, seeds in more.items()},
-        "variants": {**variants, **_still_there(config.results_dir, variants)},
+        **_fractions_and_seeds(config, earlier),
+        **{name: list(getattr(config, name)) for name in ("learning_rates", "tuned_at")},
+        "variants": {**variants, **_still_there(config.results_dir, earlier, variants)},
         "reference": {"variant": outside[0]} if outside else None,
     }
-    write_json(config.results_dir / PLAN, content)
+    write_json(path, content)
 
 
-def _still_there(results: Path, variants: Mapping[str, Any]) -> dict[str, Any]:
+def _fractions_and_seeds(config: AblationConfig, earlier: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of this call, and those of an earlier plan that have arms: what is best is chosen over all."""
+    names = [path.stem.rsplit("__", 2) for path in (config.results_dir / "arms").glob("*.json")]
+    ran = {(float(fraction), int(seed.removeprefix("seed_"))) for _, fraction, seed in names}
+    fractions = {*config.fractions, *({*earlier.get("fractions", ())} & {fraction for fraction, _ in ran})}
+    seeds = {*config.seeds, *({*earlier.get("seeds", ())} & {seed for _, seed in ran})}
+    more: dict[float, set[int]] = {fraction: {*given} for fraction, given in config.more_seeds.items()}
+    for fraction, given in earlier.get("more_seeds", {}).items():
+        there = {seed for seed in given if (float(fraction), seed) in ran}
+        more[float(fraction)] = more.get(float(fraction), set()) | there
+    beside = {fraction: sorted(more[fraction] - seeds) for fraction in sorted(fractions & more.keys())}
+    return {
+        "fractions": sorted(fractions),
+        "seeds": sorted(seeds),
+        "more_seeds": {f"{fraction:g}": given for fraction, given in beside.items() if given},
+    }
+
+
+def _still_there(results: Path, plan: Mapping[str, Any], variants: Mapping[str, Any]) -> dict[str, Any]:
     """Return the variants of an earlier plan that have results but are in the file no more; the tables show them."""
-    path = results / PLAN
-    earlier = read_json(path)["variants"] if path.exists() else {}
+    earlier = plan.get("variants", {})
     ran = {path.name.rsplit("__", 2)[0] for kind in ("arms", "tuning") for path in (results / kind).glob("*.json")}
     kept = {name: entry for name, entry in earlier.items() if name not in variants and name in ran}
     baselines = {entry["baseline"] for entry in kept.values() if "baseline" in entry}
