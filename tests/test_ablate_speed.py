@@ -12,7 +12,7 @@ from ablation_grid import Here, grid, read, run, two_variants
 
 from experiments.grid import console, queue, speed
 from experiments.grid.config import AblationConfig
-from experiments.grid.console import Console
+from experiments.grid.console import Console, seconds_left
 from experiments.grid.data import read_data
 from experiments.grid.order import all_works
 from experiments.grid.plan import build_plan
@@ -119,6 +119,22 @@ def test_progress_learns_the_time_from_the_run_under_way(works, monkeypatch, cap
     assert "about 1" in said  # half is done after ten minutes
     shown.look(running, [work for work in works if work is not arm])
     assert "more than " in capsys.readouterr().out
+
+
+def test_an_arm_that_tuning_trains_takes_no_more_time(pets, tmp_path, monkeypatch):
+    content = grid()
+    names = ("variants", "pretraining", "pretraining_common", "common")
+    places = {"data_dir": pets, "output_dir": tmp_path / "runs", "results_dir": tmp_path / "results"}
+    lists = {"fractions": (0.5, 1.0), "seeds": (1, 2), "learning_rates": (0.004, 0.01), "tuned_at": (1.0,)}
+    config = AblationConfig(**{name: content[name] for name in names}, **places, **lists)
+    works = all_works(build_plan(config), read_data(pets, (0.5, 1.0), (1, 2), (1.0,)))
+    speeds = speeds_of(works)
+    monkeypatch.setattr(speeds, "seconds", lambda work: 1000.0)
+    times = {work.name: seconds_left(speeds, work) for work in works}
+    assert times["tuning scratch, 100 % of the labels, rate 0.01"] == 1000
+    assert times["scratch, 100 % of the labels, seed 1"] < 10  # the better of the two that tuning trains
+    assert times["scratch, 100 % of the labels, seed 2"] == 1000
+    assert times["scratch, 50 % of the labels, seed 1"] == 1000
 
 
 def test_two_run_side_by_side_and_an_arm_after_its_tuning(pets, tmp_path, here, monkeypatch):

@@ -184,6 +184,12 @@ class TestedArm(ArmWork):
         return all(work.done for work in self.needs if isinstance(work, TuningWork))
 
     @property
+    def trained_before(self) -> bool:
+        """Whether tuning trains with its seed at its fraction."""
+        tuning = [work for work in self.needs if isinstance(work, TuningWork)]
+        return any((work.fraction, work.seed) == (self.fraction, self.seed) for work in tuning)
+
+    @property
     def problem(self) -> str | None:
         """The line with which it failed when it was last tried; none before its rate can be known."""
         if not self.can_begin:

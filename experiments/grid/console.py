@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from experiments.grid.queue import Running, as_line
 from experiments.grid.results import log_rows
-from experiments.grid.speed import Speeds, left_in_words
+from experiments.grid.speed import START_SECONDS, Speeds, left_in_words
 from experiments.grid.works import PretrainingWork, Work
 from experiments.runs import read_json
 
@@ -125,7 +125,11 @@ def share_done(work: Work) -> float:
 def seconds_left(speeds: Speeds, work: Work) -> float | None:
     """Return how long the rest of a run will take, None while nothing like it has been seen."""
     whole = speeds.seconds(work)
-    return None if whole is None else whole * (1 - (share_done(work) if work.can_begin else 0.0))
+    if whole is None:
+        return None
+    if work.can_begin:
+        return whole * (1 - share_done(work))
+    return START_SECONDS if work.trained_before else whole  # of a trained one, scoring is left
 
 
 def last_score(work: Work) -> str:

@@ -75,6 +75,11 @@ class Work(ABC):
         """Whether all is known that its run folder is named after."""
         return True
 
+    @property
+    def trained_before(self) -> bool:
+        """Whether another run of the grid, which it waits for, does its training."""
+        return False
+
     def excused(self, problem: str) -> bool:
         """Say whether a failure is a result all the same, and keep it as one."""
         return False
