@@ -10,6 +10,12 @@ from core.runfolder import identity_of, settings_of
 from core.train_config import TrainConfig
 
 
+def defaults_of(config: TrainConfig) -> dict[str, Any]:
+    """Return the default of every setting of a phase: what counts for a run whose version did not have it yet."""
+    # Before there was a memory format, no run had any but this.
+    return {**settings_of(type(config)()), "memory_format": "contiguous"}
+
+
 def describe(config: TrainConfig, device: torch.device, precision: str, data: dict[str, Any]) -> dict[str, Any]:
     """Return every setting, what it came to on this machine, and what makes the run what it is.
 

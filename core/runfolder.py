@@ -69,6 +69,8 @@ class RunFolder:
             left_over.unlink()
         if not self._compare(self.identity):
             write_json(path / "training_config.json", description)
+        else:
+            self._complete()
 
     def __enter__(self) -> "RunFolder":
         return self
@@ -99,6 +101,13 @@ class RunFolder:
                 "choose another --output_dir or delete that folder"
             )
         return True
+
+    def _complete(self) -> None:
+        """Add the settings that an earlier version did not have, so that file and weights go on saying the same."""
+        file = self.path / "training_config.json"
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if content["identity"].keys() != self.identity.keys():
+            write_json(file, {**content, "identity": self.identity})
 
     def write_log(self, rows: Sequence[dict[str, Any]]) -> None:
         """Write `training_log.csv` from all rows; rows past a restored state are gone with that."""

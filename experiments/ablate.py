@@ -64,13 +64,14 @@ def ablate(config: AblationConfig) -> None:
 def show(works: Sequence[Work], to_do: Sequence[Work], speeds: Speeds, jobs: int) -> None:
     """Print every run, its state and how long it will take."""
     speeds.measure(to_do, threads_of(jobs))
+    shares: dict[Work, float] = {}
     for work in works:
         problem = work.problem if work in to_do else None
         state = ("failed before" if problem else "to do") if work in to_do else "done" if work.done else "not needed"
-        time = in_words(seconds_left(speeds, work)) if work in to_do else ""
+        time = in_words(seconds_left(speeds, work, shares)) if work in to_do else ""
         print(f"{state:<14} {time:>12}  {work.name}{f': {problem}' if problem else ''}")
     side = f", {jobs} side by side" if jobs > 1 else ""
-    time = left_in_words([seconds_left(speeds, work) for work in to_do], jobs)
+    time = left_in_words([seconds_left(speeds, work, shares) for work in to_do], jobs)
     print(f"{len(works) - len(to_do)} of {len(works)} runs done; left: {time}{side}")
 
 

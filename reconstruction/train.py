@@ -18,8 +18,8 @@ def train(config: ReconstructionConfig) -> None:
     from core.device import make_fabric
     from core.loop import Loop
     from core.processes import Processes
-    from core.run import describe
-    from core.runfolder import RunFolder, settings_of
+    from core.run import defaults_of, describe
+    from core.runfolder import RunFolder
     from core.unet import require_sides
     from data.dataset import fingerprint, open_split
     from reconstruction.task import ReconstructionTask
@@ -31,7 +31,7 @@ def train(config: ReconstructionConfig) -> None:
     extra = {"data_fingerprint": fingerprint(config.data_dir)}
     task = ReconstructionTask(config, *splits, fabric.device, processes)
     description = describe(config, fabric.device, precision, extra)
-    defaults = settings_of(type(config)())
+    defaults = defaults_of(config)
     with RunFolder(config.output_dir, description, task.log_columns, processes.is_first, defaults) as folder:
         processes.say(
             f"{len(splits[0].names)} training pictures, {len(splits[1].names)} for validation, "

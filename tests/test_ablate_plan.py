@@ -203,11 +203,20 @@ def test_a_call_on_a_part_of_the_grid_leaves_the_plan_whole_where_there_are_arms
     whole = {"fractions": (0.5, 1.0), "seeds": (1, 2, 3), "more_seeds": {0.5: (4, 5)}}
     assert written(**whole) == ([0.5, 1.0], [1, 2, 3], {"0.5": [4, 5]})
     (tmp_path / "arms").mkdir()
-    for name in ("scratch__0.5__seed_2", "plain_frozen__0.5__seed_4"):
-        (tmp_path / f"arms/{name}.json").write_text("{}")
-    assert written(fractions=(1.0,), seeds=(1,)) == ([0.5, 1.0], [1, 2], {"0.5": [4]})  # 3 and 5 have none
-    assert written(fractions=(1.0,), seeds=(4,)) == ([0.5, 1.0], [2, 4], {})
-    assert written(**whole) == ([0.5, 1.0], [1, 2, 3, 4], {"0.5": [5]})
+
+    def arms(*contents):
+        for number, (fraction, seed) in enumerate(contents):
+            content = {"arm": {"variant": "scratch", "fraction": fraction, "seed": seed}}
+            (tmp_path / f"arms/{number} (copy).json").write_text(json.dumps(content))
+
+    arms((0.5, 2), (0.5, 4))
+    assert written(fractions=(1.0,), seeds=(2,)) == ([0.5, 1.0], [2], {"0.5": [4]})  # 3 and 5 have none
+    assert written(fractions=(1.0,), seeds=(1,)) == ([0.5, 1.0], [], {"0.5": [2, 4], "1.0": [1]})
+    assert written(**whole) == ([0.5, 1.0], [1, 2, 3], {"0.5": [4, 5]})
+    third = {"fractions": (1 / 3, 1.0), "seeds": (1, 2), "more_seeds": {1 / 3: (7,)}}
+    arms(*((fraction, seed) for fraction in (1 / 3, 1.0) for seed in (1, 2)), (1 / 3, 7))
+    written(**third)
+    assert written(fractions=(1.0,), seeds=(1,)) == ([1 / 3, 1.0], [1, 2], {repr(1 / 3): [7]})
 
 
 def test_rates_come_from_the_nearest_fraction_and_labels_are_counted_as_training_does(pets, tmp_path, here):

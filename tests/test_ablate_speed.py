@@ -10,7 +10,9 @@ from typing import ClassVar
 import pytest
 from ablation_grid import Here, grid, read, run, two_variants
 
+from core.errors import UserError
 from experiments.grid import console, queue, speed
+from experiments.grid.arms import TuningWork
 from experiments.grid.config import AblationConfig
 from experiments.grid.console import Console, seconds_left
 from experiments.grid.data import read_data
@@ -130,11 +132,27 @@ def test_an_arm_that_tuning_trains_takes_no_more_time(pets, tmp_path, monkeypatc
     works = all_works(build_plan(config), read_data(pets, (0.5, 1.0), (1, 2), (1.0,)))
     speeds = speeds_of(works)
     monkeypatch.setattr(speeds, "seconds", lambda work: 1000.0)
-    times = {work.name: seconds_left(speeds, work) for work in works}
+    times = {work.name: seconds_left(speeds, work, {}) for work in works}
     assert times["tuning scratch, 100 % of the labels, rate 0.01"] == 1000
     assert times["scratch, 100 % of the labels, seed 1"] < 10  # the better of the two that tuning trains
     assert times["scratch, 100 % of the labels, seed 2"] == 1000
     assert times["scratch, 50 % of the labels, seed 1"] == 1000
+
+
+def test_a_variant_whose_rates_all_broke_does_not_stop_the_progress_of_others(pets, tmp_path, monkeypatch):
+    names = ("variants", "pretraining", "pretraining_common", "common")
+    places = {"data_dir": pets, "output_dir": tmp_path / "runs", "results_dir": tmp_path / "results"}
+    lists = {"fractions": (1.0,), "seeds": (1, 2), "learning_rates": (0.004, 0.01), "tuned_at": (1.0,)}
+    config = AblationConfig(**{name: grid()[name] for name in names}, **places, **lists)
+    works = all_works(build_plan(config), read_data(pets, (1.0,), (1, 2), (1.0,)))
+    speeds = speeds_of(works)
+    monkeypatch.setattr(speeds, "seconds", lambda work: 1000.0)
+    monkeypatch.setattr(TuningWork, "done", True)
+    monkeypatch.setattr(TuningWork, "score", -1.0)
+    (arm,) = (work for work in works if work.name == "scratch, 100 % of the labels, seed 2")
+    with pytest.raises(UserError, match="training broke at every rate"):
+        _ = arm.folder
+    assert seconds_left(speeds, arm, {}) == 0
 
 
 def test_two_run_side_by_side_and_an_arm_after_its_tuning(pets, tmp_path, here, monkeypatch):

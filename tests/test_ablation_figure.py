@@ -107,7 +107,7 @@ def test_pretrainings_that_differ_in_more_have_none(tmp_path):
     curves = pretraining_length.length_curves(analysed(read_ablation(folder), 20))
     assert [[point.steps for point in curve.points] for curve in curves] == 2 * [[1000, 4000]]
     # A setting at its default is none that differs, though an older version of the others did not have it.
-    folder = length_grid(tmp_path / "sparse", sparse=False)
+    folder = length_grid(tmp_path / "sparse", sparse=False, memory_format="contiguous")
     curves = pretraining_length.length_curves(analysed(read_ablation(folder), 20))
     assert [[point.steps for point in curve.points] for curve in curves] == 2 * [[1000, 4000, 16000]]
     folder = whole_grid(tmp_path / "none")

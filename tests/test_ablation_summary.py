@@ -115,7 +115,7 @@ def test_notes_name_the_variants_with_too_few_seeds_and_the_only_candidate(tmp_p
     text = (tmp_path / "tables.md").read_text()
     assert "Descriptive only: 26 labels are too few for 3 seeds to conclude from (mask)." in text
     assert "too few for 5 seeds" not in text
-    assert "Bold: the only autoencoder variant without outside weights here, mask." in text
+    assert "Bold: mask, the only candidate: an autoencoder variant" in text
 
 
 def test_a_fraction_may_have_more_seeds(tmp_path):

@@ -150,10 +150,11 @@ def test_a_setting_that_the_earlier_version_lacked_counts_as_its_default(phase, 
     assert train(tmp_path, "--epochs", "1") == 0
     file = tmp_path / "training_config.json"
     content = json.loads(file.read_text())
-    del content["identity"]["warmup_steps"]
+    del content["identity"]["warmup_steps"], content["identity"]["memory_format"]
     file.write_text(json.dumps(content))
     assert train(tmp_path, "--epochs", "1") == 0
     assert "Nothing to do" in capsys.readouterr().out
+    assert json.loads(file.read_text())["identity"]["warmup_steps"] == 0  # file and weights say the same
     assert train(tmp_path, "--epochs", "1", "--warmup_steps", "3") == 2
     assert "warmup_steps 0 there, 3 now" in capsys.readouterr().err
 

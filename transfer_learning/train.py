@@ -21,8 +21,8 @@ def train(config: SegmentationConfig) -> None:
     from core.files import file_sha256
     from core.loop import Loop
     from core.processes import Processes
-    from core.run import describe
-    from core.runfolder import RunFolder, settings_of
+    from core.run import defaults_of, describe
+    from core.runfolder import RunFolder
     from core.unet import require_sides
     from data.dataset import fingerprint, open_split
     from transfer_learning.task import SegmentationTask
@@ -38,7 +38,7 @@ def train(config: SegmentationConfig) -> None:
     }
     task = SegmentationTask(config, *splits, fabric.device, processes)
     description = describe(config, fabric.device, precision, extra)
-    defaults = settings_of(type(config)())
+    defaults = defaults_of(config)
     with RunFolder(config.output_dir, description, task.log_columns, processes.is_first, defaults) as folder:
         processes.say(
             f"{len(task.chosen)} labelled training pictures, {len(splits[1].labelled)} for validation, "

@@ -12,8 +12,8 @@ from experiments.ablation.statistics import Analysis, Group
 from experiments.ablation.table_formats import UNKNOWN, Table, number, share, signed
 from experiments.repeat import defaults
 
-# The number of steps, and what has no effect once it is given.
-OF_LENGTH = ("max_steps", "epochs")
+# The number of steps, what has no effect once it is given, and what the machine decides.
+OF_LENGTH = ("max_steps", "epochs", "amp", "memory_format")
 
 
 @dataclass(frozen=True)

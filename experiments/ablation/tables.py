@@ -59,7 +59,10 @@ def main_table(analysis: Analysis, fraction: float) -> Table:
     if len({group.seeds for group in groups}) > 1:
         notes.append("Not all variants have the same seeds here.")
     if best and len(analysis.candidates(fraction)) == 1:
-        notes.append(f"Bold: the only autoencoder variant without outside weights here, {best.variant}.")
+        notes.append(
+            f"Bold: {best.variant}, the only candidate: an autoencoder variant without outside weights, no control, "
+            f"compared with {analysis.ablation.plan.baseline}."
+        )
     elif best:
         notes.append(f"Bold: the best on Val among the autoencoder variants without outside weights, {best.variant}.")
     notes += _choice(analysis, fraction)
@@ -102,7 +105,7 @@ def difference_table(analysis: Analysis) -> Table:
         'images and seeds, the same draws for both; "not told apart": the interval holds 0.',
         "Few seeds, drawn again, spread too little: their part of an interval is widened as Student's t asks for so "
         "many. It stays an estimate from few seeds; with one there is no such part, and no verdict.",
-        "Bold: the autoencoder variant that is best on Val at this fraction, or the only one.",
+        "Bold: the best on Val at this fraction, as in its table.",
     ]
     if any(arm.content.pretraining for arm in analysis.ablation.arms):
         notes.append(
@@ -173,7 +176,9 @@ def savings_table(analysis: Analysis) -> Table:
         "How many times the labels the baseline needs for the same mean IoU on Test, read off its own curve over the "
         "logarithm of the number of labels (made to rise by isotonic regression): below 1, the variant wastes labels. "
         '"More than": the baseline\'s longest training set does not reach the score.',
-        f"{UNKNOWN}: not defined, because the score lies below the whole curve or the curve has fewer than two points.",
+        "Variant and curve over the seeds that the variant and all points of the curve have.",
+        f"{UNKNOWN}: not defined, because the score lies below the whole curve, the curve has fewer than two points, "
+        "or they share no seed.",
     ]
     return Table("Label savings", ["variant", *heads], rows, ["variant"], notes)
 

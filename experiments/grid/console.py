@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from core.errors import UserError
 from experiments.grid.queue import Running, as_line
 from experiments.grid.results import log_rows
 from experiments.grid.speed import START_SECONDS, Speeds, left_in_words
@@ -39,6 +40,7 @@ class Console:
         self._rows: dict[Work, TaskID] = {}
         self._first: dict[Work, float] = {}
         self._waiting: set[Work] = set()
+        self._shares: dict[Work, float] = {}  # of runs that wait: they do not change
         self._looked = self._said = time.perf_counter()
 
     def __enter__(self) -> "Console":
@@ -83,7 +85,7 @@ class Console:
         if now - self._looked < LOOK_SECONDS:
             return
         self._looked = now
-        seconds = [seconds_left(self.speeds, work) for work in left]
+        seconds = [seconds_left(self.speeds, work, self._shares) for work in left]
         for entry in running:
             share = share_done(entry.work)
             gained = share - self._first[entry.work]
@@ -122,14 +124,25 @@ def share_done(work: Work) -> float:
     return min(1.0, share)
 
 
-def seconds_left(speeds: Speeds, work: Work) -> float | None:
-    """Return how long the rest of a run will take, None while nothing like it has been seen."""
+def seconds_left(speeds: Speeds, work: Work, known: dict[Work, float]) -> float | None:
+    """Return how long the rest of a run that waits will take, None while nothing like it has been seen.
+
+    Args:
+        speeds: of runs like it.
+        work: the run.
+        known: how much of a run is done, by run; filled here.
+    """
     whole = speeds.seconds(work)
     if whole is None:
         return None
-    if work.can_begin:
-        return whole * (1 - share_done(work))
-    return START_SECONDS if work.trained_before else whole  # of a trained one, scoring is left
+    if not work.can_begin:
+        return START_SECONDS if work.trained_before else whole  # of a trained one, scoring is left
+    if work not in known:
+        try:
+            known[work] = share_done(work)
+        except UserError:  # training broke at every rate: it will fail at once
+            known[work] = 1.0
+    return whole * (1 - known[work])
 
 
 def last_score(work: Work) -> str:

@@ -42,20 +42,24 @@ def write_plan(plan: Plan) -> None:
 
 
 def _fractions_and_seeds(config: AblationConfig, earlier: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those of this call, and those of an earlier plan that have arms: what is best is chosen over all."""
-    names = [path.stem.rsplit("__", 2) for path in (config.results_dir / "arms").glob("*.json")]
-    ran = {(float(fraction), int(seed.removeprefix("seed_"))) for _, fraction, seed in names}
-    fractions = {*config.fractions, *({*earlier.get("fractions", ())} & {fraction for fraction, _ in ran})}
-    seeds = {*config.seeds, *({*earlier.get("seeds", ())} & {seed for _, seed in ran})}
-    more: dict[float, set[int]] = {fraction: {*given} for fraction, given in config.more_seeds.items()}
-    for fraction, given in earlier.get("more_seeds", {}).items():
-        there = {seed for seed in given if (float(fraction), seed) in ran}
-        more[float(fraction)] = more.get(float(fraction), set()) | there
-    beside = {fraction: sorted(more[fraction] - seeds) for fraction in sorted(fractions & more.keys())}
+    """Return those of this call, and those of an earlier plan that have arms: what is best is chosen over all.
+
+    `seeds` are those of every fraction, `more_seeds` what a fraction has beside them.
+    """
+    arms = [read_json(path)["arm"] for path in (config.results_dir / "arms").glob("*.json")]
+    ran = {(arm["fraction"], arm["seed"]) for arm in arms}
+    planned = {f: {*config.seeds, *config.more_seeds.get(f, ())} for f in config.fractions}
+    more = {float(fraction): seeds for fraction, seeds in earlier.get("more_seeds", {}).items()}
+    for fraction in earlier.get("fractions", ()):
+        there = {seed for seed in (*earlier["seeds"], *more.get(fraction, ())) if (fraction, seed) in ran}
+        if there:
+            planned[fraction] = planned.get(fraction, set()) | there
+    shared = set.intersection(*planned.values())
+    beside = {fraction: sorted(planned[fraction] - shared) for fraction in sorted(planned)}
     return {
-        "fractions": sorted(fractions),
-        "seeds": sorted(seeds),
-        "more_seeds": {f"{fraction:g}": given for fraction, given in beside.items() if given},
+        "fractions": sorted(planned),
+        "seeds": sorted(shared),
+        "more_seeds": {repr(fraction): given for fraction, given in beside.items() if given},
     }
 
 
