@@ -117,16 +117,16 @@ class ReconstructionTask(Task):
     def save_pictures(self, path: Path) -> None:
         """Save the first pictures of Val: what the network was shown, what it made of it, what was asked for."""
         from core.picture_grid import picture_grid
+        from reconstruction.per_image import shown_batches
         from reconstruction.pretext_pictures import pretext_columns
         from reconstruction.visualize import printable, save_grid
 
         chosen = np.array(spread(len(self.val.names), PICTURES))
         names = [self.val.names[index] for index in chosen]
         self.model.eval()
-        with torch.inference_mode():
-            _, batch = next(plain_batches(self.val, chosen, len(chosen), self.device))
-            seen = shown(batch.input, batch.content, keys(self.config.seed, 0, chosen), self.pretext)
-            output = self.model(seen.images, seen.visible, seen.hidden).float()
+        # Hidden as in evaluation, so that its figures show how these went on.
+        batches = shown_batches(self.model, self.val, chosen, len(chosen), self.device, self.pretext)
+        _, batch, seen, output = next(batches)
         if (self.config.pretext, self.config.target) == ("reconstruct", "pixels"):
             save_grid(path, names, batch.clean, output, batch.content)
             return
