@@ -98,7 +98,6 @@ def plan(variants: Mapping[str, Mapping[str, Any]], **changes: Any) -> dict[str,
         "seeds": [1, 2, 3],
         "learning_rates": [0.001, 0.003, 0.01],
         "variants": described,
-        "reference": None,
         **changes,
     }
 
@@ -144,4 +143,4 @@ def whole_grid(folder: Path, images: int = 12) -> Path:
         found += [trial(variant, 0.1, rate, val) for rate, val in ((0.001, 0.41), (0.003, 0.52), (0.01, 0.33))]
     names = ("plain", "mask")
     found += [{"format": "ablation pretraining 1", "name": n, **ENCODER, "data_sha256": "d" * 64} for n in names]
-    return write(folder, plan(VARIANTS, fractions=FRACTIONS, reference={"variant": "imagenet"}), found)
+    return write(folder, plan(VARIANTS, fractions=FRACTIONS), found)

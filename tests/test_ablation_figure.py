@@ -60,6 +60,15 @@ def test_the_original_setting_is_drawn_out_under_any_name(tmp_path):
     assert ablation_figure.emphasised(analysis) == ["scratch", "copier"]
 
 
+def test_of_several_with_outside_weights_the_best_on_val_is_drawn_out(tmp_path):
+    vals = {"scratch": 0.5, "weak": 0.7, "strong": 0.8, "never_best": 0.9}
+    arms = [arm(counts_of(0.5, 1, 3), variant=name, val_mean_iou=val) for name, val in vals.items()]
+    early = [arm(counts_of(0.5, 1, 3), variant="weak", fraction=0.1, val_mean_iou=0.95)]  # fewer labels do not decide
+    flags = {name: {"outside_weights": name != "scratch", "control": name == "never_best"} for name in vals}
+    analysis = analysed(read_ablation(write(tmp_path, plan(flags), arms + early)), 20)
+    assert ablation_figure.emphasised(analysis) == ["scratch", "strong"]
+
+
 def test_names_of_lines_are_spread_out():
     places = ablation_figure.spread_out([0.5, 0.5, 0.51, 0.9], 0.05)
     assert places == pytest.approx([0.4533333, 0.5033333, 0.5533333, 0.9])

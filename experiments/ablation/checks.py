@@ -13,7 +13,6 @@ OF_STEPS = ("max_steps", "batch_size", "val_every")
 def check_plan(path: Path, plan: Plan) -> None:
     """Refuse a plan that names a variant which it does not have."""
     named = [plan.baseline, *(variant.baseline for variant in plan.variants.values())]
-    named.append(plan.reference.variant if plan.reference else None)
     for name in named:
         if name is not None and name not in plan.variants:
             raise UserError(f"{path} names {name!r}, which is none of its variants ({', '.join(plan.variants)})")

@@ -50,9 +50,8 @@ def emphasised(analysis: Analysis) -> list[str]:
     """Return the variants that are drawn out: the baseline, the best on Val, the original's setting, the reference."""
     plan = analysis.ablation.plan
     best = [group.variant for group in map(analysis.best, reversed(analysis.fractions)) if group]
-    reference = plan.reference.variant if plan.reference else None
     originals = [name for name in analysis.variants if _is_original(analysis.of(name)[0].arms[0].content)]
-    wanted = dict.fromkeys([plan.baseline, *best[:1], *originals[:1], reference, *best[1:]])
+    wanted = dict.fromkeys([plan.baseline, *best[:1], *originals[:1], analysis.reference, *best[1:]])
     return [name for name in wanted if name in analysis.variants][:MOST_EMPHASISED]
 
 

@@ -106,12 +106,6 @@ class Variant(_Content):
     baseline: str | None = None
 
 
-class Reference(_Content):
-    """The variant that shows what outside weights reach."""
-
-    variant: str | None = None
-
-
 class Plan(_Content):
     """What the grid was; `more_seeds`: fraction -> seeds beyond those of all fractions."""
 
@@ -121,7 +115,6 @@ class Plan(_Content):
     seeds: tuple[int, ...]
     more_seeds: dict[float, tuple[int, ...]] = {}
     variants: dict[str, Variant]
-    reference: Reference | None = None
 
     def seeds_at(self, fraction: float) -> tuple[int, ...]:
         """Return all seeds that a fraction has, rising."""

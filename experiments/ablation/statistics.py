@@ -133,6 +133,15 @@ class Analysis:
         complete = [group for group in self.candidates(fraction) if seeds and set(seeds) <= set(group.seeds)]
         return max(complete, key=lambda group: group.val_over(seeds), default=None)
 
+    @property
+    def reference(self) -> str | None:
+        """The variant with outside weights that is best on Val with the most labels; None where there is none."""
+        plan = self.ablation.plan
+        outside = {name for name, variant in plan.variants.items() if variant.outside_weights and not variant.control}
+        groups = [group for group in self.groups if group.variant in outside]
+        best = max(groups, key=lambda group: (group.fraction, group.val.mean), default=None)
+        return best.variant if best else None
+
 
 def analysed(ablation: Ablation, resamples: int = RESAMPLES) -> Analysis:
     """Return what the arms of an ablation amount to, every difference with its interval from `resamples` draws."""

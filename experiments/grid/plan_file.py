@@ -29,14 +29,12 @@ def write_plan(plan: Plan) -> None:
         }
         for variant in plan.variants.values()
     }
-    outside = [variant.name for variant in plan.variants.values() if variant.outside_weights]
     content = {
         "format": "ablation plan 1",
         "baseline": config.baseline,
         **_fractions_and_seeds(config, earlier),
         **{name: list(getattr(config, name)) for name in ("learning_rates", "tuned_at")},
         "variants": {**variants, **_still_there(config.results_dir, earlier, variants)},
-        "reference": {"variant": outside[0]} if outside else None,
     }
     write_json(path, content)
 
