@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -13,6 +14,8 @@ from sample_pets import make_pets
 
 ROOT = Path(__file__).parents[1]
 FULL, DRY = (ROOT / "config" / name for name in ("reproduce.yaml", "reproduce_dry.yaml"))
+# A folder with images.tar.gz and annotations.tar.gz: the dry run is then tried on them too, which takes minutes.
+REAL = os.environ.get("PETS_ARCHIVES")
 
 
 def commands(*variables: str) -> list[tuple[str, list[str]]]:
@@ -25,8 +28,13 @@ def commands(*variables: str) -> list[tuple[str, list[str]]]:
     return [(words[words.index("-m") + 1], words[words.index("-m") + 2 :]) for words in split if "venv" not in words]
 
 
-def test_the_dry_run_goes_from_archives_to_tables(tmp_path, monkeypatch, here):
-    archives = make_pets(tmp_path / "pets")
+@pytest.fixture(params=["made up", pytest.param("real", marks=pytest.mark.skipif(not REAL, reason="no PETS_ARCHIVES"))])
+def archives(request, tmp_path):
+    """A folder with the pictures and masks of the official layout."""
+    return Path(REAL).resolve() if request.param == "real" else make_pets(tmp_path / "pets")
+
+
+def test_the_dry_run_goes_from_archives_to_tables(archives, tmp_path, monkeypatch, here):
     run = commands(f"REPRODUCE={DRY}", f"ARCHIVES={archives}")
     assert [module for module, _ in run] == ["data.prepare", "experiments.ablate", "experiments.tables"]
     monkeypatch.chdir(tmp_path)  # where the config's relative folders then lie
