@@ -38,7 +38,7 @@ def test_the_figure_can_be_read(folder, monkeypatch, tmp_path):
     left, right = kept[0].axes
     assert {text.get_text() for text in left.texts} == set(VARIANTS)
     assert [text.get_text() for text in right.get_legend().get_texts()] == ["mask_all", "plain_frozen", "imagenet"]
-    assert ablation_figure.emphasised(analysis)[0] == "scratch"
+    assert next(iter(ablation_figure.emphasised(analysis))) == "scratch"
 
 
 def test_the_original_setting_is_drawn_out_under_any_name(tmp_path):
@@ -57,16 +57,42 @@ def test_the_original_setting_is_drawn_out_under_any_name(tmp_path):
     flags = {name: {"control": True} if name in names[1:3] else {} for name in names}
     flags["copier"] = {"autoencoder": False}  # so that it is not the best
     analysis = analysed(read_ablation(write(tmp_path, plan(flags), arms)), 20)
-    assert ablation_figure.emphasised(analysis) == ["scratch", "copier"]
+    assert list(ablation_figure.emphasised(analysis)) == ["scratch", "copier"]
 
 
 def test_of_several_with_outside_weights_the_best_on_val_is_drawn_out(tmp_path):
-    vals = {"scratch": 0.5, "weak": 0.7, "strong": 0.8, "never_best": 0.9}
-    arms = [arm(counts_of(0.5, 1, 3), variant=name, val_mean_iou=val) for name, val in vals.items()]
+    vals = {"scratch": 0.5, "weak": 0.7, "strong": 0.8, "lucky": 0.85, "never_best": 0.9}
+    arms = [
+        arm(counts_of(0.5, seed, 3), variant=name, val_mean_iou=val, seed=seed)
+        for name, val in vals.items()
+        for seed in (1, 2)[: 1 if name == "lucky" else 2]
+    ]
     early = [arm(counts_of(0.5, 1, 3), variant="weak", fraction=0.1, val_mean_iou=0.95)]  # fewer labels do not decide
     flags = {name: {"outside_weights": name != "scratch", "control": name == "never_best"} for name in vals}
     analysis = analysed(read_ablation(write(tmp_path, plan(flags), arms + early)), 20)
-    assert ablation_figure.emphasised(analysis) == ["scratch", "strong"]
+    assert list(ablation_figure.emphasised(analysis)) == ["scratch", "strong"]
+
+
+def test_a_role_has_the_same_colour_and_marker_whichever_others_there_are(folder, tmp_path):
+    whole = ablation_figure.emphasised(analysed(read_ablation(folder), 20))
+    arms = [arm(counts_of(0.5, 1, 3), variant=name) for name in ("scratch", "imagenet")]
+    few = {"scratch": {}, "imagenet": VARIANTS["imagenet"]}
+    alone = ablation_figure.emphasised(analysed(read_ablation(write(tmp_path, plan(few), arms)), 20))
+    assert list(alone) == ["scratch", "imagenet"]
+    assert alone.items() <= whole.items()
+
+
+def test_what_is_compared_with_another_baseline_has_no_place_over_this_zero(tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr(ablation_figure, "save", lambda figure, path: kept.append(figure))
+    arms = [arm(counts_of(0.5, 1, 3), variant=name) for name in ("scratch", "mask", "other", "imagenet")]
+    flags = {"scratch": {}, "mask": {}, "other": {"control": True}}
+    flags["imagenet"] = {"outside_weights": True, "autoencoder": False, "baseline": "other"}
+    analysis = analysed(read_ablation(write(tmp_path, plan(flags), arms)), 20)
+    ablation_figure.save_label_efficiency(tmp_path / "curve.png", analysis)
+    left, right = kept[0].axes
+    assert {text.get_text() for text in left.texts} == set(flags)
+    assert [text.get_text() for text in right.get_legend().get_texts()] == ["mask"]
 
 
 def test_names_of_lines_are_spread_out():

@@ -117,6 +117,26 @@ def test_uneven_effort_and_unchosen_rates_are_told(tmp_path):
     assert "may lie beyond" not in (tmp_path / "tables.md").read_text()
 
 
+def test_every_variant_with_an_arm_or_a_rate_tried_is_told_by_its_kind(tmp_path):
+    without = {"autoencoder": False}
+    flags = {
+        "scratch": ("baseline", {}),
+        "mask": ("autoencoder", {}),
+        "longer": ("control", {"control": True}),
+        "frozen": ("no pretraining", without),
+        "imagenet": ("reference", {**without, "outside_weights": True}),
+        "tried": ("autoencoder", {}),
+        "planned": (None, {}),
+    }
+    arms = [arm(counts_of(0.5, 1, 4), variant=name) for name in list(flags)[:5]]
+    described = plan({name: more for name, (_, more) in flags.items()})
+    write(tmp_path, described, [*arms, trial("tried", 1.0, 0.01, 0.6)])
+    assert main(["--results", str(tmp_path)]) == 0
+    table = (tmp_path / "tables.md").read_text().split("## The variants")[1].split("\n- ")[0]
+    rows = [[cell.strip() for cell in line.split("|")] for line in table.splitlines() if line.startswith("|")]
+    assert {row[1]: row[3] for row in rows[2:]} == {name: kind for name, (kind, _) in flags.items() if kind}
+
+
 def test_public_results_are_those_reported():
     known = public_results()
     assert [result["difference"] for result in known["results"]] == [-0.36, -0.36, -0.20, -0.12, -0.07]

@@ -13,31 +13,32 @@ from experiments.ablation.table_formats import share
 from experiments.repeat import defaults
 
 DOTS_PER_INCH = 150
-# With more lines drawn out than this, none stands out.
-MOST_EMPHASISED = 6
 BASELINE_COLOUR, GREY = "#000000", "#9A9A9A"
 COLOURS = tuple(colour for colour in LINE_COLOURS if colour != BASELINE_COLOUR)
-MARKERS = "osD^vP"
+# (colour, marker) of lines that are drawn out; with more of them, none would stand out.
+STYLES = tuple(zip((BASELINE_COLOUR, *COLOURS), "osD^vP", strict=False))
+Style = tuple[str, str]
 # Names at the ends of lines stand at least so far apart, as a share of the axis's height.
 LINE_HEIGHT = 0.048
-# Neighbouring intervals at one number of labels stand apart by this factor.
-APART = 1.07
+# Neighbouring bars at one number of labels stand apart by this share of the axis's length.
+APART = 0.012
+AXIS_MARGIN = 1.1  # a factor on either side, which a single number of labels needs
 
 
 def save_label_efficiency(path: Path, analysis: Analysis) -> None:
     """Save two panels: mean IoU on Test over the number of labels, and the differences from the baseline.
 
     Left, a line a variant through the means of the seeds, bars from the lowest to the highest seed; right, the
-    differences of the variants that are drawn out, with 95 % intervals. Equal results give equal bytes.
+    differences of the variants that are drawn out, with 95 % intervals, where they are compared with the plan's
+    baseline: zero would mean another thing to the others. Equal results give equal bytes.
     """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11.5, 4.9), layout="constrained", dpi=DOTS_PER_INCH)
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
-    colours = _colours(analysis)
-    markers = {name: MARKERS[place % len(MARKERS)] for place, name in enumerate(colours)}
-    _draw_scores(left, analysis, colours, markers)
-    _draw_differences(right, analysis, colours, markers)
+    styles = emphasised(analysis)
+    _draw_scores(left, analysis, styles)
+    _draw_differences(right, analysis, styles)
     for axis in (left, right):
         _label_axis(axis, analysis)
         axis.grid(axis="y", color="0.92")
@@ -46,13 +47,21 @@ def save_label_efficiency(path: Path, analysis: Analysis) -> None:
     save(figure, path)
 
 
-def emphasised(analysis: Analysis) -> list[str]:
-    """Return the variants that are drawn out: the baseline, the best on Val, the original's setting, the reference."""
-    plan = analysis.ablation.plan
+def emphasised(analysis: Analysis) -> dict[str, Style]:
+    """Return colour and marker of the variants that are drawn out, each role's the same in every ablation.
+
+    They are the baseline, the best on Val with the most labels, the original's setting, the reference, and those that
+    are best with fewer labels.
+    """
     best = [group.variant for group in map(analysis.best, reversed(analysis.fractions)) if group]
     originals = [name for name in analysis.variants if _is_original(analysis.of(name)[0].arms[0].content)]
-    wanted = dict.fromkeys([plan.baseline, *best[:1], *originals[:1], analysis.reference, *best[1:]])
-    return [name for name in wanted if name in analysis.variants][:MOST_EMPHASISED]
+    first, original = (next(iter(names), None) for names in (best, originals))
+    roles = [analysis.ablation.plan.baseline, first, original, analysis.reference, *dict.fromkeys(best[1:])]
+    styles: dict[str, Style] = {}
+    for role, style in zip(roles, STYLES, strict=False):
+        if role in analysis.variants:
+            styles.setdefault(role, style)
+    return styles
 
 
 def _is_original(arm: ArmContent) -> bool:
@@ -64,41 +73,37 @@ def _is_original(arm: ArmContent) -> bool:
     return reconstructs and arm.settings.get("freeze") == "always" and arm.settings.get("decoder", "unet") == "unet"
 
 
-def _colours(analysis: Analysis) -> dict[str, str]:
-    plan = analysis.ablation.plan
-    names = emphasised(analysis)
-    others = iter(COLOURS)
-    return {name: BASELINE_COLOUR if name == plan.baseline else next(others) for name in names}
-
-
-def _draw_scores(axis: Any, analysis: Analysis, colours: Mapping[str, str], markers: Mapping[str, str]) -> None:
+def _draw_scores(axis: Any, analysis: Analysis, styles: Mapping[str, Style]) -> None:
     ends = {}
-    for variant in sorted(analysis.variants, key=lambda name: name in colours):  # those drawn out lie on top
+    for variant in sorted(analysis.variants, key=lambda name: name in styles):  # those drawn out lie on top
         groups = analysis.of(variant)
-        labels = [group.num_labels for group in groups]
         means = [group.test.mean for group in groups]
-        ends[variant] = (labels[-1], means[-1])
-        if variant not in colours:
+        if variant not in styles:
+            labels = [group.num_labels for group in groups]
             axis.plot(labels, means, color=GREY, linewidth=0.9, marker=".", markersize=4)
-            continue
-        bars = [
-            [group.test.mean - group.test.low for group in groups],
-            [group.test.high - group.test.mean for group in groups],
-        ]
-        axis.errorbar(
-            labels,
-            means,
-            yerr=bars,
-            color=colours[variant],
-            marker=markers[variant],
-            markersize=5,
-            linewidth=1.8,
-            elinewidth=1,
-            capsize=2,
-        )
+        else:
+            labels = _side_by_side(analysis, groups, list(styles), variant)
+            below = [group.test.mean - group.test.low for group in groups]
+            above = [group.test.high - group.test.mean for group in groups]
+            bars = {"elinewidth": 1, "capsize": 2, "linewidth": 1.8}
+            _draw_bars(axis, labels, means, [below, above], styles[variant], **bars)
+        ends[variant] = (labels[-1], means[-1])
     axis.set(ylabel="mean IoU on Test", title="Scores: mean and range of the seeds")
     axis.title.set_fontsize(11)
-    _name_lines(axis, ends, colours)
+    _name_lines(axis, ends, {name: colour for name, (colour, _) in styles.items()})
+
+
+def _draw_bars(axis: Any, labels: Sequence[float], values: Any, bars: Any, style: Style, **settings: Any) -> None:
+    colour, marker = style
+    axis.errorbar(labels, values, yerr=bars, color=colour, marker=marker, markersize=5, **settings)
+
+
+def _side_by_side(analysis: Analysis, groups: Sequence[Group], shown: Sequence[str], variant: str) -> list[float]:
+    """Return where the points of one of the variants shown stand, so that no bar hides another's."""
+    counts = [group.num_labels for group in analysis.groups]
+    unit = (AXIS_MARGIN**2 * max(counts) / min(counts)) ** APART
+    place = shown.index(variant) - (len(shown) - 1) / 2
+    return [group.num_labels * unit**place for group in groups]
 
 
 def _name_lines(axis: Any, ends: Mapping[str, tuple[int, float]], colours: Mapping[str, str]) -> None:
@@ -134,37 +139,31 @@ def spread_out(values: Sequence[float], step: float) -> list[float]:
     return (isotonic_regression(np.asarray(values) - ranks).x + ranks).tolist()
 
 
-def _draw_differences(axis: Any, analysis: Analysis, colours: Mapping[str, str], markers: Mapping[str, str]) -> None:
-    shown = [name for name in colours if any(_drawable(group) for group in analysis.of(name))]
+def _draw_differences(axis: Any, analysis: Analysis, styles: Mapping[str, Style]) -> None:
+    drawn = {name: [group for group in analysis.of(name) if _drawable(group, analysis)] for name in styles}
+    shown = [name for name, groups in drawn.items() if groups]
     axis.axhline(0, color=BASELINE_COLOUR, linewidth=1)
-    for place, variant in enumerate(shown):
-        groups = [group for group in analysis.of(variant) if _drawable(group)]
-        differences = [group.difference for group in groups]
+    for variant in shown:
+        differences = [group.difference for group in drawn[variant]]
         values = np.array([difference.value for difference in differences])
         limits = np.array([difference.interval for difference in differences])  # [F, 2]
-        labels = np.array([group.num_labels for group in groups]) * APART ** (place - (len(shown) - 1) / 2)
-        axis.errorbar(
-            labels,
-            values,
-            yerr=[values - limits[:, 0], limits[:, 1] - values],
-            color=colours[variant],
-            marker=markers[variant],
-            markersize=5,
-            linestyle="none",
-            elinewidth=1.5,
-            capsize=2.5,
-            label=variant,
-        )
-    alone = any(_drawable(group) and len(group.difference.seeds) == 1 for name in shown for group in analysis.of(name))
-    title = "Differences from the baseline, 95 % intervals" + "\n(one seed: over images only)" * alone
-    axis.set(ylabel="mean IoU ahead of the baseline", title=title)
+        labels = _side_by_side(analysis, drawn[variant], shown, variant)
+        bars = {"elinewidth": 1.5, "capsize": 2.5, "linestyle": "none", "label": variant}
+        _draw_bars(axis, labels, values, [values - limits[:, 0], limits[:, 1] - values], styles[variant], **bars)
+    alone = any(len(group.difference.seeds) == 1 for name in shown for group in drawn[name])
+    title = f"Differences from {analysis.ablation.plan.baseline}, 95 % intervals"
+    axis.set(ylabel="mean IoU ahead of it", title=title + "\n(one seed: over images only)" * alone)
     axis.title.set_fontsize(11)
     if shown:
         axis.legend(fontsize=8, frameon=False)
 
 
-def _drawable(group: Group) -> bool:
-    return group.difference is not None and group.difference.value is not None and group.difference.interval is not None
+def _drawable(group: Group, analysis: Analysis) -> bool:
+    """Say whether a group has a difference from the plan's baseline, with an interval."""
+    difference = group.difference
+    if difference is None or difference.value is None or difference.interval is None:
+        return False
+    return difference.baseline == analysis.ablation.plan.baseline
 
 
 def _label_axis(axis: Any, analysis: Analysis) -> None:
@@ -172,6 +171,6 @@ def _label_axis(axis: Any, analysis: Analysis) -> None:
     axis.set_xscale("log")
     axis.set_xticks(list(labels), [f"{count}\n{part}" for count, part in labels.items()])
     axis.set_xticks([], minor=True)
-    margin = 1.1 * (max(labels) / min(labels)) ** 0.05
+    margin = AXIS_MARGIN * (max(labels) / min(labels)) ** 0.05
     axis.set_xlim(min(labels) / margin, max(labels) * margin)
     axis.set_xlabel("labelled training pictures (logarithmic), share of all")

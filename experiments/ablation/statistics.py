@@ -135,11 +135,14 @@ class Analysis:
 
     @property
     def reference(self) -> str | None:
-        """The variant with outside weights that is best on Val with the most labels; None where there is none."""
+        """The variant with outside weights that is best on Val with the most labels; None where there is none.
+
+        Among those with the most seeds there: a single lucky one is no reference.
+        """
         plan = self.ablation.plan
         outside = {name for name, variant in plan.variants.items() if variant.outside_weights and not variant.control}
         groups = [group for group in self.groups if group.variant in outside]
-        best = max(groups, key=lambda group: (group.fraction, group.val.mean), default=None)
+        best = max(groups, key=lambda group: (group.fraction, len(group.seeds), group.val.mean), default=None)
         return best.variant if best else None
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from experiments.ablation.effort import compute_table, tuning_table
+from experiments.ablation.format import Plan
 from experiments.ablation.label_savings import Savings, label_savings
 from experiments.ablation.origins import origin_notes
 from experiments.ablation.pretraining_length import length_curves, length_table
@@ -25,16 +26,15 @@ def tables_of(analysis: Analysis) -> list[Table]:
 
 
 def variants_table(analysis: Analysis) -> Table:
-    """Return what each variant is."""
+    """Return what each variant is that has an arm or a rate tried."""
     plan = analysis.ablation.plan
+    tried = {trial.arm.variant for trial in analysis.ablation.trials}
     rows = []
-    for name in analysis.variants:
-        variant = plan.variants[name]
-        other = "reference" if variant.outside_weights else "control"
-        trained = "autoencoder" if variant.autoencoder and not variant.control else other
-        kind = "baseline" if name == plan.baseline else trained
+    for name, variant in plan.variants.items():
+        if name not in tried.union(analysis.variants):
+            continue
         outside = "outside weights" if variant.outside_weights else UNKNOWN
-        rows.append([name, variant.title, kind, variant.pretraining or UNKNOWN, outside])
+        rows.append([name, variant.title, _kind(plan, name), variant.pretraining or UNKNOWN, outside])
     columns = ["variant", "what it is", "kind", "phase 1", "outside weights"]
     ablation = analysis.ablation
     arms, images = counted(len(ablation.arms), "arm"), counted(len(ablation.image_names), "test image")
@@ -42,6 +42,17 @@ def variants_table(analysis: Analysis) -> Table:
     if any(plan.variants[name].control for name in analysis.variants):
         notes.append("Variants that the plan names controls may differ in more than one thing, and are never the best.")
     return Table("The variants", columns, rows, columns, notes)
+
+
+def _kind(plan: Plan, name: str) -> str:
+    variant = plan.variants[name]
+    if name == plan.baseline:
+        return "baseline"
+    if variant.control:
+        return "control"
+    if variant.autoencoder:
+        return "autoencoder"
+    return "reference" if variant.outside_weights else "no pretraining"
 
 
 def main_table(analysis: Analysis, fraction: float) -> Table:
