@@ -114,7 +114,7 @@ def _name_lines(axis: Any, ends: Mapping[str, tuple[int, float]], colours: Mappi
     edge = max(labels for labels, _ in ends.values())
     for name, place in zip(names, places, strict=True):
         colour = colours.get(name, "#6A6A6A")
-        arrow = {"arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 3}
+        arrow = {"arrowstyle": "-", "linestyle": ":", "color": colour, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 3}
         weight = "bold" if name in colours else "normal"
         axis.annotate(
             name,
