@@ -55,8 +55,8 @@ def emphasised(analysis: Analysis) -> dict[str, Style]:
     """
     best = [group.variant for group in map(analysis.best, reversed(analysis.fractions)) if group]
     originals = [name for name in analysis.variants if _is_original(analysis.of(name)[0].arms[0].content)]
-    first, original = (next(iter(names), None) for names in (best, originals))
-    roles = [analysis.ablation.plan.baseline, first, original, analysis.reference, *dict.fromkeys(best[1:])]
+    first, *others = list(dict.fromkeys(best)) or [None]
+    roles = [analysis.ablation.plan.baseline, first, next(iter(originals), None), analysis.reference, *others]
     styles: dict[str, Style] = {}
     for role, style in zip(roles, STYLES, strict=False):
         if role in analysis.variants:

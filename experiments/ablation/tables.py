@@ -28,18 +28,17 @@ def tables_of(analysis: Analysis) -> list[Table]:
 def variants_table(analysis: Analysis) -> Table:
     """Return what each variant is that has an arm or a rate tried."""
     plan = analysis.ablation.plan
-    tried = {trial.arm.variant for trial in analysis.ablation.trials}
+    ran = {trial.arm.variant for trial in analysis.ablation.trials}.union(analysis.variants)
+    told = {name: variant for name, variant in plan.variants.items() if name in ran}
     rows = []
-    for name, variant in plan.variants.items():
-        if name not in tried.union(analysis.variants):
-            continue
+    for name, variant in told.items():
         outside = "outside weights" if variant.outside_weights else UNKNOWN
         rows.append([name, variant.title, _kind(plan, name), variant.pretraining or UNKNOWN, outside])
     columns = ["variant", "what it is", "kind", "phase 1", "outside weights"]
     ablation = analysis.ablation
     arms, images = counted(len(ablation.arms), "arm"), counted(len(ablation.image_names), "test image")
     notes = [f"{arms} at {ablation.resolution} px, each scored on the same {images} at their masks' original size."]
-    if any(plan.variants[name].control for name in analysis.variants):
+    if any(variant.control for variant in told.values()):
         notes.append("Variants that the plan names controls may differ in more than one thing, and are never the best.")
     return Table("The variants", columns, rows, columns, notes)
 
