@@ -48,7 +48,7 @@ test: setup ## the test suite
 	$(RUN) -m pytest -n 2 --dist loadfile
 
 soak: setup ## kill training at random moments, often, and compare what comes out
-	$(RUN) -m pytest -m soak -s tests/test_killed.py
+	$(RUN) -m pytest -m soak -s tests/core/test_killed.py
 
 lint: setup ## ruff
 	$(RUN) -m ruff check .

@@ -18,14 +18,14 @@ from benchmarks import ours, peers, practitioner
 from benchmarks.config import ThroughputConfig
 from benchmarks.sources import exported, prepared
 from benchmarks.timing import OfOthers
-from core.device import LAYOUTS, for_inference
-from core.fabric import Fabric
-from core.unet import InstanceNorm
-from data.dataset import open_split
+from core.machine.device import LAYOUTS, for_inference
+from core.machine.fabric import Fabric
+from core.networks.unet import InstanceNorm
+from data.split import open_split
+from transfer_learning.inference.segmenter import Segmenter
+from transfer_learning.network import SegmentationUNet
 from transfer_learning.predict_config import InferenceOptions
-from transfer_learning.scoring import scores_of_split
-from transfer_learning.segmenter import Segmenter
-from transfer_learning.unet import SegmentationUNet
+from transfer_learning.scores.split import scores_of_split
 
 Arms = dict[str, Callable[[], Any]]
 ALONE = " alone"

@@ -13,7 +13,7 @@ from benchmarks import ours, practitioner
 from benchmarks.arms import ALONE, SOURCE_SIZES, plain_network
 from benchmarks.sources import exported, prepared
 from benchmarks.timing import Times, interleaved, rates, ratios
-from core.fabric import Fabric
+from core.machine.fabric import Fabric
 from core.train_config import Amp
 
 SIZES = (128, 256)

@@ -28,9 +28,9 @@ def growth(config: GrowthConfig) -> dict[str, Any]:
         raise UserError("memory is read from /proc, which only Linux has: run this benchmark there")
     from rich.progress import track
 
-    from core.device import resolve_device
     from core.files import write_json
-    from core.provenance import commit, machine, versions
+    from core.machine.device import resolve_device
+    from core.run.provenance import commit, machine, versions
 
     rows = [_row(config, count) for count in track(config.counts, "growing", disable=not sys.stdout.isatty())]
     device = resolve_device(config.device)

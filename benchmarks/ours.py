@@ -4,15 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from core.fabric import Fabric
-from core.loop import Loop
-from core.run import describe
-from core.runfolder import RunFolder
-from core.runlog import Console
-from core.signals import StopSignals
-from core.task import Task
+from core.machine.fabric import Fabric
+from core.run.console import Console
+from core.run.description import describe
+from core.run.folder import RunFolder
+from core.run.loop import Loop
+from core.run.signals import StopSignals
+from core.run.task import Task
 from core.train_config import TrainConfig
-from data.dataset import open_split
+from data.split import open_split
 from reconstruction.config import ReconstructionConfig
 from reconstruction.task import ReconstructionTask
 from transfer_learning.config import SegmentationConfig

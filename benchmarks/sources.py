@@ -5,9 +5,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data.dataset import open_split
 from data.prepare import prepare
 from data.prepare_config import PrepareConfig
+from data.split import open_split
 
 QUALITY = 90
 

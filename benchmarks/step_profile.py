@@ -19,7 +19,7 @@ from core.command import run_command
 if TYPE_CHECKING:
     import torch
 
-    from core.fabric import Fabric
+    from core.machine.fabric import Fabric
 
 OTHER = "other"
 # What the names of a kind's operators hold, lower case; the first kind that fits counts.
@@ -36,9 +36,9 @@ KINDS = {
 
 def step_profile(config: StepProfileConfig) -> dict[str, Any]:
     """Measure, write and print; returns what was written."""
-    from core.device import make_fabric
     from core.files import write_json
-    from core.provenance import commit, machine, versions
+    from core.machine.device import make_fabric
+    from core.run.provenance import commit, machine, versions
 
     fabric, precision = make_fabric(config.device, config.amp)
     result = {
@@ -100,8 +100,8 @@ def _of_training(config: StepProfileConfig, fabric: "Fabric") -> dict[str, float
 def _of_forward(config: StepProfileConfig, device: "torch.device") -> dict[str, float]:
     import torch
 
-    from core.device import for_inference
-    from transfer_learning.unet import SegmentationUNet
+    from core.machine.device import for_inference
+    from transfer_learning.network import SegmentationUNet
 
     model = for_inference(SegmentationUNet(width=config.width), device)
     images = torch.rand(config.batch_size, 3, config.size, config.size, device=device)

@@ -24,9 +24,9 @@ def throughput(config: ThroughputConfig) -> dict[str, Any]:
     """Measure, write and print; returns the ratios by name."""
     from benchmarks import arms
     from benchmarks.timing import rates
-    from core.device import inference_layout, make_fabric, resolve_memory_format
     from core.files import write_json
-    from core.provenance import commit, machine, versions
+    from core.machine.device import inference_layout, make_fabric, resolve_memory_format
+    from core.run.provenance import commit, machine, versions
 
     fabric, precision = make_fabric(config.device, config.amp)
     with arms.training_arms(config, fabric) as training:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from core.memory import give_back_freed_memory, keep_freed_memory
+from core.machine.memory import give_back_freed_memory, keep_freed_memory
 
 Times = dict[str, list[float]]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.config import parse
 from core.errors import RunError, UserError
-from core.signals import Terminated, raise_on_sigterm
+from core.run.signals import Terminated, raise_on_sigterm
 
 
 def run_command(

@@ -56,8 +56,8 @@ def load_model(
     Raises:
         UserError: none given, unreadable, or of the other phase.
     """
-    from core.checkpoint import load_strictly, load_weights
-    from core.device import for_inference
+    from core.machine.device import for_inference
+    from core.weights import load_strictly, load_weights
 
     if model_path is None:
         raise UserError("give the weights of a training run: --model_path runs/.../best_model.safetensors")
@@ -74,7 +74,7 @@ def provenance(
 ) -> dict[str, Any]:
     """Return where the scores come from (design: commit, weights, data, resolution, seed, versions, device)."""
     from core.files import file_sha256
-    from core.provenance import commit, device_name, versions
+    from core.run.provenance import commit, device_name, versions
 
     assert config.model_path is not None
     trained_on = header["config"].get("data_fingerprint")

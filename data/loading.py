@@ -8,9 +8,9 @@ import torch
 
 from core.errors import UserError
 from core.randomness import keys
-from data.augment import Batch, augment, plain
-from data.augment_config import AugmentConfig
-from data.dataset import Split
+from data.augment.batch import Batch, augment, plain
+from data.augment.settings import AugmentConfig
+from data.split import Split
 
 
 def training_batch(
@@ -20,7 +20,7 @@ def training_batch(
     config: AugmentConfig,
     device: torch.device,
 ) -> Batch:
-    """Return the augmented batch of a draw (passes, indices, repeats, each [N]; see `core.sampling.Draws`).
+    """Return the augmented batch of a draw (passes, indices, repeats, each [N]; see `core.run.sampling.Draws`).
 
     Labels come along where every picture of the draw has one.
     """

@@ -25,13 +25,13 @@ from rich.text import Text
 from core.command import run_command
 from core.errors import UserError
 from core.files import write_json
-from data.journal import Journal, differences
 from data.manifest import CLASS_NAMES, FORMAT_VERSION, SPLITS, read_manifest
 from data.on_disk import sorted_rows
 from data.prepare_config import PrepareConfig
-from data.processing import Job, bounded_map, process
-from data.samples import Sample, Samples, Source
-from data.sources import open_source
+from data.preparing.journal import Journal, differences
+from data.preparing.processing import Job, bounded_map, process
+from data.sources.source import Sample, Samples, Source
+from data.sources.table import open_source
 
 NAMED_AT_MOST = 5
 Note = Sequence[str]  # file, action, reason

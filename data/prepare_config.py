@@ -67,7 +67,7 @@ class PrepareConfig:
             UserError: otherwise. (Not part of construction: a config file may leave the source to the flags.)
         """
         if self.dataset == "synthetic":
-            from data.synthetic import MIN_SIZE  # here, so that `--help` need not load OpenCV
+            from data.sources.drawn_pets.drawings import MIN_SIZE  # here, so that `--help` need not load OpenCV
 
             if self.size < MIN_SIZE:
                 raise UserError(f"size {self.size} is too small to draw an animal: give --size {MIN_SIZE} or more")

@@ -18,15 +18,15 @@ from core.command import run_command
 from core.errors import RunError, UserError
 from experiments.grid.config import AblationConfig
 from experiments.grid.console import Console, seconds_left
-from experiments.grid.data import read_data
+from experiments.grid.estimate import Speeds, in_words, left_in_words
 from experiments.grid.folders import require_same_folders
+from experiments.grid.jobs import Work
 from experiments.grid.order import all_works
 from experiments.grid.plan import build_plan
 from experiments.grid.plan_file import write_plan
+from experiments.grid.prepared import read_data
 from experiments.grid.queue import Queue, works_to_do
 from experiments.grid.results import mixed_encoders, require_same_grid
-from experiments.grid.speed import Speeds, in_words, left_in_words
-from experiments.grid.works import Work
 
 
 def ablate(config: AblationConfig) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from core.statistics import interval, mean_interval, resampled_sums
 from experiments.runs import Run
-from transfer_learning.metrics import scores_of_matrices
+from transfer_learning.scores.confusion import scores_of_matrices
 
 # With more runs than this, only pairs with the first one.
 ALL_PAIRS = 4

@@ -21,7 +21,7 @@ from core.errors import UserError
 from core.files import atomic_path
 from experiments.runs import Run, find_runs
 
-HERE = Path(__file__).parent
+PAGE = Path(__file__).parent / "page"
 PHASES = {"transfer_learning": "Segmentation", "reconstruction": "Reconstruction"}
 
 
@@ -60,10 +60,10 @@ def render(runs: Sequence[Run]) -> tuple[str, list[str]]:
     phases = _phases(runs)
     notes = [note for phase in phases for part in phase["parts"] for note in part.notes]
     environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    script = (HERE / "report.js").read_text(encoding="utf-8")
-    style = _class_colours() + (HERE / "report.css").read_text(encoding="utf-8")
+    script = (PAGE / "report.js").read_text(encoding="utf-8")
+    style = _class_colours() + (PAGE / "report.css").read_text(encoding="utf-8")
     page = environment.get_template("report.html.j2").render(
         title=", ".join(run.name for run in runs),
         phases=phases,
@@ -77,8 +77,8 @@ def render(runs: Sequence[Run]) -> tuple[str, list[str]]:
 
 
 def _phases(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    from experiments.report_comparison import comparison
-    from experiments.report_content import run_part
+    from experiments.page.comparison import comparison
+    from experiments.page.content import run_part
 
     parts = [run_part(run, number) for number, run in enumerate(runs, 1)]
     return [
@@ -95,7 +95,7 @@ def _phases(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 
 def _class_colours() -> str:
-    from core.figures import CLASS_COLOURS
+    from core.figures.style import CLASS_COLOURS
 
     rules = []
     for number, colour in enumerate(CLASS_COLOURS):

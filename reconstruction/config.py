@@ -6,7 +6,7 @@ from typing import Literal
 
 from core.errors import UserError
 from core.train_config import OWN_ENCODER, TrainConfig
-from data.augment_config import AugmentConfig
+from data.augment.settings import AugmentConfig
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from data.dataset import Split
-    from reconstruction.autoencoder import Autoencoder
+    from data.split import Split
+    from reconstruction.network import Autoencoder
     from reconstruction.pretext import Pretext
 
 MOST_ROWS = 200
@@ -56,11 +56,11 @@ class ReconstructionEvaluationConfig(EvaluationConfig):
 
 def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
     """Score, write, draw, print; returns the content of reconstruction_metrics.json."""
-    from core.device import resolve_device
     from core.files import write_csv, write_json
-    from data.dataset import fingerprint, open_split
-    from reconstruction.autoencoder import Autoencoder
-    from reconstruction.evaluation_figures import Gallery, draw_curves, draw_pictures
+    from core.machine.device import resolve_device
+    from data.split import fingerprint, open_split
+    from reconstruction.figures.evaluation import Gallery, draw_curves, draw_pictures
+    from reconstruction.network import Autoencoder
     from reconstruction.per_image import image_rows, summary
     from reconstruction.pretext import Pretext
 
@@ -86,7 +86,7 @@ def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
     result["figures"] += entries
     result["notes"] = [line for line in (note, *notes) if line]
     if config.analyze_latent_space:
-        from reconstruction.latent_analysis import analyse
+        from reconstruction.latent.analysis import analyse
 
         arguments = (header["architecture"], split, config.output_dir, config.batch_size, device)
         result["latent_space"], entries = analyse(model, *arguments)

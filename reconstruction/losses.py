@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from pytorch_msssim import ssim
 from torch import Tensor, nn
 
-from core.errors import UserError
+from core.losses import check_weights, ratio
 
 SSIM_WINDOW = 11
 
@@ -73,20 +73,6 @@ class ReconstructionLoss(nn.Module):
         if report["ssim"] is not None:
             report["ssim"] = 1 - report["ssim"]
         return {"loss": loss, **report}
-
-
-def ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
-    """Divide two sums; 0 where there was nothing to sum."""
-    return numerator / denominator.where(denominator > 0, 1)
-
-
-def check_weights(weights: dict[str, float]) -> None:
-    """Raise `UserError` for a negative weight or where all of them are zero."""
-    for name, weight in weights.items():
-        if not 0 <= weight < float("inf"):
-            raise UserError(f"{name} {weight}: a loss weight is a number from 0 (off) upwards")
-    if not any(weights.values()):
-        raise UserError(f"{', '.join(weights)} are all 0: give one of them a positive weight, or nothing is learned")
 
 
 def squared_error_sums(restored: Tensor, target: Tensor, content: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ from pytorch_msssim import ms_ssim, ssim
 from torch import Tensor
 
 from core.errors import RunError
-from core.processes import Sums
+from core.machine.processes import Sums
 from reconstruction.losses import SSIM_WINDOW
 
 MAX_PSNR = 100.0

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from core.errors import RunError
 from core.randomness import keys
 from core.statistics import mean_interval
-from data.augment import Batch
-from data.dataset import Split
+from data.augment.batch import Batch
 from data.loading import plain_batches
+from data.split import Split
 from reconstruction.metrics import MS_SSIM_SIDE, mean_scores, multi_scale_ssim, restoration_scores, score_sums
 from reconstruction.perceptual import PerceptualDistance
 from reconstruction.pretext import Pretext, Shown, shown

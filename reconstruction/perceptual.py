@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from core.normalise import normalise
-from core.pretrained import efficientnet_lite0, vgg16_features
+from core.networks.normalise import normalise
+from core.networks.pretrained import efficientnet_lite0, vgg16_features
 from reconstruction.losses import ratio
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from core.errors import UserError
 from core.randomness import uniform
-from data.augment_corruption import standard_normal
+from data.augment.corruption import standard_normal
 
 
 @dataclass(frozen=True)

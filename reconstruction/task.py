@@ -6,21 +6,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from core.device import fused_optimizer
-from core.encoders import load_imagenet, require_one_process
 from core.evaluation import spread
-from core.processes import ALONE, Processes, Sums, merged
+from core.machine.device import fused_optimizer
+from core.machine.processes import ALONE, Processes, Sums, merged
+from core.networks.encoders import load_imagenet, require_one_process
+from core.networks.unet import initialise
 from core.randomness import keys, seed_of
-from core.sampling import Draws
-from core.task import Task
-from core.unet import initialise
-from data.augment import Batch
-from data.dataset import Split
+from core.run.sampling import Draws
+from core.run.task import Task
+from data.augment.batch import Batch
 from data.loading import on_device, plain_batches, species_groups, training_batch
-from reconstruction.autoencoder import Autoencoder
+from data.split import Split
 from reconstruction.config import ReconstructionConfig
 from reconstruction.losses import ReconstructionLoss
 from reconstruction.metrics import mean_scores, restoration_scores, score_sums
+from reconstruction.network import Autoencoder
 from reconstruction.perceptual import PerceptualDistance
 from reconstruction.pretext import Pretext, Shown, shown
 from reconstruction.targets import TargetLoss
@@ -116,10 +116,10 @@ class ReconstructionTask(Task):
 
     def save_pictures(self, path: Path) -> None:
         """Save the first pictures of Val: what the network was shown, what it made of it, what was asked for."""
-        from core.picture_grid import picture_grid
+        from core.figures.picture_grid import picture_grid
+        from reconstruction.figures.pictures import printable, save_grid
+        from reconstruction.figures.pretext import pretext_columns
         from reconstruction.per_image import shown_batches
-        from reconstruction.pretext_pictures import pretext_columns
-        from reconstruction.visualize import printable, save_grid
 
         chosen = np.array(spread(len(self.val.names), PICTURES))
         names = [self.val.names[index] for index in chosen]

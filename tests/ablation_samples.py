@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from transfer_learning.metrics import scores_of_matrices
+from transfer_learning.scores.confusion import scores_of_matrices
 
 CLASSES = ("background", "cat", "dog")
 STEPS = {"max_steps": 1000, "batch_size": 16, "val_every": 100, "amp": "off", "memory_format": "contiguous"}

@@ -16,8 +16,8 @@ HOSTILE = '<script>document.title = "taken"</script><img src=x onerror=alert(1)>
 
 def segmentation_settings(**changes) -> dict:
     """Settings as a phase-2 run keeps them, defaults but for the changes."""
-    from core.runfolder import NOT_COMPARED
-    from experiments.repeat import defaults
+    from core.run.folder import NOT_COMPARED
+    from experiments.page.command_lines import defaults
 
     kept = {name: value for name, value in defaults("transfer_learning").items() if name not in NOT_COMPARED}
     return {**kept, "data_fingerprint": "d" * 64, "pretrained_encoder_sha256": None, **changes}
@@ -36,7 +36,7 @@ def segmentation_result(counts: np.ndarray, training: dict, **more) -> dict:
     """The content of evaluation_results.json."""
     import torch
 
-    from transfer_learning.metrics import segmentation_scores
+    from transfer_learning.scores.confusion import segmentation_scores
 
     return {
         **segmentation_scores(torch.from_numpy(counts.sum(axis=0)), CLASSES),
@@ -69,7 +69,7 @@ def write_segmentation(folder: Path, seed: int = 1, training: dict | None = None
 
 def write_reconstruction(folder: Path, psnr: list, **more) -> dict:
     """Write results of phase 1, one PSNR an image ("" for none)."""
-    from experiments.repeat import defaults
+    from experiments.page.command_lines import defaults
 
     known = [value for value in psnr if value != ""]
     training = {**defaults("reconstruction"), "seed": 42}

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from core.checkpoint import save_weights
-from core.unet import initialise
-from reconstruction.autoencoder import Autoencoder
+from core.networks.unet import initialise
+from core.weights import save_weights
+from reconstruction.network import Autoencoder
 
 
 def save_untrained(path: Path, model: Autoencoder, architecture: dict[str, Any], **config: float) -> None:

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from core.errors import UserError
 from core.train_config import Schedule, TrainConfig
-from data.augment_config import AugmentConfig
+from data.augment.settings import AugmentConfig
 
 DecoderKind = Literal["unet", "linear"]
 

@@ -36,12 +36,12 @@ class SegmentationEvaluationConfig(EvaluationConfig):
 
 def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
     """Score, write, print; returns the content of evaluation_results.json."""
-    from core.device import resolve_device
     from core.files import write_csv, write_json
-    from data.dataset import fingerprint, open_split
-    from transfer_learning.per_image import breed_scores, image_rows
-    from transfer_learning.scoring import results_of, scores_of_split
-    from transfer_learning.unet import SegmentationUNet
+    from core.machine.device import resolve_device
+    from data.split import fingerprint, open_split
+    from transfer_learning.network import SegmentationUNet
+    from transfer_learning.scores.per_image import breed_scores, image_rows
+    from transfer_learning.scores.split import results_of, scores_of_split
 
     require_own_folder(config.output_dir, "transfer_learning")
     device = resolve_device(config.device)
@@ -62,7 +62,7 @@ def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
     write_csv(config.output_dir / "per_image.csv", list(rows[0]), rows)
     write_json(config.output_dir / "evaluation_results.json", result)  # kept even if a figure fails
     if config.figures:
-        from transfer_learning.evaluation_figures import draw
+        from transfer_learning.figures.evaluation import draw
 
         result["figures"] = draw(model, split, result, rows, config, device)
         write_json(config.output_dir / "evaluation_results.json", result)

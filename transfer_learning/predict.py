@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from core.command import run_command
 from core.errors import RunError, UserError
+from transfer_learning.inference.tables import TABLES, print_summary, result_places, write_tables
 from transfer_learning.predict_config import InferenceOptions, PredictConfig
-from transfer_learning.prediction_tables import TABLES, print_summary, result_places, write_tables
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from transfer_learning.prediction_files import Areas
-    from transfer_learning.segmenter import Segmentation, Segmenter
+    from transfer_learning.inference.files import Areas
+    from transfer_learning.inference.segmenter import Segmentation, Segmenter
 
 # Pictures of a batch are in memory with the scores of all their pixels: large ones come fewer at a time.
 BATCH_PIXELS = 16_000_000
@@ -37,8 +37,8 @@ def predict(config: PredictConfig) -> dict[str, Any]:
         UserError: no such input, no file in it that can be read, or weights that do not fit.
         RunError: after all is written, where some of the files could not be read.
     """
-    from transfer_learning.prediction_inputs import find_files, result_names
-    from transfer_learning.segmenter import Segmenter
+    from transfer_learning.inference.inputs import find_files, result_names
+    from transfer_learning.inference.segmenter import Segmenter
 
     if config.model_path is None:
         raise UserError("give the weights to segment with: --model_path runs/.../best_model.safetensors")
@@ -68,8 +68,8 @@ def _segment_files(
 ) -> dict[str, Any]:
     from rich.progress import track
 
-    from core.signals import Terminated
-    from transfer_learning.prediction_files import Areas
+    from core.run.signals import Terminated
+    from transfer_learning.inference.files import Areas
 
     for table in TABLES:  # those of an earlier call would not fit the new masks if this one were interrupted
         (config.output_dir / table).unlink(missing_ok=True)
@@ -130,7 +130,7 @@ def _write(
     picture: "np.ndarray", found: "Segmentation", places: dict[str, str], total: "Areas", config: PredictConfig
 ) -> dict[str, Any]:
     """Write a picture's files, add its areas to the total and return what predictions.json says of it."""
-    from transfer_learning.prediction_files import Areas, overlay, save_image, save_mask, side_by_side
+    from transfer_learning.inference.files import Areas, overlay, save_image, save_mask, side_by_side
 
     names = total.class_names
     areas = Areas(names).add(found.mask, found.confidence).content()

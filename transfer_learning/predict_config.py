@@ -1,4 +1,4 @@
-"""The settings of `python -m transfer_learning.predict` and of `transfer_learning.segmenter.Segmenter`."""
+"""The settings of `python -m transfer_learning.predict` and of `transfer_learning.inference.segmenter.Segmenter`."""
 
 import math
 from dataclasses import dataclass

@@ -6,25 +6,25 @@ from typing import Any
 import numpy as np
 import torch
 
-from core.device import fused_optimizer
-from core.encoders import load_imagenet, require_one_process
 from core.errors import UserError
 from core.evaluation import spread
-from core.processes import ALONE, Processes, Sums, merged
+from core.machine.device import fused_optimizer
+from core.machine.processes import ALONE, Processes, Sums, merged
+from core.networks.encoders import load_imagenet, require_one_process
+from core.networks.unet import initialise
 from core.randomness import seed_of
-from core.sampling import Draws
-from core.task import Task
-from core.unet import initialise
-from data.augment import Batch
-from data.dataset import Split
-from data.label_fraction import label_subset
+from core.run.sampling import Draws
+from core.run.task import Task
+from data.augment.batch import Batch
 from data.loading import on_device, plain_batches, species_groups, training_batch
 from data.manifest import CLASS_NAMES
+from data.split import Split
+from data.subsets import label_subset
 from transfer_learning.config import SegmentationConfig
-from transfer_learning.losses import SegmentationLoss
-from transfer_learning.metrics import confusion_matrix, segmentation_scores
+from transfer_learning.losses.segmentation import SegmentationLoss
+from transfer_learning.network import SegmentationUNet
+from transfer_learning.scores.confusion import confusion_matrix, segmentation_scores
 from transfer_learning.transfer import TRANSFERRED, is_frozen, load_pretrained, parameter_groups, set_training_mode
-from transfer_learning.unet import SegmentationUNet
 
 PICTURES = 6
 
@@ -122,7 +122,7 @@ class SegmentationTask(Task):
 
     def save_pictures(self, path: Path) -> None:
         """Save labelled pictures of Val with truth and prediction."""
-        from transfer_learning.visualize import save_panels
+        from transfer_learning.figures.pictures import save_panels
 
         chosen = self.val.labelled[spread(len(self.val.labelled), PICTURES)]
         self.model.eval()
@@ -135,7 +135,7 @@ class SegmentationTask(Task):
 
 
 def chosen_labels(train: Split, config: SegmentationConfig) -> np.ndarray:
-    """Return the indices of the labelled pictures to learn from; see `data.label_fraction`."""
+    """Return the indices of the labelled pictures to learn from; see `data.subsets`."""
     labelled = train.labelled
     names = [train.names[index] for index in labelled]
     species = [train.species[index] or "" for index in labelled]

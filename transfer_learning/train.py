@@ -17,14 +17,14 @@ from transfer_learning.config import SegmentationConfig
 
 def train(config: SegmentationConfig) -> None:
     """Run phase 2 from settings to finished run folder."""
-    from core.device import make_fabric
     from core.files import file_sha256
-    from core.loop import Loop
-    from core.processes import Processes
-    from core.run import defaults_of, describe
-    from core.runfolder import RunFolder
-    from core.unet import require_sides
-    from data.dataset import fingerprint, open_split
+    from core.machine.device import make_fabric
+    from core.machine.processes import Processes
+    from core.networks.unet import require_sides
+    from core.run.description import defaults_of, describe
+    from core.run.folder import RunFolder
+    from core.run.loop import Loop
+    from data.split import fingerprint, open_split
     from transfer_learning.task import SegmentationTask
 
     fabric, precision = make_fabric(config.device, config.amp, config.deterministic, config.freeze != "never")

@@ -6,9 +6,9 @@ from typing import Any
 
 from torch import nn
 
-from core.checkpoint import load_strictly, load_weights
 from core.errors import UserError
 from core.train_config import OWN_ENCODER
+from core.weights import load_strictly, load_weights
 from transfer_learning.config import SegmentationConfig
 
 # What `--transfer` carries over.

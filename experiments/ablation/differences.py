@@ -121,7 +121,7 @@ def mean_iou(arm: Arm) -> float:
 
 
 def _mean_ious(matrices: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
-    from transfer_learning.metrics import scores_of_matrices
+    from transfer_learning.scores.confusion import scores_of_matrices
 
     return scores_of_matrices(matrices, class_names)["mean_iou"]
 

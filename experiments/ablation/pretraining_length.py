@@ -7,10 +7,10 @@ from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
-from core.figures import LINE_COLOURS, save
+from core.figures.style import LINE_COLOURS, save
 from experiments.ablation.statistics import Analysis, Group
 from experiments.ablation.table_formats import UNKNOWN, Table, number, share, signed
-from experiments.repeat import defaults
+from experiments.page.command_lines import defaults
 
 # The number of steps, what has no effect once it is given, and what the machine decides.
 OF_LENGTH = ("max_steps", "epochs", "amp", "memory_format")

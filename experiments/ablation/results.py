@@ -130,7 +130,7 @@ def _read(path: Path, kind: type[Kind]) -> Kind:
 
 
 def _with_matrices(arms: Sequence[tuple[Path, ArmContent]], names: Sequence[str]) -> tuple[Arm, ...]:
-    from transfer_learning.metrics import scores_of_matrices
+    from transfer_learning.scores.confusion import scores_of_matrices
 
     read: list[Arm] = []
     for path, content in arms:

@@ -177,7 +177,7 @@ def _groups(ablation: Ablation, resamples: int) -> list[Group]:
 
 
 def _class_scores(arms: Sequence[Arm]) -> dict[str, float | None]:
-    from transfer_learning.metrics import scores_of_matrices
+    from transfer_learning.scores.confusion import scores_of_matrices
 
     names = arms[0].content.class_names
     scores = scores_of_matrices(np.stack([arm.matrices.sum(axis=0) for arm in arms]), names)

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from experiments.ablation.effort import compute_table, tuning_table
+from experiments.ablation.costs import compute_table, tuning_table
 from experiments.ablation.format import Plan
 from experiments.ablation.label_savings import Savings, label_savings
-from experiments.ablation.origins import origin_notes
 from experiments.ablation.pretraining_length import length_curves, length_table
+from experiments.ablation.provenance_notes import origin_notes
 from experiments.ablation.statistics import Analysis, Group
 from experiments.ablation.table_formats import UNKNOWN, Table, counted, listed, number, share, signed
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from core.errors import UserError
 from core.files import write_json
+from experiments.grid.jobs import Command, PretrainingWork, Work
 from experiments.grid.results import (
     FORMATS,
     WEIGHTS,
@@ -20,7 +21,6 @@ from experiments.grid.results import (
     write_arm,
 )
 from experiments.grid.variants import Variant, plain
-from experiments.grid.works import Command, PretrainingWork, Work
 
 NOT_FINITE = "not finite at step"  # of core.errors.require_finite
 

@@ -8,7 +8,7 @@ from core.config import nearest
 from core.errors import UserError
 from experiments.grid.effect import with_effect
 from experiments.grid.variants import Variant, plain, rows_of
-from experiments.repeat import defaults
+from experiments.page.command_lines import defaults
 from reconstruction.config import ReconstructionConfig
 
 # Both phases must agree on these.

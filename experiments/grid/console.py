@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from core.errors import UserError
+from experiments.grid.estimate import START_SECONDS, Speeds, left_in_words
+from experiments.grid.jobs import PretrainingWork, Work
 from experiments.grid.queue import Running, as_line
 from experiments.grid.results import log_rows
-from experiments.grid.speed import START_SECONDS, Speeds, left_in_words
-from experiments.grid.works import PretrainingWork, Work
 from experiments.runs import read_json
 
 LOOK_SECONDS = 1.0

@@ -6,9 +6,9 @@ from typing import Any
 
 from core.errors import UserError
 from core.files import file_sha256
-from experiments.grid.data import Data
+from experiments.grid.jobs import PretrainingWork, Work
+from experiments.grid.prepared import Data
 from experiments.grid.variants import differing
-from experiments.grid.works import PretrainingWork, Work
 from experiments.runs import read_json
 
 

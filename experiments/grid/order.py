@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from experiments.grid.arms import TestedArm, TuningWork
-from experiments.grid.data import Data
+from experiments.grid.jobs import PretrainingWork, Work
 from experiments.grid.plan import Plan
+from experiments.grid.prepared import Data
 from experiments.grid.variants import Variant
-from experiments.grid.works import PretrainingWork, Work
 
 # Of a variant at a fraction: the runs of the little grid.
 Trials = dict[tuple[str, float], list[TuningWork]]

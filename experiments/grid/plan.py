@@ -16,7 +16,7 @@ from experiments.grid.checks import (
 )
 from experiments.grid.config import AblationConfig
 from experiments.grid.variants import MANAGED, Plan, Pretraining, Variant
-from experiments.repeat import CONFIGS
+from experiments.page.command_lines import CONFIGS
 
 # What a variant says of itself beside its settings, and what it means to say nothing.
 ABOUT = {"title": None, "pretraining": None, "outside_weights": False, "control": False, "baseline": None}

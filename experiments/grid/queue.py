@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from core.errors import UserError
 from experiments.grid.arms import TestedArm
-from experiments.grid.works import Command, PretrainingWork, Work
+from experiments.grid.jobs import Command, PretrainingWork, Work
 
 LOOK_SECONDS = 0.2
 

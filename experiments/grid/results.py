@@ -12,8 +12,8 @@ from safetensors import SafetensorError, safe_open
 
 from core.errors import UserError
 from core.files import atomic_path, file_sha256
-from experiments.grid.data import Data
 from experiments.grid.plan_file import PLAN
+from experiments.grid.prepared import Data
 from experiments.grid.variants import Plan, differing, plain
 from experiments.runs import find_runs, read_json
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.grid.config import AblationConfig
-from experiments.repeat import CONFIGS, NOT_COMPARED
+from experiments.page.command_lines import CONFIGS, NOT_COMPARED
 from reconstruction.config import ReconstructionConfig
 from transfer_learning.config import SegmentationConfig
 

@@ -1,0 +1,121 @@
+"""Which device and which precision a run uses: decided once, written down, never changed behind the user's back."""
+
+import os
+import sys
+from typing import Any
+
+import torch
+from torch import nn
+
+from core.errors import UserError
+from core.machine.fabric import DDPStrategy, Fabric, SLURMEnvironment
+from core.machine.memory import keep_freed_memory
+from core.machine.processes import by_srun, started
+from core.train_config import Amp, MemoryFormat
+
+PRECISIONS = {"off": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+
+
+def resolve_device(device: str) -> torch.device:
+    """Return the torch device for `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+
+    Raises:
+        UserError: if this machine does not have it.
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        resolved = torch.device(device)
+    except RuntimeError:
+        raise UserError(f"device {device!r} is unknown: use auto, cpu, cuda, cuda:1 or mps") from None
+    available = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if (resolved.index or 0) >= available.get(resolved.type, 0):
+        raise UserError(f"device {device} does not exist on this machine: --device cpu always does")
+    return resolved
+
+
+def resolve_amp(amp: Amp, device: torch.device) -> str:
+    """Return `off`, `bf16` or `fp16`; `auto` takes what the hardware computes natively.
+
+    Raises:
+        UserError: fp16 on a CPU, which has no kernels for it.
+    """
+    if amp == "fp16" and device.type == "cpu":
+        raise UserError("--amp fp16 needs a GPU: use --amp bf16, off or auto on a CPU")
+    if amp != "auto":
+        if amp == "bf16" and not _native_bf16(device):
+            print("note: this processor has no bf16 instructions; --amp off is many times faster here", file=sys.stderr)
+        return amp
+    if _native_bf16(device):
+        return "bf16"
+    return "fp16" if device.type == "cuda" else "off"
+
+
+def _native_bf16(device: torch.device) -> bool:
+    if device.type == "cpu":
+        capabilities = torch.cpu.get_capabilities()
+        return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def resolve_memory_format(wanted: MemoryFormat, device: torch.device, bf16: bool) -> str:
+    """Return `contiguous` or `channels_last`, the layout that trains faster with this device and precision.
+
+    A rule, not a race at every start, whose winner could change between two runs and their bits with it. In fp32 on a
+    CPU contiguous won in `benchmarks/results`; bf16 on a CPU gains from channels_last with this norm kernel (measured
+    on AVX512-BF16, outside these results). On GPUs nothing was measured yet: contiguous is torch's default there.
+    """
+    if wanted != "auto":
+        return wanted
+    return "channels_last" if device.type == "cpu" and bf16 else "contiguous"
+
+
+def inference_layout(device: torch.device) -> str:
+    """Return the layout in which a forward pass was measured to be fastest."""
+    return "channels_last" if device.type == "cpu" else "contiguous"
+
+
+def for_inference(model: nn.Module, device: torch.device) -> nn.Module:
+    """Return the network in eval mode on a device, in the layout that suits it; a CPU's memory is kept from then on."""
+    if device.type == "cpu":
+        keep_freed_memory()
+    return model.to(device, memory_format=LAYOUTS[inference_layout(device)]).eval()
+
+
+def fused_optimizer(amp: Amp, device: torch.device) -> bool:
+    """Say whether to take an optimiser's fused kernel: wherever gradients need not be unscaled before clipping."""
+    return (resolve_amp(amp, device) if amp == "auto" else amp) != "fp16"
+
+
+def make_fabric(device: str, amp: Amp, deterministic: bool = False, partly_frozen: bool = False) -> tuple[Fabric, str]:
+    """Return Fabric on one device a process, and the precision (`off`, `bf16`, `fp16`) that `amp` came to.
+
+    Under `torchrun` or SLURM the processes have found each other when this returns. `partly_frozen` says that some
+    parameters may have no gradient, for which the processes would otherwise wait; `deterministic` asks for kernels
+    that give the same bits every time, and makes torch raise RuntimeError where there is none.
+
+    Raises:
+        UserError: the device is not there, or is a single one where several processes need one each.
+    """
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
+    torch.use_deterministic_algorithms(deterministic)
+    resolved = resolve_device(device)
+    if resolved.type == "cpu":
+        keep_freed_memory()
+    precision = resolve_amp(amp, resolved)
+    here, machines = started()
+    settings: dict[str, Any] = {"accelerator": resolved.type, "precision": PRECISIONS[precision]}
+    if here * machines == 1:
+        devices = 1 if resolved.type == "cpu" or resolved.index is None else [resolved.index]
+        return Fabric(devices=devices, **settings), precision
+    if resolved.index is not None:
+        raise UserError(f"--device {device} is one for {here * machines} processes: use --device {resolved.type}")
+    if resolved.type == "cuda" and here > torch.cuda.device_count():
+        raise UserError(f"{here} processes for {torch.cuda.device_count()} GPUs here: start one for each")
+    strategy = DDPStrategy(find_unused_parameters=partly_frozen)
+    plugins = [SLURMEnvironment()] if by_srun() else []
+    fabric = Fabric(devices=here, num_nodes=machines, strategy=strategy, plugins=plugins, **settings)
+    fabric.launch()
+    return fabric, precision

@@ -1,0 +1,213 @@
+"""The UNet that both phases share: an encoder of six stages and a decoder over its features.
+
+Ronneberger et al. 2015 (UNet) with the choices of Isensee et al. 2021 (nnU-Net): strided convolutions, instance
+norm, LeakyReLU. Dropout has no parameters and no module here, so that weights load whatever the dropout rates.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.errors import UserError
+from core.networks.dropout import spatial_dropout
+from core.networks.normalise import content_statistics
+
+MULTIPLIERS = (1, 2, 4, 8, 16, 16)
+ENCODER_DROPOUT = (0.0, 0.0, 0.05, 0.1, 0.15, 0.15)
+DECODER_DROPOUT = (0.15, 0.1, 0.1, 0.05, 0.0)
+# Five halvings must leave more than one position, over which instance norm can take a deviation.
+MIN_SIDE = 2 ** (len(MULTIPLIERS) - 1) + 1
+
+
+def require_sides(height: int, width: int) -> None:
+    """Raise UserError for pictures that five halvings would leave too small."""
+    if min(height, width) < MIN_SIDE:
+        raise UserError(f"pictures of {height}x{width} px are too small: every side needs at least {MIN_SIDE} px")
+
+
+class InstanceNorm(nn.GroupNorm):
+    """Instance norm (Ulyanov et al. 2016) by the kernel of group norm, with a group a channel.
+
+    The same function with the same parameters as `nn.InstanceNorm2d(channels, affine=True)`, and faster on CPUs, most
+    of all in channels_last (`benchmarks.throughput` measures both).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels)
+
+    def of_seen(self, x: Tensor, seen: Tensor) -> Tensor:
+        """Normalise by the mean and deviation over the positions that are seen; the others become 0.
+
+        Args:
+            x: [N, C, H, W]; what it holds at positions that are not seen has no effect.
+            seen: [N, 1, H, W], 1 or 0.
+        """
+        mean, deviation = content_statistics(x, seen)
+        scale = self.weight.view(1, -1, 1, 1) / (deviation.square() + self.eps).sqrt()
+        normal = torch.addcmul(self.bias.view(1, -1, 1, 1) - mean * scale, x, scale)
+        return (normal * seen).to(x.dtype)
+
+
+class ConvStage(nn.Module):
+    """Two 3x3 convolutions, each with instance norm, LeakyReLU(0.01) and spatial dropout.
+
+    Args:
+        in_channels, out_channels: channels before and after.
+        stride: of the first convolution.
+        dropout: share of channels dropped in training (Tompson et al. 2015), in [0, 1).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1)
+        self.norm1 = InstanceNorm(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        self.norm2 = InstanceNorm(out_channels)
+        self.dropout = dropout
+
+    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
+        """[N, in_channels, H, W] -> [N, out_channels, H / stride, W / stride], rounded up.
+
+        With `seen` ([N, 1, H / stride, W / stride], 1 or 0) only positions that are seen have features: see `Encoder`.
+        """
+        for conv, norm in ((self.conv1, self.norm1), (self.conv2, self.norm2)):
+            x = conv(x)
+            x = F.leaky_relu(norm(x) if seen is None else norm.of_seen(x, seen), 0.01, inplace=True)
+            x = spatial_dropout(x, self.dropout, self.training)
+        return x
+
+
+class Encoder(nn.Module):
+    """Six stages; every stage but the first halves the side.
+
+    Args:
+        width: features of the first stage; the others are width x (2, 4, 8, 16, 16).
+        in_channels: channels of the picture.
+        dropout: rate of each stage.
+    """
+
+    def __init__(self, width: int = 32, in_channels: int = 3, dropout: Sequence[float] = ENCODER_DROPOUT) -> None:
+        super().__init__()
+        if width < 1:
+            raise UserError(f"width {width} must be at least 1: 32 is the reference, 8 or 16 suit small machines")
+        self.channels = tuple(width * multiplier for multiplier in MULTIPLIERS)
+        inputs = (in_channels, *self.channels[:-1])
+        strides = (1, *[2] * (len(MULTIPLIERS) - 1))
+        stages = zip(inputs, self.channels, strides, dropout, strict=True)
+        self.stages = nn.ModuleList(ConvStage(*arguments) for arguments in stages)
+
+    @property
+    def deepest(self) -> nn.Module:
+        """The module whose output is the bottleneck."""
+        return self.stages[-1]
+
+    def parameter_stages(self) -> list[list[nn.Parameter]]:
+        """Return the parameters of each stage, full resolution first."""
+        return [list(stage.parameters()) for stage in self.stages]
+
+    def forward(self, images: Tensor, seen: Tensor | None = None) -> list[Tensor]:
+        """[N, C, H, W] -> six feature maps, from full resolution down to 1/32 (the bottleneck).
+
+        With `seen` it computes what sparse convolutions would (SparK, Tian et al. 2023): a position without anything
+        seen beneath it has features 0, and no norm takes it into its statistics. What is hidden then neither spreads
+        into its surroundings nor shifts what the norms see from what they see in whole pictures.
+
+        Args:
+            images: 0 where they are not seen.
+            seen: [N, 1, H, W], 1 or 0; None when everything is.
+
+        Raises:
+            UserError: if a side is shorter than 33 px.
+        """
+        require_sides(*images.shape[-2:])
+        features = []
+        for stage in self.stages:
+            if seen is not None and features:
+                seen = F.max_pool2d(seen, 2, ceil_mode=True)
+            images = stage(images, seen)
+            features.append(images)
+        return features
+
+
+class Decoder(nn.Module):
+    """Five stages back to full resolution: bilinear upsampling, concatenation with the skip, two convolutions.
+
+    Args:
+        channels: features of the encoder's stages, full resolution first; 0 where a stage has none to hand over.
+        width: features of the last stage; the others have width x (16, 8, 4, 2), deepest first, as our own encoder has.
+        dropout: rate of each stage, deepest first.
+    """
+
+    def __init__(self, channels: Sequence[int], width: int, dropout: Sequence[float] = DECODER_DROPOUT) -> None:
+        super().__init__()
+        self.out_channels = width
+        outputs = [width * multiplier for multiplier in MULTIPLIERS[-2::-1]]
+        below = [channels[-1], *outputs[:-1]]
+        inputs = [deep + skip for deep, skip in zip(below, channels[-2::-1], strict=True)]
+        self.stages = nn.ModuleList(
+            ConvStage(wide, narrow, dropout=rate) for wide, narrow, rate in zip(inputs, outputs, dropout, strict=True)
+        )
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        """Encoder features -> [N, width, H, W]."""
+        x = features[-1]
+        for stage, skip in zip(self.stages, features[-2::-1], strict=True):
+            x = F.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False)
+            x = stage(torch.cat([x, skip], dim=1))
+        return x
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Return the number of parameters, trainable or not."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+class Hypercolumn(nn.Module):
+    """No decoder at all: the features of every stage at every position of a quarter of the resolution, side by side.
+
+    A hypercolumn (Hariharan et al. 2015), on which one 1x1 convolution makes a linear probe. The deepest stage alone,
+    with 4 x 4 positions at 128 px, would measure how coarse it is and not what the encoder knows. Each stage's vector
+    is first brought to unit mean square over its channels (ParseNet, Liu et al. 2015): stages differ in scale, and the
+    largest would drown the others. It has no parameters and no statistics.
+
+    Args:
+        channels: features of the encoder's stages, full resolution first.
+    """
+
+    quarter = 2  # the stage whose resolution it is
+
+    def __init__(self, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.out_channels = sum(channels)
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        """Encoder features -> [N, sum of channels, H / 4, W / 4]: means of finer ones, coarser ones bilinear."""
+        size = features[self.quarter].shape[-2:]
+        columns = []
+        for stage, feature in enumerate(features):
+            if not feature.shape[1]:
+                continue
+            feature = F.normalize(feature, dim=1) * feature.shape[1] ** 0.5
+            if stage < self.quarter:
+                feature = F.interpolate(feature, size=size, mode="area")
+            elif stage > self.quarter:
+                feature = F.interpolate(feature, size=size, mode="bilinear", align_corners=False)
+            columns.append(feature)
+        return torch.cat(columns, dim=1)
+
+
+def initialise(module: nn.Module) -> None:
+    """Draw weights for LeakyReLU networks (He et al. 2015), biases zero; call under a fixed seed.
+
+    A part that says of itself that it is `initialised` (`core.networks.encoders.TimmEncoder`) is left as it is.
+    """
+    if getattr(module, "initialised", False):
+        return
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, a=0.01)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    for part in module.children():
+        initialise(part)

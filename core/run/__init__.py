@@ -1,0 +1,1 @@
+"""How a run goes: loop, task, folder, state, console."""

@@ -1,0 +1,234 @@
+"""The training loop of both phases: steps, validation, the best weights, the log, and a state to go on from."""
+
+import math
+import time
+from contextlib import nullcontext
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor
+
+from core.errors import require_finite
+from core.files import write_json
+from core.machine.device import LAYOUTS, resolve_memory_format
+from core.machine.fabric import Fabric
+from core.networks.dropout import share_of_batch
+from core.randomness import seed_of
+from core.run.console import Console
+from core.run.epoch_sums import EpochSums
+from core.run.folder import RunFolder
+from core.run.schedule import learning_rate_factor
+from core.run.signals import STOPS, StopSignals, Terminated
+from core.run.state import load_state, save_state
+from core.run.task import Task
+from core.train_config import TrainConfig
+from core.weights import save_weights
+
+# Looking at a number on the device makes the host wait for it, so losses are looked at every so many steps.
+LOOK_EVERY = 20
+
+
+class Loop:
+    """Train a task to its end, or on from where it stopped.
+
+    An "epoch" is a row of the log: a pass over the training pictures, or `val_every` steps when `max_steps` is given.
+    The state is saved after each, every `save_every_steps` steps, and when Ctrl-C or SIGTERM arrives.
+    """
+
+    def __init__(self, task: Task, config: TrainConfig, fabric: Fabric, folder: RunFolder) -> None:
+        self.task, self.config, self.fabric, self.folder = task, config, fabric, folder
+        per_pass = task.draws.steps_per_pass
+        self.steps_per_epoch = config.val_every if config.max_steps else per_pass
+        self.total_steps = config.max_steps or config.epochs * per_pass
+        self.epochs = -(-self.total_steps // self.steps_per_epoch)
+        self.step = 0  # the next one
+        self.sums = EpochSums()
+        self.rows: list[dict[str, Any]] = []
+        self.best: dict[str, Any] | None = None
+        self.finished = False
+        # fp16 scales its losses and skips steps whose scaled gradients overflow: those are no failure.
+        precision = fabric.strategy.precision.precision
+        self._scaled = precision == "16-mixed"
+        layout = resolve_memory_format(config.memory_format, fabric.device, precision == "bf16-mixed")
+        task.model.to(memory_format=LAYOUTS[layout])
+        task.model, task.optimizer = fabric.setup(task.model, task.optimizer)
+        self.processes = task.processes
+        self.processes.require_enough(config.batch_size, "the pictures of a step")
+
+    def run(self) -> None:
+        """Train.
+
+        Raises:
+            RunError: if a loss, a gradient or a score is not finite; names the step and the settings.
+            KeyboardInterrupt, Terminated: Ctrl-C or SIGTERM, after the step has ended and its state is saved.
+        """
+        self._restore()
+        self.processes.require_equal(
+            self.step, self.fabric.device, f"{self.folder.path} is not the same for all processes: use a shared disk"
+        )
+        if self.finished:
+            self.processes.say(f"{self.folder.path} is finished: {self._best_text()}. Nothing to do.")
+            return
+        epoch = len(self.rows) + 1
+        if self.step:
+            self.processes.say(f"going on from epoch {epoch} of {self.epochs}, step {self.step} of {self.total_steps}")
+        self._started = time.perf_counter() - self.sums.seconds
+        quiet = not self.processes.is_first
+        console = Console(self.epochs, self.steps_per_epoch, self.total_steps, epoch, self.step, quiet)
+        with console, StopSignals() as signals:
+            while not self.finished:
+                self._epoch(console, signals)
+        self.processes.say(f"finished: {self._best_text()}; weights and log in {self.folder.path}")
+
+    def _epoch(self, console: Console, signals: StopSignals) -> None:
+        epoch = len(self.rows) + 1
+        self.task.begin_epoch(epoch)
+        self.train_until(min(epoch * self.steps_per_epoch, self.total_steps), console, signals)
+        scores = self._validate(signals)
+        known = {"epoch": epoch, **self.sums.means(), **scores}
+        known["learning_rate"] = self.config.lr * self._factor(self.step - 1)
+        known["epoch_time"] = round(time.perf_counter() - self._started, 3)
+        self.rows.append({name: known.get(name) for name in self.task.log_columns})
+        self.sums, self._started = EpochSums(), time.perf_counter()
+        self._keep(epoch, scores)
+        console.epoch_done(self.rows[-1], self._is_best(epoch))
+
+    def train_until(self, end: int, console: Console, signals: StopSignals) -> None:
+        """Take steps until `end` (exclusive) of the whole run; stops in between if a signal came."""
+        every = self.config.save_every_steps
+        while self.step < end:
+            self._heed(signals)
+            losses, size = self._step(self.step)
+            self.sums.add(self._where(self.step), size, losses)
+            self.step += 1
+            if len(self.sums) == LOOK_EVERY or self.step == end:
+                self.sums.collect()
+            if every and self.step % every == 0:
+                self._save()
+            console.step_done(size, self.sums.mean("loss"))
+        self._heed(signals)
+
+    def _validate(self, signals: StopSignals) -> dict[str, float | None]:
+        self.task.model.eval()
+        alone = self.processes.count == 1  # others would wait for one that leaves
+        try:
+            with signals.at_once() if alone else nullcontext(), torch.inference_mode():
+                scores = self.task.validate()
+        except (KeyboardInterrupt, Terminated) as stop:
+            self._stop(type(stop))
+        require_finite(scores, self._where(self.step - 1))
+        return scores
+
+    def _heed(self, signals: StopSignals) -> None:
+        """Stop if a signal came. Several processes agree on the step: on GPUs when they look at their losses anyway."""
+        if len(self.sums) and self.processes.count > 1 and self.fabric.device.type != "cpu":
+            return
+        kind = STOPS.get(self.processes.highest(signals.number, self.fabric.device))
+        if kind:
+            self._stop(kind)
+
+    def _stop(self, kind: type[BaseException]) -> NoReturn:
+        self._save()
+        raise kind(f"saved at step {self.step} of {self.total_steps}; the same command goes on")
+
+    def _step(self, step: int) -> tuple[dict[str, Tensor], int]:
+        task = self.task
+        for group in task.optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * self._factor(step)
+        torch.manual_seed(seed_of(self.config.seed, step))  # dropout
+        size = len(task.draws.batch(step)[0])
+        with share_of_batch(self.processes.share(size).start, size):
+            losses = task.training_losses(step)
+        task.optimizer.zero_grad(set_to_none=True)
+        # Processes average their gradients; those of sums over all of them are to be added.
+        self.fabric.backward(losses["loss"] * self.processes.count)
+        kept = {name: loss.detach() for name, loss in losses.items() if loss is not None}
+        if self.config.clip:
+            norm = self.fabric.clip_gradients(
+                task.model, task.optimizer, max_norm=self.config.clip, error_if_nonfinite=False
+            )
+            if not self._scaled:
+                kept["gradient_norm"] = norm
+        task.optimizer.step()
+        return kept, size
+
+    def _where(self, step: int) -> str:
+        settings = ", ".join(f"{name} {getattr(self.config, name)}" for name in ("lr", "clip", "amp", "seed"))
+        return (
+            f"at step {step} ({settings}): lower --lr, keep --clip above 0, or use --amp off; "
+            f"the last good state is kept in {self.folder.path}"
+        )
+
+    def _factor(self, step: int) -> float:
+        return learning_rate_factor(step, self.total_steps, self.config.schedule, self.config.warmup_steps)
+
+    def _keep(self, epoch: int, scores: dict[str, float | None]) -> None:
+        """Write everything that this epoch leaves; the state comes last, so that it never promises missing files."""
+        config = self.config
+        score = scores[self.task.select]
+        better = score is not None and self._beats_best(score)
+        if better:
+            self.best = {"score": score, "epoch": epoch}
+        best_epoch = self.best["epoch"] if self.best else 0
+        patient = config.max_steps or not config.patience or epoch - best_epoch < config.patience
+        self.finished = epoch == self.epochs or not patient
+        if self.processes.is_first:
+            self._write(epoch, scores, better)
+            self.folder.write_log(self.rows)
+        self._save()
+
+    def _write(self, epoch: int, scores: dict[str, float | None], better: bool) -> None:
+        task, folder = self.task, self.folder.path
+        header = {**task.header(), "epoch": epoch, "metrics": scores, "config": self.folder.identity}
+        if better:
+            write_json(folder / "metrics.json", self.rows[-1])
+            save_weights(folder / "best_model.safetensors", task.model.state_dict(), header)
+        if self.config.save_every and epoch % self.config.save_every == 0:
+            save_weights(folder / "checkpoints" / f"epoch_{epoch}.safetensors", task.model.state_dict(), header)
+            task.save_pictures(folder / "figures" / f"epoch_{epoch:04d}.png")
+
+    def _beats_best(self, score: float) -> bool:
+        if self.best is None:
+            return True
+        return score > self.best["score"] if self.task.maximise else score < self.best["score"]
+
+    def _save(self) -> None:
+        # With clipping off nothing else would notice a gradient that broke the weights under a finite loss.
+        finite = torch.stack([parameter.isfinite().all() for parameter in self.task.model.parameters()]).all()
+        require_finite({"weights": 0.0 if finite else math.nan}, self._where(self.step - 1))
+        self.sums.seconds = time.perf_counter() - self._started
+        state = self._state()
+        if self.processes.is_first:
+            save_state(self.folder.path, state)
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "model": self.task.model.state_dict(),
+            "optimizer": self.task.optimizer.state_dict(),
+            "precision": self.fabric.strategy.precision.state_dict(),
+            "step": self.step,
+            "sums": self.sums.state(),
+            "rows": self.rows,
+            "best": self.best,
+            "finished": self.finished,
+        }
+
+    def _restore(self) -> None:
+        state = load_state(self.folder.path)
+        if state is None:
+            return
+        self.task.model.load_state_dict(state["model"])
+        self.task.optimizer.load_state_dict(state["optimizer"])
+        self.fabric.strategy.precision.load_state_dict(state["precision"])
+        self.step, self.sums = state["step"], EpochSums(**state["sums"])
+        self.rows, self.best, self.finished = state["rows"], state["best"], state["finished"]
+        if self.processes.is_first:
+            self.folder.write_log(self.rows)
+
+    def _is_best(self, epoch: int) -> bool:
+        return bool(self.best) and self.best["epoch"] == epoch
+
+    def _best_text(self) -> str:
+        if self.best is None:
+            return "no epoch could be scored"
+        return f"best {self.task.select} {self.best['score']:.4f} at epoch {self.best['epoch']} of {len(self.rows)}"

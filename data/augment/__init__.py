@@ -1,0 +1,1 @@
+"""Augmentation of pictures, labels and content."""

@@ -1,0 +1,1 @@
+"""Drawn cats and dogs."""

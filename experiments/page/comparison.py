@@ -1,0 +1,171 @@
+"""What a report says about several runs of one phase: side by side, what differs, and paired differences."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from experiments.page.content import headline, images, interval_of, plain, setting_label
+from experiments.page.pictures import Figure, overlay
+from experiments.page.tables import Cell, Table, count, label, score, text
+from experiments.paired import Difference, all_differences
+from experiments.runs import Run
+
+# Not settings, but what else may make runs differ.
+CIRCUMSTANCES = {
+    "split": "split scored",
+    "resolution": "resolution (px)",
+    "data_sha256": "data scored (fingerprint)",
+    "commit": "code (commit)",
+    "device": "computed on",
+}
+SHORT = 12
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The comparison of the evaluated runs of a phase. Tables are None where there is nothing to show."""
+
+    scores: Table
+    verdicts: list[str]
+    paired: Table | None
+    problems: list[str]
+    settings_note: str
+    settings: Table | None
+    breeds: Table | None
+    figures: list[Figure]
+
+
+def comparison(runs: Sequence[Run]) -> Comparison | None:
+    """Compare the runs that were evaluated; None for fewer than two."""
+    evaluated = [run for run in runs if run.file]
+    if len(evaluated) < 2:
+        return None
+    found = all_differences(evaluated)
+    differ = {name: values for name in _names(evaluated) if _vary(values := _values(evaluated, name))}
+    return Comparison(
+        scores=_side_by_side(evaluated),
+        verdicts=[_sentence(entry) for entry in found if not entry.problem],
+        paired=_paired([entry for entry in found if not entry.problem]),
+        problems=[f"{entry.second} and {entry.first}: {entry.problem}." for entry in found if entry.problem],
+        settings_note=_settings_note(differ),
+        settings=_settings(evaluated, differ),
+        breeds=_breeds(evaluated),
+        figures=overlay(evaluated),
+    )
+
+
+def _side_by_side(runs: Sequence[Run]) -> Table:
+    keys = list(dict.fromkeys(key for run in runs for key in headline(run)))
+    classes = list(dict.fromkeys(name for run in runs for name in run.class_names))
+    rows = [
+        [
+            text(run.name),
+            count(images(run)),
+            *(score(headline(run).get(key), key, interval_of(run, key)) for key in keys[:1]),
+            *(score(run.result.get(name, {}).get("iou"), "iou", interval_of(run, name, "iou")) for name in classes),
+            *(score(headline(run).get(key), key, interval_of(run, key)) for key in keys[1:]),
+        ]
+        for run in runs
+    ]
+    # The mean stands before the classes that it is the mean of.
+    heads = ("run", "images", *map(label, keys[:1]), *(f"IoU {name}" for name in classes), *map(label, keys[1:]))
+    return Table(heads, rows, sortable=True)
+
+
+def _paired(found: Sequence[Difference]) -> Table | None:
+    if not found:
+        return None
+    place = {name: _scale([entry for entry in found if entry.score == name]) for name in {e.score for e in found}}
+    rows = []
+    for entry in found:
+        cell = score(entry.value, entry.score, entry.interval, signed=True)
+        low, high = entry.interval or (entry.value, entry.value)
+        drawn = [place[entry.score](value) for value in (low, entry.value, high, 0.0)]
+        rows.append(
+            [
+                text(f"{entry.second} against {entry.first}"),
+                text(label(entry.score)),
+                Cell(cell.text, cell.sort, exact=cell.exact),
+                Cell(cell.note, low),
+                Cell("", low, whisker=(drawn[0], drawn[1], drawn[2], drawn[3])),
+                count(entry.images),
+            ]
+        )
+    heads = ("runs", "score", "difference", "95 % interval", "drawn, with 0", "images")
+    return Table(heads, rows)
+
+
+def _sentence(entry: Difference) -> str:
+    cell = score(entry.value, entry.score, entry.interval, signed=True)
+    difference = f"{label(entry.score)} {cell.text} (95 % interval {cell.note})"
+    return f"{entry.second} against {entry.first}: {difference}, {entry.verdict}."
+
+
+def _scale(found: Sequence[Difference]) -> Callable[[float], float]:
+    # To 0 to 100 along the axis that the rows of a score share, 0 always on it.
+    ends = [0.0, *(end for entry in found for end in entry.interval or [entry.value or 0.0])]
+    low, high = min(ends), max(ends)
+    width = (high - low) or 1.0
+    return lambda value: 4 + 92 * (value - low) / width
+
+
+def _names(runs: Sequence[Run]) -> list[str]:
+    return list(dict.fromkeys(name for run in runs for name in run.training))
+
+
+def _values(runs: Sequence[Run], name: str) -> list[Any]:
+    return [run.training.get(name, "unknown") for run in runs]
+
+
+def _vary(values: Sequence[Any]) -> bool:
+    return any(value != values[0] for value in values)
+
+
+def _settings_note(differ: dict[str, list[Any]]) -> str:
+    names = [setting_label(name) for name in differ if name != "seed"]
+    seeds = " The seeds differ." if "seed" in differ else ""
+    if not names:
+        return f"All settings that were kept are the same.{seeds}"
+    if len(names) == 1:
+        return f"One setting differs: {names[0]}.{seeds}"
+    return f"{len(names)} settings differ, so a difference in scores cannot be put down to one of them.{seeds}"
+
+
+def _settings(runs: Sequence[Run], differ: dict[str, list[Any]]) -> Table | None:
+    rows = [[text(setting_label(name)), *map(_value, values)] for name, values in differ.items()]
+    for key, name in CIRCUMSTANCES.items():
+        values = [run.provenance.get(key) for run in runs]
+        if _vary(values):
+            rows.append([text(name), *map(_value, values)])
+    return Table(("setting", *(run.name for run in runs)), rows) if rows else None
+
+
+def _value(value: Any) -> Cell:
+    words = plain(value)
+    digits = words.removesuffix("+changes")
+    if len(digits) >= 40 and set(digits) <= set("0123456789abcdef"):
+        return Cell(f"{digits[:SHORT]}…{words[len(digits) :]}", words, exact=words)
+    return Cell(words, words)
+
+
+def _breeds(runs: Sequence[Run]) -> Table | None:
+    tables = [run.result.get("per_breed") for run in runs]
+    if not all(isinstance(table, dict) and table for table in tables):
+        return None
+    rows = []
+    for breed in dict.fromkeys(breed for table in tables for breed in table):
+        found = [table.get(breed, {}) for table in tables]
+        values = [entry.get("mean_iou_true_classes") for entry in found]
+        cells = [text(breed), count(max(entry.get("num_images", 0) for entry in found)), *map(score, values)]
+        if len(runs) == 2:
+            gain = None if None in values else values[1] - values[0]
+            cells.append(score(gain, signed=True))
+        rows.append(cells)
+    heads = ["breed", "images", *(run.name for run in runs)]
+    heads += [f"{runs[1].name} against {runs[0].name}"] if len(runs) == 2 else []
+    return Table(
+        heads,
+        rows,
+        "Mean IoU over the classes that the breed's masks hold. A breed with few images says little.",
+        sortable=True,
+    )

@@ -1,0 +1,151 @@
+"""Pictures of a report, as data that lies within the page."""
+
+import base64
+import csv
+import io
+import itertools
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import reconstruction.figures.captions
+import transfer_learning.figures.captions
+from experiments.runs import Run
+
+TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
+# With more pixels across than this, a figure takes the whole width of the page.
+WIDE = 620
+WEBP_QUALITY, WEBP_LARGEST = 85, 16383
+CURVES = {
+    "reconstruction": reconstruction.figures.captions.CURVES,
+    "transfer_learning": transfer_learning.figures.captions.CURVES,
+}
+DECISIVE = {"reconstruction": ("val_loss", "loss on Val"), "transfer_learning": ("mean_iou", "mean IoU on Val")}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture and what a reader needs to know of it; `problem` says why it is not there.
+
+    `key` names the same picture in other runs.
+    """
+
+    title: str
+    caption: str
+    data: str = ""
+    width: int = 0
+    height: int = 0
+    problem: str = ""
+    key: str = ""
+
+    @property
+    def wide(self) -> bool:
+        """Whether it needs the page's whole width."""
+        return self.width > WIDE
+
+
+def figures(run: Run) -> list[Figure]:
+    """Return the figures that the run's results list; training curves drawn from its log where they list none."""
+    listed = run.result.get("figures") or []
+    entries = [entry for entry in listed if isinstance(entry, dict)]
+    found = [_embedded(run, entry) for entry in entries]
+    if run.log and not any("curve" in str(entry.get("file")) for entry in entries):
+        found += _curves(run, run.log)
+    return found
+
+
+def overlay(runs: Sequence[Run]) -> list[Figure]:
+    """Return one figure with the decisive validation score of all runs that have a log; none for fewer than two."""
+    column, title = DECISIVE[runs[0].phase]
+    lines = {run.name: rows for run in runs if run.log and (rows := _column(run.log, column))}
+    if len(lines) < 2:
+        return []
+    from matplotlib.figure import Figure as Drawing
+
+    from core.figures.style import LINE_COLOURS, save
+
+    drawing = Drawing(figsize=(9, 3.2), layout="constrained")
+    axis = drawing.subplots()
+    for (name, rows), colour in zip(lines.items(), itertools.cycle(LINE_COLOURS)):
+        drawn = axis.plot([epoch for epoch, _ in rows], [value for _, value in rows], color=colour, marker=".")
+        drawn[0].set_label(name if not name.startswith("_") else f" {name}")  # matplotlib hides labels with "_"
+    axis.set(title=title, xlabel="epoch (row of the log)")
+    for entry in axis.legend(fontsize=8).get_texts():
+        entry.set_parse_math(False)
+    with tempfile.TemporaryDirectory() as folder:
+        save(drawing, path := Path(folder) / "overlay.svg")
+        caption = "The score by which the kept weights were chosen, after each row of the training log."
+        return [_figure(path, "Validation during training", caption, "overlay")]
+
+
+def _column(log: Path, column: str) -> list[tuple[int, float]]:
+    with log.open(newline="", encoding="utf-8") as file:
+        return [(int(row["epoch"]), float(row[column])) for row in csv.DictReader(file) if row.get(column)]
+
+
+def _curves(run: Run, log: Path) -> list[Figure]:
+    from core.figures.style import curves, drawable
+
+    panels = drawable(log, CURVES[run.phase])
+    if not panels:
+        return []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "curves.png"
+        curves(path, log, panels, run.provenance.get("epoch"))
+        caption = "From training_log.csv; the dotted line marks the epoch whose weights were kept."
+        return [_figure(path.with_suffix(".svg"), "Training curves", caption, "curves")]
+
+
+def _embedded(run: Run, entry: dict[str, Any]) -> Figure:
+    assert run.file is not None
+    file, title = str(entry.get("file", "")), str(entry.get("title", ""))
+    caption = str(entry.get("caption", ""))
+    root = run.file.parent.resolve()
+    path = (root / file).resolve()
+    if path.suffix.lower() not in TYPES or not path.is_relative_to(root):
+        return Figure(title, caption, problem=f"{file} is not a PNG or SVG within the results folder", key=file)
+    if not path.is_file():
+        return Figure(title, caption, problem=f"{file} is missing: evaluate again", key=file)
+    try:
+        return _figure(path, title, caption, file)
+    except OSError:
+        return Figure(title, caption, problem=f"{file} cannot be read: evaluate again", key=file)
+
+
+def _figure(path: Path, title: str, caption: str, key: str) -> Figure:
+    content, width, height = _small_png(path) if path.suffix.lower() == ".png" else _svg(path)
+    kind = "image/webp" if content.startswith(b"RIFF") else TYPES[path.suffix.lower()]
+    data = f"data:{kind};base64,{base64.b64encode(content).decode()}"
+    return Figure(title, caption, data, width, height, key=key)
+
+
+def _small_png(path: Path) -> tuple[bytes, int, int]:
+    """Return a PNG, or as WebP where that is much smaller (photographs are), and its width and height.
+
+    Raises:
+        OSError: what Pillow raises for a file that is no picture, or was cut.
+    """
+    from PIL import Image
+
+    content, webp = path.read_bytes(), io.BytesIO()
+    with Image.open(path) as picture:
+        picture.load()  # a picture that was cut shows only here
+        if max(picture.size) > WEBP_LARGEST:
+            return content, *picture.size
+        picture.convert("RGB").save(webp, "webp", quality=WEBP_QUALITY)
+        smaller = len(webp.getvalue()) < len(content) / 2
+        return webp.getvalue() if smaller else content, *picture.size
+
+
+def _svg(path: Path) -> tuple[bytes, int, int]:
+    """Return an SVG, its width and its height; raises OSError for what is none."""
+    from xml.etree import ElementTree
+
+    try:
+        root = ElementTree.parse(path).getroot()
+        _, _, width, height = map(float, root.attrib["viewBox"].split())
+    except (ElementTree.ParseError, KeyError, ValueError):
+        raise OSError(f"{path} is not an SVG") from None
+    return path.read_bytes(), round(width), round(height)

@@ -1,0 +1,1 @@
+"""What the encoder's features know."""

@@ -1,0 +1,169 @@
+"""Settings from files and flags, and what a command says about wrong ones."""
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from core.command import Terminated, run_command
+from core.config import DEFAULT_CONFIG, from_mapping, parse, read_section
+from core.errors import RunError, UserError
+from data.prepare_config import PrepareConfig
+from experiments.grid.config import AblationConfig
+from experiments.grid.plan import build_plan
+from reconstruction.config import ReconstructionConfig
+from reconstruction.train import main as train
+from transfer_learning.config import SegmentationConfig
+
+ROOT = Path(__file__).parents[2]
+
+
+def parsed(*flags: str, config_type=ReconstructionConfig):
+    section = "reconstruction" if config_type is ReconstructionConfig else "transfer_learning"
+    return parse(config_type, flags, "the.command", section, "about")
+
+
+@pytest.mark.parametrize(
+    ("section", "config_type"), [("reconstruction", ReconstructionConfig), ("transfer_learning", SegmentationConfig)]
+)
+def test_the_default_file_holds_every_default(section, config_type):
+    values = read_section(DEFAULT_CONFIG, section)
+    assert set(values) == {field.name for field in dataclasses.fields(config_type)}
+    assert from_mapping(config_type, values, "file") == config_type()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name)
+def test_every_config_file_is_valid(path):
+    for section, config_type in (
+        ("data", PrepareConfig),
+        ("reconstruction", ReconstructionConfig),
+        ("transfer_learning", SegmentationConfig),
+    ):
+        from_mapping(config_type, read_section(path, section), str(path))
+    if grid := read_section(path, "ablation"):
+        build_plan(from_mapping(AblationConfig, grid, str(path)))
+
+
+def test_flags_win_over_the_file(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("reconstruction: {epochs: 3, lr: 1e-4, amp: off}\n")
+    config = parsed("--config", str(file), "--epochs", "5")
+    assert (config.epochs, config.lr, config.amp, config.batch_size) == (5, 1e-4, "off", 32)
+
+
+def test_bare_flags_mean_what_they_meant():
+    config = parsed("--weighted_ce", "--amp", config_type=SegmentationConfig)
+    assert (config.weighted_ce, config.amp) == ("static", "auto")
+    config = parsed("--weighted_ce", "off", "--freeze", "7", config_type=SegmentationConfig)
+    assert (config.weighted_ce, config.freeze) == ("off", 7)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--epoch", "3"], "unknown flag --epoch; did you mean epochs?"),
+        (["--epochs", "many"], "--epochs"),
+        (["--epochs", "0"], "epochs 0 must be at least 1"),
+        (["--skips", "some"], "'some'"),
+        (["--mse_weight", "0", "--perceptual_weight", "0", "--ssim_weight", "0"], "all 0"),
+        (["--flip", "1.5"], "flip: 1.5 is out of range"),
+        (["--lr", "nan"], "lr nan must be a finite number"),
+        (["--lr", "-1"], "error: lr -1.0 must be above 0"),
+        (["--clip", "inf"], "clip inf must be a finite number"),
+        (["--cutout", "0.5"], "image_statistics"),
+        (["--config", "nowhere.yaml"], "nowhere.yaml does not exist"),
+        (["--data_dir", "nowhere"], "run python -m data.prepare"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(flags, message, capsys):
+    assert train(flags) == 2
+    errors = capsys.readouterr().err
+    assert message in errors
+    assert errors.startswith("error: ")
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("reconstruction: {epohcs: 3}", "unknown setting 'epohcs'; did you mean epochs?"),
+        ("reconstrution: {epochs: 3}", "unknown section 'reconstrution'; did you mean reconstruction?"),
+        ("reconstruction: {epochs: many}", "epochs: .*'many'"),
+        ("reconstruction: {epochs: [", "not valid YAML"),
+        ("- 1", "must hold sections"),
+        ("reconstruction: [1]", "section reconstruction must hold settings"),
+        ("reconstruction: hello", "section reconstruction must hold settings"),
+    ],
+)
+def test_a_wrong_file_is_named(tmp_path, text, message):
+    file = tmp_path / "run.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError, match=message):
+        parsed("--config", str(file))
+
+
+@dataclasses.dataclass(frozen=True)
+class Nothing:
+    """No settings."""
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"),
+    [
+        (UserError("x"), 2),
+        (PermissionError(13, "", "there"), 2),
+        (OSError(28, ""), 1),
+        (RunError("x"), 1),
+        (ZeroDivisionError("x"), 1),
+        (KeyboardInterrupt(), 130),
+        (Terminated(), 143),
+    ],
+)
+def test_exit_codes(failure, code, capsys):
+    def fail(config):
+        raise failure
+
+    assert run_command("the.command", Nothing, fail, [], section="data", description="") == code
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1
+    assert "Traceback" not in errors
+    assert errors.partition(": ")[2].strip()
+
+
+COMMANDS = [
+    "data.prepare",
+    "reconstruction.train",
+    "reconstruction.evaluate",
+    "transfer_learning.train",
+    "transfer_learning.evaluate",
+    "transfer_learning.predict",
+    "experiments.tables",
+    "experiments.report",
+    "experiments.ablate",
+]
+
+
+def test_commands_import_nothing_heavy():
+    code = (
+        f"import sys, {', '.join(COMMANDS)}; print([m for m in sys.modules if m in "
+        "('torch', 'lightning_fabric', 'torchmetrics', 'timm', 'matplotlib')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_teaches(command, capsys):
+    import importlib
+
+    assert importlib.import_module(command).main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert f"usage: python -m {command} " in text
+    assert "default" in text
+
+
+def test_fabric_does_not_bring_torchmetrics():
+    code = "import sys, core.run.loop; assert 'torchmetrics' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

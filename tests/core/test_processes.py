@@ -1,0 +1,96 @@
+"""Several processes compute what one does: shares of a batch, sums over all, the same losses and scores."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import UserError
+from core.machine.processes import Processes, started
+from core.networks.dropout import share_of_batch, spatial_dropout
+
+# Five a step: shares of two and three; and the last step of a pass over 26 pictures has one for two processes.
+COMMON = ["--width", "2", "--batch_size", "5", "--device", "cpu", "--amp", "off", "--epochs", "2"]
+PHASES = {
+    "reconstruction": ["--perceptual_weight", "0", "--lr", "0.001"],
+    # Plain descent without clipping, since a factor in the gradient would not show with Adam or clipping.
+    "transfer_learning": ["--lr", "0.01", "--momentum", "0", "--clip", "0", "--freeze", "1", "--weighted_ce", "batch"],
+}
+
+
+@given(st.integers(0, 40), st.integers(1, 9))
+def test_shares_cover_everything_once(length, count):
+    shares = [list(range(length))[Processes(rank, count).share(length)] for rank in range(count)]
+    assert [place for share in shares for place in share] == list(range(length))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+@given(st.integers(1, 9), st.integers(1, 4))
+def test_dropout_of_shares_is_that_of_the_batch(length, count):
+    features = torch.rand(length, 8, 3, 2) + 1
+    torch.manual_seed(5)
+    whole = spatial_dropout(features, 0.4, training=True)
+    for rank in range(count):
+        share = Processes(rank, count).share(length)
+        torch.manual_seed(5)
+        with share_of_batch(share.start, length):
+            assert torch.equal(spatial_dropout(features[share], 0.4, training=True), whole[share])
+
+
+def test_dropout_drops_whole_channels_and_keeps_the_mean():
+    features = torch.ones(200, 50, 2, 2)
+    dropped = spatial_dropout(features, 0.3, training=True)
+    assert dropped.unique().tolist() == pytest.approx([0, 1 / 0.7])
+    assert torch.equal(dropped, dropped[..., :1, :1].expand_as(dropped))
+    assert dropped.mean().item() == pytest.approx(1, abs=0.02)
+    assert spatial_dropout(features, 0.3, training=False) is features
+
+
+def test_what_slurm_says_is_checked(monkeypatch):
+    monkeypatch.delenv("SLURM_STEP_NUM_TASKS", raising=False)
+    monkeypatch.setenv("SLURM_NTASKS", "6")  # of the job; what runs in its script is a single process
+    assert started() == (1, 1)
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "6")
+    monkeypatch.setenv("SLURM_STEP_NUM_NODES", "3")
+    assert started() == (2, 3)
+    monkeypatch.setenv("SLURM_STEP_NUM_NODES", "4")
+    with pytest.raises(UserError, match="6 processes on 4 machines"):
+        started()
+
+
+def run(phase: str, data: Path, folder: Path, count: int, *more: str) -> tuple[int, str]:
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={count}"] if count > 1 else []
+    places = ["--data_dir", str(data), "--output_dir", str(folder)]
+    command = [sys.executable, *launcher, "-m", f"{phase}.train", *COMMON, *PHASES[phase], *places, *more]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    return done.returncode, done.stdout + done.stderr
+
+
+def rows_of(folder: Path) -> list[dict[str, float]]:
+    with (folder / "training_log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    return [{key: float(value or 0) for key, value in row.items() if key != "epoch_time"} for row in rows]
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_two_processes_train_as_one_does(phase, pets, tmp_path):
+    for count in (1, 2):
+        code, said = run(phase, pets, tmp_path / str(count), count)
+        assert code == 0, said
+    assert said.count("training pictures") == said.count("finished:") == 1
+    one, two = rows_of(tmp_path / "1"), rows_of(tmp_path / "2")
+    assert one[0] == pytest.approx(two[0], abs=1e-4)
+    assert one[1]["train_loss"] == pytest.approx(two[1]["train_loss"], abs=1e-3)
+    assert abs(one[1]["train_loss"] - one[0]["train_loss"]) > 1e-3  # something was learned
+
+
+def test_more_processes_than_pictures_are_refused(pets, tmp_path):
+    code, said = run("reconstruction", pets, tmp_path, 2, "--batch_size", "1")
+    assert code != 0
+    assert "error: 2 processes cannot share the pictures of a step, of which there are 1: start fewer" in said

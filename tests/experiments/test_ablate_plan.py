@@ -1,0 +1,227 @@
+"""What the plan of an ablation refuses, and what it makes of its file; nothing trains here."""
+
+import json
+
+import pytest
+from ablation_grid import change, grid, run
+
+from data.subsets import label_subset
+from experiments.grid.config import AblationConfig
+from experiments.grid.effect import with_effect
+from experiments.grid.order import all_works
+from experiments.grid.plan import build_plan
+from experiments.grid.plan_file import write_plan
+from experiments.grid.prepared import read_data
+from reconstruction.config import ReconstructionConfig
+from transfer_learning.config import SegmentationConfig
+
+LITE0 = "tf_efficientnet_lite0"
+OUTSIDE = "ablation.variants.a: encoder_weights were trained on other pictures: say outside_weights true"
+
+REFUSED = [
+    (grid(fractions=[0.5, 1.5]), "fraction 1.5 asks for "),
+    (grid(fractions=[0.001, 0.002]), "fractions 0.001 and 0.002 mean the same 2 labelled pictures"),
+    (grid(fractions=[]), "fractions is empty"),
+    (grid(fractions=[0.5, 0.5]), "fractions: 0.5 is given twice"),
+    (grid(seeds=[1, 2, 1]), "seeds: 1 is given twice"),
+    (grid(more_seeds={5: [3]}), "more_seeds: the fraction 5.0 is outside (0, 1]"),
+    (grid(more_seeds={1.0: [2, 3]}), "seeds and more_seeds at 1: 2 is given twice"),
+    (grid(learning_rates=[0.0]), "learning_rates: 0.0 must be above 0"),
+    (grid(baseline="scrach"), "baseline 'scrach' is not among the variants; did you mean scratch?"),
+    (grid(baseline="denoise_all"), "baseline denoise_all has the pretraining denoise"),
+    (change(grid(), variants={"twin": {"freeze": "never"}}), "the variants scratch and twin differ in nothing"),
+    (
+        change(grid(), pretraining={"twin": {"pretext": "denoise"}}),
+        "pretrainings denoise and twin differ in nothing",
+    ),
+    (
+        change(grid(), pretraining={"twin": {"pretext": "denoise", "mask_ratio": 0.3, "epochs": 7}}),
+        "pretrainings denoise and twin differ in nothing",
+    ),
+    (change(grid(), pretraining={"twin": {"noise_sigma": 0.1}}), "pretrainings plain and twin differ in nothing"),
+    (
+        change(grid(), pretraining={"a": {"target": "hog"}, "b": {"target": "hog", "ssim_weight": 0.3}}),
+        "pretrainings a and b differ in nothing",
+    ),
+    (change(grid(), pretraining={"idle": {"skips": "none"}}), "no variant begins with the pretraining idle"),
+    (change(grid(), variants={"a": {"freeze": 2}}), "freeze 2 never lets the encoder go, the log has 2 rows"),
+    (
+        change(grid(), variants={"twin": {"momentum": 0.5, "control": True}}),
+        "the variants scratch and twin differ in nothing",
+    ),
+    (
+        change(grid(), variants={"twin": {"max_steps": 6, "freeze": 0}}),
+        "the variants scratch and twin differ in nothing",
+    ),
+    *(
+        (change(grid(), variants={"a": {"freeze": 1, **own}}), f"ablation.variants.a: {message} in the others")
+        for own, message in [
+            ({"max_steps": 9}, "max_steps 9, but 6"),
+            ({"val_every": 2}, "val_every 2, but 3"),
+            ({"batch_size": 8}, "batch_size 8, but 4"),
+            ({"flip": 0.0}, "flip 0.0, but 0.5"),
+            ({"weight_decay": 0.5}, "weight_decay 0.5, but 0.01"),
+            (
+                {"decoder_dropout": [0.1] * 5},
+                "decoder_dropout [0.1, 0.1, 0.1, 0.1, 0.1], but [0.0, 0.0, 0.0, 0.0, 0.0]",
+            ),
+        ]
+    ),
+    (change(grid(), variants={"scratch": {"control": True}}), "baseline scratch is a control"),
+    (change(grid(), variants={"a": {"freeze": 1, "control": "yes"}}), "control is true or false, got 'yes'"),
+    (change(grid(), variants={"a": {"outside_weights": 1}}), "outside_weights is true or false, got 1"),
+    (change(grid(), variants={"a": {"pretraining": ["plain"]}}), "pretraining is one name, got ['plain']"),
+    (change(grid(), variants={"a": {"freeze": 1, "baseline": ["scratch"]}}), "baseline is one name, got ['scratch']"),
+    (change(grid(), variants={"a": {"autoencoder": True}}), "unknown setting 'autoencoder'"),
+    (
+        change(grid(), variants={"a": {"encoder": LITE0, "normalisation": "unit", "encoder_weights": "imagenet"}}),
+        OUTSIDE,
+    ),
+    (
+        change(
+            grid(),
+            pretraining={"lite0": {"encoder": LITE0, "normalisation": "unit", "encoder_weights": "imagenet"}},
+            variants={"a": {"encoder": LITE0, "normalisation": "unit", "pretraining": "lite0"}},
+        ),
+        OUTSIDE,
+    ),
+    (
+        change(grid(), variants={"a": {"pretraining": "denoize"}}),
+        "unknown pretraining 'denoize'; did you mean denoise?",
+    ),
+    (
+        change(grid(), variants={"a": {"freze": 3}}),
+        "ablation.variants.a: unknown setting 'freze'; did you mean freeze?",
+    ),
+    (change(grid(), variants={"a": {"freeze": "now"}}), "ablation.variants.a: freeze: "),
+    (change(grid(), variants={"a": {"lr": 0.1}}), "ablation.variants.a: lr is set by the grid"),
+    (change(grid(), variants={"a": {"transfer": "all", "freeze": 1}}), "ablation.variants.a: transfer all"),
+    (
+        change(grid(), variants={"a": {"pretraining": "plain", "width": 4, "control": True}}),
+        "width 4, but 2 in its pretraining plain",
+    ),
+    (change(grid(), variants={"a/b": {"freeze": 3}}), "the name 'a/b' becomes part of file names"),
+    (change(grid(), common={"max_stps": 3}), "ablation.common: unknown setting 'max_stps'; did you mean max_steps?"),
+    (change(grid(), common={"max_steps": None}), "give max_steps in common"),
+    (change(grid(), common={"epochs": 0}), "ablation.variants.scratch: epochs 0 must be at least 1"),
+    (
+        change(grid(), pretraining_common={"perceptual_weight": 0.1}),
+        "give perceptual_weight 0 there",
+    ),
+    (change(grid(), pretraining_common={"skip": "all"}), "ablation.pretraining_common: unknown setting 'skip'"),
+    ({**grid(), "comon": {}}, "unknown setting 'comon'; did you mean common?"),
+    (grid(variants={}), "has no variants"),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), REFUSED, ids=[message for _, message in REFUSED])
+def test_a_grid_that_cannot_be_is_refused_before_anything_trains(content, message, pets, tmp_path, here, capsys):
+    assert run(tmp_path, pets, content) == 2
+    errors = capsys.readouterr().err
+    assert message in errors
+    assert errors.count("\n") == 1
+    assert here == []
+    assert not (tmp_path / "results").exists()
+
+
+def test_an_unknown_variant_and_a_class_without_labels_are_refused(pets, tmp_path, here, capsys):
+    assert run(tmp_path, pets, grid(), "--variants", "scratch", "denoise_al") == 2
+    assert "unknown variant 'denoise_al'; did you mean denoise_all?" in capsys.readouterr().err
+    manifest = json.loads((pets / "manifest.json").read_text())
+    for image in manifest["images"]:
+        image["labelled"] &= image["species"] == "dog"
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/manifest.json").write_text(json.dumps(manifest))
+    assert run(tmp_path, tmp_path / "data", grid()) == 2
+    assert "leaves no labelled picture of a cat to learn from" in capsys.readouterr().err
+    assert here == []
+
+
+def test_settings_that_have_a_say_are_not_left_out():
+    """Of every two that differ in one setting, those differ in nothing whose setting is idle beside the others."""
+    masked = {"pretext": "mask", "target": "normalised", "image_statistics": False}
+    phase_1 = with_effect(ReconstructionConfig(**masked))
+    for setting in ({"mask_patch": 8}, {"mask_ratio": 0.3}, {"loss_on": "all"}, {"epochs": 7}, {"skips": "none"}):
+        assert with_effect(ReconstructionConfig(**{**masked, **setting})) != phase_1, setting
+    for setting in ({"noise_sigma": 0.1}, {"mse_weight": 2.0}, {"val_every": 7}, {"cutout_size": 0.5}):
+        assert with_effect(ReconstructionConfig(**{**masked, **setting})) == phase_1, setting
+    phase_2 = with_effect(SegmentationConfig(max_steps=100))
+    for setting in ({"momentum": 0.5}, {"val_every": 7}, {"weighted_ce": "off"}, {"freeze": 1}):
+        assert with_effect(SegmentationConfig(**{"max_steps": 100, **setting})) != phase_2, setting
+    for setting in ({"epochs": 7}, {"patience": 3}, {"freeze": 0}, {"device": "cpu"}):
+        assert with_effect(SegmentationConfig(**{"max_steps": 100, **setting})) == phase_2, setting
+
+
+def plan_of(content: dict, **settings):
+    names = ("variants", "pretraining", "pretraining_common", "common")
+    return build_plan(AblationConfig(**{name: content[name] for name in names}, **settings))
+
+
+def test_a_control_is_told_from_the_variants_and_imagenet_from_the_rest(tmp_path):
+    imagenet = {"encoder": LITE0, "normalisation": "unit", "encoder_weights": "imagenet", "outside_weights": True}
+    own = {"long": {"max_steps": 12, "control": True}, "same": {"freeze": 1, "flip": 0.5}, "imagenet": imagenet}
+    plan = plan_of(change(grid(), variants=own), results_dir=tmp_path)
+    write_plan(plan)
+    written = json.loads((tmp_path / "plan.json").read_text())
+    assert [name for name, variant in written["variants"].items() if variant["control"]] == ["long"]
+    assert [name for name, variant in written["variants"].items() if variant["outside_weights"]] == ["imagenet"]
+    assert [name for name, variant in written["variants"].items() if variant["autoencoder"]] == [
+        "plain_frozen",
+        "denoise_all",
+    ]
+    assert plan.variants["imagenet"].config.encoder_weights == "imagenet"
+
+
+def test_a_fraction_may_have_more_seeds_than_the_others(pets, tmp_path):
+    plan = plan_of(
+        grid(), fractions=(0.5, 1.0), seeds=(1, 2), more_seeds={0.5: (3, 4), 0.1: (3,)}, results_dir=tmp_path
+    )
+    data = read_data(pets, (0.5, 1.0), (1, 2), (1.0,), {0.5: (3, 4)})
+    arms = [work for work in all_works(plan, data) if work.file.parent.name == "arms"]
+    assert len(arms) == 3 * 6
+    assert [(arm.fraction, arm.seed) for arm in arms[::3]] == [
+        (0.5, 1),
+        (1.0, 1),
+        (0.5, 2),
+        (1.0, 2),
+        (0.5, 3),
+        (0.5, 4),
+    ]
+    assert {(arm.fraction, arm.seed) for arm in arms} == set(data.num_labels)
+    write_plan(plan)
+    written = json.loads((tmp_path / "plan.json").read_text())
+    assert (written["seeds"], written["more_seeds"]) == ([1, 2], {"0.5": [3, 4]})
+
+
+def test_a_call_on_a_part_of_the_grid_leaves_the_plan_whole_where_there_are_arms(tmp_path):
+    def written(**settings):
+        write_plan(plan_of(grid(), results_dir=tmp_path, **settings))
+        content = json.loads((tmp_path / "plan.json").read_text())
+        return content["fractions"], content["seeds"], content["more_seeds"]
+
+    whole = {"fractions": (0.5, 1.0), "seeds": (1, 2, 3), "more_seeds": {0.5: (4, 5)}}
+    assert written(**whole) == ([0.5, 1.0], [1, 2, 3], {"0.5": [4, 5]})
+    (tmp_path / "arms").mkdir()
+
+    def arms(*contents):
+        for number, (fraction, seed) in enumerate(contents):
+            content = {"arm": {"variant": "scratch", "fraction": fraction, "seed": seed}}
+            (tmp_path / f"arms/{number} (copy).json").write_text(json.dumps(content))
+
+    arms((0.5, 2), (0.5, 4))
+    assert written(fractions=(1.0,), seeds=(2,)) == ([0.5, 1.0], [2], {"0.5": [4]})  # 3 and 5 have none
+    assert written(fractions=(1.0,), seeds=(1,)) == ([0.5, 1.0], [], {"0.5": [2, 4], "1.0": [1]})
+    assert written(**whole) == ([0.5, 1.0], [1, 2, 3], {"0.5": [4, 5]})
+    third = {"fractions": (1 / 3, 1.0), "seeds": (1, 2), "more_seeds": {1 / 3: (7,)}}
+    arms(*((fraction, seed) for fraction in (1 / 3, 1.0) for seed in (1, 2)), (1 / 3, 7))
+    written(**third)
+    assert written(fractions=(1.0,), seeds=(1,)) == ([1 / 3, 1.0], [1, 2], {repr(1 / 3): [7]})
+
+
+def test_rates_come_from_the_nearest_fraction_and_labels_are_counted_as_training_does(pets, tmp_path, here):
+    plan = plan_of(grid(), tuned_at=(0.1, 1.0))
+    assert [plan.tuned_at(fraction) for fraction in (0.01, 0.1, 0.25, 0.33, 1.0)] == [0.1, 0.1, 0.1, 1.0, 1.0]
+    manifest = json.loads((pets / "manifest.json").read_text())
+    train = [image for image in manifest["images"] if image["split"] == "Train" and image["labelled"]]
+    chosen = label_subset([image["name"] for image in train], [image["species"] for image in train], 0.5, 7)
+    assert read_data(pets, [0.5], [7], [1.0]).num_labels[0.5, 7] == len(chosen)

@@ -1,0 +1,180 @@
+"""Paired differences over images and seeds, against a loop over the same draws and by hand."""
+
+import numpy as np
+import pytest
+from ablation_samples import CLASSES, arm, counts_of, plan, write
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from experiments.ablation.differences import SEED_STREAM, mean_over_drawn_seeds, widening
+from experiments.ablation.results import read_ablation
+from experiments.ablation.statistics import analysed
+from transfer_learning.scores.confusion import segmentation_scores
+
+
+def folder_of(folder, scratch, other, **flags):
+    """A results folder of two variants at one fraction; matrices by seed."""
+    arms = [arm(matrices, variant="scratch", seed=seed) for seed, matrices in scratch.items()]
+    arms += [arm(matrices, variant="denoise", seed=seed) for seed, matrices in other.items()]
+    return write(folder, plan({"scratch": {}, "denoise": flags}), arms)
+
+
+def difference_of(folder, resamples=2000):
+    return analysed(read_ablation(folder), resamples).get(1.0, "denoise").difference
+
+
+def mean_iou(matrix) -> float:
+    return segmentation_scores(matrix, CLASSES)["mean_iou"]
+
+
+def test_the_interval_is_that_of_a_loop_over_the_same_draws(tmp_path):
+    images, seeds, resamples = 9, (1, 2, 5), 40
+    scratch = {seed: counts_of(0.5 + 0.02 * seed, seed, images) for seed in seeds}
+    other = {seed: counts_of(0.6 - 0.03 * seed, 10 + seed, images) for seed in seeds}
+    found = difference_of(folder_of(tmp_path, scratch, other), resamples)
+    # Images lie in the order of their names, as the draws meet them.
+    order = np.argsort([f"Pet_{number}" for number in range(images)])
+    pictures, of_seeds = np.random.default_rng(0), np.random.default_rng(SEED_STREAM)
+    drawn = []
+    for _ in range(resamples):
+        times = pictures.multinomial(images, np.full(images, 1 / images))
+        chosen = of_seeds.multinomial(len(seeds), np.full(len(seeds), 1 / len(seeds)))
+        gains = {}
+        for seed in seeds:
+            sums = [
+                sum(t * arms[seed][image] for t, image in zip(times, order, strict=True)) for arms in (scratch, other)
+            ]
+            gains[seed] = mean_iou(sums[1]) - mean_iou(sums[0])
+        whole = np.mean(list(gains.values()))
+        of_draw = sum(t * gain for t, gain in zip(chosen, gains.values(), strict=True)) / len(seeds)
+        # 4.3027: Student's t with two degrees of freedom at 97.5 %, from a printed table; 1.95996 is the normal's.
+        drawn.append(whole + np.sqrt(3 / 2) * 4.302653 / 1.959964 * (of_draw - whole))
+    assert found.interval == pytest.approx(np.quantile(drawn, [0.025, 0.975]))
+    gains = [mean_iou(other[seed].sum(axis=0)) - mean_iou(scratch[seed].sum(axis=0)) for seed in seeds]
+    assert found.value == pytest.approx(np.mean(gains))
+    assert found.seeds == seeds
+
+
+def test_one_seed_leaves_scipys_paired_bootstrap_over_images(tmp_path):
+    scratch, other = counts_of(0.5, 1, 60), counts_of(0.55, 2, 60)
+    found = difference_of(folder_of(tmp_path, {1: scratch}, {1: other}))
+
+    def gain(rows):
+        return mean_iou(other[rows].sum(axis=0)) - mean_iou(scratch[rows].sum(axis=0))
+
+    reference = stats.bootstrap(
+        (np.arange(60),), gain, n_resamples=2000, method="percentile", vectorized=False, rng=3
+    ).confidence_interval
+    width = reference.high - reference.low
+    assert found.interval == pytest.approx([reference.low, reference.high], abs=0.15 * width)
+    assert found.remark == "the interval is over images only"
+    assert found.verdict == "one seed"  # no verdict, wherever the interval lies
+
+
+def test_equal_images_leave_the_seeds_alone(tmp_path):
+    """Each image is the same, so only seeds are drawn: gains 0 and g, of which a quarter of the draws is all one.
+
+    The interval is then that of Student's t with one degree of freedom about g / 2, whose standard error is g / 2.
+    """
+    same = np.array([[[80, 10, 10], [10, 80, 10], [10, 10, 80]]] * 5)
+    better = np.array([[[90, 5, 5], [5, 90, 5], [5, 5, 90]]] * 5)
+    found = difference_of(folder_of(tmp_path, {1: same, 2: same}, {1: same, 2: better}))
+    gain = 90 / 110 - 80 / 120
+    assert found.value == pytest.approx(gain / 2)
+    half = stats.t.ppf(0.975, 1) * gain / 2 * np.sqrt(2) / stats.norm.ppf(0.975)
+    assert found.interval == pytest.approx([gain / 2 - half, gain / 2 + half])
+    assert found.verdict == "not told apart"
+
+
+@settings(max_examples=15, deadline=None)
+@given(quality=st.floats(0.2, 0.9), seeds=st.integers(1, 4), images=st.integers(1, 12))
+def test_equal_arms_differ_by_nothing_and_changed_sides_change_the_sign(tmp_path_factory, quality, seeds, images):
+    first = {seed: counts_of(quality, seed, images) for seed in range(seeds)}
+    second = {seed: counts_of(0.5, 50 + seed, images) for seed in range(seeds)}
+    folder = tmp_path_factory.mktemp("arms")
+    same = difference_of(folder_of(folder / "same", first, first), 100)
+    assert same.value == 0
+    assert same.interval == (0, 0)
+    there, back = (
+        difference_of(folder_of(folder / name, *sides), 100)
+        for name, sides in (("there", (first, second)), ("back", (second, first)))
+    )
+    assert there.value == pytest.approx(-back.value)
+    assert there.interval == pytest.approx([-back.interval[1], -back.interval[0]])
+
+
+@given(shift=st.floats(-0.5, 0.5), seeds=st.integers(1, 6))
+def test_a_gain_of_all_seeds_alike_passes_through(shift, seeds):
+    values = np.random.default_rng(0).normal(size=(50, seeds))
+    assert mean_over_drawn_seeds(values + shift) == pytest.approx(mean_over_drawn_seeds(values) + shift)
+    assert mean_over_drawn_seeds(np.full((50, seeds), shift)) == pytest.approx(np.full(50, shift))
+
+
+def test_a_row_without_a_score_gives_none():
+    values = mean_over_drawn_seeds(np.array([[np.nan, 1.0], [1.0, 1.0]]))
+    assert np.isnan(values[0])
+    assert values[1] == 1
+
+
+@pytest.mark.parametrize(("seeds", "images_part"), [(2, 0.0), (3, 0.0), (3, 1.0), (5, 0.0), (5, 1.0), (10, 0.5)])
+def test_intervals_of_few_seeds_hold_the_truth_as_often_as_they_say(seeds, images_part):
+    """Simulated gains with a known mean of 0; the seeds' mean varies by 1, the images' share by `images_part`."""
+    generator = np.random.default_rng(seeds)
+    rounds, resamples = 1500, 400
+    gains = generator.normal(0, np.sqrt(seeds), (rounds, 1, seeds)) + generator.normal(0, images_part, (rounds, 1, 1))
+    drawn = gains + generator.normal(0, images_part, (rounds, resamples, 1))
+
+    def coverage(resampled):
+        low, high = np.quantile(resampled, [0.025, 0.975], axis=1)
+        return np.mean((low <= 0) & (high >= 0))
+
+    widened = np.stack([mean_over_drawn_seeds(rows) for rows in drawn])
+    plain = drawn.mean(axis=2) + (widened - drawn.mean(axis=2)) / widening(seeds)
+    assert 0.92 < coverage(widened) < 0.985
+    assert abs(coverage(widened) - 0.95) < abs(coverage(plain) - 0.95)
+
+
+def test_only_common_seeds_are_compared(tmp_path):
+    arms = {seed: counts_of(0.5, seed, 8) for seed in (1, 2, 3)}
+    other = {seed: counts_of(0.6, 10 + seed, 8) for seed in (2, 3, 4)}
+    found = difference_of(folder_of(tmp_path / "some", arms, other))
+    pairs = [mean_iou(other[seed].sum(axis=0)) - mean_iou(arms[seed].sum(axis=0)) for seed in (2, 3)]
+    assert found.value == pytest.approx(np.mean(pairs))
+    assert found.remark == "only seeds 2, 3: 1, 4 not in both"
+    none = difference_of(folder_of(tmp_path / "none", {1: arms[1]}, {2: other[2]}))
+    assert (none.value, none.interval, none.verdict) == (None, None, "no seed that scratch has too")
+    alone = difference_of(folder_of(tmp_path / "alone", {}, other))
+    assert alone.verdict == "no arm of scratch at this fraction"
+
+
+@pytest.mark.parametrize(
+    ("labels", "seeds", "descriptive"), [(5, 5, True), (26, 3, True), (26, 5, False), (52, 3, False), (9, 6, True)]
+)
+def test_few_labels_are_descriptive_only(tmp_path, labels, seeds, descriptive):
+    arms = [arm(counts_of(0.5, seed, 3), variant="scratch", seed=seed, num_labels=labels) for seed in range(seeds)]
+    group = analysed(read_ablation(write(tmp_path, plan({"scratch": {}}), arms)), 10).groups[0]
+    assert group.descriptive_only == descriptive
+
+
+def test_the_best_is_chosen_on_val_among_what_may_win(tmp_path):
+    matrices = counts_of(0.5, 1, 4)
+    variants = {
+        "scratch": {},
+        "good_on_test": {},
+        "good_on_val": {},
+        "outside": {"outside_weights": True},
+        "random_frozen": {"autoencoder": False},
+        "lite0": {"autoencoder": False},
+        "lite0_denoise": {"baseline": "lite0"},
+    }
+    val = dict(zip(variants, (0.5, 0.5, 0.6, 0.9, 0.9, 0.9, 0.95), strict=True))
+    arms = [
+        arm(counts_of(0.9, 2, 4) if name == "good_on_test" else matrices, variant=name, val_mean_iou=val[name])
+        for name in variants
+    ]
+    analysis = analysed(read_ablation(write(tmp_path, plan(variants), arms)), 50)
+    assert analysis.best(1.0).variant == "good_on_val"
+    # A variant with another network is compared with that network from scratch.
+    assert analysis.get(1.0, "lite0_denoise").difference.baseline == "lite0"
+    assert analysis.get(1.0, "scratch").difference is None

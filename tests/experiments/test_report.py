@@ -1,0 +1,238 @@
+"""The report: what it finds, what it computes, and that it says what is missing."""
+
+import dataclasses
+import json
+import shlex
+
+import pytest
+from report_samples import (
+    HOSTILE,
+    page_of,
+    segmentation_settings,
+    words,
+    write_picture,
+    write_reconstruction,
+    write_run,
+    write_segmentation,
+)
+
+from core.config import parse
+from core.run import folder as runfolder
+from experiments.page.command_lines import NOT_COMPARED, training_command, unknown
+from experiments.page.tables import number
+from experiments.report import main as report
+from experiments.runs import find_runs
+from transfer_learning.config import SegmentationConfig
+
+
+def test_one_run_shows_its_scores_with_intervals(tmp_path):
+    result = write_segmentation(
+        tmp_path / "scratch",
+        intervals={"mean_iou": [0.0123, 0.4567], "cat": {"iou": [0.25, 0.3456]}, "dog": None},
+        per_breed={
+            "beagle": {
+                "num_images": 7,
+                "mean_iou_true_classes": 0.771,
+                "iou": {"background": 0.5, "cat": None, "dog": 0.6},
+            }
+        },
+        expected_calibration_error=0.0321,
+    )
+    text = words(page_of(tmp_path / "scratch"))
+    assert f"mean IoU {result['mean_iou']:.3f} 0.012 to 0.457" in text
+    assert f"{result['cat']['iou']:.3f} 0.250 to 0.346" in text
+    assert "beagle 7 0.771 0.500 – 0.600" in text
+    assert "expected calibration error 0.032" in text
+    assert "30 images of Test, at 64 px" in text
+    assert "Side by side" not in text
+
+
+def test_results_of_an_older_version_have_no_intervals(tmp_path):
+    result = write_segmentation(tmp_path)
+    (tmp_path / "per_image.csv").unlink()
+    assert f"mean IoU {result['mean_iou']:.3f} –" in words(page_of(tmp_path))
+
+
+def test_a_score_with_nothing_to_score_is_a_dash(tmp_path):
+    write_segmentation(tmp_path, foreground_iou=None)
+    assert "foreground IoU – –" in words(page_of(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda file: file.unlink(), "per_image.csv is missing: evaluate b again"),
+        (lambda file: file.write_text("name,psnr\nx,1\n"), "lacks columns or numbers"),
+        (lambda file: file.write_text(file.read_text().replace("pet_1,", "other,")), "30 and 30, 29 of them common"),
+        (lambda file: file.write_text(file.read_text().replace("pet_1,", "pet_1,1")), "does not add up to the scores"),
+    ],
+)
+def test_where_no_difference_can_be_given_the_page_says_why(tmp_path, change, message):
+    write_segmentation(tmp_path / "a", 1)
+    write_segmentation(tmp_path / "b", 2)
+    change(tmp_path / "b/per_image.csv")
+    text = words(page_of(tmp_path / "a", tmp_path / "b"))
+    assert message in text
+    assert "is ahead" not in text
+    assert "says nothing about seeds" in text
+
+
+def test_settings_that_differ_are_named(tmp_path):
+    settings = segmentation_settings()
+    write_segmentation(tmp_path / "a", 1, settings)
+    write_segmentation(tmp_path / "b", 2, {**settings, "lr": 0.123, "seed": 7})
+    text = words(page_of(tmp_path / "a", tmp_path / "b"))
+    assert "One setting differs: lr. The seeds differ." in text
+    assert "lr 0.005 0.123" in text
+    write_segmentation(tmp_path / "b", 2, {**settings, "lr": 0.123, "width": 8})
+    assert "2 settings differ, so a difference" in words(page_of(tmp_path / "a", tmp_path / "b"))
+
+
+def test_the_command_trains_with_the_same_settings(tmp_path):
+    config = SegmentationConfig(
+        width=8, max_steps=50, class_balance=True, freeze=3, encoder_dropout=(0.0, 0.0, 0.0, 0.0, 0.1, 0.2), lr=1e-5
+    )
+    kept = json.loads(json.dumps(dataclasses.asdict(config), default=str))
+    settings = segmentation_settings(**{name: kept[name] for name in segmentation_settings() if name in kept})
+    write_run(tmp_path / "my run", settings)
+    command = shlex.split(training_command(find_runs([tmp_path])[0]).replace("\\\n", " "))
+    assert command[:3] == ["python", "-m", "transfer_learning.train"]
+    again = parse(SegmentationConfig, command[3:], "transfer_learning.train", "transfer_learning", "about")
+    assert unknown(find_runs([tmp_path])[0]) == []
+    assert again == dataclasses.replace(config, data_dir=again.data_dir, output_dir=again.output_dir)
+    assert (str(again.data_dir), again.output_dir) == ("data/my pets", tmp_path / "my run")
+
+
+def test_a_setting_that_the_run_did_not_know_is_named(tmp_path):
+    settings = segmentation_settings()
+    del settings["memory_format"]
+    write_segmentation(tmp_path, training=settings)
+    assert "The run kept no value of memory_format:" in page_of(tmp_path)
+    assert runfolder.NOT_COMPARED == NOT_COMPARED
+
+
+def test_a_run_folder_and_its_results_become_one(tmp_path):
+    settings = segmentation_settings()
+    write_run(tmp_path / "runs/scratch", settings)
+    write_segmentation(tmp_path / "elsewhere/one", 1, settings)
+    write_segmentation(tmp_path / "runs/other/results", 2, segmentation_settings(lr=0.1))
+    runs = find_runs([tmp_path / "runs", tmp_path / "elsewhere", tmp_path / "elsewhere/one"])
+    assert [run.name for run in runs] == ["scratch", "other"]
+    assert runs[0].file == tmp_path / "elsewhere/one/evaluation_results.json"
+    inside = find_runs([tmp_path / "runs/other/results"])
+    assert (inside[0].name, inside[0].folder) == ("other", None)
+    write_run(tmp_path / "runs/other", segmentation_settings(lr=0.1))
+    assert find_runs([tmp_path / "runs/other/results"])[0].folder == tmp_path / "runs/other"
+
+
+def test_names_tell_runs_apart(tmp_path):
+    for place in ("one/seg/results", "two/seg/results", "two/third"):
+        write_segmentation(tmp_path / place)
+    assert {run.name for run in find_runs([tmp_path])} == {"one/seg", "two/seg", "third"}
+
+
+def test_a_run_that_was_not_evaluated(tmp_path, capsys):
+    write_run(tmp_path / "scratch", segmentation_settings())
+    page = page_of(tmp_path / "scratch")
+    assert "Not evaluated yet" in page
+    assert f"python -m transfer_learning.evaluate --model_path {tmp_path}" in words(page.replace(" \\\n", ""))
+    assert "Training curves" in page
+    assert "note: scratch was not evaluated yet" in capsys.readouterr().err
+
+
+def test_a_renamed_json(tmp_path):
+    result = write_segmentation(tmp_path)
+    (tmp_path / "evaluation_results.json").rename(tmp_path / "scratch.json")
+    (tmp_path / "per_image.csv").rename(tmp_path / "scratch_per_image.csv")
+    assert f"{result['mean_iou']:.3f}" in page_of(tmp_path / "scratch.json")
+    assert find_runs([tmp_path / "scratch.json"])[0].name == "scratch"
+
+
+def test_pictures_lie_within_the_page_and_missing_ones_are_named(tmp_path, capsys):
+    write_picture(tmp_path / "results/figures/good.png")
+    (tmp_path / "results/figures/cut.png").write_bytes((tmp_path / "results/figures/good.png").read_bytes()[:60])
+    write_picture(tmp_path / "outside.png")
+    entries = [
+        {"file": f"figures/{name}", "title": name, "caption": "seen"} for name in ("good.png", "cut.png", "gone.png")
+    ]
+    entries.append({"file": "../outside.png", "title": "outside", "caption": ""})
+    write_segmentation(tmp_path / "results", figures=entries)
+    page = page_of(tmp_path / "results")
+    assert page.count('src="data:image/png') == 1
+    for message in ("gone.png is missing", "cut.png cannot be read", "outside.png is not a PNG or SVG within"):
+        assert message in page
+    notes = capsys.readouterr().err
+    assert notes.count("note: ") == 3
+    assert "gone.png" in notes
+
+
+def test_names_cannot_become_markup(tmp_path):
+    name = "<img src=x>"
+    write_segmentation(
+        tmp_path / name,
+        per_breed={HOSTILE: {"num_images": 1, "mean_iou_true_classes": 0.5, "iou": {}}},
+        figures=[{"file": HOSTILE, "title": HOSTILE, "caption": HOSTILE}],
+        latent={HOSTILE: HOSTILE},
+    )
+    page = page_of(tmp_path / name)
+    assert "<img" not in page.replace('<img id="large-image"', "")
+    assert "onerror=alert(1)&gt;" in page
+
+
+def test_equal_inputs_give_equal_pages(tmp_path):
+    write_segmentation(tmp_path / "run/results", training=segmentation_settings())
+    write_run(tmp_path / "run", segmentation_settings())
+    assert page_of(tmp_path / "run") == page_of(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "holds neither results nor a run"),
+        ("{", "is not valid JSON"),
+        ("[1]", "is not one of ours"),
+        ("{}", "is not a result of the evaluation commands"),
+    ],
+)
+def test_bad_input(tmp_path, capsys, content, message):
+    if content is not None:
+        (tmp_path / "evaluation_results.json").write_text(content)
+    assert report([str(tmp_path)]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_nothing_named_and_nothing_there(tmp_path, capsys):
+    assert report([]) == 2
+    assert "name the runs to show" in capsys.readouterr().err
+    assert report([str(tmp_path / "nowhere")]) == 2
+    assert "does not exist" in capsys.readouterr().err
+    write_segmentation(tmp_path)
+    assert report([str(tmp_path), "--output", str(tmp_path)]) == 2
+    assert report([str(tmp_path), "--output", str(tmp_path / "new/page.html")]) == 0
+    assert (tmp_path / "new/page.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("value", "key", "signed", "shown"),
+    [
+        (0.69059, "mean_iou", False, "0.691"),
+        (0.0, "mean_iou", False, "0.000"),
+        (0.000220, "mse", False, "0.00022"),
+        (25.329, "psnr", False, "25.33"),
+        (-0.0179, "mean_iou", True, "−0.018"),
+        (0.0012, "mean_iou", True, "+0.0012"),
+    ],
+)
+def test_numbers(value, key, signed, shown):
+    assert number(value, key, signed) == shown
+
+
+def test_the_latent_space_is_a_table(tmp_path):
+    found = {"linear_probe": {"mean": 0.648, "deviation": 0.0127}, "silhouette": 0.01}
+    space = {"species": {"chance": 0.678, "trained": found, "random": {}}, "breed": None}
+    write_reconstruction(tmp_path / "runs", [20.0, 21.0], latent_space=space)
+    text = words(page_of(tmp_path / "runs"))
+    assert "species, linear probe 0.648 ± 0.013 – 0.678" in text
+    assert "breed, nearest neighbours – – –" in text
+    assert "--analyze_latent_space" in text  # the command that evaluates again

@@ -1,0 +1,283 @@
+"""The evaluation commands: their JSON, and that their scores are what an independent reckoning gives."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torchmetrics.functional.classification import multiclass_jaccard_index
+from torchmetrics.functional.image import peak_signal_noise_ratio
+
+from core.weights import HEADER_KEY, load_weights
+from data.split import open_split
+from experiments.tables import main as tables
+from reconstruction.evaluate import main as evaluate_autoencoder
+from reconstruction.network import Autoencoder
+from reconstruction.train import main as train_autoencoder
+from transfer_learning.evaluate import main as evaluate_segmentation
+from transfer_learning.network import SegmentationUNet
+from transfer_learning.scores.confusion import segmentation_scores
+from transfer_learning.scores.split import restored_scores, results_of, scores_of_split
+from transfer_learning.train import main as train_segmentation
+
+CLASSES = ("background", "cat", "dog")
+
+
+@pytest.fixture(scope="module")
+def results(pets, tmp_path_factory) -> Path:
+    """A folder with both trained networks and their evaluations."""
+    root = tmp_path_factory.mktemp("results")
+    common = ["--data_dir", str(pets), "--device", "cpu"]
+    small = [*common, "--width", "2", "--epochs", "1", "--amp", "off"]
+    assert train_autoencoder([*small, "--output_dir", str(root / "ae"), "--perceptual_weight", "0"]) == 0
+    assert train_segmentation([*small, "--output_dir", str(root / "seg")]) == 0
+    for phase, main in (("ae", evaluate_autoencoder), ("seg", evaluate_segmentation)):
+        model = str(root / phase / "best_model.safetensors")
+        assert main([*common, "--model_path", model, "--output_dir", str(root / "out" / phase)]) == 0
+    return root
+
+
+def trained(results: Path) -> SegmentationUNet:
+    tensors, header = load_weights(results / "seg/best_model.safetensors")
+    model = SegmentationUNet(**header["architecture"]).eval()
+    model.load_state_dict(tensors)
+    return model
+
+
+def test_segmentation_json(results, pets):
+    content = json.loads((results / "out/seg/evaluation_results.json").read_text())
+    split = open_split(pets, "Test")
+    assert content["num_images"] == len(split.labelled)
+    for name in CLASSES:
+        assert set(content[name]) == {"dice", "iou", "precision", "recall"}
+    assert {"pixel_accuracy", "mean_iou", "mean_foreground_dice", "foreground_iou", "confusion_matrix"} <= set(content)
+    scored = sum(int((split.truth(index) != 255).sum()) for index in split.labelled)
+    assert np.sum(content["confusion_matrix"]) == scored
+    provenance = content["provenance"]
+    assert {"commit", "checkpoint_sha256", "data_sha256", "resolution", "seed", "versions", "device"} <= set(provenance)
+    assert provenance["resolution"] == 40
+    for entry in content["figures"]:
+        assert (results / "out/seg" / entry["file"]).stat().st_size > 1000
+        assert entry["title"]
+        assert entry["caption"]
+    assert len(content["figures"]) >= 12
+
+
+def test_intervals_stand_beside_every_score(results):
+    content = json.loads((results / "out/seg/evaluation_results.json").read_text())
+    intervals = content["intervals"]
+    headlines = ["pixel_accuracy", "mean_iou", "mean_foreground_dice", "foreground_iou"]
+    more = ["foreground_iou_border_as_animal", "boundary_iou", "boundary_distance_pixels", "expected_calibration_error"]
+    for name in headlines + more:
+        low, high = intervals[name]
+        assert low <= content[name] <= high
+    for name in CLASSES:
+        for kind, value in content[name].items():
+            assert (intervals[name][kind] is None) == (value is None)
+
+
+def test_rows_of_images_add_up_to_the_matrix(results, pets):
+    content = json.loads((results / "out/seg/evaluation_results.json").read_text())
+    with (results / "out/seg/per_image.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    split = open_split(pets, "Test")
+    assert [row["name"] for row in rows] == [split.names[index] for index in split.labelled]
+    summed = [[sum(int(row[f"count_{t}_as_{p}"]) for row in rows) for p in CLASSES] for t in CLASSES]
+    assert summed == content["confusion_matrix"]
+
+
+def test_the_border_counts_as_animal_where_it_is_asked_to(results, pets):
+    content = json.loads((results / "out/seg/evaluation_results.json").read_text())
+    model = trained(results)
+    split = open_split(pets, "Test")
+    found = dict(restored_scores(model, split, split.labelled, 4, torch.device("cpu")))
+    pairs = [(found[index].argmax(0) > 0, split.truth(index) > 0) for index in split.labelled]
+    both, either = (sum(int(how(*pair).sum()) for pair in pairs) for how in (np.logical_and, np.logical_or))
+    assert content["foreground_iou_border_as_animal"] == pytest.approx(both / either)
+
+
+def test_without_pictures(results, pets, tmp_path):
+    model = str(results / "seg/best_model.safetensors")
+    flags = ["--model_path", model, "--data_dir", str(pets), "--output_dir", str(tmp_path), "--visualize_samples", "0"]
+    assert evaluate_segmentation(flags) == 0
+    files = {entry["file"] for entry in json.loads((tmp_path / "evaluation_results.json").read_text())["figures"]}
+    assert "figures/confusion_matrix.png" in files  # of the whole split
+    assert "figures/predictions.png" not in files
+
+
+def test_segmentation_scores_equal_torchmetrics(results, pets):
+    content = json.loads((results / "out/seg/evaluation_results.json").read_text())
+    model = trained(results)
+    split = open_split(pets, "Test")
+    truths, predictions = [], []
+    for index in split.labelled:
+        picture = torch.from_numpy(split.images[index].copy()).permute(2, 0, 1)[None] / 255
+        with torch.inference_mode():
+            logits = model(picture)[0].numpy()
+        predictions.append(split.geometries[index].restore_scores(logits).argmax(0).ravel())
+        truths.append(split.truth(index).ravel())
+    iou = multiclass_jaccard_index(
+        torch.from_numpy(np.concatenate(predictions)),
+        torch.from_numpy(np.concatenate(truths)).long(),
+        num_classes=3,
+        ignore_index=255,
+        average="none",
+    )
+    assert [content[name]["iou"] for name in CLASSES] == pytest.approx(iou.tolist(), abs=1e-6)
+
+
+def test_reconstruction_scores_equal_torchmetrics(results, pets):
+    content = json.loads((results / "out/ae/reconstruction_metrics.json").read_text())
+    tensors, header = load_weights(results / "ae/best_model.safetensors")
+    model = Autoencoder(**header["architecture"]).eval()
+    model.load_state_dict(tensors)
+    pictures = torch.from_numpy(np.array(open_split(pets, "Test").images)).permute(0, 3, 1, 2) / 255
+    with torch.inference_mode():
+        restored = model(pictures)
+    ratio = peak_signal_noise_ratio(restored, pictures, data_range=1.0, reduction="none", dim=(1, 2, 3))
+    assert content["psnr"] == pytest.approx(ratio.mean().item(), abs=1e-3)
+    assert content["num_samples"] == len(pictures)
+    assert 0 < content["mse"] < 1
+
+
+class Constant(torch.nn.Module):
+    """Says one class everywhere."""
+
+    def __init__(self, says: int) -> None:
+        super().__init__()
+        self.head = torch.nn.Conv2d(1, 3, 1)
+        self.says = says
+
+    def forward(self, images, content=None):
+        return torch.nn.functional.one_hot(torch.full(images[:, 0].shape, self.says), 3).permute(0, 3, 1, 2).float()
+
+
+def test_a_model_that_never_says_cat_scores_0_for_it(pets):
+    split = open_split(pets, "Train")
+    assert {split.species[index] for index in split.labelled} == {"cat", "dog"}
+    matrices = scores_of_split(Constant(2), split, 8, torch.device("cpu")).matrices
+    scores = segmentation_scores(matrices.sum(axis=0), CLASSES)
+    assert scores["cat"]["iou"] == scores["cat"]["dice"] == scores["cat"]["recall"] == 0
+    assert scores["cat"]["precision"] is None
+    assert scores["mean_iou"] == pytest.approx(scores["dog"]["iou"] / 3)
+
+
+def test_all_background(pets):
+    split = open_split(pets, "Test")
+    result = results_of(scores_of_split(Constant(0), split, 8, torch.device("cpu")), list(CLASSES))
+    assert result["foreground_iou"] == result["foreground_iou_border_as_animal"] == result["boundary_iou"] == 0
+    diagonals = [np.hypot(*split.truth(index).shape) for index in split.labelled]
+    assert result["boundary_distance_pixels"] == pytest.approx(np.mean(diagonals))
+    assert result["classes_without_truth"] == []
+    assert result["background"]["recall"] == 1
+    json.dumps(result, allow_nan=False)
+
+
+class Oracle(Constant):
+    """Knows the labels, which it says batch by batch."""
+
+    def __init__(self, labels: np.ndarray) -> None:
+        super().__init__(0)
+        self.labels, self.done = labels, 0
+
+    def forward(self, images, content=None):
+        labels = torch.from_numpy(self.labels[self.done : self.done + len(images)].astype(np.int64))
+        self.done += len(images)
+        return 20 * torch.nn.functional.one_hot(labels.where(labels < 3, 0), 3).permute(0, 3, 1, 2).float()
+
+
+def test_a_perfect_prediction(pets):
+    split = open_split(pets, "Test")
+    oracle = Oracle(np.array(split.labels))
+    result = results_of(scores_of_split(oracle, split, 3, torch.device("cpu")), list(CLASSES))
+    assert min(result["mean_iou"], result["pixel_accuracy"]) >= 0.95  # but for resizing
+    low, high = result["intervals"]["mean_iou"]
+    assert 0.9 <= low <= high <= 1
+    json.dumps(result, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("main", "model", "message"),
+    [
+        (
+            evaluate_segmentation,
+            "ae/best_model.safetensors",
+            "comes from reconstruction: this command takes weights of transfer_learning",
+        ),
+        (
+            evaluate_autoencoder,
+            "seg/best_model.safetensors",
+            "comes from transfer_learning: this command takes weights of reconstruction",
+        ),
+        (evaluate_autoencoder, "nowhere.safetensors", "no weights at"),
+        (evaluate_autoencoder, None, "give the weights of a training run: --model_path"),
+    ],
+)
+def test_wrong_weights_are_refused(results, pets, capsys, main, model, message):
+    flags = ["--model_path", str(results / model)] if model else []
+    assert main([*flags, "--data_dir", str(pets)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_tables_come_from_the_json_alone(results, capsys):
+    assert tables(["--results", str(results / "out")]) == 0
+    text = (results / "out/tables.md").read_text()
+    content = json.loads((results / "out/seg/evaluation_results.json").read_text())
+    assert f"{content['mean_iou']:.4f}" in text
+    assert "| ae |" in text
+    assert text in capsys.readouterr().out
+
+
+def test_tables_of_an_empty_folder(tmp_path, capsys):
+    assert tables(["--results", str(tmp_path)]) == 2
+    assert "holds no results" in capsys.readouterr().err
+
+
+def test_the_other_phases_results_are_not_overwritten(results, pets, capsys):
+    flags = ["--data_dir", str(pets), "--model_path", str(results / "seg/best_model.safetensors")]
+    assert evaluate_segmentation([*flags, "--output_dir", str(results / "out/ae")]) == 2
+    assert "holds the results of reconstruction" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("metadata", [None, {HEADER_KEY: "3"}, {HEADER_KEY: "[]"}, {"format": "pt"}])
+def test_weights_of_others_are_refused(metadata, pets, tmp_path, capsys):
+    save_file({"weight": torch.zeros(2)}, tmp_path / "theirs.safetensors", metadata)
+    flags = ["--model_path", str(tmp_path / "theirs.safetensors"), "--data_dir", str(pets)]
+    assert evaluate_segmentation([*flags, "--output_dir", str(tmp_path)]) == 2
+    assert "was not written by this project" in capsys.readouterr().err
+
+
+def altered(pets: Path, folder: Path, change) -> Path:
+    """Copy prepared data, with another manifest."""
+    shutil.copytree(pets, folder, ignore=shutil.ignore_patterns("arrays"))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["images"] = [record for record in map(change, manifest["images"]) if record]
+    manifest["fingerprint"] = "0" * 64
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def test_a_split_without_masks(results, pets, tmp_path, capsys):
+    bare = altered(pets, tmp_path / "bare", lambda record: {**record, "labelled": False})
+    flags = ["--data_dir", str(bare), "--output_dir", str(tmp_path / "out"), "--device", "cpu"]
+    assert evaluate_segmentation([*flags, "--model_path", str(results / "seg/best_model.safetensors")]) == 2
+    assert "no labelled images" in capsys.readouterr().err
+    assert evaluate_autoencoder([*flags, "--model_path", str(results / "ae/best_model.safetensors")]) == 0
+
+
+def test_a_single_image_and_a_class_that_is_not_there(results, pets, tmp_path, capsys):
+    records = json.loads((pets / "manifest.json").read_text())["images"]
+    one = next(record for record in records if record["split"] == "Test" and record["labelled"])
+    single = altered(pets, tmp_path / "one", lambda r: r if r["split"] != "Test" or r["name"] == one["name"] else None)
+    flags = ["--data_dir", str(single), "--output_dir", str(tmp_path / "out"), "--device", "cpu"]
+    assert evaluate_segmentation([*flags, "--model_path", str(results / "seg/best_model.safetensors")]) == 0
+    content = json.loads((tmp_path / "out/evaluation_results.json").read_text())
+    assert content["num_images"] == 1
+    assert content["intervals"]["mean_iou"] == [content["mean_iou"]] * 2
+    other = "dog" if one["species"] == "cat" else "cat"
+    assert content["classes_without_truth"] == [other]
+    assert f"no mask holds {other}" in capsys.readouterr().out

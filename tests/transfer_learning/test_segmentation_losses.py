@@ -1,0 +1,147 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from segmentation_models_pytorch.losses import DiceLoss
+
+from core.errors import UserError
+from core.machine.processes import merged
+from transfer_learning.losses.segmentation import SegmentationLoss, class_weights
+
+PIXELS = [900, 60, 340]
+PARTS = {"dice": (1, 0), "ce": (0, 1)}
+
+
+@pytest.fixture
+def batch():
+    """Logits and labels of a batch that holds all classes and ignored pixels."""
+    generator = torch.Generator().manual_seed(0)
+    label = torch.randint(0, 4, (4, 17, 13), generator=generator)
+    return 2 * torch.randn(4, 3, 17, 13, generator=generator), label.masked_fill(label == 3, 255)
+
+
+def certain(label):
+    """Logits that leave no doubt about `label`, any class where nothing is scored."""
+    return 50.0 * F.one_hot(label.where(label != 255, 0), 3).movedim(-1, 1)
+
+
+@pytest.mark.parametrize("weighted_ce", ["static", "batch", "off"])
+def test_cross_entropy_is_that_of_torch(batch, weighted_ce):
+    logits, label = batch
+    pixels = {"static": torch.tensor(PIXELS), "batch": torch.bincount(label[label != 255]), "off": torch.ones(3)}
+    weight = pixels[weighted_ce].sum() / (3.0 * pixels[weighted_ce])
+    expected = F.cross_entropy(logits, label, weight, ignore_index=255)
+    found = SegmentationLoss(0, 1, weighted_ce, PIXELS)(logits, label)
+    assert found["ce"].item() == pytest.approx(expected.item(), rel=1e-5)
+    assert found["dice"] is None
+
+
+def test_dice_is_that_of_a_library_when_all_classes_are_there(batch):
+    expected = DiceLoss("multiclass", smooth=0, ignore_index=255)(*batch).item()
+    found = SegmentationLoss(1, 0)(*batch)
+    assert found["dice"].item() == pytest.approx(expected, rel=1e-5)
+    assert found["ce"] is None
+
+
+def test_loss_is_the_weighted_sum_of_its_parts(batch):
+    parts = SegmentationLoss(0.5, 2, "static", PIXELS)(*batch)
+    assert parts["loss"].item() == pytest.approx((0.5 * parts["dice"] + 2 * parts["ce"]).item())
+
+
+def test_dice_by_hand():
+    # Two scored pixels, background and dog, and one ignored; half of the mass of each goes to another class.
+    probabilities = torch.tensor([[0.5, 0.5, 0.0], [0.25, 0.25, 0.5], [0.0, 1.0, 0.0]]).clamp(min=1e-9)
+    logits = probabilities.log().T.reshape(1, 3, 1, 3)
+    label = torch.tensor([[[0, 2, 255]]])
+    background, dog = 2 * 0.5 / (0.75 + 1), 2 * 0.5 / (0.5 + 1)
+    assert SegmentationLoss(1, 0)(logits, label)["dice"].item() == pytest.approx(1 - (background + dog) / 2)
+
+
+def test_an_absent_class_adds_neither_constant_nor_reward(batch):
+    label = batch[1].masked_fill(batch[1] == 1, 2)
+    perfect = SegmentationLoss(1, 0)(certain(label), label)["dice"]
+    assert perfect.item() == pytest.approx(0, abs=1e-6)
+    wrong = label.masked_fill(label == 2, 0)  # background alone: Dice of the dog is 0
+    found = SegmentationLoss(1, 0)(certain(wrong), label)["dice"].item()
+    background, scored = (label == 0).sum().item(), (label != 255).sum().item()
+    assert found == pytest.approx(1 - (2 * background / (background + scored) + 0) / 2, rel=1e-5)
+    invented = label.masked_fill(label == 2, 1)  # the absent cat in the dog's place is no better
+    assert SegmentationLoss(1, 0)(certain(invented), label)["dice"].item() == pytest.approx(0.5, abs=1e-5)
+
+
+@pytest.mark.parametrize("weighted_ce", ["static", "batch", "off"])
+def test_ignored_pixels_have_no_say(batch, weighted_ce):
+    logits, label = batch
+    loss = SegmentationLoss(1, 1, weighted_ce, PIXELS)
+    ignored = (label == 255)[:, None]
+    changed = logits.masked_fill(ignored, 30.0).requires_grad_()
+    value = loss(changed, label)["loss"]
+    value.backward()
+    assert value.item() == loss(logits, label)["loss"].item()
+    assert changed.grad.masked_select(ignored).eq(0).all()
+    assert changed.grad.masked_select(~ignored).ne(0).all()
+
+
+@pytest.mark.parametrize("weighted_ce", ["static", "batch", "off"])
+@pytest.mark.parametrize("weights", [(1, 0), (0, 1), (1, 1)])
+def test_a_batch_with_nothing_to_score_gives_zero_and_no_gradient(batch, weights, weighted_ce):
+    logits = batch[0].requires_grad_()
+    loss = SegmentationLoss(*weights, weighted_ce, PIXELS)(logits, torch.full_like(batch[1], 255))["loss"]
+    loss.backward()
+    assert loss.item() == 0
+    assert logits.grad.eq(0).all()
+
+
+def test_a_class_that_training_never_saw_weighs_nothing(batch):
+    logits, label = batch
+    found = SegmentationLoss(0, 1, "static", [900, 0, 340])(logits, label)["ce"]
+    expected = SegmentationLoss(0, 1, "static", [900, 1, 340])(logits, label.masked_fill(label == 1, 255))["ce"]
+    assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+    torch.testing.assert_close(class_weights(torch.tensor([10, 30, 0])), torch.tensor([40 / 30, 40 / 90, 0.0]))
+
+
+@pytest.mark.parametrize("weighted_ce", ["static", "batch", "off"])
+def test_sums_of_parts_give_the_loss_of_the_batch(batch, weighted_ce):
+    logits, label = batch
+    loss = SegmentationLoss(1, 1, weighted_ce, PIXELS)
+    halves = merged(loss.sums(logits[:1], label[:1]), loss.sums(logits[1:], label[1:]))
+    torch.testing.assert_close(loss.from_sums(halves), loss(logits, label))
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_each_part_is_learned_by_descent(part, batch):
+    logits, label = batch[0].clone().requires_grad_(), batch[1]
+    optimizer = torch.optim.Adam([logits], lr=0.3)
+    loss = SegmentationLoss(*PARTS[part], "batch")
+    values = []
+    for _ in range(10):
+        optimizer.zero_grad()
+        values.append(loss(logits, label)["loss"])
+        values[-1].backward()
+        optimizer.step()
+    assert values[-1] < 0.7 * values[0]
+
+
+def test_autocast_changes_nothing(batch):
+    logits, label = batch[0].bfloat16(), batch[1]
+    loss = SegmentationLoss(1, 1, "static", PIXELS)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        under_autocast = loss(logits, label)["loss"]
+    assert under_autocast.dtype == torch.float32
+    assert under_autocast.item() == loss(logits.float(), label)["loss"].item()
+
+
+def test_huge_logits_stay_finite(batch):
+    logits = (1e4 * batch[0]).requires_grad_()
+    loss = SegmentationLoss(1, 1, "static", PIXELS)(logits, batch[1])["loss"]
+    loss.backward()
+    assert loss.isfinite()
+    assert logits.grad.isfinite().all()
+
+
+def test_bad_weights_are_refused():
+    with pytest.raises(UserError, match="dice_weight, ce_weight are all 0"):
+        SegmentationLoss(0, 0)
+    with pytest.raises(UserError, match="ce_weight -1"):
+        SegmentationLoss(1, -1)
+    with pytest.raises(UserError, match="no pixel of any class"):
+        SegmentationLoss(1, 1, "static", [0, 0, 0])
