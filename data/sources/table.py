@@ -1,115 +1,76 @@
-"""From settings to samples: the archives of Oxford-IIIT Pet, the synthetic drawings, or a folder of one's own."""
+"""The data sets that `data.prepare` knows: a row each; what reads one is imported when it is asked for."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-import numpy as np
-from filelock import FileLock
-
-from core.errors import UserError
-from data.manifest import SPLITS
-from data.prepare_config import PrepareConfig
-from data.sources.archives import PETS_MD5, PETS_URL, download, extract, file_md5
-from data.sources.folder import read_folder
-from data.sources.oxford_pets import TRIMAP_VALUES, read_pets
-from data.sources.source import Sample, Source, hash_places
+if TYPE_CHECKING:
+    from data.prepare_config import PrepareConfig
+    from data.sources.source import Source
 
 
-def open_source(config: PrepareConfig) -> Source:
+@dataclass(frozen=True)
+class DataSet:
+    """A data set by its name.
+
+    Attributes:
+        module: holds `read(config) -> Source`.
+        title: what it is, in a few words.
+        classes: how many, in words.
+        settings: the fields of `PrepareConfig` that say where it comes from and how it is read; of those that not
+            every data set has (`SOURCE_SETTINGS`), any other is refused.
+        splits: whose they are, in words.
+        licence, citation, address: the publisher's.
+        variants: values of --variant, the first the default.
+    """
+
+    module: str
+    title: str
+    classes: str
+    settings: tuple[str, ...]
+    splits: str
+    licence: str
+    citation: str = ""
+    address: str = ""
+    variants: tuple[str, ...] = ()
+
+
+DATA_SETS = {
+    "oxford_pets": DataSet(
+        "data.sources.oxford_pets",
+        "Oxford-IIIT Pet: cats and dogs",
+        "3 (background, cat, dog)",
+        ("archives", "download", "val_ratio"),
+        "official test; Val from trainval, by breed",
+        "CC BY-SA 4.0",
+        "Parkhi, Vedaldi, Zisserman, Jawahar: Cats and Dogs. CVPR 2012",
+        "https://www.robots.ox.ac.uk/~vgg/data/pets/",
+    ),
+    "drawn_pets": DataSet(
+        "data.sources.drawn_pets.source",
+        "drawn cats and dogs on clutter, no download",
+        "3 (background, cat, dog)",
+        ("num_images", "labelled_fraction", "val_ratio", "test_ratio"),
+        "by the seed",
+        "drawn here",
+    ),
+    "folder": DataSet(
+        "data.sources.folder",
+        "your own pictures, with masks for some, all or none",
+        "what the masks hold, or --classes",
+        ("images", "masks", "val_ratio", "test_ratio"),
+        "by the seed, or --splits",
+        "yours",
+    ),
+}
+# Names of before.
+ALIASES = {"synthetic": "drawn_pets"}
+
+
+def open_source(config: "PrepareConfig") -> "Source":
     """List what is to be prepared; archives are fetched and unpacked first where needed.
 
     Raises:
         UserError: the source is missing, damaged or empty.
     """
-    if config.dataset == "folder":
-        return read_folder(config.images, config.masks, config.val_ratio, config.test_ratio, config.seed)
-    if config.dataset == "synthetic":
-        return _synthetic(config)
-    return _pets(config)
-
-
-def _pets(config: PrepareConfig) -> Source:
-    folder = config.raw_dir if config.download else config.archives
-    if not config.download and not folder.is_dir():
-        raise UserError(f"{folder} is not a folder: --archives needs one with {' and '.join(PETS_MD5)}")
-    archives = {name: folder / name for name in PETS_MD5}
-    if not config.download and not all(path.is_file() for path in archives.values()):
-        return _unpacked_pets(config, folder)
-    config.raw_dir.mkdir(parents=True, exist_ok=True)
-    with FileLock(config.raw_dir / ".lock"):
-        if config.download:
-            for name, path in archives.items():
-                download(PETS_URL + name, path, PETS_MD5[name])
-        checksums = {name: file_md5(path) for name, path in archives.items()}
-        images, annotations = (_unpack(archives[name], config.raw_dir, checksums[name]) for name in PETS_MD5)
-    source = read_pets(images, annotations, config.val_ratio, config.seed)
-    source.details["archives"] = {
-        name: {"md5": md5, "official": md5 == PETS_MD5[name]} for name, md5 in checksums.items()
-    }
-    return source
-
-
-def _unpack(archive: Path, raw_dir: Path, md5: str) -> Path:
-    # The checksum in the folder's name keeps an older unpacking of another archive from being taken for this one.
-    top = archive.name.removesuffix(".tar.gz")
-    return extract(archive, raw_dir / f"{top}-{md5[:12]}", top)
-
-
-def _unpacked_pets(config: PrepareConfig, folder: Path) -> Source:
-    if missing := [name for name in ("images", "annotations") if not (folder / name).is_dir()]:
-        raise UserError(
-            f"{folder} lacks {' and '.join(f'{name}.tar.gz' for name in missing)}: it needs both archives, "
-            f"or images/ and annotations/ unpacked"
-        )
-    return read_pets(folder / "images", folder / "annotations", config.val_ratio, config.seed)
-
-
-def _synthetic(config: PrepareConfig) -> Source:
-    from data.sources.drawn_pets.drawings import records
-
-    names = (drawing.name for drawing in records(config.num_images, config.seed, config.labelled_fraction))
-    return Source(
-        _Drawings(config, hash_places(names, config.val_ratio, config.test_ratio, config.seed)), TRIMAP_VALUES
-    )
-
-
-@dataclass(frozen=True)
-class _Drawings:
-    config: PrepareConfig
-    places: np.ndarray  # [N] uint8, of the splits in SPLITS
-
-    def __len__(self) -> int:
-        return self.config.num_images
-
-    def __iter__(self) -> Iterator[Sample]:
-        from data.sources.drawn_pets.drawings import records
-
-        drawings = records(self.config.num_images, self.config.seed, self.config.labelled_fraction)
-        for drawing, place in zip(drawings, self.places, strict=True):
-            yield _drawing(self.config, drawing, SPLITS[place])
-
-
-def _drawing(config: PrepareConfig, drawing: Any, split: str) -> Sample:
-    from data.sources.drawn_pets.drawings import draw
-
-    index = drawing.index
-
-    def image() -> tuple[np.ndarray, list[str]]:
-        return draw(config.seed, index, config.size).image, []
-
-    def mask() -> np.ndarray:
-        return draw(config.seed, index, config.size).trimap
-
-    return Sample(
-        name=drawing.name,
-        split=split,
-        species=drawing.species,
-        breed=None,
-        file=drawing.name,
-        image=image,
-        mask_file=drawing.name,
-        mask=mask if drawing.labelled else None,
-        stamp=(config.seed, index),
-    )
+    return import_module(DATA_SETS[config.dataset].module).read(config)
