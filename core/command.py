@@ -36,7 +36,7 @@ def run_command(
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
-        config = parse(config_type, arguments, command, section, description)
+        config: Any = parse(config_type, arguments, command, section, description)
         raise_on_sigterm()
         function(config)
     except SystemExit as leaving:  # --help

@@ -1,6 +1,6 @@
 """docs/settings.md: every command's settings, from the code.
 
-    python -m core.settings_page     # `make docs`; a test sees that the page and the code agree
+python -m core.settings_page     # `make docs`; a test sees that the page and the code agree
 """
 
 import ast
@@ -9,6 +9,7 @@ import inspect
 import textwrap
 import types
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -21,15 +22,15 @@ POSITIONAL, SUPPRESSED = (get_args(marker[int])[1] for marker in (tyro.conf.Posi
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
 HEAD = """# Settings
 
-Every command takes a flag for each of its settings and `--config FILE.yaml`, whose section of the command's name here holds
-the same keys; flags win over the file. A setting that is `yes` or `no` has two flags: `--figures` and `--no_figures`. Defaults
-are those of the code, which `config/model_config.yaml` repeats for both phases. Made from the code by `make docs`.
+Every command takes a flag for each of its settings, and `--config FILE.yaml` with the same keys in the command's
+section; flags win over the file. What is `yes or no` has two flags: `--figures` and `--no_figures`. Defaults are those of
+the code; `config/model_config.yaml` holds them for both phases. This page is made from the code: `make docs`.
 """
 
 
 def page() -> str:
     """Return the whole page."""
-    return "\n".join((HEAD, *(section(command) for command in COMMANDS)))
+    return "\n".join((HEAD, *(section(command) for command in COMMANDS if find_spec(command.module))))
 
 
 def section(command: Command) -> str:
