@@ -23,8 +23,8 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
 HEAD = """# Settings
 
 Every command takes a flag for each of its settings, and `--config FILE.yaml` with the same keys in the command's
-section; flags win over the file. What is `yes or no` has two flags: `--figures` and `--no_figures`. Defaults are those of
-the code; `config/model_config.yaml` holds them for both phases. This page is made from the code: `make docs`.
+section; flags win over the file. What is `yes or no` has two flags: `--figures` and `--no_figures`. Defaults are those
+of the code; `config/model_config.yaml` holds them for both phases. This page is made from the code: `make docs`.
 """
 
 
@@ -57,8 +57,8 @@ def settings(config_type: type) -> list[tuple[str, str, str, str]]:
     rows = []
     for field in dataclasses.fields(config_type):
         given = given_as(field.name, marked[field.name])
-        cells = (given, kind_of(hints[field.name]), default_of(field), meanings.get(field.name, ""))
-        rows.append(tuple(cell.replace("|", "\\|") for cell in cells))
+        meaning = meanings.get(field.name, "").replace("|", "\\|")
+        rows.append((given, kind_of(hints[field.name]), default_of(field), meaning))
     return rows
 
 
@@ -82,8 +82,9 @@ def field_docs(config_type: type) -> dict[str, str]:
         body = ast.parse(textwrap.dedent(inspect.getsource(owner))).body[0]
         assert isinstance(body, ast.ClassDef)
         for statement, following in zip(body.body, body.body[1:], strict=False):
-            named = isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
-            if named and isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
+            if not (isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)):
+                continue
+            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
                 docs[statement.target.id] = " ".join(str(following.value.value).split())
     return docs
 

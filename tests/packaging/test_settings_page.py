@@ -28,7 +28,7 @@ class Own(Above):
     """Settings of one of them."""
 
     size: int = 5
-    until: int | Literal["never", "always"] | None = None
+    until: int | Literal["dawn", "dusk"] | None = None
     """N | always."""
     draw: bool = False
     """Draw."""
@@ -44,7 +44,7 @@ def test_a_row_says_how_a_setting_is_given_and_what_it_takes():
     assert settings(Own) == [
         ("`--size`", "whole number", "`5`", "How large, in pixels."),
         ("`--rates`", "2 × number", "`0.5 1e-05`", "Two rates."),
-        ("`--until`", "whole number, `never`, `always`", "none", "N \\| always."),
+        ("`--until`", "whole number, `dawn`, `dusk`", "none", "N \\| always."),
         ("`--draw`", "yes or no", "no", "Draw."),
         ("`FILES`, without a flag", "some × path", "none", "Files."),
         ("`--variants`, in a file `only`", "some × text", "none", "A part."),
