@@ -1,5 +1,6 @@
 """A small prepared data set that all end-to-end tests share."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,9 @@ def one_thread():
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def ctrl_c():
+    """Processes that were started in the background of a script ignore Ctrl-C, and so would those that tests start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
