@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import UserError
-from data.geometry import fit, sides_of
+from data.geometry import fit
 
 sides = st.integers(1, 90)
 modes = st.sampled_from(["letterbox", "stretch"])
@@ -135,14 +135,3 @@ def test_unknown_mode_names_the_known_ones():
 def test_an_array_of_another_picture_is_refused():
     with pytest.raises(ValueError, match=r"\(5, 6\).*\(6, 5\)"):
         fit(5, 6, 8, 8, "letterbox").label(np.zeros((6, 5), np.uint8))
-
-
-@pytest.mark.parametrize(("size", "sides"), [(128, (128, 128)), ("128", (128, 128)), ("360x480", (360, 480))])
-def test_a_size_is_a_square_or_height_times_width(size, sides):
-    assert sides_of(size) == sides
-
-
-@pytest.mark.parametrize("size", ["wide", "360x", "360x480x3", "1.5", ""])
-def test_other_sizes_are_refused(size):
-    with pytest.raises(UserError, match="360x480 for height x width"):
-        sides_of(size)
