@@ -28,7 +28,7 @@ class Command:
 
 COMMANDS = (
     Command("data.prepare", "PrepareConfig", "data", "pictures, labels and splits, ready for training", "prepare"),
-    Command("data.inspect", "InspectConfig", "inspection", "say what was understood of your own pictures", "inspect"),
+    Command("data.inspect", "InspectConfig", "inspect", "say what was understood of your own pictures", "inspect"),
     Command("reconstruction.train", "ReconstructionConfig", "reconstruction", "phase 1: an autoencoder", "pretrain"),
     Command("transfer_learning.train", "SegmentationConfig", "transfer_learning", "phase 2: segmentation", "train"),
     Command(
