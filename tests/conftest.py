@@ -8,6 +8,12 @@ import pytest
 from data.prepare import main as prepare
 
 
+@pytest.fixture(autouse=True, scope="session")
+def ctrl_c():
+    """Processes that were started in the background of a script ignore Ctrl-C, and so would those that tests start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(scope="session")
 def pets(tmp_path_factory) -> Path:
     """Forty drawn pictures at 40 px, half of them with a mask."""
@@ -39,9 +45,3 @@ def one_thread():
     import torch
 
     torch.set_num_threads(1)
-
-
-@pytest.fixture(autouse=True, scope="session")
-def ctrl_c():
-    """Processes that were started in the background of a script ignore Ctrl-C, and so would those that tests start."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
