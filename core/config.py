@@ -25,6 +25,7 @@ Config = TypeVar("Config")
 
 SECTIONS = (
     "data",
+    "inspect",
     "reconstruction",
     "reconstruction_evaluation",
     "transfer_learning",

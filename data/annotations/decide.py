@@ -22,7 +22,7 @@ from data.annotations.decide_layers import decide_layers
 from data.annotations.layers import AT_EDGES_SHARE
 from data.annotations.request import Request, colours_of, values_of
 from data.annotations.scan import Found, Tally
-from data.annotations.words import meanings_of, notes_of, told, yaml_of
+from data.annotations.words import half_meaning, meanings_of, notes_of, told, yaml_of
 
 MOST_FOUND = 64
 AT_ENDS_SHARE = 0.8
@@ -98,7 +98,7 @@ def _add(numbers: Numbers, number: int, where: Found) -> None:
 
 
 def _is_spread(tally: Tally, request: Request | None) -> bool:
-    """Say whether values of 1, 2 and 4 bits stand for the greys that a viewer shows: those fit the others, they don't."""
+    """Say whether values of 1, 2 and 4 bits are the greys that a viewer shows: those fit the other masks, they not."""
     narrow = [(step, value) for kind, step, value in tally.found if kind == "narrow"]
     known = {value for kind, _, value in tally.found if kind in ("grey", "palette")}
     if request and request.codes:
@@ -125,11 +125,12 @@ def _of_blurred(tally: Tally, request: Request | None) -> Coding:
     class_set = ClassSet(names, background=0 if request is None or len(request.names) == 1 else request.background)
     numbers = _numbers(tally, "values", spread=True)
     labels = {number: int(number >= THRESHOLD) for number in range(WHITE + 1)}
-    meanings = meanings_of(numbers, labels, class_set, colours=False)
+    halves = range(THRESHOLD), range(THRESHOLD, WHITE + 1)
+    meanings = [half_meaning(numbers, half, name) for half, name in zip(halves, names, strict=True)]
     share = tally.between / tally.pixels
     notes = [
-        f"the masks are binary: greys between 0 and 255 ({share:.2%} of the pixels) lie at edges alone; {THRESHOLD} and "
-        f"above is {names[1]}, below it {names[0]}"
+        f"the masks are binary: greys between 0 and 255 ({share:.2%} of the pixels) lie at edges alone; {THRESHOLD} "
+        f"and above is {names[1]}, below it {names[0]}"
     ]
     text = yaml_of(class_set, labels, [], colours=False)
     return Coding(
@@ -172,8 +173,7 @@ def _found_classes(tally: Tally, wanted: Numbers, colours: bool) -> tuple[ClassS
         many = f"{len(others)}{' or more' if len(tally.found) >= len(others) > 4000 else ''}"
         raise UserError(
             f"the masks hold {many} {what} besides black and white, too many to be classes: {told(wanted, colours)}. "
-            f"Are they photographs (--images and --masks swapped?) or saved with loss? Else say with --classes what they "
-            "mean"
+            "Are they photographs (--images and --masks swapped?) or saved with loss? Else say their meaning: --classes"
         )
     _require_two(wanted, what, colours)
     if not colours and sorted(wanted) in ([0, 1], [0, WHITE]):
@@ -212,7 +212,10 @@ def _named_classes(tally: Tally, wanted: Numbers, request: Request, colours: boo
 
 
 def _coded_classes(tally: Tally, wanted: Numbers, request: Request, colours: bool) -> tuple[ClassSet, dict[int, int]]:
-    codes = [_codes(code, f"{request.where}: {name}", colours) for name, code in zip(request.names, request.codes)]
+    codes = [
+        _codes(code, f"{request.where}: {name}", colours)
+        for name, code in zip(request.names, request.codes, strict=True)
+    ]
     labels: dict[int, int] = {}
     for place, numbers in enumerate(codes):
         for number in numbers:
@@ -236,9 +239,7 @@ def _require_held(names: Sequence[str], codes: Sequence[Sequence[int]], found: N
     for name, numbers in zip(names, codes, strict=True):
         if not any(number in found for number in numbers):
             expected = " or ".join(code_text(number, colours) for number in numbers)
-            raise UserError(
-                f"no mask holds {name} ({expected}): they hold {told(found, colours)}. Correct --classes, or leave it out"
-            )
+            raise UserError(f"no mask holds {name} ({expected}): they hold {told(found, colours)}. Correct --classes")
 
 
 def _require_two(wanted: Numbers, what: str, colours: bool) -> None:

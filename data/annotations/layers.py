@@ -51,17 +51,18 @@ def _count(masks: tuple[tuple[str, Path], ...], stamps: tuple[tuple[int, int], .
     return LayerCounts(height, width, claimed, int((claims == 0).sum()), int((claims > 1).sum()))
 
 
-def add_layers(tally: Tally, counts: LayerCounts, file: str) -> None:
+def add_layers(tally: Tally, counts: LayerCounts, masks: Sequence[tuple[str, Path]]) -> None:
     """Count one more picture's files."""
+    files = {key: str(path) for key, path in masks}
     tally.masks += 1
     tally.pixels += counts.height * counts.width
     for key, pixels in counts.claimed.items():
         where = tally.layers.setdefault(key, Found())
         if pixels:
-            where.add(pixels, file)
+            where.add(pixels, files[key])
     for where, pixels in ((tally.unclaimed, counts.unclaimed), (tally.overlapping, counts.overlapping)):
         if pixels:
-            where.add(pixels, file)
+            where.add(pixels, str(masks[0][1]))
 
 
 def label_of_layers(masks: Sequence[tuple[str, Path]], labels: Mapping[str, int], rest: int) -> np.ndarray:

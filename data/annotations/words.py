@@ -33,6 +33,14 @@ def meanings_of(
     ]
 
 
+def half_meaning(found: Mapping[int, Found], half: range, name: str) -> Meaning:
+    """Return what a range of greys became; the masks are those that hold its commonest grey."""
+    held = [where for number, where in found.items() if number in half]
+    commonest = max(held, key=lambda where: where.pixels)
+    pixels = sum(where.pixels for where in held)
+    return Meaning(f"{half[0]} to {half[-1]}", name, pixels, commonest.masks, commonest.first)
+
+
 def layer_meanings(found: Mapping[str, Found], labels: Mapping[str, int], class_set: ClassSet) -> list[Meaning]:
     """Return what each class's files became."""
     return [Meaning(key, _name(labels.get(key, IGNORED), class_set), *_place(found[key])) for key in sorted(found)]
@@ -86,8 +94,15 @@ def layers_yaml(class_set: ClassSet, labels: Mapping[str, int], rest: int) -> st
 
 
 def _line(name: str, codes: Sequence[object], always_list: bool = False) -> str:
-    content = {name: list(codes) if always_list or len(codes) > 1 else codes[0]}
-    return yaml.safe_dump(content, allow_unicode=True, default_flow_style=None, width=10_000)
+    content = list(codes) if always_list or len(codes) > 1 else codes[0]
+    return f"{_in_yaml(name)}: {_in_yaml(content)}\n"
+
+
+def _in_yaml(content: object) -> str:
+    """Return a name, a number or a list on one line."""
+    return (
+        yaml.safe_dump(content, allow_unicode=True, default_flow_style=True, width=10_000).removesuffix("...\n").strip()
+    )
 
 
 def _code(number: int, colours: bool) -> object:

@@ -58,7 +58,10 @@ DATA_SETS = {
         "data.sources.folder",
         "your own pictures, with masks for some, all or none",
         "what the masks hold, or --classes",
-        ("images", "masks", "val_ratio", "test_ratio"),
+        (
+            *("images", "masks", "classes", "mask_pattern", "ignore_value", "splits", "folds", "fold", "group_by"),
+            *("tag_file", "channels", "range", "ground", "val_ratio", "test_ratio"),
+        ),
         "by the seed, or --splits",
         "yours",
     ),
