@@ -3,7 +3,8 @@
 Without --classes:
 
 - only 0 and one of 1 and 255: background and foreground;
-- most pixels at 0 and 255, and greys between them at edges alone: binary, blurred; `THRESHOLD` and above is foreground;
+- most pixels of one nearly black and one nearly white grey, and greys between them at edges alone: binary, blurred or
+  saved with loss once; `THRESHOLD` and above is foreground;
 - 255 beside other values is ignored; unless the values are spread evenly up to it (0, 85, 170, 255), where white is a
   class like the others. Values below 0 are ignored;
 - every other value becomes a class, 0 the background; likewise every colour, black the background. More than
@@ -21,7 +22,7 @@ from data.annotations.coding import THRESHOLD, Coding, Reading, code_text
 from data.annotations.decide_layers import decide_layers
 from data.annotations.layers import AT_EDGES_SHARE
 from data.annotations.request import Request, colours_of, values_of
-from data.annotations.scan import Found, Tally
+from data.annotations.scan import MIDDLE, Found, Tally
 from data.annotations.words import half_meaning, meanings_of, notes_of, told, yaml_of
 
 MOST_FOUND = 64
@@ -113,9 +114,10 @@ def _is_blurred(tally: Tally, reading: Reading, request: Request | None, ignore_
         return False
     if request and (request.codes or len(request.names) > 2):
         return False
-    black, white = (tally.found.get(("grey", 1, end), Found()).pixels for end in (0, WHITE))
-    narrow = sum(where.pixels for (_, step, _), where in tally.found.items() if step == WHITE)
-    at_ends = black and white and black + white + narrow >= AT_ENDS_SHARE * tally.pixels
+    found = _numbers(tally, "values", spread=True)
+    near_ends = range(MIDDLE.start), range(MIDDLE.stop, WHITE + 1)
+    black, white = (max((found[grey].pixels for grey in end if grey in found), default=0) for end in near_ends)
+    at_ends = black and white and black + white >= AT_ENDS_SHARE * tally.pixels
     return bool(at_ends) and tally.at_edges >= AT_EDGES_SHARE * tally.between
 
 
@@ -129,8 +131,8 @@ def _of_blurred(tally: Tally, request: Request | None) -> Coding:
     meanings = [half_meaning(numbers, half, name) for half, name in zip(halves, names, strict=True)]
     share = tally.between / tally.pixels
     notes = [
-        f"the masks are binary: greys between 0 and 255 ({share:.2%} of the pixels) lie at edges alone; {THRESHOLD} "
-        f"and above is {names[1]}, below it {names[0]}"
+        f"the masks are binary: greys between black and white ({share:.2%} of the pixels) lie at edges alone; "
+        f"{THRESHOLD} and above is {names[1]}, below it {names[0]}"
     ]
     text = yaml_of(class_set, labels, [], colours=False)
     return Coding(

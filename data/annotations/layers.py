@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from core.classes import IGNORED
-from data.annotations.canonical import WHITE, read_canonical
+from data.annotations.canonical import read_canonical
 from data.annotations.scan import Found, Tally, count_mask
 from data.pictures import PictureError
 
@@ -97,7 +97,7 @@ def _read_layer(path: Path) -> np.ndarray:
     if mask.kind != "colour":
         if len([value for value in counts.pixels if value]) <= 1:
             return mask.values != 0
-        if WHITE in counts.pixels and counts.at_edges >= AT_EDGES_SHARE * max(1, counts.between):
+        if counts.between and counts.at_edges >= AT_EDGES_SHARE * counts.between:
             return mask.values >= _HALF_WHITE
     found = ", ".join(map(str, sorted(counts.pixels)[:5]))
     raise PictureError(

@@ -1,5 +1,6 @@
 """What --classes asks for: names in the order of the masks' values, or a YAML that says what each value means."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from core.errors import UserError
 from data.annotations.canonical import RGB
 
 Code = int | str | list[Any]
+_RANGE = re.compile(r"(\d{1,5})-(\d{1,5})")
 FORMS = "`road: 1`, `car: [0, 0, 142]`, `ignore: [255]`, `background: 0`"
 
 
@@ -64,14 +66,17 @@ def read_request(classes: Sequence[str]) -> Request | None:
 
 
 def values_of(code: Code, where: str) -> list[int]:
-    """Return the values that a code of a YAML names: 1, or [1, 2].
+    """Return the values that a code of a YAML names: 1, [1, 2], or 128-255 for a whole range.
 
     Raises:
         UserError: it names something else.
     """
-    values = code if isinstance(code, list) else [code]
-    if not all(_is_number(value) for value in values):
-        raise UserError(f"{where}: {code!r} names no values, which the masks hold: {FORMS}")
+    values: list[int] = []
+    for part in code if isinstance(code, list) else [code]:
+        ends = _RANGE.fullmatch(part) if isinstance(part, str) else None
+        if not ends and not _is_number(part):
+            raise UserError(f"{where}: {code!r} names no values, which the masks hold: {FORMS}")
+        values += range(int(ends[1]), int(ends[2]) + 1) if ends else [part]
     return values
 
 

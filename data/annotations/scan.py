@@ -8,11 +8,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data.annotations.canonical import WHITE, Canonical, Kind, read_canonical
+from data.annotations.canonical import Canonical, Kind, read_canonical
 
 # More than any mask holds: beyond it values are no longer told apart, so that photographs taken for masks cost nothing.
 MOST_VALUES = 4096
-# An edge: both black and white lie within so many pixels.
+# An edge: both black and white, nearly, lie within so many pixels.
 EDGE_PIXELS = 4
 # A grey that is neither nearly black nor nearly white.
 MIDDLE = range(32, 224)
@@ -27,8 +27,8 @@ class MaskCounts:
         kind, step: as of `Canonical`.
         pixels: of each value, at most `MOST_VALUES`.
         palette: of indices that are in use, the packed colour.
-        between: pixels that are neither black nor white, where some are in the middle between them; else 0.
-        at_edges: how many of those lie between black and white, at most `EDGE_PIXELS` from both.
+        between: pixels of a grey in the middle.
+        at_edges: how many of those lie at an edge: black and white, nearly, within `EDGE_PIXELS`.
         transparent: pixels taken as black.
     """
 
@@ -143,10 +143,11 @@ def count_values(values: np.ndarray) -> dict[int, int]:
 
 
 def _count_between(mask: Canonical, pixels: Mapping[int, int]) -> tuple[int, int]:
-    """Return how many pixels are neither black nor white, and how many of those lie at an edge between the two."""
+    """Return how many pixels are neither nearly black nor nearly white, and how many of those lie between the two."""
     if mask.kind != "grey" or mask.values.dtype != np.uint8 or not any(value in MIDDLE for value in pixels):
         return 0, 0
     window = np.ones((2 * EDGE_PIXELS + 1,) * 2, np.uint8)
-    near_black, near_white = (cv2.dilate((mask.values == end).astype(np.uint8), window) for end in (0, WHITE))
-    between = (mask.values != 0) & (mask.values != WHITE)
+    black, white = mask.values < MIDDLE.start, mask.values >= MIDDLE.stop
+    near_black, near_white = (cv2.dilate(end.astype(np.uint8), window) for end in (black, white))
+    between = ~(black | white)
     return int(between.sum()), int((between & (near_black & near_white).astype(bool)).sum())

@@ -11,6 +11,7 @@ from data.annotations.scan import Found, Tally
 
 NAMED_AT_MOST = 5
 SHOWN_AT_MOST = 12
+LONG_LIST = 8  # of values in a row, which the YAML then gives as a range
 
 
 def told(numbers: Mapping[int, Found], colours: bool) -> str:
@@ -95,6 +96,8 @@ def layers_yaml(class_set: ClassSet, labels: Mapping[str, int], rest: int) -> st
 
 def _line(name: str, codes: Sequence[object], always_list: bool = False) -> str:
     content = list(codes) if always_list or len(codes) > 1 else codes[0]
+    if len(codes) > LONG_LIST and codes == [*range(codes[0], codes[-1] + 1)]:
+        content = f"{codes[0]}-{codes[-1]}"
     return f"{_in_yaml(name)}: {_in_yaml(content)}\n"
 
 

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import permutations
 from pathlib import Path
 
 from core.errors import UserError
@@ -15,7 +16,7 @@ LAYERED = (pattern_of("{class}/{name}"), pattern_of("{name}/{class}"))
 POLYGONS = "polygons (COCO, labelme, YOLO) are not read yet: they come with advise. Give masks as PNG"
 _POLYGON_SUFFIXES = (".json", ".txt", ".xml")
 _SPLIT_WORDS = {"train", "training", "val", "valid", "validation", "test", "testing"}
-_MASK_WORDS = re.compile(r"(.*[_-])?(masks?|labels?|annotations?|gt|ground_?truths?|targets?|segmentations?|seg)")
+_MASK_WORDS = re.compile(r"(.*[_-])?(masks?|labels?|gt|ground_?truths?|targets?|seg)|.*annot.*|.*segmentation.*")
 _TRIED_AT_MOST = 25
 
 
@@ -58,7 +59,7 @@ def find_masks(
 
 
 def refuse_masks_among_pictures(pictures: Pictures, images: Path) -> None:
-    """See that no pictures are masks of others, by their names.
+    """See that no pictures are masks of others: by their names, or by two folders of one listing, grey and in colour.
 
     Raises:
         UserError: some look like it; it says how they would be read.
@@ -70,22 +71,27 @@ def refuse_masks_among_pictures(pictures: Pictures, images: Path) -> None:
                 f"or give --mask_pattern '{text}' and no --masks"
             )
     tops = Counter(name.partition("/")[0] for name in pictures.names() if "/" in name)
-    for top in tops:
-        if _MASK_WORDS.fullmatch(top.lower()):
-            for other in tops:
-                pairs = _pairs(pictures, top, other) if other != top else 0
-                if 2 * pairs >= tops[top]:
-                    raise UserError(
-                        f"{pairs} pictures in {images / top} look like masks of those in {images / other}: give "
-                        f"--images {images / other} --masks {images / top}"
-                    )
+    for top, other in permutations(tops, 2):
+        pairs, grey_in_colour = _pairs(pictures, top, other)
+        named_so = _MASK_WORDS.fullmatch(top.lower()) and not _MASK_WORDS.fullmatch(other.lower())
+        if 2 * pairs >= tops[top] and (named_so or 2 * grey_in_colour >= tops[top] > 1):
+            raise UserError(
+                f"{pairs} pictures in {images / top} look like masks of those in {images / other}: give "
+                f"--images {images / other} --masks {images / top}"
+            )
 
 
-def _pairs(pictures: Pictures, top: str, other: str) -> int:
-    """Count the names below one folder that stand below another too."""
-    below = "SELECT ? || substr(name, ?) FROM pictures WHERE substr(name, 1, ?) = ?"
-    query = f"SELECT count(*) FROM pictures WHERE name IN ({below})"
-    return pictures.ask(query, other, len(top) + 1, len(top) + 1, f"{top}/")
+def _pairs(pictures: Pictures, top: str, other: str) -> tuple[int, int]:
+    """Count the names below one folder that stand below another too, and those grey here and coloured there."""
+    pairs = (
+        "SELECT {} FROM pictures AS mask JOIN pictures AS other ON other.name = ? || substr(mask.name, ?) "
+        "WHERE substr(mask.name, 1, ?) = ?"
+    )
+    place = other, len(top) + 1, len(top) + 1, f"{top}/"
+    return (
+        pictures.ask(pairs.format("count(*)"), *place),
+        pictures.ask(pairs.format("coalesce(sum(mask.channels < other.channels), 0)"), *place),
+    )
 
 
 def sibling_pattern(pictures: Pictures) -> str | None:

@@ -18,7 +18,7 @@ from data.sources.source import file_stamp
 
 _TABLE = """CREATE TABLE pictures (
     name TEXT PRIMARY KEY, folder TEXT, stem TEXT, image BLOB, height INTEGER, width INTEGER, bits INTEGER,
-    masks TEXT DEFAULT '[]', stamp TEXT
+    channels INTEGER, masks TEXT DEFAULT '[]', stamp TEXT
 ) WITHOUT ROWID"""
 _SIDEWAYS = (5, 6, 7, 8)  # orientations of EXIF that swap height and width
 
@@ -114,10 +114,20 @@ class Pictures:
         folder, _, stem = name.rpartition("/")
         sides = (header.height, header.width)
         height, width = sides[::-1] if header.orientation in _SIDEWAYS else sides
-        row = (name, folder, stem, os.fsencode(image), height, width, header.bits, json.dumps(file_stamp(image)))
-        columns = "name, folder, stem, image, height, width, bits, stamp"
+        row = (
+            name,
+            folder,
+            stem,
+            os.fsencode(image),
+            height,
+            width,
+            header.bits,
+            header.channels,
+            json.dumps(file_stamp(image)),
+        )
+        columns = "name, folder, stem, image, height, width, bits, channels, stamp"
         try:
-            self._table.execute(f"INSERT INTO pictures ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+            self._table.execute(f"INSERT INTO pictures ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         except sqlite3.IntegrityError:
             taken = _path(self._table.execute("SELECT image FROM pictures WHERE name = ?", (name,)).fetchone()[0])
             raise UserError(
