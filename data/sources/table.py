@@ -77,3 +77,12 @@ def open_source(config: "PrepareConfig") -> "Source":
         UserError: the source is missing, damaged or empty.
     """
     return import_module(DATA_SETS[config.dataset].module).read(config)
+
+
+def listing_of(config: "PrepareConfig") -> str:
+    """Return what the manifest calls `listing` as it is now: a data set that has one can tell it without reading files.
+
+    Raises:
+        UserError: as `open_source`.
+    """
+    return import_module(DATA_SETS[config.dataset].module).listing(config)
