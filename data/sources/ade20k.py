@@ -59,10 +59,7 @@ def read(config: PrepareConfig) -> Source:
     masks: dict[str, tuple[Path]] = {}
     splits: dict[str, str] = {}
     for part, split in PARTS.items():
-        found, annotated = (
-            files_by_name([folder]) if (folder := base / kind / part).is_dir() else {}
-            for kind in ("images", "annotations")
-        )
+        found, annotated = (files_by_name([base / kind / part]) for kind in ("images", "annotations"))
         images |= found
         splits |= dict.fromkeys(found, split)
         masks |= {name: (path,) for name, path in annotated.items()}

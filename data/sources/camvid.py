@@ -87,9 +87,8 @@ def read(config: PrepareConfig) -> Source:
 def _eleven(config: PrepareConfig) -> Source:
     official = Official(config, ("CamVid.zip", "camvid.zip"))
     base = official.require("train", "trainannot")
-    images = files_by_name(base / part for part in _PARTS if (base / part).is_dir())
-    annotated = [base / f"{part}annot" for part in _PARTS]
-    masks = {name: (path,) for name, path in files_by_name(path for path in annotated if path.is_dir()).items()}
+    images = files_by_name(base / part for part in _PARTS)
+    masks = {name: (path,) for name, path in files_by_name(base / f"{part}annot" for part in _PARTS).items()}
     splits = read_splits(base) or {name: SPLIT_LISTS[f"{path.parent.name}.txt"] for name, path in images.items()}
     splits = with_val(splits, config.val_ratio, config.seed, {name: _sequence(name) for name in splits})
     tags = {name: {"sequence": _sequence(name)} for name in splits}

@@ -1,8 +1,8 @@
 """Cityscapes: `leftImg8bit/PART/CITY/*_leftImg8bit.png` and `gtFine/PART/CITY/*_gtFine_labelIds.png`, 19 classes.
 
-Cordts et al., "The Cityscapes Dataset for Semantic Urban Scene Understanding", CVPR 2016. The 34 ids of the masks become
-the 19 train ids, all others are ignored; no class is a background. The labels of the test part are not public, so the
-official val is Test, and Val is drawn from train by whole cities.
+Cordts et al., "The Cityscapes Dataset for Semantic Urban Scene Understanding", CVPR 2016. Of the 34 ids of
+the masks 19 are classes (the train ids), the others are ignored; no class is a background. The labels of the test part
+are not public, so the official val is Test, and Val is drawn from train by whole cities.
 """
 
 from pathlib import Path

@@ -66,5 +66,4 @@ def read_label(manual: Path, view: Path) -> np.ndarray:
 
 
 def _by_number(folder: Path) -> dict[str, Path]:
-    files = files_by_name([folder]) if folder.is_dir() else {}
-    return {name.partition("_")[0]: path for name, path in files.items()}
+    return {name.partition("_")[0]: path for name, path in files_by_name([folder]).items()}
