@@ -44,6 +44,7 @@ MAX_MEMBERS = 200_000
 
 _BLOCK = 1 << 20
 _TIMEOUT_SECONDS = 60
+_TAR_END = bytes(2 * tarfile.BLOCKSIZE)
 _DAMAGE = (EOFError, tarfile.TarError, gzip.BadGzipFile, zlib.error, zipfile.BadZipFile, NotImplementedError)
 
 
@@ -183,8 +184,8 @@ def _compressed_tar_members(archive: Path) -> Iterator[_Member]:
 
 def _plain_tar_members(archive: Path) -> Iterator[_Member]:
     with archive.open("rb") as file:
-        file.seek(-2 * tarfile.BLOCKSIZE, os.SEEK_END)
-        if file.read().strip(b"\0"):
+        file.seek(max(0, archive.stat().st_size - len(_TAR_END)))
+        if file.read() != _TAR_END:
             raise tarfile.ReadError("it does not end as a tar does, with two blocks of zeros")
     with _open_with_progress(archive) as plain:
         yield from _tar_members(plain)

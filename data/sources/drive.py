@@ -61,7 +61,8 @@ def read_label(manual: Path, view: Path) -> np.ndarray:
     """
     vessels, inside = read_grey(manual), read_grey(view)
     if vessels.shape != inside.shape:
-        raise PictureError(f"{vessels.shape[::-1]} pixels, its field of view has {inside.shape[::-1]}")
+        (height, width), (other_height, other_width) = vessels.shape, inside.shape
+        raise PictureError(f"{width} x {height} pixels, its field of view has {other_width} x {other_height}")
     return np.where(inside > THRESHOLD, vessels > THRESHOLD, IGNORED).astype(np.uint8)
 
 
