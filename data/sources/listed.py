@@ -11,6 +11,7 @@ import numpy as np
 
 from core.classes import ClassSet
 from core.errors import UserError
+from data.manifest import SPLITS
 from data.pictures import read_picture
 from data.sources.source import Sample, Source, file_stamp, held_out
 
@@ -123,6 +124,7 @@ def listed_source(
     classes: ClassSet,
     tags: Mapping[str, Mapping[str, str]] | None = None,
     passed_over: Iterable[tuple[Path, str]] = (),
+    notes: Sequence[str] = (),
     **more: Any,
 ) -> Source:
     """Make the source of pictures and masks that belong together by name; without a mask a picture is unlabelled.
@@ -136,6 +138,7 @@ def listed_source(
         classes: what the labels mean.
         tags: name -> tags.
         passed_over: further files that belong to no sample, with the reason.
+        notes: what is to be said; that a split is empty is added.
         more: of the `Source`.
 
     Raises:
@@ -156,7 +159,9 @@ def listed_source(
     unused += [(_shown(path, root), "in no list") for name, path in images.items() if name not in splits]
     strays = [files[0] for name, files in masks.items() if name not in images]
     unused += [(_shown(path, root), "a mask without its picture") for path in strays]
-    return Source(samples, classes, passed_over=sorted(unused), **more)
+    empty = [split for split in SPLITS if split not in {sample.split for sample in samples}]
+    said = [*notes, *(f"no picture of {split} is here" for split in empty)]
+    return Source(samples, classes, passed_over=sorted(unused), notes=said, **more)
 
 
 def _sample(

@@ -66,7 +66,7 @@ class Official:
         """
         found = self.find(*needed)
         if found is None:
-            archives = f", or {' and '.join(self._archives)}" if self._archives else ""
+            archives = f", or the archives {', '.join(self._archives)}" if self._archives else ""
             raise UserError(
                 f"{self.folder} lacks {' and '.join(needed)}{archives}; found: {self.content()}. "
                 f"Give the folder that holds them with --archives"

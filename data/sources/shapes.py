@@ -21,9 +21,11 @@ CLASSES = ClassSet(("background", "circle", "square", "triangle"))
 BINARY_CLASSES = ClassSet(("background", "shape"))
 SMALLEST_SIDE = 32
 _GOLDEN_RATIO = (5**0.5 - 1) / 2
-_MOST_SHAPES, _TRIES = 4, 30
-_RADII = 0.13, 0.26  # of the circle around a shape, in shorter sides
-_STROKES = 10
+_NUMBER_OF_SHAPES = 2, 5
+_TRIES = 30
+_RADII = 0.16, 0.28  # of the circle around a shape, in shorter sides
+_TILT = np.deg2rad(15)
+_STROKES = 5
 _FRACTION_BITS = 6  # sub-pixel precision of OpenCV's drawing, its `shift=`
 
 
@@ -57,7 +59,7 @@ def draw(seed: int, index: int, height: int, width: int) -> Drawing:
     scene = _clutter(rng, grid)
     label = np.zeros((height, width), np.uint8)
     for kind, centre, radius in _places(rng, height / unit, width / unit):
-        turned = (grid - centre) * np.exp(2j * np.pi * rng.random()) / radius
+        turned = (grid - centre) * np.exp(1j * rng.uniform(-_TILT, _TILT)) / radius
         distance = _distance(kind, turned) * radius * unit  # in pixels
         inside = distance < 0
         paint = _paint(rng, grid, scene[inside].mean(axis=0))
@@ -65,7 +67,7 @@ def draw(seed: int, index: int, height: int, width: int) -> Drawing:
         label[inside] = kind
     scene *= _light(rng, grid)
     # The only randomness whose amount depends on the size comes last.
-    scene += rng.uniform(2, 10) * rng.standard_normal((height, width, 1), dtype=np.float32)
+    scene += rng.uniform(1, 6) * rng.standard_normal((height, width, 1), dtype=np.float32)
     return Drawing(np.clip(scene, 0, 255).astype(np.uint8), label)
 
 
@@ -104,7 +106,7 @@ def _name(index: int) -> str:
 def _places(rng: np.random.Generator, height: float, width: float) -> Iterator[tuple[int, complex, float]]:
     """Yield kind (index in `CLASSES`), centre and radius of a few shapes, which overlap by little at most."""
     taken: list[tuple[complex, float]] = []
-    for _ in range(rng.integers(1, _MOST_SHAPES + 1)):
+    for _ in range(rng.integers(*_NUMBER_OF_SHAPES, endpoint=True)):
         kind, radius = int(rng.integers(1, len(CLASSES))), rng.uniform(*_RADII)
         for _ in range(_TRIES):
             centre = complex(*(rng.uniform(0.6 * radius, side - 0.6 * radius) for side in (width, height)))
@@ -119,7 +121,8 @@ def _distance(kind: int, places: np.ndarray) -> np.ndarray:
     if CLASSES.names[kind] == "circle":
         return np.abs(places) - 0.85
     sides, inner = (4, 0.5**0.5) if CLASSES.names[kind] == "square" else (3, 0.5)
-    normals = np.exp(2j * np.pi * np.arange(sides) / sides)
+    # y points down: the triangle stands on a side, its peak at -1j. (The products' real parts are scalar products with the conjugates.)
+    normals = -1j * np.exp(2j * np.pi * np.arange(sides) / sides)
     return np.max([(places * normal).real for normal in normals], axis=0) - inner
 
 
@@ -128,12 +131,12 @@ def _paint(rng: np.random.Generator, grid: np.ndarray, behind: np.ndarray | None
 
     Args:
         grid: [H, W] complex, places in shorter sides.
-        behind: [3], a colour to stand out from: of three draws the most different one is taken.
+        behind: [3], a colour to stand out from: of five draws the most different one is taken.
     """
-    pairs = rng.uniform(20, 235, (3, 2, 3))
+    pairs = rng.uniform(20, 235, (5, 2, 3))
     spread = np.zeros(3) if behind is None else np.abs(pairs - behind).sum(axis=2).min(axis=1)
     first, second = pairs[np.argmax(spread)]
-    second = first + (second - first) * rng.choice([0.0, 0.3, 0.7])  # plain, faint, or strong
+    second = first + (second - first) * rng.choice([0.0, 0.2, 0.5])  # plain, faint, or strong
     bands = grid * np.exp(2j * np.pi * rng.random()) * rng.choice([0.7, 4.0, 9.0])
     wave = 0.5 + 0.5 * np.sin(2 * np.pi * (bands.real + rng.random()))
     return (first + (second - first) * wave[..., None]).astype(np.float32)
@@ -143,7 +146,7 @@ def _clutter(rng: np.random.Generator, grid: np.ndarray) -> np.ndarray:
     """Bands, soft spots of other colours and strokes  # [H, W, 3] float32."""
     height, width = grid.shape
     scene = _paint(rng, grid)
-    spots = rng.uniform(-45, 45, (6, 6, 3)).astype(np.float32)
+    spots = rng.uniform(-30, 30, (6, 6, 3)).astype(np.float32)
     scene += cv2.resize(spots, (width, height), interpolation=cv2.INTER_CUBIC)
     canvas = np.clip(scene, 0, 255).astype(np.uint8)  # OpenCV smooths the edges of strokes in 8 bits alone
     for ends, colour, broad in zip(

@@ -47,6 +47,9 @@ def test_real_files_are_read_as_they_lie_there(folder, dataset, variant, counts)
         assert image.ndim == source.channels // 2 + 2
         assert set(np.unique(label)) <= {*range(len(source.classes)), 255}
         assert unusual == []
+    assert source.notes == [
+        f"no picture of {split} is here" for split, count in zip(SPLITS, counts, strict=True) if not count
+    ]
 
 
 def shares(folder: str, dataset: str, name: str, variant: str | None = None) -> dict[str, float]:
