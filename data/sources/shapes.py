@@ -121,7 +121,7 @@ def _distance(kind: int, places: np.ndarray) -> np.ndarray:
     if CLASSES.names[kind] == "circle":
         return np.abs(places) - 0.85
     sides, inner = (4, 0.5**0.5) if CLASSES.names[kind] == "square" else (3, 0.5)
-    # y points down: the triangle stands on a side, its peak at -1j. (The products' real parts are scalar products with the conjugates.)
+    # The first side of all is the lower one (y points down): a triangle's peak is above.
     normals = -1j * np.exp(2j * np.pi * np.arange(sides) / sides)
     return np.max([(places * normal).real for normal in normals], axis=0) - inner
 

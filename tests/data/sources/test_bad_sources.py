@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from sample_sources import FORMS, halves, make_isbi, names, read, remove, samples, save, save_pages, save_picture, write
+from sample_layouts import halves, make_isbi, save, save_pages, save_picture, write
+from sample_sources import FORMS, names, read, remove, samples
 
 from core.errors import UserError
 from data.pictures import PictureError

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from sample_sources import halves, save
+from sample_layouts import halves, save
 
 from data.pictures import PictureError
 from data.sources import ade20k, camvid, cityscapes, codes, msrc_v2, voc2012

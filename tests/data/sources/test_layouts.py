@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from sample_sources import FORMS, config_of, make_isbi, names, pack, read, samples
+from sample_layouts import make_isbi
+from sample_sources import FORMS, config_of, names, pack, read, samples
 
 from core.errors import UserError
 from data.manifest import SPLITS

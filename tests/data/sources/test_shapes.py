@@ -38,7 +38,7 @@ def test_a_shape_is_what_it_is_called(kind, filling):
         for piece in range(1, count + 1):
             place = pieces == piece
             at_the_edge = place[[0, -1]].any() or place[:, [0, -1]].any()
-            if not at_the_edge and set(np.unique(label[place])) == {CLASSES.names.index(kind)}:
+            if place.sum() > 50 and not at_the_edge and set(np.unique(label[place])) == {CLASSES.names.index(kind)}:
                 found.append(_filling(place))
     assert len(found) > 10
     # Two of a kind may touch: the median does not mind.
@@ -59,6 +59,16 @@ def _is_pointed(place: np.ndarray) -> bool:
     rows, columns = np.nonzero(place)
     reach = np.hypot(rows - rows.mean(), columns - columns.mean()).max()
     return place.sum() / (np.pi * reach**2) < 0.5  # of the circle around it a triangle fills 0.41, a square 0.64
+
+
+def test_triangles_stand_on_a_side():
+    label = draw(3, 4, 128, 128).label  # a pure function: the picture that has free triangles stays the same
+    pieces, count = ndimage.label(label == CLASSES.names.index("triangle"))
+    assert count
+    for piece in range(1, count + 1):
+        widths = (pieces == piece).sum(axis=1)
+        rows = np.flatnonzero(widths)
+        assert widths[rows[: len(rows) // 2]].sum() < widths[rows[len(rows) // 2 :]].sum()
 
 
 def test_colours_do_not_tell_the_shapes_apart():
