@@ -91,8 +91,8 @@ class ClassSums(torch.autograd.Function):
     """What soft Dice and cross-entropy of a batch are made of, for each class, with the least work for many classes.
 
     A pixel says something of its own class alone, so values are gathered at the labels; a plane a class is gone over as
-    rarely as can be, which is why the gradient is written out. Each class's values are laid back on its plane and summed
-    there: in a fixed order, which adding by index has not on CUDA, and pairwise, so that millions of pixels add up.
+    rarely as can be, which is why the gradient is written out. Each class's values are laid back on its plane and
+    summed there: in a fixed order, which adding by index has not on CUDA, and pairwise, so that millions of pixels add up.
     """
 
     @staticmethod
