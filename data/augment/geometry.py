@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from core.classes import IGNORED
 from core.randomness import symmetric, uniform
 from data.augment.settings import AugmentConfig
-from data.geometry import IGNORE
 
 _CROP_ASPECT = 4 / 3  # largest change of a crop's aspect ratio, as in Szegedy et al., "Going deeper", CVPR 2015
 
@@ -77,7 +77,7 @@ def warp(
     if labels is not None:
         # Gathering by the pixel that holds the source point is nearest neighbour without a detour through floats.
         nearest = (y.long() * width + x.long()).flatten(1)
-        labels = labels.flatten(1).gather(1, nearest).view_as(labels).masked_fill(~content, IGNORE)
+        labels = labels.flatten(1).gather(1, nearest).view_as(labels).masked_fill(~content, IGNORED)
     return images.mul_(content[:, None]).clamp_(0, 1), labels, content[:, None]
 
 

@@ -30,7 +30,7 @@ class AugmentConfig:
     scale: float = 0.2
     """Zoom about the picture's centre, drawn log-uniformly from 1 / (1 + scale) to 1 + scale."""
     shift: float = 0.1
-    """Largest shift along each axis, as a share of the square's side."""
+    """Largest shift along each axis, as a share of the side along it."""
     rotation: float = 15.0
     """Largest rotation either way, in degrees."""
     crop: float = 0.0
@@ -40,9 +40,9 @@ class AugmentConfig:
     contrast: float = 0.2
     """Largest relative change of contrast about the picture's mean grey."""
     saturation: float = 0.2
-    """Largest relative change of saturation."""
+    """Largest relative change of saturation (of colour pictures)."""
     hue: float = 0.02
-    """Largest rotation of hue either way, as a fraction of the colour circle."""
+    """Largest rotation of hue either way, as a fraction of the colour circle (of colour pictures)."""
     blur: float = 0.1
     """Probability of a Gaussian blur (of the network's input alone, never of the reconstruction's target)."""
     noise: float = 0.02
@@ -50,7 +50,7 @@ class AugmentConfig:
     cutout: float = 0.0
     """Probability of blanking out one square (input alone; labels remain: segmenting through it is intended)."""
     cutout_size: float = 0.25
-    """Side of the cut-out square, as a share of the picture's side."""
+    """Side of the cut-out square, as a share of the picture's shorter side."""
 
     def __post_init__(self) -> None:
         for name, largest in _LARGEST.items():  # not `fields(self)`: the phases' settings inherit from this class
