@@ -92,7 +92,7 @@ class ClassSums(torch.autograd.Function):
 
     A pixel says something of its own class alone, so values are gathered at the labels; a plane a class is gone over as
     rarely as can be, which is why the gradient is written out. Each class's values are laid back on its plane and
-    summed there: in a fixed order, which adding by index has not on CUDA, and pairwise, so that millions of pixels add up.
+    summed there: in a fixed order, which adding by index has not on CUDA, and pairwise, so that millions add up well.
     """
 
     @staticmethod
