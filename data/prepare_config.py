@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from core.config import nearest
 from core.errors import UserError
-from data.geometry import ResizeMode, sides_of
+from core.sides import sides_of
+from data.geometry import ResizeMode
 from data.sources.table import ALIASES, DATA_SETS
 
 MAX_SIZE = 8192

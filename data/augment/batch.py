@@ -37,15 +37,20 @@ def augment(
 
     `labels` is [N, H, W] uint8 or None, `keys` [N] uint64. Geometry is one transform for picture, label and content;
     colour changes `clean` (and so `input`); blur, noise and cut-out change `input` alone. Labels under a cut-out square
-    remain, as the network shall segment through it. With every setting off the result is that of `plain`.
+    remain, as the network shall segment through it. With every setting off the result is that of `plain`. With
+    `config.train_crop` pictures, labels and content are of that size.
     """
     assert len(images) == len(rectangles) == len(keys)  # a single key would spread over the batch without a word
     batch = plain(images, rectangles, labels)
     affine = draw_affine(rectangles, images.shape[1:3], keys, config)
-    # Images with nothing drawn are left as they are: resampling would cost time and the last bits.
-    moved = (affine != torch.eye(2, 3, dtype=affine.dtype)).any(2).any(1).nonzero().flatten()
-    if len(moved):
-        _warp_rows(batch, rectangles, affine, moved)
+    if config.window:
+        batch.clean, batch.label, batch.content = warp(batch.clean, batch.label, rectangles, affine, config.window)
+        rectangles = torch.tensor((0, 0, *config.window)).expand(len(images), 4)
+    else:
+        # Images with nothing drawn are left as they are: resampling would cost time and the last bits.
+        moved = (affine != torch.eye(2, 3, dtype=affine.dtype)).any(2).any(1).nonzero().flatten()
+        if len(moved):
+            _warp_rows(batch, rectangles, affine, moved)
     batch.clean = jitter(batch.clean, batch.content, keys, config)
     batch.input = corrupt(batch.clean, batch.content, rectangles, keys, config)
     return batch

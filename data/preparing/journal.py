@@ -157,7 +157,16 @@ class Journal:
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
     """Name the settings that differ, as "size 128, now 256"; empty when none do."""
-    return ", ".join(f"{key} {before.get(key)}, now {now[key]}" for key in now if before.get(key) != now[key])
+    changed = [key for key in now if before.get(key) != now[key]]
+    return ", ".join(f"{key} {_shown(key, before.get(key))}, now {_shown(key, now[key])}" for key in changed)
+
+
+def _shown(key: str, value: Any) -> Any:
+    """Return a setting as it is written on the command line."""
+    if key == "size" and isinstance(value, list):
+        height, width = value
+        return height if height == width else f"{height}x{width}"
+    return value
 
 
 def _pictures(folder: Path) -> Iterator[Path]:

@@ -36,7 +36,7 @@ class Sample:
     image: Callable[[], tuple[np.ndarray, list[str]]]
     label_file: str = ""
     label: Callable[[], np.ndarray] | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     stamp: tuple[int, ...] = ()
 
 
