@@ -128,7 +128,7 @@ def _print(result: dict[str, Any], config: EvaluationConfig) -> None:
     rows = [
         [name.replace("_", " "), result[name], *(interval or (None, None))]
         for name, interval in result["intervals"].items()
-        if name != "classes"
+        if name != "classes" and not (result[name] is None and result["class_set"]["background"] is None)
     ]
     print_table("With 95 % intervals over images", ["", "", "from", "to"], rows)
     if absent := result["classes_without_truth"]:

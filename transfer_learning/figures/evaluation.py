@@ -26,7 +26,7 @@ from transfer_learning.scores.split import probabilities_of, restored_scores
 
 DOZEN = 12
 # Of more classes than this the most frequent are explained, in so many columns of maps at most.
-MOST_EXPLAINED, MOST_COLUMNS = 6, 6
+MOST_EXPLAINED, MOST_COLUMNS = 6, 4
 # Maps of probability beside a picture.
 MOST_MAPS = 6
 

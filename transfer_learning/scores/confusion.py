@@ -65,8 +65,8 @@ def counts_of(matrices: np.ndarray) -> np.ndarray:
 def segmentation_scores(matrix: Tensor | np.ndarray, class_set: ClassSet) -> dict[str, Any]:
     """Return the scores of one confusion matrix [C, C], ready for JSON: as `scores_of_counts`, and the matrix.
 
-    None where there is nothing to score: a class that neither truth nor prediction hold has no score at all, one that
-    was predicted without being there has IoU 0 and no recall.
+    None where there is nothing to score: a class that neither truth nor prediction hold has its specificity alone, one
+    that was predicted without being there has IoU 0 and no recall.
     """
     matrix = np.asarray(matrix)
     scores = mapped(scores_of_counts(counts_of(matrix[None]), class_set), lambda values: known(values[0]))
