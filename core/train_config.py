@@ -79,7 +79,7 @@ class TrainConfig:
     deterministic: bool = False
     """On a GPU: kernels that give the same bits every time, slower ones in places. On a CPU all do anyway."""
     memory_format: MemoryFormat = "auto"
-    """Layout of the network in memory. auto: channels_last for bf16 on a CPU, else contiguous."""
+    """Layout of the network in memory. auto: contiguous, the fastest wherever training was timed."""
     amp: Amp = "auto"
     """Mixed precision. auto: bf16 where the hardware has it, fp16 on older GPUs, else off. fp16 needs a GPU."""
 

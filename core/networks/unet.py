@@ -30,8 +30,8 @@ def require_sides(height: int, width: int) -> None:
 class InstanceNorm(nn.GroupNorm):
     """Instance norm (Ulyanov et al. 2016) by the kernel of group norm, with a group a channel.
 
-    The same function with the same parameters as `nn.InstanceNorm2d(channels, affine=True)`, and faster on CPUs, most
-    of all in channels_last (`benchmarks.throughput` measures both).
+    The same function with the same parameters as `nn.InstanceNorm2d(channels, affine=True)`, and faster on CPUs in
+    fp32, most of all in channels_last (`benchmarks.throughput` measures both).
     """
 
     def __init__(self, channels: int) -> None:

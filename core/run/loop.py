@@ -49,8 +49,7 @@ class Loop:
         # fp16 scales its losses and skips steps whose scaled gradients overflow: those are no failure.
         precision = fabric.strategy.precision.precision
         self._scaled = precision == "16-mixed"
-        layout = resolve_memory_format(config.memory_format, fabric.device, precision == "bf16-mixed")
-        task.model.to(memory_format=LAYOUTS[layout])
+        task.model.to(memory_format=LAYOUTS[resolve_memory_format(config.memory_format)])
         task.model, task.optimizer = fabric.setup(task.model, task.optimizer)
         self.processes = task.processes
         self.processes.require_enough(config.batch_size, "the pictures of a step")
