@@ -58,6 +58,7 @@ def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
     """Score, write, draw, print; returns the content of reconstruction_metrics.json."""
     from core.files import write_csv, write_json
     from core.machine.device import resolve_device
+    from core.networks.unet import require_channels
     from data.split import fingerprint, open_split
     from reconstruction.figures.evaluation import Gallery, draw_curves, draw_pictures
     from reconstruction.network import Autoencoder
@@ -69,6 +70,7 @@ def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
     model, header = load_model(config.model_path, "reconstruction", Autoencoder, device)
     pretext = Pretext.of(header["config"])
     split = open_split(config.data_dir, config.split)
+    require_channels(config.model_path, model.in_channels, split.channels)
     scores, about, notes = _scores(config, model, split, device, pretext)
     result = {
         **summary(scores),

@@ -41,7 +41,7 @@ def shown_batches(
 def restored_batches(
     model: nn.Module, split: Split, indices: np.ndarray, batch_size: int, device: torch.device, pretext: Pretext
 ) -> Iterator[tuple[np.ndarray, Batch, Tensor]]:
-    """Yield (indices, batch, restored [N, 3, H, W] in [0, 1]) over the given pictures in order.
+    """Yield (indices, batch, restored [N, C, H, W] in [0, 1]) over the given pictures in order.
 
     Where the network was trained on hidden patches alone, what it was shown stands in the restored picture as it was.
     """

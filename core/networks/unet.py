@@ -5,6 +5,7 @@ norm, LeakyReLU. Dropout has no parameters and no module here, so that weights l
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +26,15 @@ def require_sides(height: int, width: int) -> None:
     """Raise UserError for pictures that five halvings would leave too small."""
     if min(height, width) < MIN_SIDE:
         raise UserError(f"pictures of {height}x{width} px are too small: every side needs at least {MIN_SIDE} px")
+
+
+def require_channels(weights: Path, theirs: int, ours: int) -> None:
+    """Raise UserError for weights of a network that takes pictures of another number of channels."""
+    if theirs != ours:
+        raise UserError(
+            f"{weights} takes pictures of {theirs} channel{'s' * (theirs > 1)}, these have {ours}: "
+            f"prepare the data with --channels {theirs}"
+        )
 
 
 class InstanceNorm(nn.GroupNorm):

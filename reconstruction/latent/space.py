@@ -73,7 +73,7 @@ def pooled_bottleneck(model: Autoencoder, images: Tensor, content: Tensor) -> Te
 
     Args:
         model: in eval mode.
-        images: [N, 3, H, W] in [0, 1].
+        images: [N, C, H, W] in [0, 1].
         content: [N, 1, H, W] bool; a position counts by the share of its area that is content.
     """
     features = model.encoder(normalise(images, content, model.normalisation))[-1].float()
