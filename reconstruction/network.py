@@ -40,7 +40,7 @@ class Autoencoder(nn.Module):
         encoder: `unet` or a name of timm's (`core.networks.encoders`).
         sparse: the encoder leaves out what a pretext task hides (`core.networks.unet.Encoder.forward`); the project's
             own encoder alone.
-        in_channels: of the pictures, and of what is restored: 3, or 1 for grey ones.
+        in_channels: of the pictures, and of those restored, 1 or 3.
     """
 
     def __init__(

@@ -24,7 +24,7 @@ class SegmentationUNet(nn.Module):
         encoder: `unet` or a name of timm's (`core.networks.encoders`).
         decoder: `unet`, or `linear`: one 1x1 convolution on the encoder's features (`core.networks.unet.Hypercolumn`),
             whose scores at a quarter of the resolution are brought to the picture's size.
-        in_channels: of the pictures: 3, or 1 for grey ones.
+        in_channels: of the pictures, 1 or 3.
     """
 
     def __init__(
