@@ -13,8 +13,8 @@ class Draws:
     """The batches of a run.
 
     Args:
-        groups: index arrays of the pictures to draw from; one group = plain shuffling, several groups (cats, dogs)
-            are drawn equally often, members of a smaller group several times a pass.
+        groups: index arrays of the pictures to draw from; one group = plain shuffling, several groups are drawn
+            equally often, members of a smaller group several times a pass.
         batch_size: pictures a step.
         seed: decides the order.
         refill: True fills every batch, over the end of a pass into the next; False ends each pass with what is left.

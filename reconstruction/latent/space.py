@@ -1,8 +1,8 @@
 """What the bottleneck of an autoencoder knows of its pictures: one vector a picture, and numbers that judge it.
 
 A linear probe (Alain & Bengio 2017), nearest neighbours and the silhouette (Rousseeuw 1987) ask whether the vectors
-tell species and breeds apart, none of which the encoder was ever told. The same is asked of a random encoder, since
-random convolutions tell a good deal apart already: only what the trained one adds was learned.
+tell groups of pictures apart (by a tag, by a class), none of which the encoder was ever told. The same is asked of a
+random encoder, since random convolutions tell a good deal apart already: only what the trained one adds was learned.
 """
 
 import warnings
