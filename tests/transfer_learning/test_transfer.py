@@ -101,14 +101,14 @@ def test_class_balance_draws_cats_and_dogs_alike(pets, tmp_path, monkeypatch):
     shown = []
 
     def record(split, draw, *rest):
-        shown.extend(split.species[index] for index in draw[1])
+        shown.extend(split.strata[index] for index in draw[1])
         return training_batch(split, draw, *rest)
 
     monkeypatch.setattr("transfer_learning.task.training_batch", record)
     assert segmentation(pets, tmp_path, "--class_balance") == 0
     assert abs(shown.count("cat") - shown.count("dog")) <= 2
     train = open_split(pets, "Train")
-    labelled = [train.species[index] for index in train.labelled]
+    labelled = [train.strata[index] for index in train.labelled]
     assert labelled.count("cat") < labelled.count("dog") / 1.5
 
 
