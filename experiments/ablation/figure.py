@@ -9,7 +9,7 @@ import numpy as np
 from core.figures.style import LINE_COLOURS, save
 from experiments.ablation.format import ArmContent
 from experiments.ablation.statistics import Analysis, Group
-from experiments.ablation.table_formats import share
+from experiments.table_formats import share
 from experiments.page.command_lines import defaults
 
 DOTS_PER_INCH = 150

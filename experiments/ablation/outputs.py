@@ -9,7 +9,7 @@ from experiments.ablation.pretraining_length import length_curves, save_pretrain
 from experiments.ablation.public_results import public_tables
 from experiments.ablation.results import read_ablation
 from experiments.ablation.statistics import Analysis, Group, analysed
-from experiments.ablation.table_formats import latex, markdown
+from experiments.table_formats import latex, markdown
 from experiments.ablation.tables import reading, savings_of, tables_of
 
 FIGURE, LENGTHS = "label_efficiency.png", "pretraining_length.png"

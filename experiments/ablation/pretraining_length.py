@@ -9,7 +9,7 @@ from typing import Any
 
 from core.figures.style import LINE_COLOURS, save
 from experiments.ablation.statistics import Analysis, Group
-from experiments.ablation.table_formats import UNKNOWN, Table, number, share, signed
+from experiments.table_formats import UNKNOWN, Table, number, share, signed
 from experiments.page.command_lines import defaults
 
 # The number of steps, what has no effect once it is given, and what the machine decides.

@@ -7,7 +7,7 @@ from typing import Any
 
 from experiments.ablation.differences import Difference
 from experiments.ablation.statistics import Analysis, Group
-from experiments.ablation.table_formats import UNKNOWN, Table, counted, share, signed
+from experiments.table_formats import UNKNOWN, Table, counted, share, signed
 
 # With fewer seeds no result of ours is claimed beside the public ones.
 ENOUGH_SEEDS = 3

@@ -8,7 +8,7 @@ from experiments.ablation.label_savings import Savings, label_savings
 from experiments.ablation.pretraining_length import length_curves, length_table
 from experiments.ablation.provenance_notes import origin_notes
 from experiments.ablation.statistics import Analysis, Group
-from experiments.ablation.table_formats import UNKNOWN, Table, counted, listed, number, share, signed
+from experiments.table_formats import UNKNOWN, Table, counted, listed, number, share, signed
 
 
 def tables_of(analysis: Analysis) -> list[Table]:

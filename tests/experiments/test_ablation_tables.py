@@ -9,7 +9,7 @@ from ablation_samples import FRACTIONS, VARIANTS, arm, counts_of, plan, trial, w
 from report_samples import write_segmentation
 
 from experiments.ablation.public_results import public_results
-from experiments.ablation.table_formats import Table, latex, markdown, signed
+from experiments.table_formats import Table, latex, markdown, signed
 from experiments.tables import main
 
 WRITTEN = ("tables.md", "tables.csv", "tables.tex", "summary.json", "label_efficiency.png")
