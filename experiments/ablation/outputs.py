@@ -9,8 +9,8 @@ from experiments.ablation.pretraining_length import length_curves, save_pretrain
 from experiments.ablation.public_results import public_tables
 from experiments.ablation.results import read_ablation
 from experiments.ablation.statistics import Analysis, Group, analysed
-from experiments.table_formats import latex, markdown
-from experiments.ablation.tables import reading, savings_of, tables_of
+from experiments.table_formats import csv_text, latex, markdown
+from experiments.ablation.tables import foreground_name, reading, savings_of, tables_of
 
 FIGURE, LENGTHS = "label_efficiency.png", "pretraining_length.png"
 SUMMARY, CSV, LATEX = "summary.json", "tables.csv", "tables.tex"
@@ -31,7 +31,7 @@ def write_ablation(folder: Path) -> str:
     analysis = analysed(read_ablation(folder))
     tables = [*tables_of(analysis), *public_tables(analysis)]
     rows = long_rows(analysis)
-    write_csv(folder / CSV, list(rows[0]), rows)
+    write_csv(folder / CSV, list(rows[0]), [{key: csv_text(value) for key, value in row.items()} for row in rows])
     head = "% By `python -m experiments.tables`; the document needs \\usepackage{booktabs}."
     parts = [head, *(latex(table, f"ablation_{number}") for number, table in enumerate(tables, start=1))]
     with atomic_path(folder / LATEX) as temporary:
@@ -108,6 +108,8 @@ def _long_row(analysis: Analysis, group: Group) -> dict[str, Any]:
     low, high = (difference and difference.interval) or (None, None)
     costs = [arm.content.compute for arm in group.arms]
     encoder = group.arms[0].content.pretraining
+    foreground = foreground_name(analysis.ablation.class_set)
+    scores = {**group.classes, **({foreground: group.foreground} if foreground else {})}
     return {
         "fraction": group.fraction,
         "num_labels": group.num_labels,
@@ -126,7 +128,7 @@ def _long_row(analysis: Analysis, group: Group) -> dict[str, Any]:
         "test_mean_iou": group.test.mean,
         "test_mean_iou_lowest": group.test.low,
         "test_mean_iou_highest": group.test.high,
-        **{f"test_iou_{name}": score for name, score in group.scores.items()},
+        **{f"test_iou_{name}": score for name, score in scores.items()},
         "control": variant.control,
         "compared_with": difference.baseline if difference else None,
         "baseline_mean_iou": difference.means[0] if difference and difference.means else None,
