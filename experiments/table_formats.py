@@ -56,7 +56,11 @@ class Table:
 
 def markdown(table: Table) -> str:
     """Return a table in Markdown, under a heading of the second level, its notes below."""
-    parts = [f"## {_marked(table.title)}", markdown_rows(table), "\n".join(f"- {_marked(note)}" for note in table.notes)]
+    parts = [
+        f"## {_marked(table.title)}",
+        markdown_rows(table),
+        "\n".join(f"- {_marked(note)}" for note in table.notes),
+    ]
     return "\n\n".join(part for part in parts if part)
 
 

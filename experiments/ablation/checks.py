@@ -48,9 +48,9 @@ def check_same(first: tuple[Path, ArmContent], path: Path, content: ArmContent |
     """Refuse an arm or trial of other resolution, classes or images than the first arm."""
     known = first[1]
     if content.resolution != known.resolution:
+        sizes = [in_pixels(resolution) for resolution in (known.resolution, content.resolution)]
         raise UserError(
-            f"{first[0]} was trained at {in_pixels(known.resolution)} px and {path} at {in_pixels(content.resolution)} px: keep them in "
-            f"different folders"
+            f"{first[0]} was trained at {sizes[0]} px and {path} at {sizes[1]} px: keep them in different folders"
         )
     if isinstance(content, Trial):
         return

@@ -12,6 +12,7 @@ from experiments.evaluations import Classes, Content, Count, Resolution, Score, 
 
 PLAN = "plan.json"
 
+Settings = Annotated[dict[str, Any], Field(default_factory=dict)]
 Seconds = Annotated[FiniteFloat, Field(ge=0)]
 
 
@@ -37,7 +38,7 @@ class Encoder(Content):
     """The phase 1 run that an arm started from; several arms share it."""
 
     name: str
-    settings: dict[str, Any] = {}
+    settings: Settings
     sha256: str | None = None
     seconds: Seconds | None = None
     images: Count | None = None
@@ -48,7 +49,7 @@ class ArmProvenance(Content):
     """The code and the weights that made an arm; versions by library."""
 
     commit: str | None = None
-    versions: dict[str, str] = {}
+    versions: Annotated[dict[str, str], Field(default_factory=dict)]
     weights_sha256: str | None = None
 
 
@@ -68,7 +69,7 @@ class PhaseTwo(Content):
     num_labels: Count
     val_mean_iou: Score
     best_step: Count | None = None
-    settings: dict[str, Any] = {}
+    settings: Settings
     pretraining: Encoder | None
     resolution: Resolution
     data_sha256: str
@@ -125,7 +126,7 @@ class PretrainingRun(Content):
 
     format: Literal["ablation pretraining 1"] = "ablation pretraining 1"
     name: str
-    settings: dict[str, Any] = {}
+    settings: Settings
     sha256: str | None = None
     seconds: Seconds
     images: Count
@@ -151,7 +152,7 @@ class VariantContent(Content):
     outside_weights: bool
     control: bool = False
     autoencoder: bool
-    settings: dict[str, Any] = {}
+    settings: Settings
     pretraining: str | None = None
     baseline: str | None = None
 
@@ -163,7 +164,7 @@ class PlanContent(Content):
     baseline: str
     fractions: tuple[float, ...]
     seeds: tuple[int, ...]
-    more_seeds: dict[float, tuple[int, ...]] = {}
+    more_seeds: Annotated[dict[float, tuple[int, ...]], Field(default_factory=dict)]
     learning_rates: tuple[float, ...] = ()
     tuned_at: tuple[float, ...] = ()
     variants: dict[str, VariantContent]

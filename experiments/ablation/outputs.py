@@ -9,8 +9,8 @@ from experiments.ablation.pretraining_length import length_curves, save_pretrain
 from experiments.ablation.public_results import public_tables
 from experiments.ablation.results import read_ablation
 from experiments.ablation.statistics import Analysis, Group, analysed
-from experiments.table_formats import csv_text, latex, markdown
 from experiments.ablation.tables import foreground_name, reading, savings_of, tables_of
+from experiments.table_formats import csv_text, latex, markdown
 
 FIGURE, LENGTHS = "label_efficiency.png", "pretraining_length.png"
 SUMMARY, CSV, LATEX = "summary.json", "tables.csv", "tables.tex"

@@ -1,12 +1,12 @@
 """What a report says about the classes of a segmentation, and about pictures that share a tag."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from core.classes import ClassSet
-from experiments.evaluations import Evaluation
+from experiments.evaluations import Evaluation, TagScores
 from experiments.page.tables import Cell, PageTable, count, label, score, text
 from experiments.runs import Run
 from experiments.table_formats import MOST_CLASS_COLUMNS
@@ -121,17 +121,21 @@ def tag_tables(run: Run) -> dict[str, PageTable]:
 def compared_tags(runs: Sequence[Run]) -> dict[str, PageTable]:
     """Return a table a tag that all runs know: the mean IoU of each of its values, a column a run."""
     known = [run.evaluation.tags if run.evaluation else {} for run in runs]
-    tables = {}
-    for tag in known[0]:
-        if all(tag in tags for tags in known):
-            values = [{name: (s.num_images, s.mean_iou_true_classes) for name, s in tags[tag].items()} for tags in known]
-            rows = []
-            for name in dict.fromkeys(name for of_run in values for name in of_run):
-                images, scores = zip(*(of_run.get(name, (0, None)) for of_run in values), strict=True)
-                rows.append([text(name), count(max(images)), *with_gain(scores)])
-            caption = f"Mean IoU over the classes that the masks hold. A {tag} with few images says little."
-            tables[tag] = PageTable((tag, "images", *run_heads(runs)), rows, caption, sortable=True)
-    return tables
+    return {tag: _compared_tag(runs, tag, [tags[tag] for tags in known]) for tag in known[0] if _in_all(tag, known)}
+
+
+def _in_all(tag: str, known: Sequence[Mapping[str, object]]) -> bool:
+    return all(tag in tags for tags in known)
+
+
+def _compared_tag(runs: Sequence[Run], tag: str, known: Sequence[Mapping[str, TagScores]]) -> PageTable:
+    rows = []
+    for value in dict.fromkeys(value for of_run in known for value in of_run):
+        found = [of_run.get(value, TagScores()) for of_run in known]
+        images = max(scores.num_images for scores in found)
+        rows.append([text(value), count(images), *with_gain([scores.mean_iou_true_classes for scores in found])])
+    caption = f"Mean IoU over the classes that the masks hold. A {tag} with few images says little."
+    return PageTable((tag, "images", *run_heads(runs)), rows, caption, sortable=True)
 
 
 def compared_classes(runs: Sequence[Run]) -> PageTable | None:
