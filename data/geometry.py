@@ -105,21 +105,6 @@ def fit(height: int, width: int, canvas_height: int, canvas_width: int, mode: st
     return Geometry(mode, canvas_height, canvas_width, height, width, top, left, content_height, content_width)
 
 
-def sides_of(size: int | str) -> tuple[int, int]:
-    """Return height and width of a size: 128 is a square, "360x480" is height x width.
-
-    Raises:
-        UserError: it is neither.
-    """
-    sides = [size, size] if isinstance(size, int) else str(size).lower().split("x")
-    sides = sides * 2 if len(sides) == 1 else sides
-    try:
-        height, width = map(int, sides)
-    except ValueError:
-        raise UserError(f"size {size!r}: give 128 for a square, or 360x480 for height x width") from None
-    return height, width
-
-
 def resize_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resize an image [H, W] or [H, W, 3] uint8 to `height` x `width` pixels."""
     # Each side that shrinks is averaged over area (no aliasing), then each side that grows is interpolated.

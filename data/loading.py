@@ -75,18 +75,20 @@ def _take(array: np.ndarray | torch.Tensor, rows: np.ndarray, device: torch.devi
     return torch.from_numpy(array[rows]).to(device)
 
 
-def species_groups(split: Split, indices: np.ndarray, class_balance: bool) -> list[np.ndarray]:
-    """Return the pictures in one group, or one group a species for `--class_balance`.
+def strata_groups(split: Split, indices: np.ndarray, class_balance: bool) -> list[np.ndarray]:
+    """Return the pictures in one group, or one group a stratum (`Split.strata`) for `--class_balance`.
 
     Raises:
-        UserError: to balance, where a picture's species is not known or there is only one.
+        UserError: to balance, where a picture's stratum is not known or there is only one.
     """
     if not class_balance:
         return [indices]
-    species = np.array([split.species[index] or "" for index in indices])
-    found = sorted(set(species))
+    what = f"the tag {split.stratum}" if split.stratum else "the classes"
+    strata = np.array([split.strata[index] or "" for index in indices])
+    found = sorted(set(strata))
     if "" in found:
-        raise UserError(f"--class_balance needs the species of every picture; {(species == '').sum()} have none")
+        missing = (strata == "").sum()
+        raise UserError(f"--class_balance needs {what} of every picture; {missing} have none: leave it out")
     if len(found) < 2:
-        raise UserError(f"--class_balance needs at least two species; all pictures are of {found[0]!r}")
-    return [indices[species == name] for name in found]
+        raise UserError(f"--class_balance draws by {what}; all pictures are of {found[0]!r}: leave it out")
+    return [indices[strata == name] for name in found]

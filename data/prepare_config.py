@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from core.config import nearest
 from core.errors import UserError
-from data.geometry import ResizeMode, sides_of
+from core.sides import sides_of
+from data.geometry import ResizeMode
 from data.sources.table import ALIASES, DATA_SETS
 
 MAX_SIZE = 8192
@@ -89,10 +90,8 @@ class PrepareConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "dataset", ALIASES.get(self.dataset, self.dataset))
         if self.dataset not in DATA_SETS:
-            known = [*DATA_SETS, *ALIASES]
-            raise UserError(
-                f"dataset {self.dataset!r} is unknown{nearest(self.dataset, known)}; it is one of {', '.join(DATA_SETS)}"
-            )
+            hint = nearest(self.dataset, [*DATA_SETS, *ALIASES])
+            raise UserError(f"dataset {self.dataset!r} is unknown{hint}; there are {', '.join(DATA_SETS)}")
         for side in self.sides:
             if not 1 <= side <= MAX_SIZE:
                 raise UserError(f"size {self.size} is outside 1 to {MAX_SIZE} pixels")

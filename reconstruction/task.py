@@ -15,7 +15,7 @@ from core.randomness import keys, seed_of
 from core.run.sampling import Draws
 from core.run.task import Task
 from data.augment.batch import Batch
-from data.loading import on_device, plain_batches, species_groups, training_batch
+from data.loading import on_device, plain_batches, strata_groups, training_batch
 from data.split import Split
 from reconstruction.config import ReconstructionConfig
 from reconstruction.losses import ReconstructionLoss
@@ -74,7 +74,7 @@ class ReconstructionTask(Task):
             weight_decay=config.weight_decay,
             fused=fused_optimizer(config.amp, device),
         )
-        groups = species_groups(train, np.arange(len(train.names)), config.class_balance)
+        groups = strata_groups(train, np.arange(len(train.names)), config.class_balance)
         self.draws = Draws(groups, config.batch_size, config.seed, refill=bool(config.max_steps))
         self.train = on_device(train, device, config.device_memory_limit)
 

@@ -27,7 +27,7 @@ def train(config: ReconstructionConfig) -> None:
     fabric, precision = make_fabric(config.device, config.amp, config.deterministic)
     processes = Processes(fabric.global_rank, fabric.world_size)
     splits = [open_split(config.data_dir, name) for name in ("Train", "Val")]
-    require_sides(splits[0].size, splits[0].size)
+    require_sides(*splits[0].size)
     extra = {"data_fingerprint": fingerprint(config.data_dir)}
     task = ReconstructionTask(config, *splits, fabric.device, processes)
     description = describe(config, fabric.device, precision, extra)

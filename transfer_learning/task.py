@@ -16,7 +16,7 @@ from core.randomness import seed_of
 from core.run.sampling import Draws
 from core.run.task import Task
 from data.augment.batch import Batch
-from data.loading import on_device, plain_batches, species_groups, training_batch
+from data.loading import on_device, plain_batches, strata_groups, training_batch
 from data.manifest import CLASS_NAMES
 from data.split import Split
 from data.subsets import label_subset
@@ -74,7 +74,7 @@ class SegmentationTask(Task):
         pixels = class_pixels(train, self.chosen)
         self.loss = SegmentationLoss(config.dice_weight, config.ce_weight, config.weighted_ce, pixels).to(device)
         self.optimizer = _optimizer(self.model, config, device)
-        groups = species_groups(train, self.chosen, config.class_balance)
+        groups = strata_groups(train, self.chosen, config.class_balance)
         self.draws = Draws(groups, config.batch_size, config.seed, refill=bool(config.max_steps))
         self.train = on_device(train, device, config.device_memory_limit)
 

@@ -30,7 +30,7 @@ def train(config: SegmentationConfig) -> None:
     fabric, precision = make_fabric(config.device, config.amp, config.deterministic, config.freeze != "never")
     processes = Processes(fabric.global_rank, fabric.world_size)
     splits = [open_split(config.data_dir, name) for name in ("Train", "Val")]
-    require_sides(splits[0].size, splits[0].size)
+    require_sides(*splits[0].size)
     encoder = config.pretrained_encoder
     extra = {
         "data_fingerprint": fingerprint(config.data_dir),

@@ -36,7 +36,7 @@ class Sample:
     image: Callable[[], tuple[np.ndarray, list[str]]]
     label_file: str = ""
     label: Callable[[], np.ndarray] | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     stamp: tuple[int, ...] = ()
 
 
@@ -66,6 +66,8 @@ class Source:
         passed_over: the files that belong to no sample, with the reason.
         details: what the manifest says besides; plain JSON values.
         notes: what is printed before the work begins, a sentence each.
+        classes_yaml: what --classes would say explicitly, where the classes were found in the masks; becomes
+            classes.yaml beside the manifest.
     """
 
     samples: Samples
@@ -76,6 +78,7 @@ class Source:
     passed_over: list[tuple[str, str]] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    classes_yaml: str = ""
 
 
 def held_out(strata: Mapping[str, str | None], ratio: float, seed: int) -> set[str]:

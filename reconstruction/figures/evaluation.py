@@ -1,6 +1,5 @@
 """The figures of a reconstruction's evaluation, each with the caption that goes with it into the JSON."""
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 from core.evaluation import figure, spread
 from core.figures.picture_grid import picture_grid
 from core.figures.style import curves, drawable
-from data.augment.settings import AugmentConfig
+from data.augment.settings import LARGEST, AugmentConfig
 from data.loading import training_batch
 from data.split import Split
 from reconstruction.figures.captions import CURVES
@@ -200,7 +199,7 @@ def _damaged(gallery: Gallery, shown: np.ndarray, config: AugmentConfig, seed: i
 def corruption_of(training: dict[str, Any]) -> AugmentConfig:
     """Return the augmentation of a training with everything off but what damages the input alone."""
     kept = (*CORRUPTION, "cutout_size")
-    off = {field.name: 0.0 for field in dataclasses.fields(AugmentConfig)}
+    off = dict.fromkeys(LARGEST, 0.0)
     return AugmentConfig(**{**off, **{name: training[name] for name in kept if name in training}})
 
 
