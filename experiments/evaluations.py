@@ -5,7 +5,7 @@ under `per_breed`. Here such a file is turned into today's form; nothing else kn
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -31,8 +31,16 @@ RENAMED = {"foreground_iou_border_as_animal": "foreground_iou_border_as_object"}
 
 Count = Annotated[int, Field(ge=0)]
 Score = FiniteFloat | None
-Resolution = int | tuple[int, int]
-"""Side of the square that a network sees, or height and width."""
+
+
+def one_side(resolution: Any) -> Any:
+    """Return the side of a square alone, of any other resolution height and width."""
+    sides = tuple(resolution) if isinstance(resolution, Sequence) else (resolution,)
+    return sides[0] if len({*sides}) == 1 else sides
+
+
+# Side of the square that a network sees, or height and width.
+Resolution = Annotated[int | tuple[int, int], BeforeValidator(one_side)]
 
 
 def _class_set(content: Any) -> ClassSet:

@@ -39,9 +39,8 @@ def variants_table(analysis: Analysis) -> Table:
     columns = ["variant", "what it is", "kind", "phase 1", "outside weights"]
     ablation = analysis.ablation
     arms, images = counted(len(ablation.arms), "arm"), counted(len(ablation.image_names), "test image")
-    notes = [
-        f"{arms} at {in_pixels(ablation.resolution)} px, each scored on the same {images} at their masks' original size."
-    ]
+    size = in_pixels(ablation.resolution)
+    notes = [f"{arms} at {size} px, each scored on the same {images} at their masks' original size."]
     if any(variant.control for variant in told.values()):
         notes.append("Variants that the plan names controls may differ in more than one thing, and are never the best.")
     return Table("The variants", columns, rows, columns, notes)

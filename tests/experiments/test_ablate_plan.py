@@ -129,11 +129,11 @@ def test_an_unknown_variant_and_a_class_without_labels_are_refused(pets, tmp_pat
     assert "unknown variant 'denoise_al'; did you mean denoise_all?" in capsys.readouterr().err
     manifest = json.loads((pets / "manifest.json").read_text())
     for image in manifest["images"]:
-        image["labelled"] &= image["species"] == "dog"
+        image["labelled"] &= image["tags"]["species"] == "dog"
     (tmp_path / "data").mkdir()
     (tmp_path / "data/manifest.json").write_text(json.dumps(manifest))
     assert run(tmp_path, tmp_path / "data", grid()) == 2
-    assert "leaves no labelled picture of a cat to learn from" in capsys.readouterr().err
+    assert "leaves no labelled picture of the species cat to learn from" in capsys.readouterr().err
     assert here == []
 
 
@@ -223,5 +223,5 @@ def test_rates_come_from_the_nearest_fraction_and_labels_are_counted_as_training
     assert [plan.tuned_at(fraction) for fraction in (0.01, 0.1, 0.25, 0.33, 1.0)] == [0.1, 0.1, 0.1, 1.0, 1.0]
     manifest = json.loads((pets / "manifest.json").read_text())
     train = [image for image in manifest["images"] if image["split"] == "Train" and image["labelled"]]
-    chosen = label_subset([image["name"] for image in train], [image["species"] for image in train], 0.5, 7)
+    chosen = label_subset([image["name"] for image in train], [image["tags"]["species"] for image in train], 0.5, 7)
     assert read_data(pets, [0.5], [7], [1.0]).num_labels[0.5, 7] == len(chosen)
