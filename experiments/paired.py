@@ -13,10 +13,10 @@ import numpy as np
 from core.classes import ClassSet
 from core.errors import UserError
 from core.statistics import interval, mean_interval, resampled_sums
-from experiments.counts import scores_of_counts
 from experiments.evaluations import same_classes
 from experiments.per_image import image_counts, image_values
 from experiments.runs import Run
+from transfer_learning.scores.confusion import scores_of_counts
 
 # With more runs than this, only pairs with the first one.
 ALL_PAIRS = 4

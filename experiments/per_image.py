@@ -7,7 +7,6 @@ from typing import TextIO
 import numpy as np
 
 from core.errors import UserError
-from experiments.counts import counts_of
 from experiments.runs import Run
 
 KINDS = ("hit", "truth", "said")
@@ -21,6 +20,8 @@ def image_counts(run: Run) -> dict[str, np.ndarray]:
     Raises:
         UserError: no table, one without these columns, or one that is not of the scores beside it.
     """
+    from transfer_learning.scores.confusion import counts_of
+
     assert run.evaluation
     assert run.class_set
     names, classes = run.class_set.names, len(run.class_set)

@@ -1,4 +1,4 @@
-"""Phase 2: train a segmentation UNet (background, cat, dog) on the pictures that have a mask.
+"""Phase 2: train a segmentation UNet, for the classes that the data name, on the pictures that have a mask.
 
 --pretrained_encoder takes the weights of phase 1; without it everything starts from scratch. What the encoder is, where
 it comes from and how it goes on learning: docs/transfer.md. The best epoch by Val mean IoU is kept as
@@ -17,6 +17,7 @@ from transfer_learning.config import SegmentationConfig
 
 def train(config: SegmentationConfig) -> None:
     """Run phase 2 from settings to finished run folder."""
+    from core.evaluation import in_words
     from core.files import file_sha256
     from core.machine.device import make_fabric
     from core.machine.processes import Processes
@@ -41,8 +42,8 @@ def train(config: SegmentationConfig) -> None:
     defaults = defaults_of(config)
     with RunFolder(config.output_dir, description, task.log_columns, processes.is_first, defaults) as folder:
         processes.say(
-            f"{len(task.chosen)} labelled training pictures, {len(splits[1].labelled)} for validation, "
-            f"{splits[0].size} px, encoder {_origin(config)}, on {fabric.device}, precision {precision}"
+            f"{len(task.classes)} classes, {len(task.chosen)} labelled training pictures, "
+            f"{len(splits[1].labelled)} for validation, {in_words(splits[0].size)} px, encoder {_origin(config)}, on {fabric.device}, precision {precision}"
         )
         if config.decoder == "linear" and config.freeze != "always":
             processes.say(

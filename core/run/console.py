@@ -1,12 +1,14 @@
 """What a person sees while a run trains: a bar with images/s and time left, and a line an epoch."""
 
 import time
+from collections import Counter
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 # Where no bar can be drawn (a file, a pipe), a line says so often that the run is alive.
 HEARTBEAT_SECONDS = 30.0
+MOST_OF_A_KIND = 4
 
 
 class Console:
@@ -93,7 +95,8 @@ class Console:
         if self._bar.disable:
             print(line, flush=True)
         else:
-            self._bar.console.print(line, highlight=False, soft_wrap=True)
+            # Scores may be called after classes, whose names are no markup.
+            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _left(self) -> str:
         steps = max(1, self.done - self.begun_at)
@@ -104,4 +107,7 @@ class Console:
 
 
 def _shown(row: dict[str, Any]) -> list[str]:
-    return [name for name in row if name not in ("learning_rate", "epoch", "epoch_time")]
+    """Return the columns of a row that its line has room for: none of a kind (dice_...) that has more than four."""
+    names = [name for name in row if name not in ("learning_rate", "epoch", "epoch_time")]
+    kinds = Counter(name.partition("_")[0] for name in names)
+    return [name for name in names if kinds[name.partition("_")[0]] <= MOST_OF_A_KIND]

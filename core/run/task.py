@@ -22,7 +22,7 @@ class Task(ABC):
         draws: which pictures each step reads, in all processes together.
         processes: those of the run; each reads its share of a step and of Val.
         select: the validation score that chooses the best epoch; `maximise` says which way.
-        log_columns: of `training_log.csv`, in order.
+        log_columns: of `training_log.csv`, in order; no two of the same name.
     """
 
     model: nn.Module

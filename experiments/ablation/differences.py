@@ -21,7 +21,6 @@ import numpy as np
 
 from core.statistics import LEVEL, interval, resampled_sums
 from experiments.ablation.results import Ablation, Arm
-from experiments.counts import scores_of_counts
 
 # Seeds are drawn from another stream than images.
 SEED_STREAM = 1
@@ -62,6 +61,8 @@ class VariantDifference:
 
 def resampled_mean_iou(ablation: Ablation, resamples: int) -> np.ndarray:
     """Return the mean IoU of every arm on the same drawn images [B, arms]."""
+    from transfer_learning.scores.confusion import scores_of_counts
+
     together = max(1, COLUMNS // ablation.arms[0].counts[0].size)
     drawn = []
     for start in range(0, len(ablation.arms), together):
@@ -124,6 +125,8 @@ def widening(seeds: int) -> float:
 
 def mean_iou(arm: Arm) -> float:
     """Return the mean IoU on Test of an arm, from its counts."""
+    from transfer_learning.scores.confusion import scores_of_counts
+
     return float(scores_of_counts(arm.counts.sum(axis=0)[None], arm.content.class_set)["mean_iou"][0])
 
 

@@ -7,7 +7,6 @@ import numpy as np
 from pydantic import Field, FiniteFloat, ValidationError, model_validator
 
 from core.errors import UserError
-from experiments.counts import counts_of
 from experiments.evaluations import Classes, Content, Count, Resolution, Score, first_problem
 
 PLAN = "plan.json"
@@ -104,6 +103,8 @@ class ArmContent(PhaseTwo):
     @model_validator(mode="before")
     @classmethod
     def _of_first_format(cls, content: Any) -> Any:
+        from transfer_learning.scores.confusion import counts_of
+
         if not isinstance(content, dict) or content.get("format") != "ablation arm 1":
             return content
         names, rows = content.get("class_names"), content.get("per_image")

@@ -24,7 +24,6 @@ from experiments.ablation.format import (
     read,
     results_of,
 )
-from experiments.counts import scores_of_counts
 from experiments.evaluations import Resolution
 
 # The mean IoU that an arm states must be that of its counts, up to how it was rounded.
@@ -115,6 +114,8 @@ def read_ablation(folder: Path) -> Ablation:
 
 
 def _with_counts(arms: Sequence[tuple[Path, ArmContent]], names: Sequence[str]) -> tuple[Arm, ...]:
+    from transfer_learning.scores.confusion import scores_of_counts
+
     found: list[Arm] = []
     for path, content in arms:
         classes = len(content.class_set)

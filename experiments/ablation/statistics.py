@@ -8,7 +8,6 @@ import numpy as np
 from core.statistics import RESAMPLES
 from experiments.ablation.differences import VariantDifference, difference_of, mean_iou, resampled_mean_iou
 from experiments.ablation.results import Ablation, Arm
-from experiments.counts import scores_of_counts
 
 # Below this number of labels a score says which pictures were drawn; below the next one, at least so many seeds must
 # have drawn them. The tables call such fractions "descriptive only".
@@ -180,6 +179,8 @@ def _groups(ablation: Ablation, resamples: int) -> list[Group]:
 
 
 def _class_scores(arms: Sequence[Arm]) -> tuple[dict[str, float | None], float | None]:
+    from transfer_learning.scores.confusion import scores_of_counts
+
     scores = scores_of_counts(np.stack([arm.counts.sum(axis=0) for arm in arms]), arms[0].content.class_set)
     classes = {name: _known_mean(of_class["iou"]) for name, of_class in scores["classes"].items()}
     return classes, _known_mean(scores["foreground_iou"])

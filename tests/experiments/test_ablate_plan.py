@@ -4,6 +4,7 @@ import json
 
 import pytest
 from ablation_grid import change, grid, run
+from ablation_samples import arm, counts_of
 
 from data.subsets import label_subset
 from experiments.grid.config import AblationConfig
@@ -205,7 +206,7 @@ def test_a_call_on_a_part_of_the_grid_leaves_the_plan_whole_where_there_are_arms
 
     def arms(*contents):
         for number, (fraction, seed) in enumerate(contents):
-            content = {"arm": {"variant": "scratch", "fraction": fraction, "seed": seed}}
+            content = arm(counts_of(0.5, seed, 1), variant="scratch", fraction=fraction, seed=seed)
             (tmp_path / f"arms/{number} (copy).json").write_text(json.dumps(content))
 
     arms((0.5, 2), (0.5, 4))

@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-import torch
 from report_samples import CLASSES, matrices, page_of, words, write_reconstruction, write_segmentation
 
 from core.statistics import RESAMPLES
@@ -20,7 +19,7 @@ def test_paired_difference_against_a_loop_over_draws(tmp_path):
     counts = [matrices(seed) for seed in (1, 2)]
 
     def scores(chosen) -> float:
-        sums = [torch.from_numpy(part[chosen].sum(axis=0)) for part in counts]
+        sums = [part[chosen].sum(axis=0) for part in counts]
         first, second = (segmentation_scores(matrix, CLASSES)["mean_iou"] for matrix in sums)
         return second - first
 

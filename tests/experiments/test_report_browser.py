@@ -41,7 +41,7 @@ def page(tmp_path_factory) -> Path:
     for arm, (seed, scores) in {"scratch": (1, (0.7, 0.95, 0.05, 0.5, None)), "<b>bold": (2, (0.1,) * 5)}.items():
         settings = segmentation_settings(seed=seed)
         write_run(root / arm, settings)
-        more = {"per_breed": breeds(*scores), "figures": figures, "intervals": {"mean_iou": [0.1, 0.9]}}
+        more = {"tags": {"breed": breeds(*scores)}, "figures": figures, "intervals": {"mean_iou": [0.1, 0.9]}}
         write(root / arm / "results", seed, settings, **more)
         write_picture(root / arm / "results/figures/wide.png", (900, 300))
         write_picture(root / arm / "results/figures/<tall>.png", (300, 900))
