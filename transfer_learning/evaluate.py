@@ -1,8 +1,8 @@
 """Score a trained segmentation network at the masks' original size, and draw what it does.
 
 Class scores are brought back through the exact inverse geometry and compared with the labels at original size, ignored
-pixels left out; pictures without a mask are not scored. All scores come from one confusion matrix over all pictures, their
-intervals from a bootstrap over pictures. Writes evaluation_results.json, per_image.csv and figures.
+pixels left out; pictures without a mask are not scored. All scores come from one confusion matrix over all pictures,
+their intervals from a bootstrap over pictures. Writes evaluation_results.json, per_image.csv and figures.
 
     python -m transfer_learning.evaluate --model_path runs/pretrained/best_model.safetensors --data_dir data/pets128
 """
@@ -95,7 +95,7 @@ def require_fit(classes: "ClassSet", header: dict[str, Any], split: "Split", con
         place = next((place for place, pair in enumerate(zip(theirs, ours, strict=False)) if len({*pair}) == 2), None)
         first = "" if place is None else f"; class {place} is {theirs[place]!r} there and {ours[place]!r} here"
         raise UserError(
-            f"{config.model_path} tells {_listed(theirs)} apart, {config.data_dir} holds {_listed(ours)}{first}: "
+            f"{config.model_path} tells {listed(theirs)} apart, {config.data_dir} holds {listed(ours)}{first}: "
             "evaluate on data of the same classes in the same order"
         )
     channels = header["architecture"].get("in_channels", 3)  # once there was no other number
@@ -106,10 +106,10 @@ def require_fit(classes: "ClassSet", header: dict[str, Any], split: "Split", con
         )
 
 
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:MANY_CLASSES])
+def listed(names: Sequence[str]) -> str:
+    """Return names for a sentence, of many the first and how many follow."""
     more = f" and {len(names) - MANY_CLASSES} more" if len(names) > MANY_CLASSES else ""
-    return f"{len(names)} classes ({shown}{more})"
+    return ", ".join(names[:MANY_CLASSES]) + more
 
 
 def _print(result: dict[str, Any], config: EvaluationConfig) -> None:
@@ -132,7 +132,7 @@ def _print(result: dict[str, Any], config: EvaluationConfig) -> None:
     ]
     print_table("With 95 % intervals over images", ["", "", "from", "to"], rows)
     if absent := result["classes_without_truth"]:
-        print(f"note: no mask holds {', '.join(absent)}: no score, or an IoU of 0 where it was predicted all the same")
+        print(f"note: no mask holds {listed(absent)}: no score, or an IoU of 0 where it was predicted all the same")
     print(f"written to {config.output_dir}: evaluation_results.json, per_image.csv, {len(result['figures'])} figures")
 
 

@@ -32,6 +32,8 @@ def train(config: SegmentationConfig) -> None:
     processes = Processes(fabric.global_rank, fabric.world_size)
     splits = [open_split(config.data_dir, name) for name in ("Train", "Val")]
     require_sides(*splits[0].size)
+    if config.window:
+        require_sides(*config.window)
     encoder = config.pretrained_encoder
     extra = {
         "data_fingerprint": fingerprint(config.data_dir),
@@ -43,7 +45,8 @@ def train(config: SegmentationConfig) -> None:
     with RunFolder(config.output_dir, description, task.log_columns, processes.is_first, defaults) as folder:
         processes.say(
             f"{len(task.classes)} classes, {len(task.chosen)} labelled training pictures, "
-            f"{len(splits[1].labelled)} for validation, {in_words(splits[0].size)} px, encoder {_origin(config)}, on {fabric.device}, precision {precision}"
+            f"{len(splits[1].labelled)} for validation, {in_words(splits[0].size)} px, encoder {_origin(config)}, "
+            f"on {fabric.device}, precision {precision}"
         )
         if config.decoder == "linear" and config.freeze != "always":
             processes.say(

@@ -6,7 +6,10 @@ CURVES = {
     "Val scores": ("mean_iou", "dice_mean_foreground", "dice_*"),
 }
 
-_PANELS = "Each row: the picture, its true mask, the predicted mask, and the prediction laid over the picture. Grey: not scored."
+_PANELS = (
+    "Each row: the picture, its true mask, the predicted mask, and the prediction laid over the picture. Grey: what is "
+    "not scored."
+)
 _RANKED = "The number is the mean IoU over the classes that the picture holds."
 
 # File name -> title and caption.

@@ -138,7 +138,7 @@ class _Artist:
         return rows, [picture for picture in pictures for _ in layers], columns
 
     def _probabilities(self, predictions: Sequence[np.ndarray]) -> dict[str, list[np.ndarray]]:
-        """Return maps of probability of the chosen pictures: each class's, of many the highest and the most frequent."""
+        """Return maps of probability of the chosen pictures: each class's, or of many the highest and a few."""
         names, every = self.classes.names, range(len(self.classes))
         many = len(self.classes) > MOST_MAPS
         shown = visualize.frequent_classes(predictions, every)[: MOST_MAPS - 1] if many else every

@@ -45,10 +45,8 @@ def colour_label(label: np.ndarray, class_set: ClassSet) -> np.ndarray:
 def class_legend(labels: Sequence[np.ndarray], class_set: ClassSet) -> dict[str, Colour]:
     """Return the names and colours of classes for the legend of labels; of many those that the labels hold."""
     colours = class_colours(class_set)
-    if len(class_set) <= MOST_NAMED:
-        shown = range(len(class_set))
-    else:
-        shown = frequent_classes(labels, range(len(class_set)))
+    every = range(len(class_set))
+    shown = every if len(class_set) <= MOST_NAMED else frequent_classes(labels, every)
     entries = [(shortened(class_set.names[c]), colours[c]) for c in shown[:MOST_SEEN]]
     if len(shown) > MOST_SEEN:
         entries.append((f"and {len(shown) - MOST_SEEN} classes more", (1.0, 1.0, 1.0)))

@@ -122,7 +122,7 @@ def save_reliability(path: Path, bins: Mapping[str, Any]) -> None:
 
 
 def save_tag(path: Path, tag: str, values: Mapping[str, Mapping[str, Any]], class_set: ClassSet) -> None:
-    """Save the mean IoU of each value of a tag as horizontal bars, the best on top, those without a score at the bottom.
+    """Save the mean IoU of each value of a tag as horizontal bars, the best on top, those without a score below.
 
     Of more than 42 values the best and the worst are drawn.
 
