@@ -5,7 +5,7 @@ under `per_breed`. Here such a file is turned into today's form; nothing else kn
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -22,6 +22,7 @@ from pydantic import (
 
 from core.classes import ClassSet
 from core.errors import UserError
+from core.evaluation import in_words
 
 FORMAT = 2
 # One of these an evaluation always leaves: the score that says most.
@@ -33,14 +34,8 @@ Count = Annotated[int, Field(ge=0)]
 Score = FiniteFloat | None
 
 
-def one_side(resolution: Any) -> Any:
-    """Return the side of a square alone, of any other resolution height and width."""
-    sides = tuple(resolution) if isinstance(resolution, Sequence) else (resolution,)
-    return sides[0] if len({*sides}) == 1 else sides
-
-
 # Side of the square that a network sees, or height and width.
-Resolution = Annotated[int | tuple[int, int], BeforeValidator(one_side)]
+Resolution = int | list[int]
 
 
 def _class_set(content: Any) -> ClassSet:
@@ -156,8 +151,8 @@ def same_classes(first: ClassSet | None, second: ClassSet | None) -> bool:
 
 
 def in_pixels(resolution: Resolution) -> str:
-    """Return a resolution in words: one side of a square, else height x width."""
-    return str(resolution) if isinstance(resolution, int) else f"{resolution[0]} x {resolution[1]}"
+    """Return a resolution in words, as the flag `--size` takes it."""
+    return str(resolution) if isinstance(resolution, int) else in_words(resolution)
 
 
 def read_json(path: Path) -> dict[str, Any]:

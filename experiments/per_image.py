@@ -7,6 +7,7 @@ from typing import TextIO
 import numpy as np
 
 from core.errors import UserError
+from core.files import csv_text
 from experiments.runs import Run
 
 KINDS = ("hit", "truth", "said")
@@ -50,11 +51,16 @@ def image_values(run: Run, columns: Sequence[str]) -> dict[str, np.ndarray]:
             rows = csv.reader(file)
             head = next(rows, [])
             name, *places = (head.index(column) for column in ("name", *columns))
-            return {row[name]: np.array([float(row[place] or "nan") for place in places]) for row in rows}
+            return {_name(row[name]): np.array([float(row[place] or "nan") for place in places]) for row in rows}
     except (IndexError, ValueError):
         raise UserError(
             f"{run.per_image} lacks columns or numbers that the comparison needs: evaluate {run.name} again"
         ) from None
+
+
+def _name(cell: str) -> str:
+    """Return a picture's name without the ' with which a spreadsheet is told that it is no formula."""
+    return cell[1:] if csv_text(cell[1:]) == cell else cell
 
 
 def _has(run: Run, column: str) -> bool:

@@ -25,13 +25,13 @@ ESCAPES = {
     "−": "$-$",
     "×": r"$\times$",
     "±": r"$\pm$",
+    "|": r"\textbar{}",
+    "[": "{[}",
 }
 # What Markdown takes for markup in a name; `*` stays, which tables use themselves.
 MARKS = {"|": r"\|", "<": "&lt;", "[": r"\[", "`": r"\`"}
 # With more classes no column a class.
 MOST_CLASS_COLUMNS = 12
-# A spreadsheet takes a text that begins like this for a formula.
-FORMULA = ("=", "+", "-", "@")
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,6 @@ def latex(table: Table, label: str) -> str:
 def escaped(text: str) -> str:
     """Return text that LaTeX prints as it reads."""
     return "".join(ESCAPES.get(character, character) for character in text)
-
-
-def csv_text(value: object) -> object:
-    """Return a cell of a CSV file; one of text that a spreadsheet would compute is marked as text by a `'`."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def _kind(table: Table, column: int) -> str:

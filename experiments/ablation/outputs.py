@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from core.files import atomic_path, write_csv, write_json
+from core.files import atomic_path, csv_text, write_csv, write_json
 from experiments.ablation.figure import save_label_efficiency
 from experiments.ablation.pretraining_length import length_curves, save_pretraining_length
 from experiments.ablation.public_results import public_tables
 from experiments.ablation.results import read_ablation
 from experiments.ablation.statistics import Analysis, Group, analysed
 from experiments.ablation.tables import foreground_name, reading, savings_of, tables_of
-from experiments.table_formats import csv_text, latex, markdown
+from experiments.table_formats import latex, markdown
 
 FIGURE, LENGTHS = "label_efficiency.png", "pretraining_length.png"
 SUMMARY, CSV, LATEX = "summary.json", "tables.csv", "tables.tex"
@@ -31,7 +31,7 @@ def write_ablation(folder: Path) -> str:
     analysis = analysed(read_ablation(folder))
     tables = [*tables_of(analysis), *public_tables(analysis)]
     rows = long_rows(analysis)
-    write_csv(folder / CSV, list(rows[0]), [{key: csv_text(value) for key, value in row.items()} for row in rows])
+    write_csv(folder / CSV, list(rows[0]), rows)
     head = "% By `python -m experiments.tables`; the document needs \\usepackage{booktabs}."
     parts = [head, *(latex(table, f"ablation_{number}") for number, table in enumerate(tables, start=1))]
     with atomic_path(folder / LATEX) as temporary:
@@ -114,7 +114,7 @@ def _long_row(analysis: Analysis, group: Group) -> dict[str, Any]:
         "fraction": group.fraction,
         "num_labels": group.num_labels,
         "variant": group.variant,
-        "title": variant.title,
+        "title": csv_text(variant.title),
         "is_baseline": group.variant == plan.baseline,
         "autoencoder": variant.autoencoder,
         "outside_weights": variant.outside_weights,

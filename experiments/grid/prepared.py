@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import UserError
+from core.evaluation import resolution_of
 from data.manifest import classes_of, read_manifest, read_records
 from data.subsets import label_subset, strata_of
-from experiments.evaluations import Resolution, one_side
+from experiments.evaluations import Resolution
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def read_data(
     return Data(
         folder=data_dir,
         sha256=manifest["fingerprint"],
-        resolution=one_side(manifest["size"]),
+        resolution=resolution_of(manifest["size"]),
         num_labels={
             (f, seed): train.count(f, seed) for f in every for seed in (*seeds, *(more_seeds or {}).get(f, ()))
         },

@@ -18,6 +18,7 @@ from experiments.page.latent import latent_table
 from experiments.page.pictures import Figure, figures
 from experiments.page.tables import MINUS, Cell, PageTable, is_number, label, score, text
 from experiments.runs import Run
+from experiments.score_tables import OF_FOREGROUND
 
 ORIGIN = {
     "commit": "code (commit)",
@@ -81,8 +82,14 @@ def run_part(run: Run, number: int) -> RunPart:
 
 
 def headline(run: Run) -> dict[str, float | None]:
-    """Return the scores over all images, the decisive one first: key -> value, None where nothing was scored."""
-    return run.evaluation.scores if run.evaluation else {}
+    """Return the scores over all images, the decisive one first: key -> value, None where nothing was scored.
+
+    Without a background there are none of the foreground.
+    """
+    known = run.evaluation.scores if run.evaluation else {}
+    if run.class_set and not run.class_set.foreground:
+        return {key: value for key, value in known.items() if key not in OF_FOREGROUND.values()}
+    return known
 
 
 def interval_of(run: Run, *keys: str) -> Any:

@@ -157,5 +157,5 @@ def test_a_cell_reads_the_same_in_both_formats():
         "| **a\\|b_c** | **−0.042** |",
         "|  | ±1 |",
     ]
-    assert r"\textbf{a|b\_c} & \textbf{$-$0.042} \\" in latex(table, "x")
+    assert r"\textbf{a\textbar{}b\_c} & \textbf{$-$0.042} \\" in latex(table, "x")
     assert r"\begin{tabular}{@{}lr@{}}" in latex(table, "x")
