@@ -112,7 +112,9 @@ class Evaluation(Content):
     provenance: Provenance = Provenance()
 
     @model_validator(mode="after")
-    def _require_one_of_each_class(self) -> Self:
+    def _require_whole(self) -> Self:
+        if not self.scores.keys() & {*DECISIVE}:
+            raise ValueError(f"none of {', '.join(DECISIVE)} is a number")
         names = self.class_set.names if self.class_set else ()
         if {*self.classes} != {*names}:
             raise ValueError(f"scores of {', '.join(self.classes)} for the classes {', '.join(names)}")
