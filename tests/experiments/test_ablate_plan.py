@@ -6,6 +6,7 @@ import pytest
 from ablation_grid import change, grid, run
 from ablation_samples import arm, counts_of
 
+from core.errors import UserError
 from data.subsets import label_subset
 from experiments.grid.config import AblationConfig
 from experiments.grid.effect import with_effect
@@ -217,6 +218,43 @@ def test_a_call_on_a_part_of_the_grid_leaves_the_plan_whole_where_there_are_arms
     arms(*((fraction, seed) for fraction in (1 / 3, 1.0) for seed in (1, 2)), (1 / 3, 7))
     written(**third)
     assert written(fractions=(1.0,), seeds=(1,)) == ([1 / 3, 1.0], [1, 2], {repr(1 / 3): [7]})
+
+
+def with_records(folder, pets, stratum, change):
+    manifest = json.loads((pets / "manifest.json").read_text())
+    for number, record in enumerate(manifest["images"]):
+        change(number, record)
+    folder.mkdir()
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "stratum": stratum}))
+    return folder
+
+
+def test_strata_are_what_the_data_say_they_are(pets, tmp_path):
+    def cameras(number, record):
+        record["tags"] = {"camera": f"camera {number % 3}"}
+        record["labelled"] &= number % 3 != 2
+
+    with pytest.raises(UserError, match="leaves no labelled picture of the camera camera 2 to learn from"):
+        read_data(with_records(tmp_path / "tag", pets, "camera", cameras), [1.0], [1], [1.0])
+
+    def classes(number, record):
+        record["tags"], record["classes"] = {}, [0, 1, 2] if number % 4 == 0 else [0, 1]
+
+    folder = with_records(tmp_path / "classes", pets, None, classes)
+    train = [
+        (record["name"], len(record["classes"]))
+        for record in json.loads((folder / "manifest.json").read_text())["images"]
+        if record["split"] == "Train" and record["labelled"]
+    ]
+    # Of each kind of picture a third, at least one.
+    expected = sum(max(1, round(sum(held == kind for _, held in train) / 3)) for kind in {held for _, held in train})
+    assert read_data(folder, [1 / 3], [1], [1.0]).num_labels[1 / 3, 1] == expected
+
+    def unknown(number, record):
+        record["tags"], record["classes"] = {}, []
+
+    data = read_data(with_records(tmp_path / "unknown", pets, None, unknown), [1.0], [1], [1.0])
+    assert data.num_labels[1.0, 1] == len(train)
 
 
 def test_rates_come_from_the_nearest_fraction_and_labels_are_counted_as_training_does(pets, tmp_path, here):
