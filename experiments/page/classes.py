@@ -33,7 +33,10 @@ def class_tables(run: Run) -> ClassTables | None:
         return None
     folded = len(known.class_set) > MANY
     confusion = _confused_pairs(known, known.class_set) if folded else _confusion(known, known.class_set)
-    extremes = _class_table(known, _extremes(known, known.class_set)) if folded else None
+    extremes = None
+    if folded:
+        caption = f"The {EXTREMES} classes with the best IoU and the {EXTREMES} with the worst."
+        extremes = _class_table(known, _extremes(known, known.class_set), caption)
     return ClassTables(_class_table(known, known.class_set.names), extremes, confusion, folded)
 
 
@@ -43,7 +46,7 @@ def class_cell(classes: ClassSet, name: str) -> Cell:
     return Cell(name, name.lower(), swatch="#{:02x}{:02x}{:02x}".format(*colour))
 
 
-def _class_table(known: Evaluation, names: Sequence[str]) -> PageTable:
+def _class_table(known: Evaluation, names: Sequence[str], caption: str = "") -> PageTable:
     assert known.class_set
     columns = list(dict.fromkeys(key for scores in known.classes.values() for key in scores))
     intervals = known.class_intervals
@@ -54,7 +57,7 @@ def _class_table(known: Evaluation, names: Sequence[str]) -> PageTable:
         ]
         for name in names
     ]
-    return PageTable(("class", *map(label, columns)), rows, sortable=True)
+    return PageTable(("class", *map(label, columns)), rows, caption, sortable=True)
 
 
 def _extremes(known: Evaluation, classes: ClassSet) -> list[str]:
