@@ -29,10 +29,10 @@ PARTS = ("mse", "perceptual", "ssim")
 PICTURES = 8
 
 
-def architecture_of(config: ReconstructionConfig) -> dict[str, Any]:
-    """Return the arguments of `Autoencoder` that the settings ask for."""
+def architecture_of(config: ReconstructionConfig, in_channels: int) -> dict[str, Any]:
+    """Return the arguments of `Autoencoder` that the settings and the pictures' channels ask for."""
     names = ("width", "skips", "image_statistics", "target", "normalisation", "encoder_dropout", "decoder_dropout")
-    return {name: getattr(config, name) for name in (*names, "encoder", "sparse")}
+    return {"in_channels": in_channels, **{name: getattr(config, name) for name in (*names, "encoder", "sparse")}}
 
 
 class ReconstructionTask(Task):
@@ -57,7 +57,7 @@ class ReconstructionTask(Task):
         self.config, self.val, self.device, self.processes = config, val, device, processes
         processes.require_enough(len(val.names), "the pictures of Val")
         torch.manual_seed(seed_of(config.seed))
-        self.model = Autoencoder(**architecture_of(config))
+        self.model = Autoencoder(**architecture_of(config, train.channels))
         require_one_process(self.model.encoder, processes, config.encoder, frozen=False)
         initialise(self.model)
         if config.encoder_weights == "imagenet":
@@ -112,7 +112,7 @@ class ReconstructionTask(Task):
 
     def header(self) -> dict[str, Any]:
         """What the weights file says of the network."""
-        return {"phase": "reconstruction", "architecture": architecture_of(self.config)}
+        return {"phase": "reconstruction", "architecture": architecture_of(self.config, self.val.channels)}
 
     def save_pictures(self, path: Path) -> None:
         """Save the first pictures of Val: what the network was shown, what it made of it, what was asked for."""

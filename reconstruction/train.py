@@ -15,6 +15,7 @@ from reconstruction.config import ReconstructionConfig, settings_without_effect
 
 def train(config: ReconstructionConfig) -> None:
     """Run phase 1 from settings to finished run folder."""
+    from core.evaluation import in_words
     from core.machine.device import make_fabric
     from core.machine.processes import Processes
     from core.networks.unet import require_sides
@@ -28,6 +29,8 @@ def train(config: ReconstructionConfig) -> None:
     processes = Processes(fabric.global_rank, fabric.world_size)
     splits = [open_split(config.data_dir, name) for name in ("Train", "Val")]
     require_sides(*splits[0].size)
+    if config.window:
+        require_sides(*config.window)
     extra = {"data_fingerprint": fingerprint(config.data_dir)}
     task = ReconstructionTask(config, *splits, fabric.device, processes)
     description = describe(config, fabric.device, precision, extra)
@@ -35,7 +38,7 @@ def train(config: ReconstructionConfig) -> None:
     with RunFolder(config.output_dir, description, task.log_columns, processes.is_first, defaults) as folder:
         processes.say(
             f"{len(splits[0].names)} training pictures, {len(splits[1].names)} for validation, "
-            f"{splits[0].size} px, on {fabric.device}, precision {precision}"
+            f"{in_words(splits[0].size)} px, on {fabric.device}, precision {precision}"
         )
         if idle := settings_without_effect(config):
             processes.say(

@@ -38,3 +38,11 @@ def one_thread():
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", params=[1, 3], ids=["grey", "coloured"])
+def rectangles(request, tmp_path_factory) -> Path:
+    """Thirty pictures on a canvas of 40 x 56, grey and coloured in turn, with the tags camera and keeper."""
+    from sample_rectangles import prepare_rectangles
+
+    return prepare_rectangles(tmp_path_factory.mktemp("rectangles") / "processed", request.param)

@@ -42,6 +42,7 @@ class SegmentationUNet(nn.Module):
         if num_classes < 2:
             raise UserError(f"num_classes {num_classes} must be at least 2")
         self.normalisation = normalisation
+        self.in_channels = in_channels
         self.encoder = make_encoder(encoder, width, encoder_dropout, in_channels)
         channels = self.encoder.channels
         self.decoder = Hypercolumn(channels) if decoder == "linear" else Decoder(channels, width, decoder_dropout)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from core.errors import UserError
 from core.machine.processes import Processes
 from core.networks.dropout import spatial_dropout
+from core.networks.normalise import as_rgb
 from core.networks.unet import ENCODER_DROPOUT, MULTIPLIERS, Encoder, require_sides
 from core.train_config import OWN_ENCODER
 
@@ -23,20 +24,21 @@ STRIDES = tuple(2**stage for stage in range(len(MULTIPLIERS)))
 TRIED = (45, 33)
 
 
-def make_encoder(name: str, width: int, dropout: Sequence[float] = ENCODER_DROPOUT) -> nn.Module:
-    """Return the encoder of a name with random weights; `width` has no say in one of timm's.
+def make_encoder(name: str, width: int, dropout: Sequence[float] = ENCODER_DROPOUT, in_channels: int = 3) -> nn.Module:
+    """Return the encoder of a name with random weights; `width` and `in_channels` have no say in one of timm's.
 
     Raises:
         UserError: the name is unknown, or the network cannot be the encoder of a UNet.
     """
-    return Encoder(width, dropout=dropout) if name == OWN_ENCODER else TimmEncoder(name, dropout)
+    return Encoder(width, in_channels, dropout) if name == OWN_ENCODER else TimmEncoder(name, dropout)
 
 
 class TimmEncoder(nn.Module):
     """A network of timm (Wightman 2019) without its head, its weights those that timm draws.
 
     Most of timm's networks have features at strides 2 to 32 and none at full resolution. A stride without features has
-    0 channels: the decoder's stage there works without a skip.
+    0 channels: the decoder's stage there works without a skip. It takes RGB; a grey picture comes as one, its channel
+    three times, as ImageNet weights expect it.
 
     Args:
         name: as timm lists it, without a tag of pretrained weights. Nothing is ever downloaded.
@@ -66,13 +68,13 @@ class TimmEncoder(nn.Module):
         _require_fit(self.network, name)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """[N, 3, H, W] -> six feature maps at strides 1 to 32, of 0 channels where the network has none.
+        """[N, 3 or 1, H, W] -> six feature maps at strides 1 to 32, of 0 channels where the network has none.
 
         Raises:
             UserError: if a side is shorter than 33 px.
         """
         require_sides(*images.shape[-2:])
-        found = iter(self.network(images))
+        found = iter(self.network(as_rgb(images)))
         features = [next(found) if channels else None for channels in self.channels]
         features[-1] = self.deepest(features[-1])
         return [

@@ -25,7 +25,7 @@ def describe(config: TrainConfig, device: torch.device, precision: str, data: di
         data: fingerprints of what is read; part of the run's identity.
     """
     settings = settings_of(config)
-    memory_format = resolve_memory_format(config.memory_format, device, precision == "bf16")
+    memory_format = resolve_memory_format(config.memory_format)
     return {
         "settings": settings,
         "identity": {**identity_of(settings), "amp": precision, "memory_format": memory_format, **data},

@@ -49,8 +49,7 @@ class Loop:
         # fp16 scales its losses and skips steps whose scaled gradients overflow: those are no failure.
         precision = fabric.strategy.precision.precision
         self._scaled = precision == "16-mixed"
-        layout = resolve_memory_format(config.memory_format, fabric.device, precision == "bf16-mixed")
-        task.model.to(memory_format=LAYOUTS[layout])
+        task.model.to(memory_format=LAYOUTS[resolve_memory_format(config.memory_format)])
         task.model, task.optimizer = fabric.setup(task.model, task.optimizer)
         self.processes = task.processes
         self.processes.require_enough(config.batch_size, "the pictures of a step")
@@ -136,7 +135,7 @@ class Loop:
         for group in task.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * self._factor(step)
         torch.manual_seed(seed_of(self.config.seed, step))  # dropout
-        size = len(task.draws.batch(step)[0])
+        size = task.draws.pictures_in(step)
         with share_of_batch(self.processes.share(size).start, size):
             losses = task.training_losses(step)
         task.optimizer.zero_grad(set_to_none=True)
@@ -163,7 +162,10 @@ class Loop:
         return learning_rate_factor(step, self.total_steps, self.config.schedule, self.config.warmup_steps)
 
     def _keep(self, epoch: int, scores: dict[str, float | None]) -> None:
-        """Write everything that this epoch leaves; the state comes last, so that it never promises missing files."""
+        """Write everything that this epoch leaves, then draw what may fail without loss.
+
+        The state comes last of what must be whole, so that it never promises missing files.
+        """
         config = self.config
         score = scores[self.task.select]
         better = score is not None and self._beats_best(score)
@@ -176,6 +178,8 @@ class Loop:
             self._write(epoch, scores, better)
             self.folder.write_log(self.rows)
         self._save()
+        if self.processes.is_first and self._is_kept(epoch):
+            self._draw(epoch)
 
     def _write(self, epoch: int, scores: dict[str, float | None], better: bool) -> None:
         task, folder = self.task, self.folder.path
@@ -183,9 +187,20 @@ class Loop:
         if better:
             write_json(folder / "metrics.json", self.rows[-1])
             save_weights(folder / "best_model.safetensors", task.model.state_dict(), header)
-        if self.config.save_every and epoch % self.config.save_every == 0:
+        if self._is_kept(epoch):
             save_weights(folder / "checkpoints" / f"epoch_{epoch}.safetensors", task.model.state_dict(), header)
-            task.save_pictures(folder / "figures" / f"epoch_{epoch:04d}.png")
+
+    def _is_kept(self, epoch: int) -> bool:
+        return bool(self.config.save_every) and epoch % self.config.save_every == 0
+
+    def _draw(self, epoch: int) -> None:
+        """Draw a few pictures; one that fails is no reason to lose the run."""
+        path = self.folder.path / "figures" / f"epoch_{epoch:04d}.png"
+        try:
+            self.task.save_pictures(path)
+        except Exception as error:
+            reason = " ".join(str(error).split()) or "no reason given"
+            print(f"note: {path.name} could not be drawn ({type(error).__name__}: {reason}); training goes on")
 
     def _beats_best(self, score: float) -> bool:
         if self.best is None:
