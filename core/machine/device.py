@@ -78,7 +78,7 @@ def for_inference(model: nn.Module, device: torch.device) -> nn.Module:
     """Return the network in eval mode on a device, in the layout that suits it; a CPU's memory is kept from then on."""
     if device.type == "cpu":
         keep_freed_memory()
-    return model.to(device, memory_format=LAYOUTS[inference_layout(device)]).eval()
+    return model.to(device).to(memory_format=LAYOUTS[inference_layout(device)]).eval()
 
 
 def fused_optimizer(amp: Amp, device: torch.device) -> bool:

@@ -138,15 +138,17 @@ class Loop:
         size = task.draws.pictures_in(step)
         with share_of_batch(self.processes.share(size).start, size):
             losses = task.training_losses(step)
+        loss = losses["loss"]
+        assert loss is not None
         task.optimizer.zero_grad(set_to_none=True)
         # Processes average their gradients; those of sums over all of them are to be added.
-        self.fabric.backward(losses["loss"] * self.processes.count)
+        self.fabric.backward(loss * self.processes.count)
         kept = {name: loss.detach() for name, loss in losses.items() if loss is not None}
         if self.config.clip:
             norm = self.fabric.clip_gradients(
                 task.model, task.optimizer, max_norm=self.config.clip, error_if_nonfinite=False
             )
-            if not self._scaled:
+            if norm is not None and not self._scaled:
                 kept["gradient_norm"] = norm
         task.optimizer.step()
         return kept, size
@@ -241,7 +243,7 @@ class Loop:
             self.folder.write_log(self.rows)
 
     def _is_best(self, epoch: int) -> bool:
-        return bool(self.best) and self.best["epoch"] == epoch
+        return self.best is not None and self.best["epoch"] == epoch
 
     def _best_text(self) -> str:
         if self.best is None:

@@ -58,7 +58,10 @@ DATA_SETS = {
         "data.sources.folder",
         "your own pictures, with masks for some, all or none",
         "what the masks hold, or --classes",
-        ("images", "masks", "val_ratio", "test_ratio"),
+        (
+            *("images", "masks", "classes", "mask_pattern", "ignore_value", "splits", "folds", "fold", "group_by"),
+            *("tag_file", "channels", "range", "ground", "val_ratio", "test_ratio"),
+        ),
         "by the seed, or --splits",
         "yours",
     ),
@@ -74,3 +77,12 @@ def open_source(config: "PrepareConfig") -> "Source":
         UserError: the source is missing, damaged or empty.
     """
     return import_module(DATA_SETS[config.dataset].module).read(config)
+
+
+def listing_of(config: "PrepareConfig") -> str:
+    """Return what the manifest calls `listing` as it is now: a data set that has one can tell it without reading files.
+
+    Raises:
+        UserError: as `open_source`.
+    """
+    return import_module(DATA_SETS[config.dataset].module).listing(config)
