@@ -61,9 +61,9 @@ def evaluation_command(run: Run) -> str:
     results = run.file.parent if run.file and not renamed else f"{_folder(run)}/results"
     flags = [["--model_path", f"{_folder(run)}/best_model.safetensors"], ["--data_dir", str(data)]]
     flags.append(["--output_dir", str(results)])
-    if run.provenance.get("split", "Test") != "Test":
-        flags.append(["--split", run.provenance["split"]])
-    if "latent_space" in run.result:
+    if run.provenance.split not in (None, "Test"):
+        flags.append(["--split", run.provenance.split])
+    if run.evaluation and run.evaluation.latent_space is not None:
         flags.append(["--analyze_latent_space"])
     return _wrapped(f"python -m {run.phase}.evaluate", flags)
 
