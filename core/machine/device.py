@@ -81,11 +81,6 @@ def for_inference(model: nn.Module, device: torch.device) -> nn.Module:
     return model.to(device).to(memory_format=LAYOUTS[inference_layout(device)]).eval()
 
 
-def fused_optimizer(amp: Amp, device: torch.device) -> bool:
-    """Say whether to take an optimiser's fused kernel: wherever gradients need not be unscaled before clipping."""
-    return (resolve_amp(amp, device) if amp == "auto" else amp) != "fp16"
-
-
 def make_fabric(device: str, amp: Amp, deterministic: bool = False, partly_frozen: bool = False) -> tuple[Fabric, str]:
     """Return Fabric on one device a process, and the precision (`off`, `bf16`, `fp16`) that `amp` came to.
 

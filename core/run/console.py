@@ -45,7 +45,8 @@ class Console:
         )
         self._bar.disable = quiet or not self._bar.console.is_terminal
         fields: dict[str, Any] = {"epoch": epoch, "epochs": epochs, "loss": "", "rate": 0, "left": ""}
-        within = done - (epoch - 1) * steps_per_epoch
+        # A run that was extended may have ended in the middle of an epoch.
+        within = max(0, done - (epoch - 1) * steps_per_epoch)
         self._task = self._bar.add_task("", total=steps_per_epoch, completed=within, **fields)
 
     def __enter__(self) -> "Console":
