@@ -7,7 +7,7 @@ is drawn from training. The scene of a picture (`sceneCategories.txt`, where it 
 
 from pathlib import Path
 
-from core.classes import IGNORED, ClassSet
+from core.classes import IGNORED, RGB, ClassSet
 from data.prepare_config import PrepareConfig
 from data.sources.codes import Codes
 from data.sources.listed import files_by_name, listed_source, with_val
@@ -40,8 +40,15 @@ a3ff00 ffeb00 08b8aa 8500ff 00ff5c b800ff ff001f 00b8ff 00d6ff ff0070 5cff00 00e
 ff00a3 ffcc00 ff008f 00ffeb 85ff00 ff00eb f500ff ff007a fff500 0abed4 d6ff00 00ccff 1400ff ffff00 0099ff 0029ff 00ffcc
 2900ff 29ff00 ad00ff 00f5ff 4700ff 7a00ff 00ffb8 005cff b8ff00 0085ff ffd600 19c2c2 66ff00 5c00ff
 """
+
+
+def _rgb(code: str) -> RGB:
+    red, green, blue = bytes.fromhex(code)
+    return red, green, blue
+
+
 NAMES = tuple(" ".join(name.split()) for name in _NAMES.split(","))
-CLASSES = ClassSet(NAMES, background=None, colours=tuple(tuple(bytes.fromhex(code)) for code in _COLOURS.split()))
+CLASSES = ClassSet(NAMES, background=None, colours=tuple(map(_rgb, _COLOURS.split())))
 CODES = Codes({0: IGNORED, **{label + 1: label for label in range(len(NAMES))}})
 ARCHIVES = ("ADEChallengeData2016.zip",)
 PARTS = {"training": "Train", "validation": "Test"}

@@ -191,7 +191,7 @@ def _plain_tar_members(archive: Path) -> Iterator[_Member]:
         yield from _tar_members(plain)
 
 
-def _tar_members(plain: IO[bytes]) -> Iterator[_Member]:
+def _tar_members(plain: BinaryIO | gzip.GzipFile) -> Iterator[_Member]:
     with tarfile.open(fileobj=plain, mode="r|") as tar:
         for info in tar:
             yield _Member(info.name, info.size, info.isfile(), info.isdir(), partial(tar.extractfile, info))
@@ -211,5 +211,7 @@ def _safe_path(archive: Path, member: _Member) -> Path:
 
 def _write(member: _Member, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with member.open() as source, path.open("wb") as target:
+    content = member.open()
+    assert content is not None, "a file has content"
+    with content as source, path.open("wb") as target:
         shutil.copyfileobj(source, target, _BLOCK)

@@ -137,7 +137,8 @@ def _labels(official: Official) -> tuple[Path, str, Codes]:
 
 def _read_lists(folder: Path, official: Official) -> dict[str, str]:
     """Read train.txt, val.txt and test.txt where they lie beside the pictures or above them."""
-    return next(filter(None, map(read_splits, (folder, folder.parent, official.folder))), {})
+    found = (read_splits(place) for place in (folder, folder.parent, official.folder))
+    return next((splits for splits in found if splits), {})
 
 
 def _sequence(name: str) -> str:

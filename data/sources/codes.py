@@ -41,12 +41,12 @@ class Codes:
         Raises:
             PictureError: they hold what is no code: named, with the number of pixels.
         """
-        kind, codes = ("values", self.values) if pixels.ndim == 2 else ("colours", self.colours)
+        kind, codes = "values", self.values
+        if pixels.ndim == 3:
+            kind, pixels = "colours", pixels.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
+            codes = {(red << 16) + (green << 8) + blue: label for (red, green, blue), label in self.colours.items()}
         if not codes:
             raise PictureError(f"holds {kind}, which the masks of this data set do not")
-        if pixels.ndim == 3:
-            pixels = pixels.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
-            codes = {(red << 16) + (green << 8) + blue: label for (red, green, blue), label in codes.items()}
         known = np.array(sorted(codes))
         places = np.searchsorted(known, pixels).clip(max=len(known) - 1)
         if np.array_equal(known[places], pixels):

@@ -19,6 +19,7 @@ class Official:
     """The folder of a data set; what is not in it as such is looked for in the official archives that lie there.
 
     Attributes:
+        folder: the folder.
         details: checksums of the archives that were unpacked, for the manifest.
     """
 
@@ -46,9 +47,10 @@ class Official:
             self._target.mkdir(parents=True, exist_ok=True)
             with FileLock(self._target / ".lock"):
                 download(address, self._target / archives[0], md5)
-        self.folder = self._target if config.download else config.archives
-        if self.folder is None or not self.folder.is_dir():
-            raise UserError(f"{self.folder} is not a folder: --archives needs the folder of the data set")
+        folder = self._target if config.download else config.archives
+        if folder is None or not folder.is_dir():
+            raise UserError(f"{folder} is not a folder: --archives needs the folder of the data set")
+        self.folder = folder
 
     def find(self, *needed: str) -> Path | None:
         """Return the topmost folder that holds all that is needed (names, or patterns such as `*_L.png`), or None."""
