@@ -58,7 +58,7 @@ class Gallery:
     target: Target = "pixels"
 
     def restored(self, indices: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
-        """Return original and restored [N, 3, H, W] and content [N, 1, H, W] of some pictures, on the CPU."""
+        """Return original and restored [N, C, H, W] and content [N, 1, H, W] of some pictures, on the CPU."""
         batches = restored_batches(self.model, self.split, indices, self.batch_size, self.device, self.pretext)
         parts = [(batch.clean.cpu(), restored.cpu(), batch.content.cpu()) for _, batch, restored in batches]
         return tuple(torch.cat(column) for column in zip(*parts, strict=True))
@@ -184,7 +184,7 @@ def draw_corrupted(gallery: Gallery, shown: np.ndarray, training: dict[str, Any]
 
 
 def _damaged(gallery: Gallery, shown: np.ndarray, config: AugmentConfig, seed: int) -> tuple[Tensor, ...]:
-    """Return input, restored and clean [N, 3, H, W] and content [N, 1, H, W] of some pictures, on the CPU."""
+    """Return input, restored and clean [N, C, H, W] and content [N, 1, H, W] of some pictures, on the CPU."""
     parts = []
     for start in range(0, len(shown), gallery.batch_size):
         chosen = shown[start : start + gallery.batch_size]

@@ -151,12 +151,12 @@ def test_the_loss_of_a_target_sees_what_is_judged_alone(target):
     ],
 )
 def test_training_runs_and_learns(flags, pets, tmp_path):
-    common = "--width 2 --max_steps 12 --val_every 6 --batch_size 4 --amp off --device cpu --perceptual_weight 0"
-    places = ["--data_dir", str(pets), "--output_dir", str(tmp_path)]
+    common = "--width 2 --max_steps 20 --val_every 1 --batch_size 4 --amp off --device cpu --perceptual_weight 0"
+    places = ["--data_dir", str(pets), "--output_dir", str(tmp_path), "--lr", "0.01"]
     assert train([*common.split(), *flags.split(), *places]) == 0
     rows = (tmp_path / "training_log.csv").read_text().splitlines()
-    first, last = (float(row.split(",")[2]) for row in rows[1:])
-    assert last < first
+    losses = [float(row.split(",")[2]) for row in rows[1:]]
+    assert losses[-1] < 0.85 * losses[0]  # 0.16 to 0.74 here: rounding cannot eat the margin
 
 
 @pytest.mark.parametrize(
