@@ -40,7 +40,8 @@ def boundary_distance(prediction: np.ndarray, truth: np.ndarray) -> float:
     if not one.any() or not other.any():
         return float(np.hypot(*truth.shape))
     there, back = _distance_to(other)[one], _distance_to(one)[other]
-    return float(np.concatenate([there, back]).mean())
+    # In single precision the last digits would depend on where the arrays lie in memory.
+    return float(np.concatenate([there, back]).mean(dtype=np.float64))
 
 
 def _cropped(prediction: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
