@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,7 +58,9 @@ def on_device(split: Split, device: torch.device, limit: float | None) -> Split:
 def moved(split: Split, device: torch.device) -> Split:
     """Return the split with its images and labels as tensors on a device."""
     # Copied, since torch warns of memory maps that must not be written to.
-    arrays = {name: torch.from_numpy(np.array(getattr(split, name))).to(device) for name in ("images", "labels")}
+    arrays: dict[str, Any] = {
+        name: torch.from_numpy(np.array(getattr(split, name))).to(device) for name in ("images", "labels")
+    }
     return dataclasses.replace(split, **arrays)
 
 

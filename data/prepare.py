@@ -36,7 +36,7 @@ from data.preparing.contents import (
 from data.preparing.journal import Journal, differences
 from data.preparing.processing import Job, bounded_map, process
 from data.sources.source import Sample, Samples, Source
-from data.sources.table import open_source
+from data.sources.table import listing_of, open_source
 
 NAMED_AT_MOST = 5
 
@@ -94,7 +94,7 @@ def _is_done(config: PrepareConfig) -> bool:
         manifest["source"] = {**settings["source"], **manifest["source"]}
     if difference := differences(manifest, settings):
         raise UserError(f"{output} was prepared with other settings ({difference}): {remedy}")
-    if "listing" in manifest and open_source(config).details["listing"] != manifest["listing"]:
+    if "listing" in manifest and listing_of(config) != manifest["listing"]:
         raise UserError(f"{output} was prepared before files in {config.images} or its masks changed: {remedy}")
     return True
 

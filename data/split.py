@@ -31,7 +31,7 @@ from data.manifest import (
     trimap_path,
     truth_path,
 )
-from data.subsets import rarest_classes
+from data.subsets import strata_of
 from data.trimaps import trimap_to_label
 
 CHUNK = 64
@@ -142,20 +142,18 @@ def open_split(data_dir: Path, split: str) -> Split:
         label_rows=np.where(labelled, np.cumsum(labelled) - 1, -1).astype(np.int64),
         rectangles=np.array([record.geometry.rectangle for record in records], np.int64),
         tags={tag: [record.tags.get(tag) for record in records] for tag in manifest["tags"]},
-        strata=_strata(records, manifest["stratum"], class_set),
+        strata=strata_of(
+            [record.tags for record in records],
+            [record.classes for record in records],
+            manifest["stratum"],
+            class_set.names,
+        ),
         stratum=manifest["stratum"],
         geometries=[record.geometry for record in records],
         class_set=class_set,
         data_dir=data_dir,
         trimaps=manifest["trimaps"],
     )
-
-
-def _strata(records: Sequence[Record], stratum: str | None, class_set: ClassSet) -> list[str | None]:
-    if stratum:
-        return [record.tags.get(stratum) for record in records]
-    rarest = rarest_classes([record.classes for record in records])
-    return [None if number is None else class_set.names[number] for number in rarest]
 
 
 def _records(data_dir: Path, split: str) -> list[Record]:

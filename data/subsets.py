@@ -6,7 +6,7 @@ more labels lack.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
 from core.errors import UserError
@@ -49,6 +49,19 @@ def rarest_classes(held: Sequence[Sequence[int]]) -> list[int | None]:
     """
     counts = Counter(number for classes in held for number in set(classes))
     return [min(classes, key=lambda number: (counts[number], number), default=None) for classes in held]
+
+
+def strata_of(
+    tags: Sequence[Mapping[str, str]], held: Sequence[Sequence[int]], stratum: str | None, class_names: Sequence[str]
+) -> list[str | None]:
+    """Return what label fractions are shared out by and draws balanced, of each image.
+
+    That is the value of the tag `stratum`, or where the data have no such tag the name of the rarest class that an
+    image holds; None where neither is known.
+    """
+    if stratum:
+        return [of_image.get(stratum) for of_image in tags]
+    return [None if number is None else class_names[number] for number in rarest_classes(held)]
 
 
 def _rank(name: str, seed: int) -> bytes:

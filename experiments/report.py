@@ -63,7 +63,7 @@ def render(runs: Sequence[Run]) -> tuple[str, list[str]]:
         loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     script = (PAGE / "report.js").read_text(encoding="utf-8")
-    style = _class_colours() + (PAGE / "report.css").read_text(encoding="utf-8")
+    style = (PAGE / "report.css").read_text(encoding="utf-8")
     page = environment.get_template("report.html.j2").render(
         title=", ".join(run.name for run in runs),
         phases=phases,
@@ -92,16 +92,6 @@ def _phases(runs: Sequence[Run]) -> list[dict[str, Any]]:
         for phase, title in PHASES.items()
         if (chosen := [part for part in parts if part.run.phase == phase])
     ]
-
-
-def _class_colours() -> str:
-    from core.figures.style import CLASS_COLOURS
-
-    rules = []
-    for number, colour in enumerate(CLASS_COLOURS):
-        red, green, blue = (round(255 * part) for part in colour)
-        rules.append(f".class-{number} {{ background: rgb({red}, {green}, {blue}); }}\n")
-    return "".join(rules)
 
 
 def _hash(content: str) -> str:

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from core.evaluation import spread
-from core.machine.device import fused_optimizer
-from core.machine.processes import ALONE, Processes, Sums, merged
+from core.machine.machine import Machine
+from core.machine.processes import Sums, merged
 from core.networks.encoders import load_imagenet, require_one_process
 from core.networks.unet import initialise
 from core.randomness import keys, seed_of
@@ -41,8 +41,7 @@ class ReconstructionTask(Task):
     Args:
         config: the settings.
         train, val: splits with their pictures; masks are not looked at.
-        device: where batches go.
-        processes: those of the run.
+        machine: what it computes on.
     """
 
     select, maximise = "val_loss", False
@@ -51,10 +50,9 @@ class ReconstructionTask(Task):
         *(f"train_{part}" for part in PARTS),
     )
 
-    def __init__(
-        self, config: ReconstructionConfig, train: Split, val: Split, device: torch.device, processes: Processes = ALONE
-    ) -> None:
-        self.config, self.val, self.device, self.processes = config, val, device, processes
+    def __init__(self, config: ReconstructionConfig, train: Split, val: Split, machine: Machine) -> None:
+        self.config, self.val = config, val
+        self.device, self.processes = device, processes = machine.device, machine.processes
         processes.require_enough(len(val.names), "the pictures of Val")
         torch.manual_seed(seed_of(config.seed))
         self.model = Autoencoder(**architecture_of(config, train.channels))
@@ -72,7 +70,7 @@ class ReconstructionTask(Task):
             parameters,
             lr=config.lr,
             weight_decay=config.weight_decay,
-            fused=fused_optimizer(config.amp, device),
+            fused=not machine.scales_gradients,
         )
         groups = strata_groups(train, np.arange(len(train.names)), config.class_balance)
         self.draws = Draws(groups, config.batch_size, config.seed, refill=bool(config.max_steps))

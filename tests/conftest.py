@@ -1,10 +1,17 @@
 """A small prepared data set that all end-to-end tests share."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from data.prepare import main as prepare
+
+
+@pytest.fixture(autouse=True, scope="session")
+def ctrl_c():
+    """Processes that were started in the background of a script ignore Ctrl-C, and so would those that tests start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

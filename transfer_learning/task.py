@@ -9,8 +9,8 @@ import torch
 from core.classes import IGNORED, ClassSet
 from core.errors import UserError
 from core.evaluation import MANY_CLASSES, spread
-from core.machine.device import fused_optimizer
-from core.machine.processes import ALONE, Processes, Sums, merged
+from core.machine.machine import Machine
+from core.machine.processes import Sums, merged
 from core.networks.encoders import load_imagenet, require_one_process
 from core.networks.unet import initialise
 from core.randomness import seed_of
@@ -57,8 +57,7 @@ class SegmentationTask(Task):
     Args:
         config: the settings.
         train, val: splits; pictures without a mask are left out.
-        device: where batches go.
-        processes: those of the run.
+        machine: what it computes on.
 
     Raises:
         UserError: if a split has no mask, Train holds less than two classes, or the encoder does not fit.
@@ -66,10 +65,9 @@ class SegmentationTask(Task):
 
     select, maximise = "mean_iou", True
 
-    def __init__(
-        self, config: SegmentationConfig, train: Split, val: Split, device: torch.device, processes: Processes = ALONE
-    ) -> None:
-        self.config, self.val, self.device, self.processes = config, val, device, processes
+    def __init__(self, config: SegmentationConfig, train: Split, val: Split, machine: Machine) -> None:
+        self.config, self.val = config, val
+        self.device, self.processes = device, processes = machine.device, machine.processes
         self.classes = train.class_set
         for split in (train, val):
             require_masks(split)
@@ -87,7 +85,7 @@ class SegmentationTask(Task):
             load_pretrained(self.model, config.pretrained_encoder, config.normalisation, parts, config.encoder)
         pixels = class_pixels(train, self.chosen)
         self.loss = SegmentationLoss(config.dice_weight, config.ce_weight, config.weighted_ce, pixels).to(device)
-        self.optimizer = _optimizer(self.model, config, device)
+        self.optimizer = _optimizer(self.model, config, fused=not machine.scales_gradients)
         groups = strata_groups(train, self.chosen, config.class_balance)
         self.draws = Draws(groups, config.batch_size, config.seed, refill=bool(config.max_steps))
         self.train = on_device(train, device, config.device_memory_limit)
@@ -186,9 +184,9 @@ def class_pixels(split: Split, chosen: np.ndarray) -> list[int]:
     return counts[: len(split.class_set)].tolist()
 
 
-def _optimizer(model: torch.nn.Module, config: SegmentationConfig, device: torch.device) -> torch.optim.Optimizer:
+def _optimizer(model: torch.nn.Module, config: SegmentationConfig, fused: bool) -> torch.optim.Optimizer:
     groups = parameter_groups(model, config)
-    common = {"lr": config.lr, "weight_decay": config.weight_decay, "fused": fused_optimizer(config.amp, device)}
+    common = {"lr": config.lr, "weight_decay": config.weight_decay, "fused": fused}
     if config.optimizer == "adamw":
         return torch.optim.AdamW(groups, **common)
     return torch.optim.SGD(groups, momentum=config.momentum, nesterov=config.momentum > 0, **common)

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -76,7 +76,7 @@ def picture_grid(
     page = figure.add_axes((0, 0, 1, 1), xlim=(0, layout.width), ylim=(0, layout.height), autoscale_on=False)
     page.axis("off")
     size = min(9.5, 8.5 * layout.side)
-    centred = {"ha": "center", "parse_math": False}
+    centred: dict[str, Any] = {"ha": "center", "parse_math": False}
     page.text(layout.width / 2, layout.height - TITLE / 2, title, fontsize=11, va="center", **centred)
     for column, (heading, arrays) in enumerate(columns.items()):
         for row, array in enumerate(arrays):
@@ -201,7 +201,7 @@ def _draw(page: "Axes", cell: tuple[float, float, float, float], array: np.ndarr
         assert scale or array.ndim == 3, "maps need a scale"
         shape = array.shape[0] / array.shape[1]
         width, height = min(width, height / shape), min(height, width * shape)
-        colours = {"vmin": 0, "vmax": scale.largest, "cmap": scale.colours} if scale else {}
+        colours: dict[str, Any] = {"vmin": 0, "vmax": scale.largest, "cmap": scale.colours} if scale else {}
         extent = x - width / 2, x + width / 2, y - height / 2, y + height / 2
         page.imshow(array, extent=extent, aspect="auto", **colours)
     frame = Rectangle((x - width / 2, y - height / 2), width, height, fill=False, linewidth=0.5, edgecolor="grey")
@@ -211,7 +211,7 @@ def _draw(page: "Axes", cell: tuple[float, float, float, float], array: np.ndarr
 def _bar(figure: "Figure", layout: _Layout, scale: Scale) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
     top = layout.top - LABEL
     length = min(3.0, top - layout.below - GAP)
@@ -224,6 +224,7 @@ def _bar(figure: "Figure", layout: _Layout, scale: Scale) -> None:
     else:
         # There is room for three digits: no steps of 0.025, and small numbers share a power of ten.
         bar.locator = MaxNLocator(6, steps=[1, 2, 5, 10])
+        assert isinstance(bar.formatter, ScalarFormatter)
         bar.formatter.set_powerlimits((-2, 3))
         axis.yaxis.get_offset_text().set(fontsize=8, ha="left")
         axis.yaxis.OFFSETTEXTPAD = 7  # points; clear of the number at the bar's very end

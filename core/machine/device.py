@@ -78,12 +78,7 @@ def for_inference(model: nn.Module, device: torch.device) -> nn.Module:
     """Return the network in eval mode on a device, in the layout that suits it; a CPU's memory is kept from then on."""
     if device.type == "cpu":
         keep_freed_memory()
-    return model.to(device, memory_format=LAYOUTS[inference_layout(device)]).eval()
-
-
-def fused_optimizer(amp: Amp, device: torch.device) -> bool:
-    """Say whether to take an optimiser's fused kernel: wherever gradients need not be unscaled before clipping."""
-    return (resolve_amp(amp, device) if amp == "auto" else amp) != "fp16"
+    return model.to(device).to(memory_format=LAYOUTS[inference_layout(device)]).eval()
 
 
 def make_fabric(device: str, amp: Amp, deterministic: bool = False, partly_frozen: bool = False) -> tuple[Fabric, str]:

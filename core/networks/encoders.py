@@ -55,6 +55,7 @@ class TimmEncoder(nn.Module):
     """
 
     initialised = True
+    network: Any  # timm's own, with what it says of its features
 
     def __init__(self, name: str, dropout: Sequence[float] = ENCODER_DROPOUT) -> None:
         super().__init__()
@@ -76,9 +77,9 @@ class TimmEncoder(nn.Module):
         require_sides(*images.shape[-2:])
         found = iter(self.network(as_rgb(images)))
         features = [next(found) if channels else None for channels in self.channels]
-        features[-1] = self.deepest(features[-1])
+        deepest = features[-1] = self.deepest(features[-1])
         return [
-            _nothing(features[-1], images, stride) if feature is None else self._dropped(feature, rate)
+            _nothing(deepest, images, stride) if feature is None else self._dropped(feature, rate)
             for feature, stride, rate in zip(features, STRIDES, self.dropout, strict=True)
         ]
 
@@ -97,7 +98,7 @@ class TimmEncoder(nn.Module):
         return [stage for stage in stages if stage]  # a feature may be no more than the one before, pooled
 
 
-def load_imagenet(encoder: nn.Module) -> None:
+def load_imagenet(encoder: TimmEncoder) -> None:
     """Give a `TimmEncoder` of `tf_efficientnet_lite0` its ImageNet weights, from an installed package.
 
     Raises:
@@ -136,7 +137,7 @@ def _create(name: str) -> nn.Module:
         raise _unfit(name, f"timm has no features of it ({error})") from None
 
 
-def _require_fit(network: nn.Module, name: str) -> None:
+def _require_fit(network: Any, name: str) -> None:
     strides, channels = network.feature_info.reduction(), network.feature_info.channels()
     if sorted(set(strides)) != list(strides) or not set(strides) <= set(STRIDES) or strides[-1] != STRIDES[-1]:
         raise _unfit(name, f"its features have strides {strides}")

@@ -132,7 +132,7 @@ class Encoder(nn.Module):
             UserError: if a side is shorter than 33 px.
         """
         require_sides(*images.shape[-2:])
-        features = []
+        features: list[Tensor] = []
         for stage in self.stages:
             if seen is not None and features:
                 seen = F.max_pool2d(seen, 2, ceil_mode=True)

@@ -44,8 +44,9 @@ class Console:
             transient=True,
         )
         self._bar.disable = quiet or not self._bar.console.is_terminal
-        fields = {"epoch": epoch, "epochs": epochs, "loss": "", "rate": 0, "left": ""}
-        within = done - (epoch - 1) * steps_per_epoch
+        fields: dict[str, Any] = {"epoch": epoch, "epochs": epochs, "loss": "", "rate": 0, "left": ""}
+        # A run that was extended may have ended in the middle of an epoch.
+        within = max(0, done - (epoch - 1) * steps_per_epoch)
         self._task = self._bar.add_task("", total=steps_per_epoch, completed=within, **fields)
 
     def __enter__(self) -> "Console":
@@ -68,7 +69,7 @@ class Console:
         self.pictures += size
         self.done += 1
         shown = "  –   " if loss is None else f"{loss:.4f}"
-        fields = {"epoch": self.epoch, "loss": shown, "rate": self.rate, "left": self._left()}
+        fields: dict[str, Any] = {"epoch": self.epoch, "loss": shown, "rate": self.rate, "left": self._left()}
         self._bar.update(self._task, advance=1, **fields)
         if self._bar.disable and now - self._said > HEARTBEAT_SECONDS:
             self._say(

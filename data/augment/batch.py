@@ -42,7 +42,8 @@ def augment(
     """
     assert len(images) == len(rectangles) == len(keys)  # a single key would spread over the batch without a word
     batch = plain(images, rectangles, labels)
-    affine = draw_affine(rectangles, images.shape[1:3], keys, config)
+    height, width = images.shape[1:3]
+    affine = draw_affine(rectangles, (height, width), keys, config)
     if config.window:
         batch.clean, batch.label, batch.content = warp(batch.clean, batch.label, rectangles, affine, config.window)
         rectangles = torch.tensor((0, 0, *config.window)).expand(len(images), 4)
@@ -62,7 +63,7 @@ def _warp_rows(batch: Batch, rectangles: torch.Tensor, affine: torch.Tensor, row
     label = None if batch.label is None else batch.label[there]
     clean, label, content = warp(batch.clean[there], label, rectangles[rows], affine[rows])
     batch.clean[there], batch.content[there] = clean, content
-    if batch.label is not None:
+    if batch.label is not None and label is not None:
         batch.label[there] = label
 
 

@@ -90,9 +90,8 @@ def _cut_out(images: torch.Tensor, rectangles: torch.Tensor, keys: np.ndarray, c
     drawn, down, across = uniform(keys, "cutout", 3).unbind(1)
     top, left, bottom, right = rectangles.float().unbind(1)
     height, width = images.shape[2:]
-    half = config.cutout_size * min(height, width) / 2
     # An image that is not drawn gets a square without extent.
-    half = torch.where(drawn < config.cutout, half, 0.0)[:, None]
+    half = torch.where(drawn < config.cutout, config.cutout_size * min(height, width) / 2, 0.0)[:, None]
     row = (torch.arange(height) + 0.5 - (top + down * (bottom - top))[:, None]).abs() < half
     column = (torch.arange(width) + 0.5 - (left + across * (right - left))[:, None]).abs() < half
     square = row[:, None, :, None] & column[:, None, None, :]

@@ -1,7 +1,7 @@
 """What a preparation says of itself: manifest, fingerprint, report."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -12,7 +12,7 @@ from data.prepare_config import PrepareConfig
 from data.preparing.journal import Journal
 from data.sources.source import Source
 
-Note = Sequence[str]  # file, action, reason
+Note = tuple[str, str, str]  # file, action, reason
 
 
 def make_manifest(config: PrepareConfig, source: Source, journal: Journal) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from data.manifest import image_path, label_path, truth_path
 from data.pictures import PictureError
 from data.sources.source import Sample
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 # PNG is for safe keeping here; training reads the array made from it, so speed counts more than the last few percent.
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
@@ -104,7 +105,8 @@ def _read_label(sample: Sample, image: np.ndarray, job: Job) -> np.ndarray | Non
 
 def _write_sample(outcome: Outcome, image: np.ndarray, truth: np.ndarray | None, job: Job) -> None:
     sample = outcome.sample
-    geometry = fit(*image.shape[:2], *job.sides, job.resize_mode)
+    height, width = image.shape[:2]
+    geometry = fit(height, width, *job.sides, job.resize_mode)
     laid = _with_channels(geometry.image(image), job.channels)
     digest = sha256(laid.tobytes())
     stored = laid if job.channels == 1 else cv2.cvtColor(laid, cv2.COLOR_RGB2BGR)

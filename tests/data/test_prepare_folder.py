@@ -42,9 +42,8 @@ def test_own_pictures_with_some_masks(folder):
     assert {name for name, record in by_name.items() if record["labelled"]} == {
         "deep/er/pet.0", "pet.1", "pet.2", "deep/er/pet.3", "pet.4", "pet.5"
     }  # fmt: skip
-    assert [by_name[name]["species"] for name in ("deep/er/pet.0", "pet.1", "pet.2", "pet.7")] == [
-        "cat", "dog", None, None
-    ]  # fmt: skip
+    assert manifest["class_set"]["names"] == ["background", "class_1", "class_2"]
+    assert (by_name["deep/er/pet.0"]["tags"], by_name["pet.1"]["tags"]) == ({"folder": "deep/er"}, {"folder": "."})
     assert {split: count["images"] for split, count in manifest["counts"].items()} == {"Train": 13, "Val": 3, "Test": 4}
     for name in ("deep/er/pet.0", "pet.5"):
         truth = folder.output_dir / by_name[name]["split"] / "original_labels" / f"{name}.png"
@@ -70,8 +69,11 @@ def test_a_picture_added_later_is_noticed(folder, capsys):
 
 def test_own_masks_with_other_values_are_refused(folder):
     Image.fromarray(np.full((31, 60), 3, np.uint8)).save(folder.masks / "pet.1.png")
-    with pytest.raises(UserError, match=r"pet\.1\.png: holds \[3\], allowed are \(0, 1, 2, 255\)"):
-        prepare(folder)
+    said = folder.images.parent / "c.yaml"
+    said.write_text("background: 0\ncat: 1\ndog: 2\n")
+    with pytest.raises(UserError, match=r"c.yaml does not name: 3 \(1860 pixels in 1 masks, first .*pet\.1\.png\)"):
+        prepare(replace(folder, classes=(str(said),)))
+    assert not folder.output_dir.exists()
 
 
 def test_a_name_that_is_no_text_is_left_out(folder):
@@ -104,4 +106,4 @@ def test_synthetic_pictures(tmp_path):
     assert run(replace(config, output_dir=tmp_path / "two", workers=1))["fingerprint"] == one["fingerprint"]
     assert run(replace(config, output_dir=tmp_path / "three", seed=1))["fingerprint"] != one["fingerprint"]
     assert sum(count["labelled"] for count in one["counts"].values()) == 5
-    assert {record["species"] for record in one["images"]} == {"cat", "dog"}
+    assert {record["tags"]["species"] for record in one["images"]} == {"cat", "dog"}

@@ -28,19 +28,21 @@ from transfer_learning.config import SegmentationConfig
 def test_one_run_shows_its_scores_with_intervals(tmp_path):
     result = write_segmentation(
         tmp_path / "scratch",
-        intervals={"mean_iou": [0.0123, 0.4567], "cat": {"iou": [0.25, 0.3456]}, "dog": None},
-        per_breed={
-            "beagle": {
-                "num_images": 7,
-                "mean_iou_true_classes": 0.771,
-                "iou": {"background": 0.5, "cat": None, "dog": 0.6},
+        intervals={"mean_iou": [0.0123, 0.4567], "classes": {"cat": {"iou": [0.25, 0.3456]}, "dog": None}},
+        tags={
+            "breed": {
+                "beagle": {
+                    "num_images": 7,
+                    "mean_iou_true_classes": 0.771,
+                    "iou": {"background": 0.5, "cat": None, "dog": 0.6},
+                }
             }
         },
         expected_calibration_error=0.0321,
     )
     text = words(page_of(tmp_path / "scratch"))
     assert f"mean IoU {result['mean_iou']:.3f} 0.012 to 0.457" in text
-    assert f"{result['cat']['iou']:.3f} 0.250 to 0.346" in text
+    assert f"{result['classes']['cat']['iou']:.3f} 0.250 to 0.346" in text
     assert "beagle 7 0.771 0.500 – 0.600" in text
     assert "expected calibration error 0.032" in text
     assert "30 images of Test, at 64 px" in text
@@ -170,7 +172,7 @@ def test_names_cannot_become_markup(tmp_path):
     name = "<img src=x>"
     write_segmentation(
         tmp_path / name,
-        per_breed={HOSTILE: {"num_images": 1, "mean_iou_true_classes": 0.5, "iou": {}}},
+        tags={HOSTILE: {HOSTILE: {"num_images": 1, "mean_iou_true_classes": 0.5, "iou": {}}}},
         figures=[{"file": HOSTILE, "title": HOSTILE, "caption": HOSTILE}],
         latent={HOSTILE: HOSTILE},
     )

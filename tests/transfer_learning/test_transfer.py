@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from core.machine.machine import make_machine
 from core.weights import load_weights
 from data.loading import training_batch
 from data.split import open_split
@@ -49,7 +50,7 @@ def test_freezing_keeps_the_encoder_as_it_came(pets, encoder, tmp_path, freeze, 
 def test_the_decoder_comes_along_where_it_is_asked_to(pets, encoder, transfer, carried):
     config = SegmentationConfig(width=2, pretrained_encoder=encoder, transfer=transfer, device="cpu")
     splits = [open_split(pets, name) for name in ("Train", "Val")]
-    model = SegmentationTask(config, *splits, torch.device("cpu")).model.state_dict()
+    model = SegmentationTask(config, *splits, make_machine(config)).model.state_dict()
     tensors, _ = load_weights(encoder)
     weights = [name for name in tensors if name.startswith("decoder.") and "conv" in name and name.endswith("weight")]
     assert all(torch.equal(tensors[name], model[name]) == carried for name in weights)
@@ -130,7 +131,7 @@ def test_validation_loss_does_not_depend_on_the_batch_size(pets):
     losses = []
     for batch_size in (1, 3):
         config = SegmentationConfig(width=2, batch_size=batch_size, device="cpu")
-        task = SegmentationTask(config, open_split(pets, "Train"), open_split(pets, "Train"), torch.device("cpu"))
+        task = SegmentationTask(config, open_split(pets, "Train"), open_split(pets, "Train"), make_machine(config))
         task.model.eval()
         with torch.inference_mode():
             losses.append(task.validate()["val_loss"])

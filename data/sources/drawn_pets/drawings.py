@@ -137,6 +137,6 @@ def _trimap(animal: np.ndarray) -> np.ndarray:
 def _contact_shadow(silhouette: np.ndarray) -> np.ndarray:
     """The animal darkens what is just below and behind it  # [size, size] float32, 0..0.5."""
     size = silhouette.shape[0]
-    below = np.float32([[1, 0, 0.01 * size], [0, 1, 0.03 * size]])
+    below = np.array([[1, 0, 0.01 * size], [0, 1, 0.03 * size]], np.float32)
     shadow = cv2.GaussianBlur(cv2.warpAffine(silhouette, below, (size, size)), (0, 0), 0.03 * size)
     return shadow * np.float32(0.5 / 255)

@@ -1,0 +1,258 @@
+"""Deciding, once for a whole set of masks, what their values or colours stand for.
+
+Without --classes:
+
+- only 0 and one of 1 and 255: background and foreground;
+- most pixels of one nearly black and one nearly white grey, and greys between them at edges alone: binary, blurred or
+  saved with loss once; `THRESHOLD` and above is foreground;
+- 255 beside other values is ignored; unless the values are spread evenly up to it (0, 85, 170, 255), where white is a
+  class like the others. Values below 0 are ignored;
+- every other value becomes a class, 0 the background; likewise every colour, black the background. More than
+  `MOST_FOUND` are no classes but photographs or damage.
+
+Palettes are read by index, unless the same index has several colours in the set: then the colours count.
+"""
+
+from collections.abc import Sequence
+
+from core.classes import IGNORED, MOST_CLASSES, ClassSet
+from core.errors import UserError
+from data.annotations.canonical import WHITE, pack, unpack
+from data.annotations.coding import THRESHOLD, Coding, Reading, code_text
+from data.annotations.decide_layers import decide_layers
+from data.annotations.layers import AT_EDGES_SHARE
+from data.annotations.request import Request, colours_of, values_of
+from data.annotations.scan import MIDDLE, Found, Tally
+from data.annotations.words import half_meaning, meanings_of, notes_of, told, yaml_of
+
+MOST_FOUND = 64
+AT_ENDS_SHARE = 0.8
+BINARY_NAMES = ("background", "foreground")
+_NEXT = "python -m data.inspect shows what they hold"
+
+Numbers = dict[int, Found]
+
+
+def decide(tally: Tally, request: Request | None, ignore_values: Sequence[int] = ()) -> Coding:
+    """Decide what the masks that were counted mean.
+
+    Args:
+        request: what --classes says, None without it.
+        ignore_values: what --ignore_value says; replaces what would be ignored otherwise.
+
+    Raises:
+        UserError: the masks hold what the request does not name, or not what it names; fewer than two classes, or more
+            than can be classes.
+    """
+    if request and len(request.names) > MOST_CLASSES:
+        ClassSet(request.names)  # which says what is wrong
+    if tally.layers:
+        return decide_layers(tally, request)
+    reading = _reading(tally, request)
+    colours = reading == "colours"
+    if _is_blurred(tally, reading, request, ignore_values):
+        return _of_blurred(tally, request)
+    spread = colours or _is_spread(tally, request)
+    found = _numbers(tally, reading, spread)
+    ignored = _ignored(found, request, ignore_values, colours)
+    wanted = {number: where for number, where in sorted(found.items()) if number not in ignored}
+    if request is None:
+        class_set, labels = _found_classes(tally, wanted, colours)
+    elif request.codes:
+        class_set, labels = _coded_classes(tally, wanted, request, colours)
+    else:
+        class_set, labels = _named_classes(tally, wanted, request, colours)
+    meanings = meanings_of(found, labels, class_set, colours)
+    evenly = not colours and WHITE in labels and len(labels) > 2
+    notes = notes_of(tally, meanings, bool(request), colours, evenly and request is None)
+    text = "" if request and request.codes else yaml_of(class_set, labels, sorted(ignored & set(found)), colours)
+    labels = labels | dict.fromkeys(ignored, IGNORED)
+    return Coding(class_set, reading, labels, spread=spread, meanings=meanings, notes=notes, yaml=text)
+
+
+def _reading(tally: Tally, request: Request | None) -> Reading:
+    if "colour" in tally.kinds or tally.palettes_differ:
+        return "colours"
+    return "colours" if request and request.wants_colours and "palette" in tally.kinds else "values"
+
+
+def _numbers(tally: Tally, reading: Reading, spread: bool) -> Numbers:
+    """Return where each value, or each packed colour, was found."""
+    numbers: Numbers = {}
+    for (kind, step, value), where in tally.found.items():
+        if reading == "colours" and kind == "palette":
+            continue
+        number = value * step if spread and kind == "narrow" else value
+        if reading == "colours" and kind != "colour":
+            number *= 0x010101
+        _add(numbers, number, where)
+    for colour, where in tally.colours.items() if reading == "colours" else ():
+        _add(numbers, colour, where)
+    return numbers
+
+
+def _add(numbers: Numbers, number: int, where: Found) -> None:
+    there = numbers.setdefault(number, Found())
+    there.pixels += where.pixels
+    there.masks += where.masks
+    there.first = min(filter(None, (there.first, where.first)))
+
+
+def _is_spread(tally: Tally, request: Request | None) -> bool:
+    """Say whether values of 1, 2 and 4 bits are the greys that a viewer shows: those fit the other masks, they not."""
+    narrow = [(step, value) for kind, step, value in tally.found if kind == "narrow"]
+    known = {value for kind, _, value in tally.found if kind in ("grey", "palette")}
+    if request and request.codes:
+        known = {value for code in request.codes for value in values_of(code, request.where)}
+        known |= set(values_of(request.ignored, request.where)) if request.ignored is not None else set()
+    own, shown = {value for _, value in narrow}, {step * value for step, value in narrow}
+    return bool(narrow) and shown <= known and not own <= known
+
+
+def _is_blurred(tally: Tally, reading: Reading, request: Request | None, ignore_values: Sequence[int]) -> bool:
+    if reading != "values" or "palette" in tally.kinds or ignore_values or not tally.between:
+        return False
+    if request and (request.codes or len(request.names) > 2):
+        return False
+    found = _numbers(tally, "values", spread=True)
+    near_ends = range(MIDDLE.start), range(MIDDLE.stop, WHITE + 1)
+    black, white = (max((found[grey].pixels for grey in end if grey in found), default=0) for end in near_ends)
+    at_ends = black and white and black + white >= AT_ENDS_SHARE * tally.pixels
+    return bool(at_ends) and tally.at_edges >= AT_EDGES_SHARE * tally.between
+
+
+def _of_blurred(tally: Tally, request: Request | None) -> Coding:
+    names = BINARY_NAMES if request is None else request.names
+    names = (BINARY_NAMES[0], *names) if len(names) == 1 else names
+    class_set = ClassSet(names, background=0 if request is None or len(request.names) == 1 else request.background)
+    numbers = _numbers(tally, "values", spread=True)
+    labels = {number: int(number >= THRESHOLD) for number in range(WHITE + 1)}
+    halves = range(THRESHOLD), range(THRESHOLD, WHITE + 1)
+    meanings = [half_meaning(numbers, half, name) for half, name in zip(halves, names, strict=True)]
+    share = tally.between / tally.pixels
+    notes = [
+        f"the masks are binary: greys between black and white ({share:.2%} of the pixels) lie at edges alone; "
+        f"{THRESHOLD} and above is {names[1]}, below it {names[0]}"
+    ]
+    text = yaml_of(class_set, labels, [], colours=False)
+    return Coding(
+        class_set, "values", {0: 0, 1: 1}, spread=True, binary=True, meanings=meanings, notes=notes, yaml=text
+    )
+
+
+def _ignored(found: Numbers, request: Request | None, ignore_values: Sequence[int], colours: bool) -> set[int]:
+    if ignore_values:
+        return {pack((value,) * 3) if colours else value for value in ignore_values}
+    if request and request.ignored is not None:
+        return set(_codes(request.ignored, request.where, colours))
+    if colours:
+        return set()
+    named = {value for code in request.codes for value in values_of(code, request.where)} if request else set()
+    ignored = {value for value in found if value < 0}
+    rest = set(found) - ignored
+    others = rest - {0, WHITE}
+    all_named = request is not None and not request.codes and len(request.names) == len(rest)
+    if WHITE in rest and others and not all_named and not (request is None and _is_even(rest)):
+        ignored.add(WHITE)
+    return ignored - named
+
+
+def _is_even(values: set[int]) -> bool:
+    """Say whether values lie evenly from 0 to 255, to a rounding: 0, 128, 255."""
+    ordered = sorted(values)
+    steps = len(ordered) - 1
+    return steps < WHITE // 2 and all(abs(value - WHITE * place / steps) < 1 for place, value in enumerate(ordered))
+
+
+def _codes(code: object, where: str, colours: bool) -> list[int]:
+    return [pack(colour) for colour in colours_of(code, where)] if colours else values_of(code, where)
+
+
+def _found_classes(tally: Tally, wanted: Numbers, colours: bool) -> tuple[ClassSet, dict[int, int]]:
+    others = [number for number in wanted if number not in (0, *(() if colours else (WHITE,)))]
+    what = "colours" if colours else "values"
+    if len(others) > MOST_FOUND:
+        many = f"{len(others)}{' or more' if len(tally.found) >= len(others) > 4000 else ''}"
+        raise UserError(
+            f"the masks hold {many} {what} besides black and white, too many to be classes: {told(wanted, colours)}. "
+            "Are they photographs (--images and --masks swapped?) or saved with loss? Else say their meaning: --classes"
+        )
+    _require_two(wanted, what, colours)
+    if not colours and sorted(wanted) in ([0, 1], [0, WHITE]):
+        names = BINARY_NAMES
+    elif colours:
+        names = ["background"] * (0 in wanted) + [
+            f"class_{place}" for place in range(1, len(wanted) + (0 not in wanted))
+        ]
+    else:
+        names = [f"class_{value}" if value else "background" for value in wanted]
+    labels = {number: place for place, number in enumerate(wanted)}
+    return ClassSet(tuple(names), 0 if 0 in wanted else None, colours=_shown(tally, list(wanted), colours)), labels
+
+
+def _named_classes(tally: Tally, wanted: Numbers, request: Request, colours: bool) -> tuple[ClassSet, dict[int, int]]:
+    names, background = request.names, request.background
+    if colours:
+        raise UserError(
+            f"the masks hold colours, whose order says nothing: --classes needs a YAML (`car: [0, 0, 142]`); they hold "
+            f"{told(wanted, True)}"
+        )
+    if len(wanted) == len(names) + 1 and 0 in wanted and background is None:
+        names, background = ("background", *names), 0
+    if len(wanted) == len(names):
+        numbers = list(wanted)
+    elif wanted and len(wanted) < len(names) and max(wanted) < len(names):
+        numbers = list(range(len(names)))
+        _require_held(names, [[number] for number in numbers], wanted, colours)
+    else:
+        raise UserError(
+            f"--classes gives {len(names)} names, but the masks hold {len(wanted)} values: {told(wanted, False)}; "
+            f"give each a name, ignore some with --ignore_value, or give a YAML (`{names[0]}: 1`)"
+        )
+    class_set = ClassSet(names, background, colours=_shown(tally, numbers, colours))
+    return class_set, {number: place for place, number in enumerate(numbers)}
+
+
+def _coded_classes(tally: Tally, wanted: Numbers, request: Request, colours: bool) -> tuple[ClassSet, dict[int, int]]:
+    codes = [
+        _codes(code, f"{request.where}: {name}", colours)
+        for name, code in zip(request.names, request.codes, strict=True)
+    ]
+    labels: dict[int, int] = {}
+    for place, numbers in enumerate(codes):
+        for number in numbers:
+            if labels.setdefault(number, place) != place:
+                twice = f"{request.names[labels[number]]} and {request.names[place]}"
+                raise UserError(f"{request.where}: {code_text(number, colours)} is both {twice}: give it to one")
+    class_set = ClassSet(
+        request.names, request.background, colours=_shown(tally, [numbers[0] for numbers in codes], colours)
+    )
+    if unknown := {number: where for number, where in wanted.items() if number not in labels}:
+        what = "colours" if colours else "values"
+        raise UserError(
+            f"the masks hold {what} that {request.where} does not name: {told(unknown, colours)}. Name them there, or "
+            "under `ignore`"
+        )
+    _require_held(request.names, codes, wanted, colours)
+    return class_set, labels
+
+
+def _require_held(names: Sequence[str], codes: Sequence[Sequence[int]], found: Numbers, colours: bool) -> None:
+    for name, numbers in zip(names, codes, strict=True):
+        if not any(number in found for number in numbers):
+            expected = " or ".join(code_text(number, colours) for number in numbers)
+            raise UserError(f"no mask holds {name} ({expected}): they hold {told(found, colours)}. Correct --classes")
+
+
+def _require_two(wanted: Numbers, what: str, colours: bool) -> None:
+    if len(wanted) < 2:
+        held = f"one of the {what} alone, {told(wanted, colours)}" if wanted else f"no {what} but those ignored"
+        raise UserError(f"the masks hold {held}: nothing could be told apart; {_NEXT}")
+
+
+def _shown(tally: Tally, numbers: Sequence[int], colours: bool) -> tuple[tuple[int, int, int], ...]:
+    """Return the masks' own colours for classes, where they have distinct ones."""
+    packed = numbers if colours else [tally.palette.get(number) for number in numbers]
+    if None in packed or len(set(packed)) < len(packed):
+        return ()
+    return tuple(map(unpack, packed))

@@ -1,0 +1,176 @@
+"""Finding the masks of one's own pictures, or saying what would."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from itertools import permutations
+from pathlib import Path
+
+from core.errors import UserError
+from data.sources.own.listing import Pictures, is_text, printable, stem_of, walk
+from data.sources.own.patterns import PICTURE_SUFFIXES, Pattern, pattern_of, siblings
+
+PLAIN = pattern_of("{name}")
+# A file a class: in a folder a class, or in a folder a picture.
+LAYERED = (pattern_of("{class}/{name}"), pattern_of("{name}/{class}"))
+POLYGONS = "polygons (COCO, labelme, YOLO) are not read yet: they come with advise. Give masks as PNG"
+_POLYGON_SUFFIXES = (".json", ".txt", ".xml")
+_SPLIT_WORDS = {"train", "training", "val", "valid", "validation", "test", "testing"}
+_MASK_WORDS = re.compile(r"(.*[_-])?(masks?|labels?|gt|ground_?truths?|targets?|seg)|.*annot.*|.*segmentation.*")
+_TRIED_AT_MOST = 25
+
+
+def check_folders(images: Path, masks: Path | None) -> None:
+    """See that both are folders.
+
+    Raises:
+        UserError: one is not; polygons are refused with that word.
+    """
+    for folder in (images, masks):
+        if folder is None or folder.is_dir():
+            continue
+        if folder.suffix.lower() in _POLYGON_SUFFIXES and folder.is_file():
+            raise UserError(f"{folder}: {POLYGONS}")
+        raise UserError(f"{folder} is not a folder")
+
+
+def find_masks(
+    pictures: Pictures, images: Path, masks: Path, text: str | None
+) -> tuple[Pattern, list[tuple[str, str]]]:
+    """Give pictures their masks.
+
+    Args:
+        masks: the folder of masks; `images` itself where they lie beside their pictures.
+        text: a pattern, such as '{name}_mask.png'; None tries the relative name, then a file a class.
+
+    Returns:
+        the pattern that fits, and the files that are no mask of a picture with the reason.
+
+    Raises:
+        UserError: none fits, or so few masks that it can hardly be meant; two masks for one picture.
+    """
+    pattern = _choose(pictures, images, masks, text)
+    passed_over = []
+    for path in _files(images, masks):
+        matched = pattern.match(path, masks)
+        if not (matched and pictures.add_mask(*matched, path)) and (images != masks or matched):
+            passed_over.append((printable(path), f"not a mask with the name of a picture ({pattern.text})"))
+    return pattern, passed_over
+
+
+def refuse_masks_among_pictures(pictures: Pictures, images: Path) -> None:
+    """See that no pictures are masks of others: by their names, or by two folders of one listing, grey and in colour.
+
+    Raises:
+        UserError: some look like it; it says how they would be read.
+    """
+    for text, pairs, _ in siblings(pictures):
+        if pairs > 1:
+            raise UserError(
+                f"{pairs} pictures in {images} look like masks of others ({text}): move them to a folder for --masks, "
+                f"or give --mask_pattern '{text}' and no --masks"
+            )
+    tops = Counter(name.partition("/")[0] for name in pictures.names() if "/" in name)
+    for top, other in permutations(tops, 2):
+        pairs, grey_in_colour = _pairs(pictures, top, other)
+        named_so = _MASK_WORDS.fullmatch(top.lower()) and not _MASK_WORDS.fullmatch(other.lower())
+        if 2 * pairs >= tops[top] and (named_so or 2 * grey_in_colour >= tops[top] > 1):
+            raise UserError(
+                f"{pairs} pictures in {images / top} look like masks of those in {images / other}: give "
+                f"--images {images / other} --masks {images / top}"
+            )
+
+
+def _pairs(pictures: Pictures, top: str, other: str) -> tuple[int, int]:
+    """Count the names below one folder that stand below another too, and those grey here and coloured there."""
+    pairs = (
+        "SELECT {} FROM pictures AS mask JOIN pictures AS other ON other.name = ? || substr(mask.name, ?) "
+        "WHERE substr(mask.name, 1, ?) = ?"
+    )
+    place = other, len(top) + 1, len(top) + 1, f"{top}/"
+    return (
+        pictures.ask(pairs.format("count(*)"), *place),
+        pictures.ask(pairs.format("coalesce(sum(mask.channels < other.channels), 0)"), *place),
+    )
+
+
+def sibling_pattern(pictures: Pictures) -> str | None:
+    """Return the pattern by which pictures are masks of others beside them, where one alone fits without exception."""
+    found = siblings(pictures)
+    if len(found) != 1:
+        return None
+    ((text, pairs, named),) = found
+    return text if pairs == named and (pairs > 1 or len(pictures) == 2) else None
+
+
+def _choose(pictures: Pictures, images: Path, masks: Path, text: str | None) -> Pattern:
+    if text is not None:
+        pattern = pattern_of(text)
+        fitting, total, _ = _fit(pictures, images, masks, pattern)
+        if fitting:
+            return pattern
+        raise UserError(_no_fit(pictures, images, masks, pattern, fitting, total))
+    fitting, total, reached = _fit(pictures, images, masks, PLAIN)
+    if fitting and (2 * fitting >= total or 2 * len(reached) >= len(pictures)):
+        return PLAIN
+    for pattern in LAYERED:
+        fits, _, _ = _fit(pictures, images, masks, pattern)
+        if fits and 2 * fits >= total:
+            keys = {matched[1] for path in _files(images, masks) if (matched := pattern.match(path, masks))}
+            if len(keys) > 1 and not {key.lower() for key in keys} <= _SPLIT_WORDS:
+                return pattern
+    raise UserError(_no_fit(pictures, images, masks, PLAIN, fitting, total))
+
+
+def _files(images: Path, masks: Path) -> Iterator[Path]:
+    return walk(masks, images if images.resolve() != masks.resolve() else None)
+
+
+def _fit(pictures: Pictures, images: Path, masks: Path, pattern: Pattern) -> tuple[int, int, set[str]]:
+    """Return how many files fit a picture, how many could be masks, and the pictures that got one."""
+    fitting, total, reached = 0, 0, set()
+    for path in _files(images, masks):
+        total += path.suffix.lower() in PICTURE_SUFFIXES
+        matched = pattern.match(path, masks)
+        if matched and pictures.find(matched[0]) == matched[0]:
+            fitting += 1
+            reached.add(matched[0])
+    return fitting, total, reached
+
+
+def _no_fit(pictures: Pictures, images: Path, masks: Path, tried: Pattern, fitting: int, total: int) -> str:
+    """Say why the masks cannot be taken, and what would fit."""
+    if not fitting and any(
+        path.suffix.lower() in _POLYGON_SUFFIXES
+        and (path.suffix.lower() == ".json" or pictures.find(stem_of(path, masks)))
+        for path in _files(images, masks)
+    ):
+        return f"{masks}: {POLYGONS}"
+    if not total:
+        return f"{masks} holds no mask"
+    few = f"{fitting} of {total} masks in {masks} fit a picture" if fitting else f"no mask in {masks} fits a picture"
+    suffix = tried.suffix or ".png"
+    rule = tried.text.removesuffix(tried.suffix).replace("{name}", "tom").replace("{class}", "cat") + suffix
+    best = _suggestion(pictures, images, masks)
+    if best and best[1] > fitting:
+        return f"{few}: tom.jpg's would be {rule}. --mask_pattern '{best[0]}' would fit {best[1]} of {total}"
+    return f"{few}: images/a/tom.jpg needs masks/a/tom.png, or name them with --mask_pattern '{{name}}_mask.png'"
+
+
+def _suggestion(pictures: Pictures, images: Path, masks: Path) -> tuple[str, int] | None:
+    """Return the pattern that fits most masks, and how many, from those that hold the name of a picture in theirs."""
+    seen: Counter[str] = Counter()
+    files = [path for path in _files(images, masks) if path.suffix.lower() in PICTURE_SUFFIXES]
+    for path in files[:: max(1, len(files) // _TRIED_AT_MOST)]:
+        name = stem_of(path, masks)
+        part = pictures.within(name) if is_text(name) else None
+        if part and name != part:
+            seen[name.replace(part, "{name}", 1) + path.suffix.lower()] += 1
+    fits = []
+    for text, _ in seen.most_common(3):
+        try:
+            fits.append((_fit(pictures, images, masks, pattern_of(text))[0], text))
+        except UserError:  # braces in a file's name
+            continue
+    count, text = max(fits, default=(0, ""))
+    return (text, count) if count else None
