@@ -40,8 +40,7 @@ def boundary_distance(prediction: np.ndarray, truth: np.ndarray) -> float:
     if not one.any() or not other.any():
         return float(np.hypot(*truth.shape))
     there, back = _distance_to(other)[one], _distance_to(one)[other]
-    # In single precision the last digits would depend on where the arrays lie in memory.
-    return float(np.concatenate([there, back]).mean(dtype=np.float64))
+    return float(np.concatenate([there, back]).mean())
 
 
 def _cropped(prediction: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
