@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from http.client import HTTPException
 from pathlib import Path
-from typing import IO, BinaryIO, NamedTuple, cast
+from typing import IO, BinaryIO, NamedTuple
 
 from rich.progress import (
     BarColumn,
@@ -177,7 +177,7 @@ def _zip_members(archive: Path) -> Iterator[_Member]:
 
 def _compressed_tar_members(archive: Path) -> Iterator[_Member]:
     with _open_with_progress(archive) as compressed, gzip.open(compressed) as plain:
-        yield from _tar_members(cast(IO[bytes], plain))
+        yield from _tar_members(plain)
         while plain.read(_BLOCK):  # to the end, where gzip keeps its own checksum
             pass
 
