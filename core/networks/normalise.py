@@ -1,5 +1,6 @@
 """Input normalisation: one setting, stored with the weights, the same in both phases."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -37,7 +38,7 @@ def _statistics(
     normalisation: Normalisation, channels: int, device: torch.device, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
     """Return mean and deviation [1, channels, 1, 1], made once: a GPU would wait for the copy at every step."""
-    statistics = STATISTICS[normalisation]
+    statistics: Sequence[Sequence[float]] = STATISTICS[normalisation]
     if channels == 1:
         statistics = [[sum(share * value for share, value in zip(LUMA, values, strict=True))] for values in statistics]
     with torch.inference_mode(False):
