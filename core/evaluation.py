@@ -133,7 +133,8 @@ def best_and_worst(scores: Sequence[float | None], most: int) -> list[int]:
 
     Of more than `most` only the best and the worst, as many of each, and none without a score.
     """
-    known = sorted((place for place, score in enumerate(scores) if score is not None), key=lambda place: -scores[place])
+    ranked = sorted((-score, place) for place, score in enumerate(scores) if score is not None)
+    known = [place for _, place in ranked]
     if len(scores) <= most:
         return [*known, *(place for place, score in enumerate(scores) if score is None)]
     half = most // 2

@@ -9,7 +9,6 @@ import inspect
 import textwrap
 import types
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -30,7 +29,7 @@ of the code; `config/model_config.yaml` holds them for both phases. This page is
 
 def page() -> str:
     """Return the whole page."""
-    return "\n".join((HEAD, *(section(command) for command in COMMANDS if find_spec(command.module))))
+    return "\n".join((HEAD, *(section(command) for command in COMMANDS)))
 
 
 def section(command: Command) -> str:

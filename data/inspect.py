@@ -120,10 +120,10 @@ def _pictures(seen: "Understood") -> Iterator[str]:
 
 
 def _masks(seen: "Understood") -> Iterator[str]:
-    coding, tally = seen.reading.coding, seen.reading.tally
-    if coding is None:
+    coding, tally, pattern = seen.reading.coding, seen.reading.tally, seen.listing.pattern
+    if coding is None or pattern is None:
         return
-    yield f"masks: of {tally.masks} pictures, in {seen.listing.masks}, found by {seen.listing.pattern.text}"
+    yield f"masks: of {tally.masks} pictures, in {seen.listing.masks}, found by {pattern.text}"
     what = {"values": "values", "colours": "colours", "layers": "one binary file a class"}[coding.reading]
     yield f"  read as {what}; the classes: {', '.join(coding.class_set.names[:SHOWN_AT_MOST])}"
     width = max(len(meaning.code) for meaning in coding.meanings)
@@ -161,12 +161,12 @@ def _odd(seen: "Understood") -> Iterator[str]:
     for file, reason in seen.source.passed_over:
         reasons.setdefault(reason, []).append(file)
     found += [f"{len(files)} files passed over: {reason} (first {files[0]})" for reason, files in reasons.items()]
-    meanings = seen.reading.coding.meanings if seen.reading.coding else ()
-    if seen.reading.tally.masks > RARE_MASKS:
+    coding = seen.reading.coding
+    if coding and seen.reading.tally.masks > RARE_MASKS:
         found += [
             f"{meaning.becomes} ({meaning.code}) is in {meaning.masks} masks alone (first {meaning.first})"
-            for meaning in meanings
-            if meaning.masks < RARE_MASKS and meaning.becomes != "ignored" and not seen.reading.coding.binary
+            for meaning in coding.meanings
+            if meaning.masks < RARE_MASKS and meaning.becomes != "ignored" and not coding.binary
         ]
     yield "odd:" if found else "odd: nothing"
     yield from (f"  {line}" for line in found[:SHOWN_AT_MOST])

@@ -4,9 +4,9 @@ import struct
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from PIL import Image, TiffImagePlugin
+from PIL import Image, ImageFile, TiffImagePlugin
 
 MAX_PIXELS = 80_000_000
 
@@ -100,12 +100,12 @@ def _look_at(file: BinaryIO) -> tuple[PictureHeader, Image.Image | None]:
     _require_size(opened.width, opened.height)
     bits = _bits(opened)
     return PictureHeader(
-        format=opened.format,
+        format=opened.format or "",
         mode=opened.mode,
         height=opened.height,
         width=opened.width,
         channels=1 if opened.mode in _GREY_MODES or _is_grey_palette(opened) else 3,
-        bands=_tag(opened, _BANDS) or len(opened.getbands()),
+        bands=int(_tag(opened, _BANDS) or len(opened.getbands())),
         bits=bits,
         floating=opened.mode == "F",
         alpha=opened.mode in _ALPHA_MODES or "transparency" in opened.info,
@@ -147,7 +147,8 @@ def _bits(opened: Image.Image) -> int:
     if opened.format == "TIFF":
         return max(_tag(opened, _BITS) or (1,))
     # "L;4", "RGB;16B": PNG's own depth, where Pillow would show 8 bits.
-    raw = opened.tile[0].args if opened.format == "PNG" and opened.tile else ""
+    tiles = opened.tile if isinstance(opened, ImageFile.ImageFile) and opened.format == "PNG" else []
+    raw = tiles[0].args if tiles else ""
     digits = "".join(filter(str.isdigit, raw.partition(";")[2])) if isinstance(raw, str) else ""
     return int(digits) if digits else _DEEP_MODES.get(opened.mode, 8)
 
@@ -171,8 +172,9 @@ def palette_of(opened: Image.Image) -> list[tuple[int, int, int]]:
     return list(zip(values[::3], values[1::3], values[2::3], strict=False))
 
 
-def _tag(opened: Image.Image, number: int) -> int | tuple[int, ...] | None:
-    return opened.tag_v2.get(number) if opened.format == "TIFF" else None
+def _tag(opened: Image.Image, number: int) -> Any:
+    """Return the value of a tag of a TIFF, as its kind has it; None without."""
+    return opened.tag_v2.get(number) if isinstance(opened, TiffImagePlugin.TiffImageFile) else None
 
 
 def orientation_of(opened: Image.Image | None) -> int:

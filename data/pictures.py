@@ -162,6 +162,8 @@ def raw_mask(path: Path) -> RawMask:
     header, opened = header_of(read_bytes(path))
     if reason := _no_mask(header):
         raise PictureError(reason)
+    if opened is None:
+        raise PictureError(f"{header.format} of {header.bands} bands of {header.bits} bits: save the mask as PNG")
     try:
         values = np.array(opened.convert("RGBA") if header.mode in ("LA", "PA", "RGBa") else opened)
     except DAMAGE as error:
@@ -227,7 +229,7 @@ def _decode_jpeg(data: bytes) -> np.ndarray:
         raise PictureError(f"damaged: {error}") from None
 
 
-def _decode_other(data: bytes, header: PictureHeader, opened: Image.Image, with_alpha: bool) -> np.ndarray:
+def _decode_other(data: bytes, header: PictureHeader, opened: Image.Image | None, with_alpha: bool) -> np.ndarray:
     """Return [H, W, 3], or [H, W, 4] where there is an alpha and it is asked for."""
     if header.alpha and with_alpha:
         return _converted(opened, "RGBA")
@@ -241,7 +243,9 @@ def _decode_other(data: bytes, header: PictureHeader, opened: Image.Image, with_
     return _converted(opened, "RGB")
 
 
-def _converted(opened: Image.Image, mode: str) -> np.ndarray:
+def _converted(opened: Image.Image | None, mode: str) -> np.ndarray:
+    if opened is None:
+        raise PictureError("damaged, or stored in a way that is not read here")
     try:
         return np.array(opened.convert(mode))
     except DAMAGE as error:

@@ -74,12 +74,15 @@ def _shown(sample: Sample) -> tuple[np.ndarray, np.ndarray | None] | None:
     if longest > LONGEST_SIDE:
         height, width = (max(1, round(side * LONGEST_SIDE / longest)) for side in image.shape[:2])
         if label is not None:
-            label = fit(*label.shape, height, width, "stretch").label(label)
+            label = fit(label.shape[0], label.shape[1], height, width, "stretch").label(label)
         image = resize_image(image, height, width)
     return np.dstack([image] * 3 if image.ndim == 2 else [image]) / 255, label
 
 
 def _legend(classes: ClassSet, held: set[int]) -> dict[str, tuple[float, float, float]]:
     shown = [c for c in sorted(held) if c != IGNORED and c != classes.background][:LEGEND_AT_MOST]
-    legend = {classes.names[c]: tuple(part / 255 for part in classes.palette[c]) for c in shown}
+    legend = {}
+    for c in shown:
+        red, green, blue = classes.palette[c]
+        legend[classes.names[c]] = (red / 255, green / 255, blue / 255)
     return legend | ({"ignored": UNSCORED_COLOUR} if IGNORED in held else {})

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import cv2
 import numpy as np
 
 from data.pictures import PictureError, RawMask, raw_mask
@@ -102,7 +103,9 @@ def _of_colours(values: np.ndarray) -> Canonical:
     red, green, blue = (values[..., band] for band in range(3))
     if np.array_equal(red, green) and np.array_equal(green, blue):
         return Canonical("grey", red, transparent=transparent)
-    packed = red.astype(np.int32) << 16 | green.astype(np.int32) << 8 | blue
+    # Four bytes a pixel, read as one number: several times faster than shifting each channel.
+    packed = cv2.cvtColor(np.ascontiguousarray(values[..., :3]), cv2.COLOR_RGB2BGRA).view("<u4")[..., 0] & 0xFFFFFF
+    packed = packed.astype(np.int32)
     return Canonical("colour", packed, transparent=transparent)
 
 

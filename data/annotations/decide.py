@@ -21,7 +21,7 @@ from data.annotations.canonical import WHITE, pack, unpack
 from data.annotations.coding import THRESHOLD, Coding, Reading, code_text
 from data.annotations.decide_layers import decide_layers
 from data.annotations.layers import AT_EDGES_SHARE
-from data.annotations.request import Request, colours_of, values_of
+from data.annotations.request import Code, Request, colours_of, values_of
 from data.annotations.scan import MIDDLE, Found, Tally
 from data.annotations.words import half_meaning, meanings_of, notes_of, told, yaml_of
 
@@ -164,7 +164,7 @@ def _is_even(values: set[int]) -> bool:
     return steps < WHITE // 2 and all(abs(value - WHITE * place / steps) < 1 for place, value in enumerate(ordered))
 
 
-def _codes(code: object, where: str, colours: bool) -> list[int]:
+def _codes(code: Code, where: str, colours: bool) -> list[int]:
     return [pack(colour) for colour in colours_of(code, where)] if colours else values_of(code, where)
 
 
@@ -179,7 +179,7 @@ def _found_classes(tally: Tally, wanted: Numbers, colours: bool) -> tuple[ClassS
         )
     _require_two(wanted, what, colours)
     if not colours and sorted(wanted) in ([0, 1], [0, WHITE]):
-        names = BINARY_NAMES
+        names = list(BINARY_NAMES)
     elif colours:
         names = ["background"] * (0 in wanted) + [
             f"class_{place}" for place in range(1, len(wanted) + (0 not in wanted))
@@ -252,7 +252,6 @@ def _require_two(wanted: Numbers, what: str, colours: bool) -> None:
 
 def _shown(tally: Tally, numbers: Sequence[int], colours: bool) -> tuple[tuple[int, int, int], ...]:
     """Return the masks' own colours for classes, where they have distinct ones."""
-    packed = numbers if colours else [tally.palette.get(number) for number in numbers]
-    if None in packed or len(set(packed)) < len(packed):
-        return ()
-    return tuple(map(unpack, packed))
+    packed = [number if colours else tally.palette.get(number) for number in numbers]
+    known = [colour for colour in packed if colour is not None]
+    return tuple(map(unpack, known)) if len(set(known)) == len(packed) else ()

@@ -25,7 +25,7 @@ def decide_layers(tally: Tally, request: Request | None) -> Coding:
     if request is None:
         names = (*["background"] * needs_background, *held)
         labels = {key: place + needs_background for place, key in enumerate(held)}
-        background = 0 if needs_background else labels.get(own_background)
+        background = 0 if needs_background else labels.get(own_background or "")
     else:
         names, labels, background = _requested(request, tally, needs_background)
     if len(names) < 2:

@@ -43,10 +43,12 @@ def count_layers(masks: Sequence[tuple[str, Path]]) -> LayerCounts:
 
 @lru_cache(maxsize=1 << 17)
 def _count(masks: tuple[tuple[str, Path], ...], stamps: tuple[tuple[int, int], ...]) -> LayerCounts:
-    claims, claimed = None, {}
+    claims: np.ndarray | None = None
+    claimed: dict[str, int] = {}
     for key, layer in _layers(masks):
         claims = layer.astype(np.uint8) if claims is None else claims + layer
         claimed[key] = int(layer.sum())
+    assert claims is not None, "a picture with masks has at least one file"
     height, width = claims.shape
     return LayerCounts(height, width, claimed, int((claims == 0).sum()), int((claims > 1).sum()))
 
@@ -71,13 +73,14 @@ def label_of_layers(masks: Sequence[tuple[str, Path]], labels: Mapping[str, int]
     Raises:
         PictureError: as `count_layers`.
     """
-    label, claimed = None, None
+    label: np.ndarray | None = None
     for key, layer in _layers(masks):
         if label is None:
             label, claimed = np.full(layer.shape, rest, np.uint8), np.zeros(layer.shape, bool)
         label[layer] = labels.get(key, IGNORED)
         label[layer & claimed] = IGNORED
         claimed |= layer
+    assert label is not None, "a picture with masks has at least one file"
     return label
 
 

@@ -74,9 +74,12 @@ def values_of(code: Code, where: str) -> list[int]:
     values: list[int] = []
     for part in code if isinstance(code, list) else [code]:
         ends = _RANGE.fullmatch(part) if isinstance(part, str) else None
-        if not ends and not _is_number(part):
+        if ends:
+            values += range(int(ends[1]), int(ends[2]) + 1)
+        elif isinstance(part, int) and not isinstance(part, bool):
+            values.append(part)
+        else:
             raise UserError(f"{where}: {code!r} names no values, which the masks hold: {FORMS}")
-        values += range(int(ends[1]), int(ends[2]) + 1) if ends else [part]
     return values
 
 
@@ -87,8 +90,8 @@ def colours_of(code: Code, where: str) -> list[RGB]:
         UserError: it names something else.
     """
     colours = [code] if _is_triple(code) or not isinstance(code, list) else code
-    found = [_colour(colour) for colour in colours]
-    if None in found:
+    found = [found for colour in colours if (found := _colour(colour)) is not None]
+    if len(found) < len(colours):
         raise UserError(f"{where}: {code!r} names no colours, which the masks hold: {FORMS}")
     return found
 
@@ -133,15 +136,15 @@ def _is_certain_colour(code: Any) -> bool:
 
 def _colour(code: Any) -> RGB | None:
     if _is_triple(code):
-        return tuple(code)
+        red, green, blue = code
+        return red, green, blue
     if _is_number(code) and 0 <= code <= 255:
         return code, code, code
     return _hex(code)
 
 
 def _hex(code: Any) -> RGB | None:
-    digits = code.removeprefix("#") if isinstance(code, str) else ""
-    try:
-        return tuple(bytes.fromhex(digits)) if len(digits) == 6 and code.startswith("#") else None
-    except ValueError:
+    if not isinstance(code, str) or not re.fullmatch("#[0-9a-fA-F]{6}", code):
         return None
+    red, green, blue = bytes.fromhex(code[1:])
+    return red, green, blue

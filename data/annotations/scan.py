@@ -148,6 +148,6 @@ def _count_between(mask: Canonical, pixels: Mapping[int, int]) -> tuple[int, int
         return 0, 0
     window = np.ones((2 * EDGE_PIXELS + 1,) * 2, np.uint8)
     black, white = mask.values < MIDDLE.start, mask.values >= MIDDLE.stop
-    near_black, near_white = (cv2.dilate(end.astype(np.uint8), window) for end in (black, white))
+    near_black, near_white = (cv2.dilate(end.astype(np.uint8), window).astype(bool) for end in (black, white))
     between = ~(black | white)
-    return int(between.sum()), int((between & (near_black & near_white).astype(bool)).sum())
+    return int(between.sum()), int((between & near_black & near_white).sum())

@@ -1,6 +1,7 @@
 """What a person reads of the meaning of masks: what was found, what it became, and the YAML that says so."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import yaml
 
@@ -94,7 +95,7 @@ def layers_yaml(class_set: ClassSet, labels: Mapping[str, int], rest: int) -> st
     return "".join(_line(name, [codes[place]]) for place, name in enumerate(class_set.names))
 
 
-def _line(name: str, codes: Sequence[object], always_list: bool = False) -> str:
+def _line(name: str, codes: Sequence[Any], always_list: bool = False) -> str:
     content = list(codes) if always_list or len(codes) > 1 else codes[0]
     if len(codes) > LONG_LIST and codes == [*range(codes[0], codes[-1] + 1)]:
         content = f"{codes[0]}-{codes[-1]}"

@@ -139,7 +139,7 @@ class _Member(NamedTuple):
     size: int
     is_file: bool
     is_folder: bool
-    open: Callable[[], IO[bytes] | None]
+    open: Callable[[], IO[bytes]]
 
 
 def _extract(archive: Path, folder: Path, top: str | None) -> None:
@@ -194,7 +194,13 @@ def _plain_tar_members(archive: Path) -> Iterator[_Member]:
 def _tar_members(plain: BinaryIO | gzip.GzipFile) -> Iterator[_Member]:
     with tarfile.open(fileobj=plain, mode="r|") as tar:
         for info in tar:
-            yield _Member(info.name, info.size, info.isfile(), info.isdir(), partial(tar.extractfile, info))
+            yield _Member(info.name, info.size, info.isfile(), info.isdir(), partial(_opened, tar, info))
+
+
+def _opened(tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
+    source = tar.extractfile(info)
+    assert source is not None, "asked for files alone"
+    return source
 
 
 def _open_with_progress(archive: Path) -> AbstractContextManager[BinaryIO]:

@@ -82,7 +82,8 @@ def _held_out(sizes: Mapping[str, int], ratio: float, seed: int, spared: int) ->
     """Choose groups until they hold about `ratio` of the pictures; above 0 at least one, and `spared` are left."""
     if ratio <= 0:
         return set()
-    wanted, held, chosen = ratio * sum(sizes.values()), 0, set()
+    wanted, held = ratio * sum(sizes.values()), 0
+    chosen: set[str] = set()
     for group in _ranked(sizes, seed):
         # The last group is taken where it brings the share nearer than leaving it out does.
         enough = chosen and held + sizes[group] / 2 > wanted

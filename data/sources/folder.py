@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 
-from data.pictures import read_picture
+from data.pictures import Ground, read_picture
 from data.sources.own.dividing import divide
 from data.sources.own.listing import Pictures, Row
 from data.sources.own.survey import Listing, Reading, list_pictures, read_listing
@@ -88,7 +88,7 @@ class _Samples:
     splits: Mapping[str, str]
     tags: Mapping[str, Mapping[str, str]]
     reading: Reading
-    ground: str
+    ground: Ground
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -107,7 +107,7 @@ class _Samples:
             file=str(row.image),
             image=image,
             label_file=str(row.masks[0][1]) if row.masks else "",
-            label=partial(reading.coding.label, row.masks) if row.masks else None,
+            label=partial(reading.coding.label, row.masks) if reading.coding and row.masks else None,
             tags=self.tags.get(row.name, {}),
             stamp=(*row.stamp, _decided(reading)),
         )
@@ -116,7 +116,7 @@ class _Samples:
 def _decided(reading: Reading) -> int:
     """Return a number for how pictures and masks are read: what was prepared otherwise is done again."""
     coding = reading.coding
-    how = [reading.channels, reading.value_range]
+    how: list[Any] = [reading.channels, reading.value_range]
     if coding:
         labels = [sorted(coding.labels.items()), sorted(coding.layers.items()), coding.rest]
         how += [coding.class_set.content(), coding.reading, coding.spread, coding.binary, labels]

@@ -134,7 +134,7 @@ def test_exit_codes(failure, code, capsys):
     assert errors.partition(": ")[2].strip()
 
 
-@pytest.mark.parametrize("module", [command.module for command in COMMANDS if command.module != "data.inspect"])
+@pytest.mark.parametrize("module", [command.module for command in COMMANDS])
 def test_help_teaches(module, capsys):
     assert importlib.import_module(module).main(["--help"]) == 0
     text = capsys.readouterr().out

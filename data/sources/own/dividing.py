@@ -67,6 +67,7 @@ def _known(tags: list[str]) -> str:
 def _official(
     pictures: Pictures, groups: Mapping[str, str], config: "PrepareConfig"
 ) -> tuple[dict[str, str], list[str], list[str]]:
+    assert config.splits is not None, "asked for where it is given"
     splits = read_splits(config.splits, list(pictures.names()), pictures.find)
     notes = []
     unnamed = [name for name in groups if name not in splits]

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from data.prepare_config import PrepareConfig
 
 NAMED_AT_MOST = 5
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -81,13 +82,14 @@ def list_pictures(config: "PrepareConfig") -> Listing:
         UserError: a folder is missing or empty, two pictures share a name, masks fit no pictures or only a few.
     """
     images, masks = config.images, config.masks
+    assert images is not None, "check_source looks at that"
     check_folders(images, masks)
     if masks is None and config.mask_pattern:
         masks = images
-    beside = masks is not None and masks.resolve() == images.resolve()
-    if beside and not config.mask_pattern:
-        raise UserError(f"{images} holds both images and masks: say which is which, --mask_pattern '{{name}}_mask.png'")
-    if beside:
+    if masks is not None and masks.resolve() == images.resolve():
+        if not config.mask_pattern:
+            which = "say which is which, --mask_pattern '{name}_mask.png'"
+            raise UserError(f"{images} holds both images and masks: {which}")
         return _list_beside(images, config.mask_pattern)
     listing = Listing(Pictures(), masks=masks)
     listing.passed_over = list_images(listing.pictures, images, masks, is_mask=lambda path: False)
@@ -167,6 +169,7 @@ def _count(listing: Listing, config: "PrepareConfig") -> Tally:
     Raises:
         UserError: some cannot be used, unless they are to be left out; or none can.
     """
+    assert listing.pattern is not None, "there are masks"
     tally, refused = Tally(), []
     labelled = (row for row in listing.pictures if row.masks)
     total = sum(1 for _ in listing.pictures.names(labelled=True))
