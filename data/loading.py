@@ -2,16 +2,31 @@
 
 import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from core.errors import UserError
+from core.networks.unet import require_sides
 from core.randomness import keys
 from data.augment.batch import Batch, augment, plain
 from data.augment.settings import AugmentConfig
-from data.split import Split
+from data.split import Split, open_split
+
+
+def open_training(data_dir: Path, augment: AugmentConfig) -> tuple[Split, Split]:
+    """Return Train and Val of a processed folder.
+
+    Raises:
+        UserError: a split cannot be opened, or the pictures or their training windows are too small for a network.
+    """
+    train, val = (open_split(data_dir, name) for name in ("Train", "Val"))
+    for sides in (train.size, augment.window):
+        if sides:
+            require_sides(*sides)
+    return train, val
 
 
 def training_batch(

@@ -18,8 +18,8 @@ def train(config: ReconstructionConfig) -> None:
     from core.evaluation import in_words
     from core.machine.machine import Machine
     from core.run.train import train_task
+    from data.loading import open_training
     from data.split import fingerprint
-    from data.training import open_training
     from reconstruction.task import ReconstructionTask
 
     def make_task(machine: Machine) -> ReconstructionTask:

@@ -21,8 +21,8 @@ def train(config: SegmentationConfig) -> None:
     from core.files import file_sha256
     from core.machine.machine import Machine
     from core.run.train import train_task
+    from data.loading import open_training
     from data.split import fingerprint
-    from data.training import open_training
     from transfer_learning.task import SegmentationTask
 
     def make_task(machine: Machine) -> SegmentationTask:
