@@ -75,6 +75,7 @@ def write_data(
     manifest = {
         "format_version": 2,
         "dataset": "folder",
+        "source": {"ground": "white"},
         "resize_mode": "letterbox",
         "size": list(sides),
         "channels": channels,

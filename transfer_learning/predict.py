@@ -100,11 +100,11 @@ def _read(
     files: Iterable[tuple[str, Path]], segmenter: "Segmenter", unreadable: list[dict[str, str]]
 ) -> Iterator[Picture]:
     """Yield name, picture and what was unusual about its file; add those that cannot be read to `unreadable`."""
-    from data.pictures import PictureError, read_picture
+    from data.pictures import PictureError
 
     for name, path in files:
         try:
-            picture, notes = read_picture(path)
+            picture, notes = segmenter.read(path)
             segmenter.check(picture)
         except (PictureError, OSError) as error:
             unreadable.append({"file": name, "reason": getattr(error, "strerror", None) or str(error)})

@@ -18,6 +18,7 @@ from core.run.sampling import Draws
 from core.run.task import Task
 from data.augment.batch import Batch
 from data.loading import on_device, plain_batches, strata_groups, training_batch
+from data.manifest import read_manifest
 from data.split import Split
 from data.subsets import label_subset
 from transfer_learning.config import SegmentationConfig
@@ -139,6 +140,7 @@ class SegmentationTask(Task):
             # How a picture of any size comes to what the network was trained on.
             "size": list(self.val.size),
             "resize_mode": self.val.geometries[0].mode,
+            **reading_of(self.val.data_dir),
         }
 
     def save_pictures(self, path: Path) -> None:
@@ -153,6 +155,12 @@ class SegmentationTask(Task):
         names = [self.val.names[index] for index in chosen]
         pictures = as_rgb(batch.clean.permute(0, 2, 3, 1).cpu().numpy())
         save_panels(path, names, pictures, batch.label.cpu().numpy(), prediction.cpu().numpy(), self.classes)
+
+
+def reading_of(data_dir: Path) -> dict[str, Any]:
+    """Return how files were read that are deeper than 8 bits or transparent, which a prediction has to do alike."""
+    manifest = read_manifest(data_dir)
+    return {"value_range": manifest.get("value_range"), "ground": manifest.get("source", {}).get("ground")}
 
 
 def chosen_labels(train: Split, config: SegmentationConfig) -> np.ndarray:

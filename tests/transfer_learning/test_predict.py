@@ -437,6 +437,19 @@ def test_a_grey_picture_is_seen_as_one_of_colours():
         np.testing.assert_array_equal(found, expected)
 
 
+def test_deep_and_transparent_files_are_read_as_those_of_the_training(tmp_path):
+    grey = picture(1, 50, 70)[..., 0]
+    Image.fromarray(100 + 2 * grey.astype(np.uint16)).save(tmp_path / "deep.png")
+    clear = np.dstack([picture(2, 50, 70), np.where(np.arange(70) < 30, 0, 255).repeat(50).reshape(70, 50).T])
+    Image.fromarray(clear.astype(np.uint8)).save(tmp_path / "clear.png")
+    segmenter = per_pixel()
+    segmenter.header |= {"value_range": [100, 610], "ground": "black"}
+    np.testing.assert_array_equal(segmenter.read(tmp_path / "deep.png")[0], np.dstack([grey] * 3))
+    assert not segmenter.read(tmp_path / "clear.png")[0][:, :30].any()
+    for path in tmp_path.iterdir():
+        np.testing.assert_array_equal(segmenter(path)[1], segmenter(segmenter.read(path)[0])[1])
+
+
 def test_a_figure_names_as_many_classes_as_it_has_room_for():
     class_set = classes_of(150)
     mask = np.arange(150, dtype=np.uint8).repeat(20).reshape(50, 60)

@@ -127,10 +127,19 @@ class Segmenter:
             OSError: the file cannot be read.
         """
         if not isinstance(picture, np.ndarray):
-            picture, _ = read_picture(Path(picture))
+            picture, _ = self.read(Path(picture))
         self.check(picture)
         (found,) = self.segment([picture])
         return found.mask, found.confidence
+
+    def read(self, path: Path) -> tuple[np.ndarray, list[str]]:
+        """Read a picture as those of the training were; returns it and what was unusual about the file.
+
+        Raises:
+            PictureError, OSError: as `read_picture`.
+        """
+        value_range, ground = self.header.get("value_range"), self.header.get("ground")
+        return read_picture(path, value_range=value_range and (value_range[0], value_range[1]), ground=ground)
 
     def check(self, picture: np.ndarray) -> None:
         """Raise PictureError unless `segment` can take the picture."""
