@@ -1,7 +1,6 @@
 """Pictures and masks from files, judged by their content and never by their suffix.
 
-A file is read whole or refused with a reason. Decoders of JPEG are forgiving: where data are missing they fill in grey
-and merely warn, so JPEGs go through simplejpeg, which turns those warnings into errors.
+A file is read whole or refused with a reason.
 
 Pictures deeper than 8 bits are scaled between two values that the caller names, never by dropping their lower bits.
 """
@@ -12,9 +11,8 @@ from typing import Literal
 
 import cv2
 import numpy as np
-import simplejpeg
-from PIL import Image
 
+from data.decoding import decode_deep, decode_jpeg, decode_other
 from data.picture_header import (
     DAMAGE,
     MAX_PIXELS,
@@ -71,11 +69,11 @@ def read_picture(
     header, opened = header_of(data)
     notes = _unusual(path, header)
     if header.format in ("JPEG", "MPO"):
-        image = _decode_jpeg(data)
+        image = decode_jpeg(data)
     elif header.bits > 8:
-        image = scaled(_decode_deep(data, header, opened), value_range)
+        image = scaled(decode_deep(data, header, opened), value_range)
     else:
-        image = _decode_other(data, header, opened, bool(ground))
+        image = decode_other(data, header, opened, bool(ground))
     if header.alpha and ground:
         image, share = _on_ground(image, ground)
         notes += [f"transparent in {share:.1%} of its pixels: laid on {ground}"] if share else []
@@ -94,7 +92,7 @@ def read_deep(path: Path) -> np.ndarray:
     """
     data = read_bytes(path)
     header, opened = header_of(data)
-    values = _decode_deep(data, header, opened)
+    values = decode_deep(data, header, opened)
     return values[..., :3] if values.ndim == 3 else values
 
 
@@ -220,51 +218,3 @@ def _with_channels(image: np.ndarray, channels: int) -> np.ndarray:
     if channels == 1:
         return image if image.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(image[..., :3]), cv2.COLOR_RGB2GRAY)
     return np.dstack([image] * 3) if image.ndim == 2 else np.ascontiguousarray(image[..., :3])
-
-
-def _decode_jpeg(data: bytes) -> np.ndarray:
-    try:
-        return simplejpeg.decode_jpeg(data, colorspace="RGB", strict=True)
-    except ValueError as error:
-        raise PictureError(f"damaged: {error}") from None
-
-
-def _decode_other(data: bytes, header: PictureHeader, opened: Image.Image | None, with_alpha: bool) -> np.ndarray:
-    """Return [H, W, 3], or [H, W, 4] where there is an alpha and it is asked for."""
-    if header.alpha and with_alpha:
-        return _converted(opened, "RGBA")
-    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:
-        image = None
-    if image is not None and image.dtype == np.uint8 and image.shape[:2] == (header.height, header.width):
-        return image
-    return _converted(opened, "RGB")
-
-
-def _converted(opened: Image.Image | None, mode: str) -> np.ndarray:
-    if opened is None:
-        raise PictureError("damaged, or stored in a way that is not read here")
-    try:
-        return np.array(opened.convert(mode))
-    except DAMAGE as error:
-        raise PictureError(f"damaged: {error}") from None
-
-
-def _decode_deep(data: bytes, header: PictureHeader, opened: Image.Image | None) -> np.ndarray:
-    """Return the values as they are stored, [H, W], [H, W, 3] or [H, W, 4], RGB."""
-    try:
-        values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error:
-        values = None
-    if values is not None and values.dtype != np.uint8 and values.shape[:2] == (header.height, header.width):
-        if values.ndim == 3:
-            values = values[..., 0] if values.shape[2] == 2 else values[..., [2, 1, 0, *range(3, values.shape[2])]]
-        return values
-    if opened is None or header.channels != 1:
-        raise PictureError(f"{header.bands} bands of {header.bits} bits cannot be read: save it with one or three")
-    try:
-        return np.array(opened)
-    except DAMAGE as error:
-        raise PictureError(f"damaged: {error}") from None

@@ -4,7 +4,8 @@ The way of storing must not change the meaning, so the same mask gives the same 
 
 - grey of 8 bits and more keeps its values; the largest value of 16 bits, 65535, is white as 255 is;
 - colours that are all grey (R = G = B) are that grey: many tools save grey masks as RGB;
-- a palette of greys alone gives the greys that it shows; the indices of a colourful palette are the values;
+- a palette of greys alone gives the greys that it shows, if they tell its indices apart; the indices of any other
+  palette are the values;
 - 1, 2 and 4 bits keep their own numbers (0 to 1, 3, 15) until the whole set tells whether they stand for those or for
   the greys that a viewer shows (0 and 255 of 1 bit): see `data.annotations.coding`;
 - where a mask is wholly transparent it is black.
@@ -113,5 +114,19 @@ def _of_palette(values: np.ndarray, raw: RawMask) -> Canonical:
     if values.max(initial=0) >= len(raw.palette):
         raise PictureError(f"index {values.max()} is beyond its palette of {len(raw.palette)} colours")
     if all(red == green == blue for red, green, blue in raw.palette):
-        return Canonical("grey", np.array([colour[0] for colour in raw.palette], np.uint8)[values])
+        greys = [colour[0] for colour in raw.palette]
+        if _tell_apart(greys, np.unique(values).tolist()):
+            return Canonical("grey", np.array(greys, np.uint8)[values])
     return Canonical("palette", values, palette=tuple(map(pack, raw.palette)))
+
+
+def _tell_apart(greys: list[int], used: list[int]) -> bool:
+    """Say whether a palette's greys tell its indices apart.
+
+    All of its own must differ, whichever this mask uses, so that every mask of a set with that palette is read alike.
+    Writers fill a palette up with one grey or with a ramp: those entries count only where they are used.
+    """
+    own = len(greys)
+    while own and greys[own - 1] in (greys[-1], own - 1):
+        own -= 1
+    return len(set(greys[:own])) == own and all(greys.index(greys[index]) == index for index in used)

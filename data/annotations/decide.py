@@ -8,7 +8,7 @@ Without --classes:
 - 255 beside other values is ignored; unless the values are spread evenly up to it (0, 85, 170, 255), where white is a
   class like the others. Values below 0 are ignored;
 - every other value becomes a class, 0 the background; likewise every colour, black the background. More than
-  `MOST_FOUND` are no classes but photographs or damage.
+  `assigning.MOST_FOUND` are no classes but photographs or damage.
 
 Palettes are read by index, unless the same index has several colours in the set: then the colours count.
 """
@@ -16,21 +16,16 @@ Palettes are read by index, unless the same index has several colours in the set
 from collections.abc import Sequence
 
 from core.classes import IGNORED, MOST_CLASSES, ClassSet
-from core.errors import UserError
-from data.annotations.canonical import WHITE, pack, unpack
-from data.annotations.coding import THRESHOLD, Coding, Reading, code_text
+from data.annotations.assigning import BINARY_NAMES, Numbers, coded_classes, codes_of, found_classes, named_classes
+from data.annotations.canonical import WHITE, pack
+from data.annotations.coding import THRESHOLD, Coding, Reading
 from data.annotations.decide_layers import decide_layers
 from data.annotations.layers import AT_EDGES_SHARE
-from data.annotations.request import Code, Request, colours_of, values_of
+from data.annotations.request import Request, values_of
 from data.annotations.scan import MIDDLE, Found, Tally
-from data.annotations.words import half_meaning, meanings_of, notes_of, told, yaml_of
+from data.annotations.words import half_meaning, meanings_of, notes_of, yaml_of
 
-MOST_FOUND = 64
 AT_ENDS_SHARE = 0.8
-BINARY_NAMES = ("background", "foreground")
-_NEXT = "python -m data.inspect shows what they hold"
-
-Numbers = dict[int, Found]
 
 
 def decide(tally: Tally, request: Request | None, ignore_values: Sequence[int] = ()) -> Coding:
@@ -47,7 +42,7 @@ def decide(tally: Tally, request: Request | None, ignore_values: Sequence[int] =
     if request and len(request.names) > MOST_CLASSES:
         ClassSet(request.names)  # which says what is wrong
     if tally.layers:
-        return decide_layers(tally, request)
+        return decide_layers(tally, request, ignore_values)
     reading = _reading(tally, request)
     colours = reading == "colours"
     if _is_blurred(tally, reading, request, ignore_values):
@@ -57,11 +52,11 @@ def decide(tally: Tally, request: Request | None, ignore_values: Sequence[int] =
     ignored = _ignored(found, request, ignore_values, colours)
     wanted = {number: where for number, where in sorted(found.items()) if number not in ignored}
     if request is None:
-        class_set, labels = _found_classes(tally, wanted, colours)
+        class_set, labels = found_classes(tally, wanted, colours)
     elif request.codes:
-        class_set, labels = _coded_classes(tally, wanted, request, colours)
+        class_set, labels = coded_classes(tally, wanted, request, colours)
     else:
-        class_set, labels = _named_classes(tally, wanted, request, colours)
+        class_set, labels = named_classes(tally, wanted, request, colours)
     meanings = meanings_of(found, labels, class_set, colours)
     evenly = not colours and WHITE in labels and len(labels) > 2
     notes = notes_of(tally, meanings, bool(request), colours, evenly and request is None)
@@ -144,15 +139,14 @@ def _ignored(found: Numbers, request: Request | None, ignore_values: Sequence[in
     if ignore_values:
         return {pack((value,) * 3) if colours else value for value in ignore_values}
     if request and request.ignored is not None:
-        return set(_codes(request.ignored, request.where, colours))
+        return set(codes_of(request.ignored, request.where, colours))
     if colours:
         return set()
     named = {value for code in request.codes for value in values_of(code, request.where)} if request else set()
     ignored = {value for value in found if value < 0}
     rest = set(found) - ignored
     others = rest - {0, WHITE}
-    all_named = request is not None and not request.codes and len(request.names) == len(rest)
-    if WHITE in rest and others and not all_named and not (request is None and _is_even(rest)):
+    if WHITE in rest and others and not (request is None and _is_even(rest)):
         ignored.add(WHITE)
     return ignored - named
 
@@ -162,96 +156,3 @@ def _is_even(values: set[int]) -> bool:
     ordered = sorted(values)
     steps = len(ordered) - 1
     return steps < WHITE // 2 and all(abs(value - WHITE * place / steps) < 1 for place, value in enumerate(ordered))
-
-
-def _codes(code: Code, where: str, colours: bool) -> list[int]:
-    return [pack(colour) for colour in colours_of(code, where)] if colours else values_of(code, where)
-
-
-def _found_classes(tally: Tally, wanted: Numbers, colours: bool) -> tuple[ClassSet, dict[int, int]]:
-    others = [number for number in wanted if number not in (0, *(() if colours else (WHITE,)))]
-    what = "colours" if colours else "values"
-    if len(others) > MOST_FOUND:
-        many = f"{len(others)}{' or more' if len(tally.found) >= len(others) > 4000 else ''}"
-        raise UserError(
-            f"the masks hold {many} {what} besides black and white, too many to be classes: {told(wanted, colours)}. "
-            "Are they photographs (--images and --masks swapped?) or saved with loss? Else say their meaning: --classes"
-        )
-    _require_two(wanted, what, colours)
-    if not colours and sorted(wanted) in ([0, 1], [0, WHITE]):
-        names = list(BINARY_NAMES)
-    elif colours:
-        names = ["background"] * (0 in wanted) + [
-            f"class_{place}" for place in range(1, len(wanted) + (0 not in wanted))
-        ]
-    else:
-        names = [f"class_{value}" if value else "background" for value in wanted]
-    labels = {number: place for place, number in enumerate(wanted)}
-    return ClassSet(tuple(names), 0 if 0 in wanted else None, colours=_shown(tally, list(wanted), colours)), labels
-
-
-def _named_classes(tally: Tally, wanted: Numbers, request: Request, colours: bool) -> tuple[ClassSet, dict[int, int]]:
-    names, background = request.names, request.background
-    if colours:
-        raise UserError(
-            f"the masks hold colours, whose order says nothing: --classes needs a YAML (`car: [0, 0, 142]`); they hold "
-            f"{told(wanted, True)}"
-        )
-    if len(wanted) == len(names) + 1 and 0 in wanted and background is None:
-        names, background = ("background", *names), 0
-    if len(wanted) == len(names):
-        numbers = list(wanted)
-    elif wanted and len(wanted) < len(names) and max(wanted) < len(names):
-        numbers = list(range(len(names)))
-        _require_held(names, [[number] for number in numbers], wanted, colours)
-    else:
-        raise UserError(
-            f"--classes gives {len(names)} names, but the masks hold {len(wanted)} values: {told(wanted, False)}; "
-            f"give each a name, ignore some with --ignore_value, or give a YAML (`{names[0]}: 1`)"
-        )
-    class_set = ClassSet(names, background, colours=_shown(tally, numbers, colours))
-    return class_set, {number: place for place, number in enumerate(numbers)}
-
-
-def _coded_classes(tally: Tally, wanted: Numbers, request: Request, colours: bool) -> tuple[ClassSet, dict[int, int]]:
-    codes = [
-        _codes(code, f"{request.where}: {name}", colours)
-        for name, code in zip(request.names, request.codes, strict=True)
-    ]
-    labels: dict[int, int] = {}
-    for place, numbers in enumerate(codes):
-        for number in numbers:
-            if labels.setdefault(number, place) != place:
-                twice = f"{request.names[labels[number]]} and {request.names[place]}"
-                raise UserError(f"{request.where}: {code_text(number, colours)} is both {twice}: give it to one")
-    class_set = ClassSet(
-        request.names, request.background, colours=_shown(tally, [numbers[0] for numbers in codes], colours)
-    )
-    if unknown := {number: where for number, where in wanted.items() if number not in labels}:
-        what = "colours" if colours else "values"
-        raise UserError(
-            f"the masks hold {what} that {request.where} does not name: {told(unknown, colours)}. Name them there, or "
-            "under `ignore`"
-        )
-    _require_held(request.names, codes, wanted, colours)
-    return class_set, labels
-
-
-def _require_held(names: Sequence[str], codes: Sequence[Sequence[int]], found: Numbers, colours: bool) -> None:
-    for name, numbers in zip(names, codes, strict=True):
-        if not any(number in found for number in numbers):
-            expected = " or ".join(code_text(number, colours) for number in numbers)
-            raise UserError(f"no mask holds {name} ({expected}): they hold {told(found, colours)}. Correct --classes")
-
-
-def _require_two(wanted: Numbers, what: str, colours: bool) -> None:
-    if len(wanted) < 2:
-        held = f"one of the {what} alone, {told(wanted, colours)}" if wanted else f"no {what} but those ignored"
-        raise UserError(f"the masks hold {held}: nothing could be told apart; {_NEXT}")
-
-
-def _shown(tally: Tally, numbers: Sequence[int], colours: bool) -> tuple[tuple[int, int, int], ...]:
-    """Return the masks' own colours for classes, where they have distinct ones."""
-    packed = [number if colours else tally.palette.get(number) for number in numbers]
-    known = [colour for colour in packed if colour is not None]
-    return tuple(map(unpack, known)) if len(set(known)) == len(packed) else ()

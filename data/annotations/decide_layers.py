@@ -1,6 +1,6 @@
 """Deciding what binary files, one a class, mean together."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from core.classes import IGNORED, ClassSet
 from core.errors import UserError
@@ -10,15 +10,22 @@ from data.annotations.scan import Tally
 from data.annotations.words import layer_meanings, layers_yaml, transparency
 
 
-def decide_layers(tally: Tally, request: Request | None) -> Coding:
+def decide_layers(tally: Tally, request: Request | None, ignore_values: Sequence[int] = ()) -> Coding:
     """Decide what the files of each class mean.
 
     Each name of files is a class. Pixels that none claims are the background, unless there are files of that name:
     then nobody says what they are, and they are ignored. Where every pixel is claimed there is no background.
 
     Raises:
-        UserError: --classes names a class without files, or there are files that it does not name; fewer than two.
+        UserError: --classes names a class without files, or there are files that it does not name; fewer than two;
+            something is to be ignored, which has no meaning here.
     """
+    if ignore_values or (request and request.ignored is not None):
+        said = "--ignore_value" if ignore_values or not request else f"`ignore` in {request.where}"
+        raise UserError(
+            f"{said} has no meaning where each class has a binary file: remove it, and the file of what "
+            "is to be ignored"
+        )
     held = sorted(key for key, where in tally.layers.items() if where.pixels)
     own_background = next((key for key in sorted(tally.layers) if key.lower() == "background"), None)
     needs_background = bool(tally.unclaimed.pixels) and own_background is None

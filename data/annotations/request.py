@@ -69,8 +69,11 @@ def values_of(code: Code, where: str) -> list[int]:
     """Return the values that a code of a YAML names: 1, [1, 2], or 128-255 for a whole range.
 
     Raises:
-        UserError: it names something else.
+        UserError: it names something else, or what can only be a colour.
     """
+    # Nobody lists a value twice; three equal ones are a grey.
+    if _is_triple(code) and isinstance(code, list) and len(set(code)) == 2:
+        raise UserError(f"{where}: {code} is a colour, but the masks are read as values: say which value it is")
     values: list[int] = []
     for part in code if isinstance(code, list) else [code]:
         ends = _RANGE.fullmatch(part) if isinstance(part, str) else None
@@ -100,7 +103,7 @@ def _of_yaml(content: Any, where: str) -> Request:
     if not isinstance(content, dict) or not content:
         raise UserError(f"{where} must say what each class's value is: {FORMS}")
     if all(_is_number(key) and isinstance(name, str) for key, name in content.items()):
-        content = {name: value for value, name in content.items()}  # `1: road`, as other tools write it
+        content = _turned(content)
     for name, code in content.items():
         if not isinstance(name, str):
             raise UserError(f"{where}: the name {name!r} is no text: put it in quotes")
@@ -108,6 +111,18 @@ def _of_yaml(content: Any, where: str) -> Request:
             raise UserError(f"{where}: {name}: {code!r} is neither a value nor a colour: {FORMS}")
     ignored = content.pop("ignore", None)
     return Request(tuple(content), tuple(content.values()), ignored, where)
+
+
+def _turned(names: dict[int, str]) -> dict[str, Code]:
+    """Return name -> its values of value -> name: `1: road`, as other tools write it."""
+    values: dict[str, list[int]] = {}
+    for value, name in names.items():
+        values.setdefault(name, []).append(value)
+    # Three values of one class must not be taken for a colour.
+    return {
+        name: held[0] if len(held) == 1 else [f"{value}-{value}" if value >= 0 else value for value in held]
+        for name, held in values.items()
+    }
 
 
 class _UniqueKeys(yaml.SafeLoader):

@@ -99,13 +99,15 @@ def _line(name: str, codes: Sequence[Any], always_list: bool = False) -> str:
     content = list(codes) if always_list or len(codes) > 1 else codes[0]
     if len(codes) > LONG_LIST and codes == [*range(codes[0], codes[-1] + 1)]:
         content = f"{codes[0]}-{codes[-1]}"
-    return f"{_in_yaml(name)}: {_in_yaml(content)}\n"
+    return f"{yaml_line(name)}: {yaml_line(content)}\n"
 
 
-def _in_yaml(content: object) -> str:
-    """Return a name, a number or a list on one line."""
+def yaml_line(content: object) -> str:
+    """Return a name, a number, a list or a mapping as YAML on one line."""
     return (
-        yaml.safe_dump(content, allow_unicode=True, default_flow_style=True, width=10_000).removesuffix("...\n").strip()
+        yaml.safe_dump(content, allow_unicode=True, default_flow_style=True, sort_keys=False, width=10_000)
+        .removesuffix("...\n")
+        .strip()
     )
 
 

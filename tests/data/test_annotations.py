@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import UserError
-from data.annotations.decide import MOST_FOUND, decide
+from data.annotations.assigning import MOST_FOUND
+from data.annotations.decide import decide
 from data.annotations.request import Request, read_request
-from data.annotations.scan import MaskCounts, Tally, count_values
+from data.annotations.scan import Found, MaskCounts, Tally, count_values
 
 
 def tally_of(*masks: dict[int, int], kind: str = "grey", step: int = 1) -> Tally:
@@ -96,6 +97,37 @@ def test_names_go_by_the_order_of_the_values(names, expected, background):
     assert coding.class_set.names[-1] == "sheep"
 
 
+def test_names_alone_stand_for_values_in_a_row_only(tmp_path):
+    three = Request(("background", "cat", "dog"))
+    assert decide(tally_of({1: 5, 2: 5, 3: 5, 255: 1}), three).labels == {1: 0, 2: 1, 3: 2, 255: 255}
+    assert decide(tally_of({0: 5, 255: 5}), Request(("skin", "lesion"))).labels == {0: 0, 255: 1}
+    assert decide(tally_of({0: 5, 255: 5}), Request(("lesion",))).class_set.names == ("background", "lesion")
+    with pytest.raises(UserError, match=r"no mask holds dog \(2\)"):
+        decide(tally_of({0: 5, 1: 5, 255: 5}), three)
+    for held, names, said in (
+        ((0, 1, 3), three.names, "{background: 0, cat: 1, dog: 3}"),
+        ((0, 127, 255), three.names, "{background: 0, cat: 127}"),
+        ((0, 2, 9), ("road", "car"), "{background: 0, road: 2, car: 9}"),
+        ((1, 2, 4, 5), ("road", "car"), "{road: 1, car: 2, ignore: [4, 5]}"),
+    ):
+        with pytest.raises(UserError) as refused:
+            decide(tally_of(dict.fromkeys(held, 5)), Request(names))
+        assert f"`{said}`" in str(refused.value)
+    (tmp_path / "c.yaml").write_text("{background: 0, cat: 1, dog: 255}")
+    said = decide(tally_of({0: 5, 1: 5, 255: 5}), read_request([str(tmp_path / "c.yaml")]))
+    assert said.labels == {0: 0, 1: 1, 255: 2}
+
+
+def test_nothing_is_ignored_without_a_word_where_each_class_has_a_file(tmp_path):
+    tally = Tally(masks=1, pixels=9, layers={"car": Found(3, 1, "a"), "sky": Found(3, 1, "b")})
+    path = tmp_path / "c.yaml"
+    path.write_text("car: car\nignore: sky\n")
+    with pytest.raises(UserError, match=r"`ignore` in .*c.yaml has no meaning where each class has a binary file"):
+        decide(tally, read_request([str(path)]))
+    with pytest.raises(UserError, match="--ignore_value has no meaning where each class has a binary file"):
+        decide(tally, None, [255])
+
+
 def test_what_is_asked_for_must_be_there_and_nothing_else(tmp_path):
     tally = tally_of({0: 50, 1: 5, 7: 3}, {0: 9, 7: 2, 9: 1})
     with pytest.raises(UserError, match="gives 2 names, but the masks hold 4 values: 0 .*, 1 .*, 7 .*first 0.png.*, 9"):
@@ -121,6 +153,8 @@ def test_three_numbers_are_a_colour_or_three_values_as_the_masks_are(tmp_path):
     path.write_text("background: 0\ncar: [0, 0, 142]\n")
     colours = tally_of({0: 5, 142: 3}, kind="colour")
     assert decide(colours, read_request([str(path)])).labels == {0: 0, 142: 1}
+    with pytest.raises(UserError, match=r"\[0, 0, 142\] is a colour, but the masks are read as values"):
+        decide(tally_of({0: 5, 142: 3}), read_request([str(path)]))
     path.write_text("background: 0\ncar: [1, 2, 3]\n")
     assert decide(tally_of({0: 5, 1: 1, 2: 1, 3: 1}), read_request([str(path)])).labels == {0: 0, 1: 1, 2: 1, 3: 1}
 
@@ -149,6 +183,9 @@ def test_names_by_value_as_other_tools_write_them(tmp_path):
     path.write_text("0: background\n1: road\n2: car\n")
     request = read_request([str(path)])
     assert (request.names, request.codes) == (("background", "road", "car"), (0, 1, 2))
+    path.write_text("0: background\n1: road\n2: road\n3: road\n4: car\n255: ignore\n")
+    said = decide(tally_of(dict.fromkeys((*range(5), 255), 5)), read_request([str(path)]))
+    assert said.labels == {0: 0, 1: 1, 2: 1, 3: 1, 4: 2, 255: 255}
     with pytest.raises(UserError, match="does not exist"):
         read_request([str(tmp_path / "none.yaml")])
 

@@ -154,8 +154,10 @@ def test_white_is_ignored_beside_classes_unless_said_otherwise(images, tmp_path)
     other = source_of(images, folder, ignore_value=(0, 5))
     assert other.classes.names == ("class_1", "class_2", "class_3", "class_4", "class_255")
     assert other.classes.background is None
-    named = source_of(images, folder, classes=("ground", "a", "b", "c", "d", "e", "sky"))
-    assert named.classes.names[-1] == "sky"
+    with pytest.raises(UserError, match=r"no mask holds sky \(6\)"):
+        source_of(images, folder, classes=("ground", "a", "b", "c", "d", "e", "sky"))
+    (tmp_path / "c.yaml").write_text("ground: [0-5]\nsky: 255\n")
+    assert source_of(images, folder, classes=(str(tmp_path / "c.yaml"),)).classes.names == ("ground", "sky")
 
 
 def test_values_evenly_up_to_white_are_all_classes(images, tmp_path):
@@ -202,6 +204,23 @@ def test_palettes_that_differ_are_read_by_colour(images, tmp_path):
     for name, label in labels_of(source).items():
         expected = np.array([place[tuple(colour)] for colour in COLOURS.tolist()])[masks[name]]
         np.testing.assert_array_equal(label, expected)
+
+
+@pytest.mark.parametrize("greys", [(0, 0, 0, 0), (0, 60, 60, 200), (0, 90, 180, 255)])
+def test_greys_of_a_palette_count_only_where_they_tell_its_indices_apart(images, tmp_path, greys):
+    def save(mask: np.ndarray, path: Path) -> None:
+        image = Image.fromarray(mask)
+        image.putpalette(np.repeat(np.uint8(greys), 3).tolist())
+        image.save(path)
+
+    masks = several(classes=4)
+    masks[NAMES[0]][masks[NAMES[0]] == 2] = 0  # here the greys that are used differ, but not in the whole set
+    folder = write_masks(tmp_path / "masks", masks, save)
+    source = source_of(images, folder, ignore_value=(256,))
+    shown = greys if len(set(greys)) == 4 else range(4)
+    assert source.classes.names == ("background", *(f"class_{value}" for value in shown[1:]))
+    for name, label in labels_of(source).items():
+        np.testing.assert_array_equal(label, masks[name])
 
 
 def test_one_file_a_class_and_pixels_of_two(images, tmp_path):

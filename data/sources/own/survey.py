@@ -11,8 +11,9 @@ from rich.progress import Progress
 
 from core.classes import ClassSet
 from core.errors import UserError
+from data.annotations.assigning import BINARY_NAMES
 from data.annotations.coding import Coding
-from data.annotations.decide import BINARY_NAMES, decide
+from data.annotations.decide import decide
 from data.annotations.layers import LayerCounts, add_layers, count_layers
 from data.annotations.request import Request, read_request
 from data.annotations.scan import MaskCounts, Tally, count_mask
