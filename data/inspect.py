@@ -4,7 +4,7 @@ would make of them, what is odd, and a preview with the masks laid over twelve p
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,9 +15,11 @@ from core.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
+    from data.annotations.scan import Tally
     from data.prepare_config import PrepareConfig
     from data.sources.folder import Understood
     from data.sources.own.listing import Facts
+    from data.sources.own.survey import Listing
 
 SHOWN_AT_MOST = 40
 RARE_MASKS = 3
@@ -32,7 +34,7 @@ class InspectConfig:
     masks: Path | None = None
     """Their masks, as of data.prepare."""
     classes: tuple[str, ...] = ()
-    """Names of the classes in the order of the masks' values, or a YAML file."""
+    """Names for the masks' values 0, 1, 2, ..., or a YAML file."""
     mask_pattern: str | None = None
     """A mask's file name from its picture's, such as '{name}_mask.png'."""
     ignore_value: tuple[int, ...] = ()
@@ -45,6 +47,8 @@ class InspectConfig:
     """Which of the folds is Test, from 0."""
     group_by: str | None = None
     """A tag: pictures that share its value lie in one split."""
+    stratify_by: str | None = None
+    """A tag: Test and Val are held out evenly over its values."""
     tag_file: Path | None = None
     """A CSV of what else is known of the pictures: a column file, then a column a tag."""
     channels: int | None = None
@@ -86,50 +90,76 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def inspect(config: InspectConfig) -> None:
-    """Look, and print what was understood.
+    """Look, and print what was seen as soon as it was, then what was understood.
 
     Raises:
         UserError: `data.prepare` would refuse this, with the same words.
     """
-    from data.preparing.console import say
     from data.sources.folder import understand
+    from data.sources.own.survey import Watcher
 
     settings = config.as_prepared()
     settings.check_source()
-    seen = understand(settings)
-    for line in (*_pictures(seen), *_masks(seen), *_splits(seen), *_odd(seen)):
-        say(line)
+    watcher = Watcher(
+        lambda listing: _say(_pictures(listing)),
+        lambda listing: _say(_masks(listing)),
+        lambda tally: _say(_held(tally)),
+    )
+    seen = understand(settings, watcher)
+    _say((*_decided(seen), *_splits(seen), *_odd(seen)))
     _require_trainable(seen)
     if not config.no_preview:
         from data.preview import write_preview
 
         write_preview(config.preview, seen.source)
-        say(f"preview: {config.preview}")
+        _say([f"preview: {config.preview}"])
 
 
-def _pictures(seen: "Understood") -> Iterator[str]:
-    facts = seen.listing.pictures.facts
-    yield f"pictures: {len(seen.listing.pictures)}"
+def _say(lines: Iterable[str]) -> None:
+    from data.preparing.console import say
+
+    for line in lines:
+        say(line)
+
+
+def _pictures(listing: "Listing") -> Iterator[str]:
+    facts = listing.pictures.facts
+    yield f"pictures: {len(listing.pictures)}"
     sizes = {f"{height} x {width}": count for (height, width), count in facts.sizes.items()}
     yield f"  height x width: {_listed(Counter(sizes))}"
     yield f"  orientation: {_listed(facts.turned)}"
     yield f"  formats: {_listed(facts.formats)}"
     yield f"  channels: {_listed(_named(facts.channels, {1: 'grey', 3: 'colour'}))}; bits: {_listed(facts.bits)}"
-    for note in seen.source.notes:
-        yield f"  {note}"
 
 
-def _masks(seen: "Understood") -> Iterator[str]:
-    coding, tally, pattern = seen.reading.coding, seen.reading.tally, seen.listing.pattern
-    if coding is None or pattern is None:
+def _masks(listing: "Listing") -> Iterator[str]:
+    labelled = sum(1 for _ in listing.pictures.names(labelled=True))
+    by = f", found by {listing.pattern.text}" if listing.pattern else ""
+    yield f"masks: of {labelled} pictures, in {listing.masks}{by}"
+
+
+def _held(tally: "Tally") -> Iterator[str]:
+    """Yield what the masks hold, the commonest first."""
+    shown = tally.commonest(SHOWN_AT_MOST)
+    width = max((len(what) for what, _ in shown), default=0)
+    for what, where in shown:
+        share = f"{where.pixels / tally.pixels:8.3%} of the pixels, in {where.masks} masks"
+        yield f"  {what:>{width}}  {share} (first {where.first})"
+    if more := len(tally.found) + len(tally.layers) - len(shown):
+        yield f"  and {more} more"
+
+
+def _decided(seen: "Understood") -> Iterator[str]:
+    yield "understood:"
+    yield from (f"  {note}" for note in seen.source.notes)
+    coding = seen.reading.coding
+    if coding is None:
         return
-    yield f"masks: of {tally.masks} pictures, in {seen.listing.masks}, found by {pattern.text}"
     what = {"values": "values", "colours": "colours", "layers": "one binary file a class"}[coding.reading]
     yield f"  read as {what}; the classes: {', '.join(coding.class_set.names[:SHOWN_AT_MOST])}"
     width = max(len(meaning.code) for meaning in coding.meanings)
     for meaning in coding.meanings[:SHOWN_AT_MOST]:
-        share = f"{meaning.pixels / tally.pixels:8.3%} of the pixels, in {meaning.masks} masks"
-        yield f"  {meaning.code:>{width}}  {share}: {meaning.becomes}"
+        yield f"  {meaning.code:>{width}}: {meaning.becomes}"
     if len(coding.meanings) > SHOWN_AT_MOST:
         yield f"  and {len(coding.meanings) - SHOWN_AT_MOST} more"
     if coding.yaml and len(coding.yaml) < 4000:

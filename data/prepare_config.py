@@ -16,7 +16,18 @@ MAX_SIZE = 8192
 # What not every data set looks at; each row of the table names those that its own looks at.
 SOURCE_SETTINGS = (
     *("archives", "download", "variant", "images", "masks", "classes", "mask_pattern", "ignore_value", "splits"),
-    *("folds", "fold", "group_by", "tag_file", "channels", "range", "ground", "num_images", "labelled_fraction"),
+    *(
+        "folds",
+        "fold",
+        "group_by",
+        "stratify_by",
+        "tag_file",
+        "channels",
+        "range",
+        "ground",
+        "num_images",
+        "labelled_fraction",
+    ),
     *("val_ratio", "test_ratio"),
 )
 _PATHS = ("archives", "images", "masks", "splits", "tag_file")
@@ -41,7 +52,7 @@ class PrepareConfig:
     masks: Path | None = None
     """folder: their masks where there are any: a folder, with the pictures' relative names or by --mask_pattern."""
     classes: tuple[str, ...] = ()
-    """folder: names of the classes in the order of the masks' values, or a YAML file (`road: 1`, `car: [0, 0, 142]`,
+    """folder: names for the masks' values 0, 1, 2, ..., or a YAML file (`road: 1`, `car: [0, 0, 142]`,
     `ignore: [255]`, `background: 0`). Without it every value found becomes a class."""
     mask_pattern: str | None = None
     """folder: a mask's file name from its picture's, such as '{name}_mask.png'."""
@@ -55,6 +66,9 @@ class PrepareConfig:
     """folder: which of the folds is Test, from 0."""
     group_by: str | None = None
     """folder: a tag (patient, scene): pictures that share its value lie in one split."""
+    stratify_by: str | None = None
+    """folder: a tag (species, camera): Test and Val are held out evenly over its values, label fractions are shared out
+    by them. Left out: the rarest class that a picture holds, for label fractions alone."""
     tag_file: Path | None = None
     """folder: a CSV of what else is known of the pictures: a column file, then a column a tag."""
     channels: int | None = None

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data.annotations.canonical import Canonical, Kind, read_canonical
+from data.annotations.canonical import Canonical, Kind, read_canonical, unpack
 
 # More than any mask holds: beyond it values are no longer told apart, so that photographs taken for masks cost nothing.
 MOST_VALUES = 4096
@@ -100,6 +100,20 @@ class Tally:
             self.palettes_differ |= self.palette.setdefault(index, colour) != colour
             if colour in self.colours or len(self.colours) < MOST_VALUES:
                 self.colours.setdefault(colour, Found()).add(counts.pixels[index], file)
+
+    def commonest(self, count: int) -> list[tuple[str, Found]]:
+        """Return what most pixels hold, in words, and where: values, indices, colours, or the files of a class."""
+        held = [(key, where) for key, where in self.layers.items()]
+        for (kind, step, value), where in self.found.items():
+            red, green, blue = unpack(value) if kind == "colour" else (0, 0, 0)
+            words = {
+                "grey": str(value),
+                "narrow": f"{value} of 0 to {255 // step}",
+                "palette": f"index {value}",
+                "colour": f"({red}, {green}, {blue})",
+            }
+            held.append((words[kind], where))
+        return sorted(held, key=lambda told: -told[1].pixels)[:count]
 
     @property
     def kinds(self) -> set[Kind]:

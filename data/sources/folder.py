@@ -18,7 +18,7 @@ import cv2
 from data.pictures import Ground, read_picture
 from data.sources.own.dividing import divide
 from data.sources.own.listing import Pictures, Row
-from data.sources.own.survey import Listing, Reading, list_pictures, read_listing
+from data.sources.own.survey import Listing, Reading, Watcher, list_pictures, read_listing
 from data.sources.own.tags import read_tags
 from data.sources.source import Sample, Source
 
@@ -44,20 +44,21 @@ def read(config: "PrepareConfig") -> Source:
     return understand(config).source
 
 
-def understand(config: "PrepareConfig") -> Understood:
+def understand(config: "PrepareConfig", watcher: Watcher | None = None) -> Understood:
     """Do what `read` does, and keep what was seen on the way. Raises as `read` does."""
     # The report says what is wrong with a file; OpenCV's own warnings would only tear the progress bar.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    found = list_pictures(config)
+    found = list_pictures(config, watcher)
     tags = _tags(found, config)
     splits, notes, left_out = divide(found.pictures, tags, config)
     digest = found.pictures.digest(*_setting_files(config))
     found.pictures.remove(left_out)
-    reading = read_listing(found, config)
+    reading = read_listing(found, config, watcher)
     source = Source(
         _Samples(found.pictures, splits, tags, reading, config.ground),
         reading.classes,
         channels=reading.channels,
+        stratum=config.stratify_by,
         official=False,
         passed_over=sorted([*found.passed_over, *((name, f"not in {config.splits}") for name in left_out)]),
         details=_details(digest, found, reading),

@@ -153,7 +153,7 @@ DATA_SETS = {
         "what the masks hold, or --classes",
         (
             *("images", "masks", "classes", "mask_pattern", "ignore_value", "splits", "folds", "fold", "group_by"),
-            *("tag_file", "channels", "range", "ground", "val_ratio", "test_ratio"),
+            *("stratify_by", "tag_file", "channels", "range", "ground", "val_ratio", "test_ratio"),
         ),
         "by the seed, or --splits",
         "yours",

@@ -75,6 +75,32 @@ def test_it_refuses_with_the_words_of_the_preparation(images, tmp_path, capsys):
     assert "give --images DIR" in said(capsys, code=2)
 
 
+def test_what_was_seen_is_told_before_what_is_wrong(images, tmp_path, capsys):
+    def refused(*flags: object) -> str:
+        assert main(["--images", str(images), "--no_preview", *map(str, flags)]) == 2
+        captured = capsys.readouterr()
+        assert captured.err.count("\n") == 1
+        return captured.out
+
+    masks = {name: indices(seed, 4) for seed, name in enumerate(NAMES)}
+    grey = write_masks(tmp_path / "masks", masks)
+    share = np.mean([masks[name] == 3 for name in NAMES])
+    out = refused("--masks", grey, "--classes", "a", "b", "c", "d", "e", "f")
+    for words in (
+        "pictures: 20",
+        "masks: of 20 pictures",
+        "found by {name}",
+        f"3  {share:8.3%} of the pixels, in 20 m",
+    ):
+        assert words in out, words
+    assert "understood" not in out
+    coloured = write_masks(tmp_path / "colours", masks, lambda mask, path: Image.fromarray(COLOURS[mask]).save(path))
+    assert f"(220, 20, 60)  {share:8.3%} of the pixels" in refused("--masks", coloured, "--classes", "a", "b", "c", "d")
+    Image.fromarray(masks[NAMES[0]][:, :50]).save(grey / f"{NAMES[0]}.png")
+    assert "in 19 masks" in refused("--masks", grey)
+    assert "pictures: 20" in refused("--masks", tmp_path / "masks", "--mask_pattern", "{name}_gt.png")
+
+
 def _of_split(images, split: str) -> str:
     return next(sample.name for sample in source_of(images).samples if sample.split == split)
 

@@ -46,9 +46,33 @@ def test_three_of_forty_is_no_success(images, tmp_path):
     masks = write_masks(tmp_path / "masks", masks_of(NAMES[:3]) | masks_of([f"other {n}" for n in range(37)]))
     with pytest.raises(UserError, match="3 of 40 masks in .* fit a picture"):
         source_of(images, masks)
+    with pytest.raises(UserError, match=r"3 of 40 masks in .* fit a picture by \{name\}.png: correct --mask_pattern"):
+        source_of(images, masks, mask_pattern="{name}.png")
     # A few pictures of a larger set, with all their masks, are fine.
     few = write_pictures(tmp_path / "few", NAMES[:3])
-    assert len(labels_of(source_of(few, masks))) == 3
+    source = source_of(few, masks)
+    assert len(labels_of(source)) == 3
+    assert any("37 of 40 masks" in note for note in source.notes)
+
+
+def test_half_of_the_masks_that_fit_no_picture_are_told(images, tmp_path):
+    masks = write_masks(tmp_path / "masks", masks_of(NAMES[:7]) | masks_of(NAMES[7:], after="_gt"))
+    notes = source_of(images, masks, mask_pattern="{name}.png").notes
+    assert not any(
+        "would fit" in note for note in source_of(images, write_masks(tmp_path / "all", masks_of(NAMES))).notes
+    )
+    told = next(note for note in notes if "fit no picture" in note)
+    assert told.startswith("5 of 12 masks in")
+    assert told.endswith("--mask_pattern '{name}_gt.png' would fit 5")
+
+
+def test_a_pattern_that_fits_few_of_the_masks_beside_pictures(images):
+    write_masks(images, masks_of(NAMES[:2], after="_cut") | masks_of([f"other {n}" for n in range(6)], after="_cut"))
+    with pytest.raises(UserError, match="2 of 8 masks in .* fit a picture by"):
+        source_of(images, mask_pattern="{name}_cut.png")
+    for number in range(6):
+        (images / f"other {number}_cut.png").unlink()
+    assert len(labels_of(source_of(images, mask_pattern="{name}_cut.png"))) == 2
 
 
 def test_masks_beside_their_pictures(images):

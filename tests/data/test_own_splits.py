@@ -103,6 +103,35 @@ def test_pictures_that_no_list_names(images, masks, tmp_path):
     assert any("names no val: Val is drawn from train" in note for note in source.notes)
 
 
+def test_an_empty_list_is_told(images, tmp_path):
+    lists = as_lists(tmp_path)
+    (lists / "val.txt").write_text("\n")
+    (lists / "train.txt").write_text("\n".join(NAMES[:14]))
+    told = f"{lists / 'val.txt'} names no picture"
+    assert told in source_of(images, splits=lists, val_ratio=0).notes
+    assert not any("names no picture" in note for note in source_of(images, splits=as_json(tmp_path)).notes)
+
+
+def test_own_tags_share_out_splits_and_labels_evenly(images, masks, tmp_path):
+    for number in range(20):
+        write_pictures(images, [f"more/{number}"])
+    names = [*NAMES, *(f"more/{number}" for number in range(20))]
+    rare = {name: "night" if place % 4 == 0 else "day" for place, name in enumerate(names)}
+    (tmp_path / "t.csv").write_text("file,light\n" + "".join(f"{name},{rare[name]}\n" for name in names))
+    settings = {"tag_file": tmp_path / "t.csv", "stratify_by": "light", "val_ratio": 0.25}
+    for seed in range(5):
+        source = source_of(images, masks, seed=seed, **settings)
+        held = Counter((sample.split, sample.tags["light"]) for sample in source.samples)
+        assert held == {
+            ("Test", "day"): 6, ("Test", "night"): 2, ("Val", "day"): 6, ("Val", "night"): 2,
+            ("Train", "day"): 18, ("Train", "night"): 6,
+        }  # fmt: skip
+    assert source.stratum == "light"
+    assert source_of(images, masks, tag_file=tmp_path / "t.csv").stratum is None
+    with pytest.raises(UserError, match="--stratify_by lite: no picture has that tag; they have folder, light"):
+        source_of(images, masks, tag_file=tmp_path / "t.csv", stratify_by="lite")
+
+
 def test_without_a_test_the_official_val_is_test(images, tmp_path):
     (tmp_path / "s.json").write_text(json.dumps({"train": NAMES[:15], "val": NAMES[15:]}))
     splits = splits_of(source_of(images, splits=tmp_path / "s.json"))

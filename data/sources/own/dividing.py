@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from core.errors import UserError
 from data.sources.division import divide_folds, divide_groups
 from data.sources.own.listing import Pictures
-from data.sources.own.splits import read_splits
-from data.sources.source import hash_splits
+from data.sources.own.splits import empty_lists, read_splits
+from data.sources.source import hash_splits, held_out
 
 if TYPE_CHECKING:
     from data.prepare_config import PrepareConfig
@@ -16,7 +16,7 @@ Tags = Mapping[str, Mapping[str, str]]
 
 
 def divide(pictures: Pictures, tags: Tags, config: "PrepareConfig") -> tuple[dict[str, str], list[str], list[str]]:
-    """Divide pictures as --splits, --folds, --group_by and the ratios say.
+    """Divide pictures as --splits, --folds, --group_by, --stratify_by and the ratios say.
 
     Returns:
         picture -> Train, Val or Test; what a person should know, a sentence each; the labelled pictures that --splits
@@ -29,6 +29,7 @@ def divide(pictures: Pictures, tags: Tags, config: "PrepareConfig") -> tuple[dic
     if config.splits and config.folds:
         raise UserError("--splits and --folds both say what Test is: give one")
     groups, notes = _groups(pictures, tags, config.group_by)
+    strata = _values(pictures, tags, "stratify_by", config.stratify_by) if config.stratify_by else None
     left_out: list[str] = []
     if config.splits:
         splits, more, left_out = _official(pictures, groups, config)
@@ -40,6 +41,8 @@ def divide(pictures: Pictures, tags: Tags, config: "PrepareConfig") -> tuple[dic
         notes.append(f"fold {config.fold} of {config.folds}: {count} of {len(labelled)} labelled pictures are Test")
     elif config.group_by:
         splits = divide_groups(groups, config.val_ratio, config.test_ratio, config.seed)
+    elif strata:
+        splits = _divide_evenly(strata, config)
     else:
         splits = hash_splits(list(pictures.names()), config.val_ratio, config.test_ratio, config.seed)
     return splits, notes, left_out
@@ -50,14 +53,28 @@ def _groups(pictures: Pictures, tags: Tags, tag: str | None) -> tuple[dict[str, 
     names = list(pictures.names())
     if tag is None:
         return {name: name for name in names}, []
-    values = {name: tags.get(name, {}).get(tag) for name in names}
+    values = _values(pictures, tags, "group_by", tag)
     without = sum(value is None for value in values.values())
-    if without == len(names):
-        known = sorted({known for picture in tags.values() for known in picture})
-        raise UserError(f"--group_by {tag}: no picture has that tag; {_known(known)}")
     notes = [f"{without} pictures have no {tag}: each is a group of its own"] if without else []
     # A value must not be taken for a picture's name.
     return {name: f"={value}" if value is not None else name for name, value in values.items()}, notes
+
+
+def _values(pictures: Pictures, tags: Tags, setting: str, tag: str) -> dict[str, str | None]:
+    """Return each picture's value of the tag that a setting names, None where it has none."""
+    values = {name: tags.get(name, {}).get(tag) for name in pictures.names()}
+    if all(value is None for value in values.values()):
+        known = sorted({known for picture in tags.values() for known in picture})
+        raise UserError(f"--{setting} {tag}: no picture has that tag; {_known(known)}")
+    return values
+
+
+def _divide_evenly(strata: Mapping[str, str | None], config: "PrepareConfig") -> dict[str, str]:
+    """Hold out Test, then Val of the rest, each evenly over the values of a tag."""
+    test = held_out(strata, config.test_ratio, config.seed)
+    rest = {name: stratum for name, stratum in strata.items() if name not in test}
+    val = held_out(rest, config.val_ratio, config.seed)
+    return {name: "Test" if name in test else "Val" if name in val else "Train" for name in strata}
 
 
 def _known(tags: list[str]) -> str:
@@ -69,7 +86,7 @@ def _official(
 ) -> tuple[dict[str, str], list[str], list[str]]:
     assert config.splits is not None, "asked for where it is given"
     splits = read_splits(config.splits, list(pictures.names()), pictures.find)
-    notes = []
+    notes = [f"{path} names no picture" for path in empty_lists(config.splits)]
     unnamed = [name for name in groups if name not in splits]
     labelled = set(pictures.names(labelled=True))
     left_out = [name for name in unnamed if name in labelled]

@@ -36,7 +36,7 @@ def check_folders(images: Path, masks: Path | None) -> None:
 
 def find_masks(
     pictures: Pictures, images: Path, masks: Path, text: str | None
-) -> tuple[Pattern, list[tuple[str, str]]]:
+) -> tuple[Pattern, list[tuple[str, str]], list[str]]:
     """Give pictures their masks.
 
     Args:
@@ -44,18 +44,27 @@ def find_masks(
         text: a pattern, such as '{name}_mask.png'; None tries the relative name, then a file a class.
 
     Returns:
-        the pattern that fits, and the files that are no mask of a picture with the reason.
+        the pattern that fits, the files that are no mask of a picture with the reason, and what a person should know.
 
     Raises:
         UserError: none fits, or so few masks that it can hardly be meant; two masks for one picture.
     """
     pattern = _choose(pictures, images, masks, text)
-    passed_over = []
+    passed_over, fitting = [], 0
     for path in _files(images, masks):
         matched = pattern.match(path, masks)
-        if not (matched and pictures.add_mask(*matched, path)) and (images != masks or matched):
+        if matched and pictures.add_mask(*matched, path):
+            fitting += 1
+        elif images != masks or matched:
             passed_over.append((printable(path), f"not a mask with the name of a picture ({pattern.text})"))
-    return pattern, passed_over
+    others = [file for file, _ in passed_over if Path(file).suffix.lower() in PICTURE_SUFFIXES]
+    notes = []
+    if others:
+        best = _suggestion(pictures, images, masks)
+        hint = f"; --mask_pattern '{best[0]}' would fit {best[1]}" if best and best[0] != pattern.text else ""
+        told = f"{len(others)} of {len(others) + fitting} masks in {masks} fit no picture by {pattern.text}"
+        notes.append(f"{told} (first {others[0]}){hint}")
+    return pattern, passed_over, notes
 
 
 def refuse_masks_among_pictures(pictures: Pictures, images: Path) -> None:
@@ -106,12 +115,12 @@ def sibling_pattern(pictures: Pictures) -> str | None:
 def _choose(pictures: Pictures, images: Path, masks: Path, text: str | None) -> Pattern:
     if text is not None:
         pattern = pattern_of(text)
-        fitting, total, _ = _fit(pictures, images, masks, pattern)
-        if fitting:
+        fitting, total, reached = _fit(pictures, images, masks, pattern)
+        if _is_meant(pictures, fitting, total, reached):
             return pattern
         raise UserError(_no_fit(pictures, images, masks, pattern, fitting, total))
     fitting, total, reached = _fit(pictures, images, masks, PLAIN)
-    if fitting and (2 * fitting >= total or 2 * len(reached) >= len(pictures)):
+    if _is_meant(pictures, fitting, total, reached):
         return PLAIN
     for pattern in LAYERED:
         fits, _, _ = _fit(pictures, images, masks, pattern)
@@ -122,16 +131,24 @@ def _choose(pictures: Pictures, images: Path, masks: Path, text: str | None) -> 
     raise UserError(_no_fit(pictures, images, masks, PLAIN, fitting, total))
 
 
+def _is_meant(pictures: Pictures, fitting: int, total: int, reached: set[str]) -> bool:
+    """Say whether so many fit that it can hardly be chance: half of the masks, or masks of half of the pictures."""
+    return bool(fitting) and (2 * fitting >= total or 2 * len(reached) >= len(pictures))
+
+
 def _files(images: Path, masks: Path) -> Iterator[Path]:
     return walk(masks, images if images.resolve() != masks.resolve() else None)
 
 
 def _fit(pictures: Pictures, images: Path, masks: Path, pattern: Pattern) -> tuple[int, int, set[str]]:
-    """Return how many files fit a picture, how many could be masks, and the pictures that got one."""
+    """Return how many files fit a picture, how many could be masks, and the pictures that got one.
+
+    Beside pictures only those could be masks that the pattern fits.
+    """
     fitting, total, reached = 0, 0, set()
     for path in _files(images, masks):
-        total += path.suffix.lower() in PICTURE_SUFFIXES
         matched = pattern.match(path, masks)
+        total += path.suffix.lower() in PICTURE_SUFFIXES and (images != masks or matched is not None)
         if matched and pictures.find(matched[0]) == matched[0]:
             fitting += 1
             reached.add(matched[0])
@@ -146,14 +163,17 @@ def _no_fit(pictures: Pictures, images: Path, masks: Path, tried: Pattern, fitti
         for path in _files(images, masks)
     ):
         return f"{masks}: {POLYGONS}"
-    if not total:
+    if not total and images != masks:
         return f"{masks} holds no mask"
     few = f"{fitting} of {total} masks in {masks} fit a picture" if fitting else f"no mask in {masks} fits a picture"
     suffix = tried.suffix or ".png"
     rule = tried.text.removesuffix(tried.suffix).replace("{name}", "tom").replace("{class}", "cat") + suffix
     best = _suggestion(pictures, images, masks)
     if best and best[1] > fitting:
-        return f"{few}: tom.jpg's would be {rule}. --mask_pattern '{best[0]}' would fit {best[1]} of {total}"
+        of_all = f" of {total}" if images != masks else ""
+        return f"{few}: tom.jpg's would be {rule}. --mask_pattern '{best[0]}' would fit {best[1]}{of_all}"
+    if tried != PLAIN and fitting:
+        return f"{few} by {tried.text}: correct --mask_pattern, or move what is no mask of these pictures elsewhere"
     return f"{few}: images/a/tom.jpg needs masks/a/tom.png, or name them with --mask_pattern '{{name}}_mask.png'"
 
 

@@ -48,6 +48,11 @@ def read_splits(path: Path, names: Iterable[str], find: Callable[[str], str | No
     return splits
 
 
+def empty_lists(path: Path) -> list[Path]:
+    """Return the lists of a folder for --splits that name no picture, of which there may be some."""
+    return [file for file in _lists_of(path) if not _names_in(file)] if path.is_dir() else []
+
+
 def _is_the_word(path: Path) -> bool:
     return path == Path("folders") and not path.exists()
 
@@ -87,13 +92,20 @@ def _lines(path: Path) -> list[Line]:
 
 
 def _of_lists(folder: Path) -> Iterator[Line]:
-    lists = [path for path in sorted(folder.iterdir()) if path.suffix == ".txt" and path.stem.lower() in _WORDS]
+    lists = _lists_of(folder)
     if not lists:
         raise UserError(f"{folder} holds no train.txt, val.txt or test.txt: --splits takes {FORMS}")
     for path in lists:
-        for line in path.read_text(encoding="utf-8-sig").splitlines():
-            if line.strip():
-                yield line.strip(), _WORDS[path.stem.lower()]
+        for name in _names_in(path):
+            yield name, _WORDS[path.stem.lower()]
+
+
+def _lists_of(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.iterdir()) if path.suffix == ".txt" and path.stem.lower() in _WORDS]
+
+
+def _names_in(path: Path) -> list[str]:
+    return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
 
 
 def _of_json(text: str, path: Path) -> Iterator[Line]:

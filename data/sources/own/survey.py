@@ -32,6 +32,10 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+def _ignore(_: object) -> None:
+    pass
+
+
 @dataclass
 class Listing:
     """Pictures and their masks by their names and headers alone.
@@ -46,6 +50,21 @@ class Listing:
     masks: Path | None = None
     passed_over: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """Who is told what was seen as soon as it was, so that it can be shown even where the next step refuses it.
+
+    Attributes:
+        listed: of the pictures.
+        found: of the masks, by their names alone.
+        counted: of what the masks hold; of those that can be used.
+    """
+
+    listed: Callable[[Listing], None] = _ignore
+    found: Callable[[Listing], None] = _ignore
+    counted: Callable[[Tally], None] = _ignore
 
 
 @dataclass(frozen=True)
@@ -76,12 +95,30 @@ class Reading:
         return ClassSet(BINARY_NAMES)
 
 
-def list_pictures(config: "PrepareConfig") -> Listing:
+def list_pictures(config: "PrepareConfig", watcher: Watcher | None = None) -> Listing:
     """List pictures and find their masks; no pixel is read.
 
     Raises:
         UserError: a folder is missing or empty, two pictures share a name, masks fit no pictures or only a few.
     """
+    watcher = watcher or Watcher()
+    listing = _list_folder(config)
+    watcher.listed(listing)
+    images, masks = config.images, listing.masks
+    assert images is not None, "check_source looks at that"
+    if not listing.pattern:
+        refuse_masks_among_pictures(listing.pictures, images)
+    if masks is not None:
+        text = listing.pattern.text if listing.pattern else config.mask_pattern
+        listing.pattern, passed_over, notes = find_masks(listing.pictures, images, masks, text)
+        listing.passed_over += passed_over
+        listing.notes += notes
+        watcher.found(listing)
+    return listing
+
+
+def _list_folder(config: "PrepareConfig") -> Listing:
+    """List pictures; where masks lie beside them, the listing has the pattern that tells them apart."""
     images, masks = config.images, config.masks
     assert images is not None, "check_source looks at that"
     check_folders(images, masks)
@@ -98,15 +135,10 @@ def list_pictures(config: "PrepareConfig") -> Listing:
     if masks is None and (text := sibling_pattern(listing.pictures)):
         listing = _list_beside(images, text)
         listing.notes = [f"masks lie beside their pictures, as --mask_pattern '{text}' would say"]
-        return listing
-    refuse_masks_among_pictures(listing.pictures, images)
-    if masks is not None:
-        listing.pattern, passed_over = find_masks(listing.pictures, images, masks, config.mask_pattern)
-        listing.passed_over += passed_over
     return listing
 
 
-def read_listing(listing: Listing, config: "PrepareConfig") -> Reading:
+def read_listing(listing: Listing, config: "PrepareConfig", watcher: Watcher | None = None) -> Reading:
     """Look into masks, and into deep pictures, and decide how all are read.
 
     Raises:
@@ -126,7 +158,7 @@ def read_listing(listing: Listing, config: "PrepareConfig") -> Reading:
     tally = Tally()
     if listing.pattern is None:
         return Reading(channels, value_range, None, tally, notes, requested)
-    tally = _count(listing, config)
+    tally = _count(listing, config, watcher or Watcher())
     coding = decide(tally, requested, config.ignore_value)
     return Reading(channels, value_range, coding, tally, [*notes, *coding.notes], requested)
 
@@ -138,8 +170,6 @@ def _list_beside(images: Path, text: str) -> Listing:
         listing.pictures, images, None, is_mask=lambda path: pattern.match(path, images) is not None
     )
     _require_pictures(listing, images)
-    _, passed_over = find_masks(listing.pictures, images, images, text)
-    listing.passed_over += passed_over
     return listing
 
 
@@ -164,7 +194,7 @@ def _value_range(pictures: Pictures, config: "PrepareConfig") -> tuple[tuple[flo
     return found, f"{deep} pictures are deeper than 8 bits: {found[0]:g} becomes 0 and {found[1]:g} 255 ({whence})"
 
 
-def _count(listing: Listing, config: "PrepareConfig") -> Tally:
+def _count(listing: Listing, config: "PrepareConfig", watcher: Watcher) -> Tally:
     """Count what all masks hold, file by file, through threads.
 
     Raises:
@@ -185,6 +215,7 @@ def _count(listing: Listing, config: "PrepareConfig") -> Tally:
             tally.add(counts, file)
         if len(refused) == NAMED_AT_MOST and config.bad_masks == "refuse":
             break
+    watcher.counted(tally)
     if refused and (config.bad_masks == "refuse" or not tally.masks):
         told = "; ".join(f"{file}: {reason}" for file, reason in _once_a_reason(refused))
         remedy = "Mend them, or leave them out with --bad_masks leave_out" if tally.masks else "Mend them"
