@@ -91,7 +91,7 @@ def _is_done(config: PrepareConfig) -> bool:
     remedy = "give another --output_dir, or delete that one first"
     settings = config.settings()
     if manifest["format_version"] == 1:  # which knew fewer settings of a source
-        manifest["source"] = {**settings["source"], **manifest["source"]}
+        manifest["source"] = {**config.source_defaults(), **manifest["source"]}
     if difference := differences(manifest, settings):
         raise UserError(f"{output} was prepared with other settings ({difference}): {remedy}")
     if "listing" in manifest and listing_of(config) != manifest["listing"]:
