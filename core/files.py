@@ -74,7 +74,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, An
 
 def csv_text(value: str | None) -> str | None:
     """Return a user's text for a CSV cell: what a spreadsheet would take for a formula gets a ' before it."""
-    return f"'{value}" if value and value[0] in "=+-@" else value
+    return f"'{value}" if value and value[0] in "=+-@\t\r" else value
 
 
 def file_sha256(path: Path) -> str:

@@ -68,6 +68,7 @@ def read_picture(
     data = read_bytes(path)
     header, opened = header_of(data)
     notes = _unusual(path, header)
+    orientation = orientation_of(opened)
     if header.format in ("JPEG", "MPO"):
         image = decode_jpeg(data)
     elif header.bits > 8:
@@ -78,8 +79,9 @@ def read_picture(
         image, share = _on_ground(image, ground)
         notes += [f"transparent in {share:.1%} of its pixels: laid on {ground}"] if share else []
     image = _with_channels(image, channels)
-    if (orientation := orientation_of(opened)) in _UPRIGHT:
-        image = np.ascontiguousarray(_UPRIGHT[orientation](image))
+    if orientation in _UPRIGHT:
+        if header.format != "TIFF":  # whose decoders turn it, whatever they are asked
+            image = np.ascontiguousarray(_UPRIGHT[orientation](image))
         notes.append(f"turned upright (EXIF orientation {orientation})")
     return image, notes
 

@@ -32,6 +32,7 @@ from data.preparing.contents import (
     make_manifest,
     make_report,
     require_classes,
+    splits_without_masks,
 )
 from data.preparing.journal import Journal, differences
 from data.preparing.processing import Job, bounded_map, process
@@ -91,7 +92,7 @@ def _is_done(config: PrepareConfig) -> bool:
     remedy = "give another --output_dir, or delete that one first"
     settings = config.settings()
     if manifest["format_version"] == 1:  # which knew fewer settings of a source
-        manifest["source"] = {**settings["source"], **manifest["source"]}
+        manifest["source"] = {**config.source_defaults(), **manifest["source"]}
     if difference := differences(manifest, settings):
         raise UserError(f"{output} was prepared with other settings ({difference}): {remedy}")
     if "listing" in manifest and listing_of(config) != manifest["listing"]:
@@ -113,6 +114,8 @@ def _prepare_into(root: Path, source: Source, config: PrepareConfig) -> tuple[di
 
         manifest = make_manifest(config, source, journal)
         require_classes(source, manifest)
+        for note in splits_without_masks(manifest):
+            say(note)
         unusable += [(name, "class without a picture", why) for name, why in classes_not_held(source, manifest)]
         noted = Counter(action for _, action, _ in notes())
         if source.classes_yaml:

@@ -158,6 +158,8 @@ class PrepareConfig:
         """What decides the prepared data, as the manifest states it; two calls with equal settings want the same."""
         row = DATA_SETS[self.dataset]
         source = {name: _plain(getattr(self, name)) for name in SOURCE_SETTINGS if name in row.settings}
+        if row.variants:  # the first is the default, named or not
+            source["variant"] = self.variant or row.variants[0]
         ratios = {
             name.removesuffix("_ratio"): source.pop(name) for name in ("val_ratio", "test_ratio") if name in source
         }
@@ -168,6 +170,16 @@ class PrepareConfig:
             "resize_mode": self.resize_mode,
             "seed": self.seed,
             "ratios": ratios,
+        }
+
+    def source_defaults(self) -> dict[str, Any]:
+        """Return what `settings` states as the source where nothing of it is given."""
+        row = DATA_SETS[self.dataset]
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        return {
+            name: _plain(defaults[name])
+            for name in SOURCE_SETTINGS
+            if name in row.settings and not name.endswith("_ratio")
         }
 
 

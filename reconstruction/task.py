@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from core.errors import UserError
 from core.evaluation import spread
 from core.machine.machine import Machine
 from core.machine.processes import Sums, merged
@@ -72,7 +73,7 @@ class ReconstructionTask(Task):
             weight_decay=config.weight_decay,
             fused=not machine.scales_gradients,
         )
-        groups = strata_groups(train, np.arange(len(train.names)), config.class_balance)
+        groups = strata_groups(train, _chosen(train, config), config.class_balance)
         self.draws = Draws(groups, config.batch_size, config.seed, refill=bool(config.max_steps))
         self.train = on_device(train, device, config.device_memory_limit)
 
@@ -130,6 +131,16 @@ class ReconstructionTask(Task):
             return
         columns = pretext_columns(output, batch.clean, batch.content, seen, self.config.target, self.config.mask_patch)
         picture_grid(path, f"The pretext task: {self.config.pretext}", [*map(printable, names)], columns)
+
+
+def _chosen(train: Split, config: ReconstructionConfig) -> np.ndarray:
+    """Return the indices of the pictures to learn from; raises UserError where there are none."""
+    if config.pictures == "all":
+        return np.arange(len(train.names))
+    unlabelled = np.flatnonzero(train.label_rows < 0)
+    if not len(unlabelled):
+        raise UserError(f"{train.data_dir}: every picture of Train has a mask: leave out --pictures unlabelled")
+    return unlabelled
 
 
 def _loss(config: ReconstructionConfig) -> ReconstructionLoss | TargetLoss:

@@ -31,6 +31,11 @@ def train(config: SegmentationConfig) -> None:
     def opening(task: SegmentationTask) -> Iterator[str]:
         pictures = f"{len(task.chosen)} labelled training pictures, {len(task.val.labelled)} for validation"
         yield f"{len(task.classes)} classes, {pictures}, {in_words(task.val.size)} px, encoder {_origin(config)}"
+        if config.pretrained_encoder and task.pretrained_on != fingerprint(config.data_dir):
+            yield (
+                "the encoder learned from other data than these (source, size or division, another fold perhaps): see "
+                "that it saw no picture of this Val and Test"
+            )
         if config.decoder == "linear" and config.freeze != "always":
             yield "--decoder linear is a probe of the encoder only where that stands still: --freeze always"
 

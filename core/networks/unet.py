@@ -33,7 +33,7 @@ def require_channels(weights: Path, theirs: int, ours: int) -> None:
     if theirs != ours:
         raise UserError(
             f"{weights} takes pictures of {theirs} channel{'s' * (theirs > 1)}, these have {ours}: "
-            f"prepare the data with --channels {theirs}"
+            f"prepare pictures of your own with --channels {theirs}, or train phase 1 on pictures like these"
         )
 
 

@@ -56,7 +56,8 @@ class AugmentConfig:
 
     train_crop: int | str | None = None
     """Train on windows of this size in pixels (128, or 256x256: height x width) instead of whole pictures. A window
-    holds the share of the picture's area that --crop leaves (the largest that fits at --crop 0), anywhere in it.
+    holds the share of the picture's area that --crop leaves (the largest that fits at --crop 0), anywhere in it, and
+    is resized to this size: at --crop 0 things look smaller than in evaluation by as much as the picture is larger.
     Validation and evaluation see whole pictures."""
 
     @property

@@ -54,6 +54,21 @@ def require_classes(source: Source, manifest: Mapping[str, Any]) -> None:
         )
 
 
+def splits_without_masks(manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a note for each split that has no mask although others have."""
+    counts = manifest["counts"]
+    labelled = sum(counts[split]["labelled"] for split in SPLITS)
+    lack = {
+        "Train": "phase 2 can learn nothing",
+        "Val": "phase 2 cannot choose its weights",
+        "Test": "nothing is scored",
+    }
+    for split, consequence in lack.items():
+        if labelled and not counts[split]["labelled"]:
+            remedy = "other ratios, seed, splits or groups put some there"
+            yield f"note: all {labelled} masks lie outside {split}, so {consequence}: {remedy}"
+
+
 def classes_not_held(source: Source, manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the classes that no mask of Train holds, with what that means; none where Train has no mask at all."""
     if not manifest["counts"]["Train"]["labelled"]:

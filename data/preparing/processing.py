@@ -114,7 +114,7 @@ def _write_sample(outcome: Outcome, image: np.ndarray, truth: np.ndarray | None,
     held: list[int] = []
     if truth is not None:
         label = geometry.label(truth)
-        held = sorted(set(np.unique(label).tolist()) - {IGNORED})
+        held = sorted(set(np.unique(truth).tolist()) - {IGNORED})
         _write_png(label_path(job.root, sample.split, sample.name), label)
         _write_png(truth_path(job.root, sample.split, sample.name), truth)
         digest.update(label.tobytes())

@@ -38,6 +38,9 @@ def files_by_name(folders: Iterable[Path], ending: str = "") -> dict[str, Path]:
     return found
 
 
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".webp", ".mat")
+
+
 def read_names(path: Path) -> list[str]:
     """Read the names of a list: a line's first word, without folders and suffix.
 
@@ -50,13 +53,19 @@ def read_names(path: Path) -> list[str]:
         raise UserError(f"{path} is missing: it lists the names of a split's pictures") from None
     except UnicodeDecodeError:
         raise UserError(f"{path} is no text: it needs a picture's name a line") from None
-    names = [Path(line.split()[0]).stem for line in lines if line.strip()]
+    names = [_bare(line.split()[0]) for line in lines if line.strip()]
     if not names:
         raise UserError(f"{path} names no pictures: it needs a name a line")
     if len(names) > len(set(names)):
         twice = next(name for place, name in enumerate(names) if name in names[:place])
         raise UserError(f"{path} lists {twice} twice: leave one")
     return names
+
+
+def _bare(entry: str) -> str:
+    """Return a name without its folders and a picture's suffix; a dot may be part of the name."""
+    path = Path(entry)
+    return path.stem if path.suffix.lower() in PICTURES else path.name
 
 
 def read_splits(folder: Path, lists: Mapping[str, str] = SPLIT_LISTS) -> dict[str, str]:

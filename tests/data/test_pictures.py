@@ -144,3 +144,24 @@ def test_several_pages_and_bands_say_what_was_taken(tmp_path):
     read, notes = read_picture(tmp_path / "bands.tif")
     np.testing.assert_array_equal(read, five[..., :3])
     assert notes == ["5 bands, the first three are taken"]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("mode", ["RGB", "L", "I;16"])
+def test_a_tiff_is_turned_once(tmp_path, orientation, mode):
+    """What every viewer shows: Pillow's own transposition of the same picture without the tag."""
+    stored = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
+    pixels = {
+        "RGB": np.dstack([stored, stored // 2, 255 - stored]),
+        "L": stored,
+        "I;16": stored.astype(np.uint16) * 257,
+    }
+    picture = Image.fromarray(pixels[mode])
+    picture.save(tmp_path / "turned.tif", tiffinfo={274: orientation})
+    wanted = np.array(Image.fromarray(stored))
+    turns = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # the numbers of Image.Transpose
+    if orientation > 1:
+        wanted = np.array(Image.fromarray(stored).transpose(Image.Transpose(turns[orientation])))
+    found, notes = read_picture(tmp_path / "turned.tif", channels=3)
+    np.testing.assert_array_equal(found[..., 0], wanted)
+    assert bool(notes) == (orientation > 1)

@@ -1,5 +1,6 @@
 """One's own pictures and the synthetic ones."""
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from PIL import Image
 from sample_pets import picture, pixels, report_of, run, trimap
 
 from core.errors import UserError
+from data.manifest import read_records
 from data.prepare import prepare
 from data.prepare_config import PrepareConfig
 
@@ -107,3 +109,33 @@ def test_synthetic_pictures(tmp_path):
     assert run(replace(config, output_dir=tmp_path / "three", seed=1))["fingerprint"] != one["fingerprint"]
     assert sum(count["labelled"] for count in one["counts"].values()) == 5
     assert {record["tags"]["species"] for record in one["images"]} == {"cat", "dog"}
+
+
+def test_our_own_output_is_no_input(tmp_path):
+    images = tmp_path / "images"
+    images.mkdir()
+    for index in range(6):
+        Image.fromarray(picture(index)).save(images / f"{index}.png")
+    config = PrepareConfig(dataset="folder", images=images, output_dir=images / "prepared", size=40)
+    prepare(config)
+    prepare(config)
+    again = replace(config, output_dir=tmp_path / "other")
+    prepare(again)
+    assert len(list(read_records(again.output_dir))) == 6
+
+
+def test_a_split_without_a_mask_is_said(tmp_path, capsys):
+    images, masks = tmp_path / "images", tmp_path / "masks"
+    images.mkdir()
+    masks.mkdir()
+    for index in range(6):
+        Image.fromarray(picture(index)).save(images / f"{index}.png")
+    Image.fromarray(np.eye(40, 60, dtype=np.uint8)).save(masks / "0.png")
+    lists = {"train": [f"{index}" for index in range(1, 4)], "val": ["4", "5"], "test": ["0"]}
+    (tmp_path / "splits.json").write_text(json.dumps(lists))
+    splits = {"splits": tmp_path / "splits.json", "masks": masks}
+    prepare(PrepareConfig(dataset="folder", images=images, output_dir=tmp_path / "out", size=40, **splits))
+    said = capsys.readouterr().out
+    assert "all 1 masks lie outside Train, so phase 2 can learn nothing" in said
+    assert "outside Val" in said
+    assert "outside Test" not in said

@@ -227,6 +227,25 @@ def test_what_format_1_prepared_is_read_alike(config, format_1, capsys):
     capsys.readouterr()
     prepare(config)
     assert "already prepared" in capsys.readouterr().out
+    with pytest.raises(UserError, match=r"other settings \(seed 42, now 3\)"):
+        prepare(replace(config, seed=3))
+
+
+def test_settings_that_format_1_did_not_know_are_not_taken_for_prepared(tmp_path):
+    (tmp_path / "images").mkdir()
+    for index in range(6):
+        Image.fromarray(picture(index)).save(tmp_path / "images" / f"{index}.png")
+    config = PrepareConfig(dataset="folder", images=tmp_path / "images", output_dir=tmp_path / "out", size=40)
+    prepare(config)
+    path = config.output_dir / "manifest.json"
+    manifest = json.loads(path.read_text())
+    images = manifest.pop("images")
+    manifest |= {"format_version": 1, "size": 40, "class_names": ["background", "cat", "dog"]}
+    manifest["source"] = {"images": manifest["source"]["images"], "masks": None}
+    path.write_text(json.dumps({**manifest, "images": images}))
+    prepare(config)
+    with pytest.raises(UserError, match="was prepared with other settings"):
+        prepare(replace(config, channels=1))
 
 
 def test_a_missing_folder_says_what_to_run(tmp_path):

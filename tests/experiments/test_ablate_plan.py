@@ -70,6 +70,7 @@ REFUSED = [
         ]
     ),
     (change(grid(), variants={"scratch": {"control": True}}), "baseline scratch is a control"),
+    (change(grid(), variants={"a": {"init_weights": "w", "control": True}}), "a: init_weights w: every arm of a grid"),
     (change(grid(), variants={"a": {"freeze": 1, "control": "yes"}}), "control is true or false, got 'yes'"),
     (change(grid(), variants={"a": {"outside_weights": 1}}), "outside_weights is true or false, got 1"),
     (change(grid(), variants={"a": {"pretraining": ["plain"]}}), "pretraining is one name, got ['plain']"),

@@ -89,7 +89,7 @@ def test_the_installed_program_prepares_and_trains_outside_the_checkout(wheel, t
     )
     assert all(place.startswith(str(site)) for place in places.split())
     assert "ae-pretrained 0." in run(program, "--version")
-    drawn = ["--dataset", "drawn_pets", "--num_images", "20", "--labelled_fraction", "1", "--size", "40"]
+    drawn = ["--dataset", "shapes", "--num_images", "20", "--labelled_fraction", "1", "--size", "40"]
     run(program, "prepare", *drawn, "--output_dir", "pets")
     small = ["--width", "2", "--batch_size", "4", "--max_steps", "1", "--val_every", "1", "--device", "cpu"]
     said = run(program, "train", *small, "--data_dir", "pets", "--output_dir", "run")

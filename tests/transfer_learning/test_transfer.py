@@ -11,6 +11,7 @@ import torch
 from core.machine.machine import make_machine
 from core.weights import load_weights
 from data.loading import training_batch
+from data.prepare import main as prepare
 from data.split import open_split
 from reconstruction.train import main as train_autoencoder
 from transfer_learning.config import SegmentationConfig
@@ -150,3 +151,12 @@ def test_fp16_on_a_cpu_is_refused(pets, tmp_path, capsys):
 def test_an_unknown_device_is_refused(pets, tmp_path, capsys):
     assert segmentation(pets, tmp_path, "--device", "cuda:99") == 2
     assert "does not exist on this machine" in capsys.readouterr().err
+
+
+def test_an_encoder_of_other_data_is_named(pets, encoder, tmp_path, capsys):
+    assert segmentation(pets, tmp_path / "same", "--pretrained_encoder", str(encoder)) == 0
+    assert "learned from other data" not in capsys.readouterr().out
+    flags = "--dataset drawn_pets --num_images 40 --labelled_fraction 0.5 --size 40 --seed 7"
+    assert prepare([*flags.split(), "--output_dir", str(tmp_path / "other")]) == 0
+    assert segmentation(tmp_path / "other", tmp_path / "run", "--pretrained_encoder", str(encoder)) == 0
+    assert "the encoder learned from other data than these" in capsys.readouterr().out

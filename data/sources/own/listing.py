@@ -190,7 +190,9 @@ def list_images(
 
 
 def walk(root: Path, excluded: Path | None) -> Iterator[Path]:
-    """Yield all files below a folder, sorted folder by folder; names with a dot first and `excluded` are skipped.
+    """Yield all files below a folder, sorted folder by folder.
+
+    Names with a dot first are skipped, `excluded`, and what `data.prepare` wrote, finished or not.
 
     Raises:
         OSError: a folder cannot be listed.
@@ -201,9 +203,17 @@ def walk(root: Path, excluded: Path | None) -> Iterator[Path]:
 
     for folder, folders, names in os.walk(root, onerror=fail):
         kept = (Path(folder, name) for name in sorted(folders) if not name.startswith("."))
-        folders[:] = [path.name for path in kept if excluded is None or path.resolve() != excluded.resolve()]
+        folders[:] = [
+            path.name
+            for path in kept
+            if not _is_prepared(path) and (excluded is None or path.resolve() != excluded.resolve())
+        ]
         names.sort()
         yield from (Path(folder, name) for name in names if not name.startswith("."))
+
+
+def _is_prepared(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in ("prepare_report.json", "journal.jsonl"))
 
 
 def stem_of(path: Path, root: Path) -> str:
