@@ -16,19 +16,8 @@ MAX_SIZE = 8192
 # What not every data set looks at; each row of the table names those that its own looks at.
 SOURCE_SETTINGS = (
     *("archives", "download", "variant", "images", "masks", "classes", "mask_pattern", "ignore_value", "splits"),
-    *(
-        "folds",
-        "fold",
-        "group_by",
-        "stratify_by",
-        "tag_file",
-        "channels",
-        "range",
-        "ground",
-        "num_images",
-        "labelled_fraction",
-    ),
-    *("val_ratio", "test_ratio"),
+    *("folds", "fold", "group_by", "stratify_by", "tag_file", "channels", "range", "ground", "num_images"),
+    *("labelled_fraction", "val_ratio", "test_ratio"),
 )
 _PATHS = ("archives", "images", "masks", "splits", "tag_file")
 

@@ -1,13 +1,10 @@
 """Looking at one's own pictures and masks, and deciding how they are read."""
 
-import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
-
-from rich.progress import Progress
+from typing import TYPE_CHECKING
 
 from core.classes import ClassSet
 from core.errors import UserError
@@ -18,18 +15,16 @@ from data.annotations.layers import LayerCounts, add_layers, count_layers
 from data.annotations.request import Request, read_request
 from data.annotations.scan import MaskCounts, Tally, count_mask
 from data.pictures import PictureError
-from data.preparing.processing import bounded_map
 from data.sources.own.finding import check_folders, find_masks, refuse_masks_among_pictures, sibling_pattern
 from data.sources.own.listing import Pictures, Row, list_images
 from data.sources.own.patterns import Pattern, pattern_of
+from data.sources.own.progress import with_progress
 from data.value_range import PERCENTILES, find_range
 
 if TYPE_CHECKING:
     from data.prepare_config import PrepareConfig
 
 NAMED_AT_MOST = 5
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 def _ignore(_: object) -> None:
@@ -186,7 +181,7 @@ def _value_range(pictures: Pictures, config: "PrepareConfig") -> tuple[tuple[flo
         def paths() -> Iterator[Path]:
             return (row.image for row in pictures if row.bits > 8)
 
-        mapped = partial(_with_progress, "looking at deep pictures", deep, config)
+        mapped = partial(with_progress, "looking at deep pictures", deep, config)
         found = find_range(paths, mapped)
     if not found:
         return None, f"none of {deep} pictures deeper than 8 bits can be read"
@@ -205,7 +200,7 @@ def _count(listing: Listing, config: "PrepareConfig", watcher: Watcher) -> Tally
     labelled = (row for row in listing.pictures if row.masks)
     total = sum(1 for _ in listing.pictures.names(labelled=True))
     look = partial(_look, layered=listing.pattern.is_layered)
-    for row, counts in _with_progress("looking at masks", total, config, look, labelled):
+    for row, counts in with_progress("looking at masks", total, config, look, labelled):
         file = str(row.masks[0][1])
         if isinstance(counts, str):
             refused.append((file, counts))
@@ -242,19 +237,3 @@ def _once_a_reason(refused: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     for file, reason in refused[:NAMED_AT_MOST]:
         files.setdefault(reason, []).append(file)
     return ((", ".join(names), reason) for reason, names in files.items())
-
-
-def _with_progress(
-    title: str, total: int, config: "PrepareConfig", function: Callable[[Item], Result], items: Iterable[Item]
-) -> Iterator[Result]:
-    """Map over threads, in order; a bar shows it on a terminal."""
-    with Progress(transient=True) as bar:
-        bar.disable = not bar.console.is_terminal
-        task = bar.add_task(title, total=total)
-        for result in bounded_map(function, items, config.workers or _processors()):
-            yield result
-            bar.advance(task)
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
