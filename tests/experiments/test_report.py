@@ -23,6 +23,7 @@ from experiments.page.tables import number
 from experiments.report import main as report
 from experiments.runs import find_runs
 from transfer_learning.config import SegmentationConfig
+from transfer_learning.train import main as train
 
 
 def test_one_run_shows_its_scores_with_intervals(tmp_path):
@@ -238,3 +239,33 @@ def test_the_latent_space_is_a_table(tmp_path):
     assert "species, linear probe 0.648 ± 0.013 – 0.678" in text
     assert "breed, nearest neighbours – – –" in text
     assert "--analyze_latent_space" in text  # the command that evaluates again
+
+
+def test_runs_without_results_are_evaluated_first(pets, tmp_path, capsys):
+    flags = [
+        "--width",
+        "2",
+        "--max_steps",
+        "2",
+        "--val_every",
+        "2",
+        "--batch_size",
+        "4",
+        "--amp",
+        "off",
+        "--device",
+        "cpu",
+    ]
+    run = tmp_path / "run"
+    assert train([*flags, "--data_dir", str(pets), "--output_dir", str(run)]) == 0
+    assert report([str(run), "--data_dir", str(pets)]) == 0
+    assert "run was not evaluated yet" in capsys.readouterr().out
+    scored = json.loads((run / "results" / "evaluation_results.json").read_text())
+    assert scored["provenance"]["split"] == "Test"
+    assert "was not evaluated" not in words((run / "report.html").read_text())
+    assert report([str(run), "--data_dir", str(pets)]) == 0
+    assert "was not evaluated yet" not in capsys.readouterr().out
+    assert report([str(run), "--data_dir", str(tmp_path / "nowhere")]) == 0  # nothing is left to evaluate
+    (run / "results" / "evaluation_results.json").unlink()
+    assert report([str(run), "--data_dir", str(tmp_path / "nowhere")]) == 1
+    assert "could not be evaluated" in capsys.readouterr().err
