@@ -3,10 +3,11 @@
 Without --classes:
 
 - only 0 and one of 1 and 255: background and foreground;
-- most pixels of one nearly black and one nearly white grey, and greys between them at edges alone: binary, blurred or
-  saved with loss once; `THRESHOLD` and above is foreground;
-- 255 beside other values is ignored; unless the values are spread evenly up to it (0, 85, 170, 255), where white is a
-  class like the others. Values below 0 are ignored;
+- most pixels of one nearly black and one nearly white grey, and greys between them at edges alone or none at all (three
+  exact values are no such greys): binary, blurred or saved with loss once; `THRESHOLD` and above is foreground;
+- 255 beside values in a row from 0 or 1, or beside indices of palettes, is ignored; where the values are spread evenly
+  up to it (0, 85, 170, 255) white is a class like the others; beside other values nobody knows, which is an error.
+  Values below 0 are ignored;
 - every other value becomes a class, 0 the background; likewise every colour, black the background. More than
   `assigning.MOST_FOUND` are no classes but photographs or damage.
 
@@ -20,6 +21,7 @@ from data.annotations.assigning import BINARY_NAMES, Numbers, coded_classes, cod
 from data.annotations.canonical import WHITE, pack
 from data.annotations.coding import THRESHOLD, Coding, Reading
 from data.annotations.decide_layers import decide_layers
+from data.annotations.doubt import is_even, require_plain
 from data.annotations.layers import AT_EDGES_SHARE
 from data.annotations.request import Request, values_of
 from data.annotations.scan import MIDDLE, Found, Tally
@@ -49,6 +51,8 @@ def decide(tally: Tally, request: Request | None, ignore_values: Sequence[int] =
         return _of_blurred(tally, request)
     spread = colours or _is_spread(tally, request)
     found = _numbers(tally, reading, spread)
+    if not (colours or ignore_values or (request and request.codes)):
+        require_plain(tally, found, request is not None)
     ignored = _ignored(found, request, ignore_values, colours)
     wanted = {number: where for number, where in sorted(found.items()) if number not in ignored}
     if request is None:
@@ -105,15 +109,19 @@ def _is_spread(tally: Tally, request: Request | None) -> bool:
 
 
 def _is_blurred(tally: Tally, reading: Reading, request: Request | None, ignore_values: Sequence[int]) -> bool:
-    if reading != "values" or "palette" in tally.kinds or ignore_values or not tally.between:
+    if reading != "values" or "palette" in tally.kinds or ignore_values:
         return False
     if request and (request.codes or len(request.names) > 2):
         return False
     found = _numbers(tally, "values", spread=True)
     near_ends = range(MIDDLE.start), range(MIDDLE.stop, WHITE + 1)
-    black, white = (max((found[grey].pixels for grey in end if grey in found), default=0) for end in near_ends)
-    at_ends = black and white and black + white >= AT_ENDS_SHARE * tally.pixels
-    return bool(at_ends) and tally.at_edges >= AT_EDGES_SHARE * tally.between
+    darks, brights = ([found[grey].pixels for grey in end if grey in found] for end in near_ends)
+    if len(found) <= 3 or not darks or not brights or max(darks) + max(brights) < AT_ENDS_SHARE * tally.pixels:
+        return False
+    if tally.between:
+        return tally.at_edges >= AT_EDGES_SHARE * tally.between
+    # Loss alters both ends; classes counted from 0 beside an ignored 255 leave that as it is.
+    return len(darks) > 1 and len(brights) > 1 and len(darks) + len(brights) == len(found)
 
 
 def _of_blurred(tally: Tally, request: Request | None) -> Coding:
@@ -125,10 +133,12 @@ def _of_blurred(tally: Tally, request: Request | None) -> Coding:
     halves = range(THRESHOLD), range(THRESHOLD, WHITE + 1)
     meanings = [half_meaning(numbers, half, name) for half, name in zip(halves, names, strict=True)]
     share = tally.between / tally.pixels
-    notes = [
-        f"the masks are binary: greys between black and white ({share:.2%} of the pixels) lie at edges alone; "
-        f"{THRESHOLD} and above is {names[1]}, below it {names[0]}"
-    ]
+    why = (
+        f"greys between black and white ({share:.2%} of the pixels) lie at edges alone"
+        if tally.between
+        else "all are nearly black or nearly white, as after saving with loss"
+    )
+    notes = [f"the masks are binary: {why}; {THRESHOLD} and above is {names[1]}, below it {names[0]}"]
     text = yaml_of(class_set, labels, [], colours=False)
     return Coding(
         class_set, "values", {0: 0, 1: 1}, spread=True, binary=True, meanings=meanings, notes=notes, yaml=text
@@ -146,13 +156,6 @@ def _ignored(found: Numbers, request: Request | None, ignore_values: Sequence[in
     ignored = {value for value in found if value < 0}
     rest = set(found) - ignored
     others = rest - {0, WHITE}
-    if WHITE in rest and others and not (request is None and _is_even(rest)):
+    if WHITE in rest and others and not (request is None and is_even(rest)):
         ignored.add(WHITE)
     return ignored - named
-
-
-def _is_even(values: set[int]) -> bool:
-    """Say whether values lie evenly from 0 to 255, to a rounding: 0, 128, 255."""
-    ordered = sorted(values)
-    steps = len(ordered) - 1
-    return steps < WHITE // 2 and all(abs(value - WHITE * place / steps) < 1 for place, value in enumerate(ordered))

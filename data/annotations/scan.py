@@ -65,6 +65,7 @@ class Tally:
     Attributes:
         found: (kind, step, value) -> where.
         colours: packed colour of an index -> where; as `found` for palettes read by colour.
+        beside_white: masks that hold 255 and another value that is not 0.
         palette: index -> packed colour, of those in use.
         palettes_differ: an index has another colour in another file, so that indices mean nothing.
         layers: where there is one file a class, its name -> where.
@@ -75,6 +76,7 @@ class Tally:
     pixels: int = 0
     between: int = 0
     at_edges: int = 0
+    beside_white: int = 0
     found: dict[tuple[Kind, int, int], Found] = field(default_factory=dict)
     colours: dict[int, Found] = field(default_factory=dict)
     palette: dict[int, int] = field(default_factory=dict)
@@ -90,6 +92,7 @@ class Tally:
         self.pixels += counts.height * counts.width
         self.between += counts.between
         self.at_edges += counts.at_edges
+        self.beside_white += 255 in counts.pixels and any(value not in (0, 255) for value in counts.pixels)
         if counts.transparent:
             self.transparent.add(counts.transparent, file)
         for value, pixels in counts.pixels.items():

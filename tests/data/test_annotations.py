@@ -37,24 +37,37 @@ def test_every_value_becomes_a_class_of_its_own(values, with_background):
 
 
 @given(VALUES)
-def test_white_is_ignored_or_evenly_reached(values):
+def test_white_is_ignored_beside_values_in_a_row_or_evenly_reached(values):
     held = sorted({0, 255, *values})
+    tally = tally_of(dict.fromkeys(held, 5))
     even = all(abs(value - 255 * place / (len(held) - 1)) < 1 for place, value in enumerate(held))
-    coding = decide(tally_of(dict.fromkeys(held, 5)), None) if len(held) > 2 else None
-    assert coding.labels[255] == (len(held) - 1 if even else 255)
+    if even or held[:-1] == list(range(len(held) - 1)):
+        assert decide(tally, None).labels[255] == (len(held) - 1 if even else 255)
+        return
+    with pytest.raises(UserError, match="255 beside values that are not in a row.*--ignore_value 255"):
+        decide(tally, None)
+    assert decide(tally, None, [255]).labels[255] == 255
 
 
-@given(VALUES, st.randoms())
-def test_the_yaml_says_the_same_explicitly(tmp_path_factory, values, random):
-    held = [0, *values, 255]
-    masks = [{value: random.randint(1, 9) for value in random.sample(held, random.randint(1, len(held)))} for _ in "ab"]
-    tally = tally_of(dict.fromkeys(held, 1), *masks)
-    found = decide(tally, None)
-    path = tmp_path_factory.mktemp("said") / "classes.yaml"
-    path.write_text(found.yaml)
-    said = decide(tally, read_request([str(path)]))
-    assert said.labels == found.labels
-    assert said.class_set == found.class_set
+@pytest.mark.parametrize("first", [0, 1])
+def test_white_is_ignored_beside_values_in_a_row(first):
+    coding = decide(tally_of(dict.fromkeys((*range(first, 19), 255), 5)), None)
+    assert (coding.labels[255], len(coding.class_set)) == (255, 19 - first)
+
+
+@given(VALUES, st.integers(2, 30), st.randoms())
+def test_the_yaml_says_the_same_explicitly(tmp_path_factory, values, row, random):
+    for held in ([0, *values], [*range(row), 255]):
+        masks = [
+            {value: random.randint(1, 9) for value in random.sample(held, random.randint(1, len(held)))} for _ in "ab"
+        ]
+        tally = tally_of(dict.fromkeys(held, 1), *masks)
+        found = decide(tally, None)
+        path = tmp_path_factory.mktemp("said") / "classes.yaml"
+        path.write_text(found.yaml)
+        said = decide(tally, read_request([str(path)]))
+        assert said.labels == found.labels
+        assert said.class_set == found.class_set
 
 
 @given(st.lists(st.integers(-3, 70_000), min_size=1, max_size=200), st.sampled_from([np.int32, np.uint8]))

@@ -137,7 +137,10 @@ def test_thin_classes_beside_ignored_pixels_are_not_taken_for_edges(images, tmp_
         mask[20, :] = 1  # a vessel
         mask[19, :5] = 128  # another class, of large areas elsewhere
         mask[30:38, 2:12] = 128
-    source = source_of(images, write_masks(tmp_path / "masks", masks))
+    folder = write_masks(tmp_path / "masks", masks)
+    with pytest.raises(UserError, match="255 beside values that are not in a row"):
+        source_of(images, folder)
+    source = source_of(images, folder, ignore_value=(255,))
     assert source.classes.names == ("background", "class_1", "class_128")
     assert all((labels_of(source)[name] == IGNORED).sum() == (mask == 255).sum() for name, mask in masks.items())
 
