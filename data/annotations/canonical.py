@@ -4,8 +4,8 @@ The way of storing must not change the meaning, so the same mask gives the same 
 
 - grey of 8 bits and more keeps its values; the largest value of 16 bits, 65535, is white as 255 is;
 - colours that are all grey (R = G = B) are that grey: many tools save grey masks as RGB;
-- a palette of greys alone gives the greys that it shows, if they tell its indices apart; the indices of any other
-  palette are the values;
+- a palette of greys alone gives the greys that it shows, if they tell its indices apart and no palette of the set is
+  colourful; the indices of any other palette are the values;
 - 1, 2 and 4 bits keep their own numbers (0 to 1, 3, 15) until the whole set tells whether they stand for those or for
   the greys that a viewer shows (0 and 255 of 1 bit): see `data.annotations.coding`;
 - where a mask is wholly transparent it is black.
@@ -34,6 +34,7 @@ class Canonical:
         values: [H, W] integers; of colours R x 65536 + G x 256 + B.
         step: of narrow values, from one grey that a viewer shows to the next: 255, 85, 17.
         palette: of indices, the packed colour of each.
+        indices: [H, W], where `values` are the greys that a palette shows; None for other masks.
         transparent: pixels that were taken as black because nothing is there.
     """
 
@@ -42,10 +43,18 @@ class Canonical:
     step: int = 1
     palette: tuple[int, ...] = ()
     transparent: int = 0
+    indices: np.ndarray | None = None
 
-    def as_values(self, spread: bool) -> np.ndarray:
-        """Return values [H, W]; `spread` takes narrow ones as the greys that a viewer shows. Not for colours."""
+    def as_values(self, spread: bool, by_index: bool = False) -> np.ndarray:
+        """Return values [H, W], not for colours.
+
+        Args:
+            spread: take narrow ones as the greys that a viewer shows.
+            by_index: take a palette's indices even where it shows greys alone.
+        """
         assert self.kind != "colour", "colours are no values"
+        if by_index and self.indices is not None:
+            return self.indices
         return self.values.astype(np.int32) * self.step if spread and self.kind == "narrow" else self.values
 
     def as_colours(self) -> np.ndarray:
@@ -113,11 +122,12 @@ def _of_colours(values: np.ndarray) -> Canonical:
 def _of_palette(values: np.ndarray, raw: RawMask) -> Canonical:
     if values.max(initial=0) >= len(raw.palette):
         raise PictureError(f"index {values.max()} is beyond its palette of {len(raw.palette)} colours")
+    palette = tuple(map(pack, raw.palette))
     if all(red == green == blue for red, green, blue in raw.palette):
         greys = [colour[0] for colour in raw.palette]
         if _tell_apart(greys, np.unique(values).tolist()):
-            return Canonical("grey", np.array(greys, np.uint8)[values])
-    return Canonical("palette", values, palette=tuple(map(pack, raw.palette)))
+            return Canonical("grey", np.array(greys, np.uint8)[values], palette=palette, indices=values)
+    return Canonical("palette", values, palette=palette)
 
 
 def _tell_apart(greys: list[int], used: list[int]) -> bool:

@@ -47,6 +47,7 @@ class Coding:
         layers: class's file -> label.
         rest: label of what no layer claims.
         spread: whether values of 1, 2 and 4 bits are the greys that a viewer shows.
+        by_index: whether palettes of greys alone give their indices, as colourful palettes of the set do.
         binary: whether greys are told apart by `THRESHOLD` alone.
         meanings: for people, one a value found.
         notes: what a person should know, a sentence each.
@@ -59,6 +60,7 @@ class Coding:
     layers: Mapping[str, int] = field(default_factory=dict)
     rest: int = IGNORED
     spread: bool = False
+    by_index: bool = False
     binary: bool = False
     meanings: Sequence[Meaning] = ()
     notes: Sequence[str] = ()
@@ -78,7 +80,7 @@ class Coding:
             return _looked_up(mask.as_colours(), self.labels, colours=True)
         if mask.kind == "colour":
             raise PictureError("holds colours, unlike the masks that were looked at")
-        values = mask.as_values(self.spread)
+        values = mask.as_values(self.spread, self.by_index)
         return _looked_up((values >= THRESHOLD).astype(np.uint8) if self.binary else values, self.labels)
 
 

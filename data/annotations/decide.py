@@ -11,7 +11,8 @@ Without --classes:
 - every other value becomes a class, 0 the background; likewise every colour, black the background. More than
   `assigning.MOST_FOUND` are no classes but photographs or damage.
 
-Palettes are read by index, unless the same index has several colours in the set: then the colours count.
+Palettes are read by index, those of greys alone too where another of the set is colourful; unless the same index has
+several colours in the set: then the colours count.
 """
 
 from collections.abc import Sequence
@@ -45,6 +46,7 @@ def decide(tally: Tally, request: Request | None, ignore_values: Sequence[int] =
         ClassSet(request.names)  # which says what is wrong
     if tally.layers:
         return decide_layers(tally, request, ignore_values)
+    by_index = "palette" in tally.kinds
     reading = _reading(tally, request)
     colours = reading == "colours"
     if _is_blurred(tally, reading, request, ignore_values):
@@ -66,7 +68,9 @@ def decide(tally: Tally, request: Request | None, ignore_values: Sequence[int] =
     notes = notes_of(tally, meanings, bool(request), colours, evenly and request is None)
     text = "" if request and request.codes else yaml_of(class_set, labels, sorted(ignored & set(found)), colours)
     labels = labels | dict.fromkeys(ignored, IGNORED)
-    return Coding(class_set, reading, labels, spread=spread, meanings=meanings, notes=notes, yaml=text)
+    return Coding(
+        class_set, reading, labels, spread=spread, by_index=by_index, meanings=meanings, notes=notes, yaml=text
+    )
 
 
 def _reading(tally: Tally, request: Request | None) -> Reading:
@@ -84,17 +88,10 @@ def _numbers(tally: Tally, reading: Reading, spread: bool) -> Numbers:
         number = value * step if spread and kind == "narrow" else value
         if reading == "colours" and kind != "colour":
             number *= 0x010101
-        _add(numbers, number, where)
+        numbers.setdefault(number, Found()).merge(where)
     for colour, where in tally.colours.items() if reading == "colours" else ():
-        _add(numbers, colour, where)
+        numbers.setdefault(colour, Found()).merge(where)
     return numbers
-
-
-def _add(numbers: Numbers, number: int, where: Found) -> None:
-    there = numbers.setdefault(number, Found())
-    there.pixels += where.pixels
-    there.masks += where.masks
-    there.first = min(filter(None, (there.first, where.first)))
 
 
 def _is_spread(tally: Tally, request: Request | None) -> bool:

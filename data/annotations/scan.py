@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data.annotations.canonical import Canonical, Kind, read_canonical, unpack
+from data.annotations.canonical import WHITE, Canonical, Kind, read_canonical, unpack
 
 # More than any mask holds: beyond it values are no longer told apart, so that photographs taken for masks cost nothing.
 MOST_VALUES = 4096
@@ -26,7 +26,7 @@ class MaskCounts:
         height, width: in pixels, upright.
         kind, step: as of `Canonical`.
         pixels: of each value, at most `MOST_VALUES`.
-        palette: of indices that are in use, the packed colour.
+        palette: of indices that are in use, the packed colour; of greys alone too, whose greys `pixels` counts.
         between: pixels of a grey in the middle.
         at_edges: how many of those lie at an edge: black and white, nearly, within `EDGE_PIXELS`.
         transparent: pixels taken as black.
@@ -57,6 +57,12 @@ class Found:
         self.masks += 1
         self.first = self.first or file
 
+    def merge(self, other: "Found") -> None:
+        """Count all that another counted, of other masks."""
+        self.pixels += other.pixels
+        self.masks += other.masks
+        self.first = min(filter(None, (self.first, other.first)), default="")
+
 
 @dataclass
 class Tally:
@@ -67,6 +73,7 @@ class Tally:
         colours: packed colour of an index -> where; as `found` for palettes read by colour.
         beside_white: masks that hold 255 and another value that is not 0.
         palette: index -> packed colour, of those in use.
+        shown: (index, packed colour) of palettes of greys alone -> where, until it is settled how those count.
         palettes_differ: an index has another colour in another file, so that indices mean nothing.
         layers: where there is one file a class, its name -> where.
         unclaimed, overlapping: pixels of no such file, and of two.
@@ -81,6 +88,7 @@ class Tally:
     colours: dict[int, Found] = field(default_factory=dict)
     palette: dict[int, int] = field(default_factory=dict)
     palettes_differ: bool = False
+    shown: dict[tuple[int, int], Found] = field(default_factory=dict)
     transparent: Found = field(default_factory=Found)
     layers: dict[str, Found] = field(default_factory=dict)
     unclaimed: Found = field(default_factory=Found)
@@ -92,9 +100,13 @@ class Tally:
         self.pixels += counts.height * counts.width
         self.between += counts.between
         self.at_edges += counts.at_edges
-        self.beside_white += 255 in counts.pixels and any(value not in (0, 255) for value in counts.pixels)
+        self.beside_white += WHITE in counts.pixels and any(value not in (0, WHITE) for value in counts.pixels)
         if counts.transparent:
             self.transparent.add(counts.transparent, file)
+        if counts.kind == "grey" and counts.palette:
+            for index, colour in counts.palette.items():
+                self.shown.setdefault((index, colour), Found()).add(counts.pixels[colour & WHITE], file)
+            return
         for value, pixels in counts.pixels.items():
             key = counts.kind, counts.step, value
             if key in self.found or len(self.found) < MOST_VALUES:
@@ -103,6 +115,16 @@ class Tally:
             self.palettes_differ |= self.palette.setdefault(index, colour) != colour
             if colour in self.colours or len(self.colours) < MOST_VALUES:
                 self.colours.setdefault(colour, Found()).add(counts.pixels[index], file)
+
+    def settle_palettes(self, by_index: bool) -> None:
+        """Count palettes of greys alone among other palettes, or as the greys that they show."""
+        for (index, colour), where in self.shown.items():
+            key: tuple[Kind, int, int] = ("palette", 1, index) if by_index else ("grey", 1, colour & WHITE)
+            self.found.setdefault(key, Found()).merge(where)
+            if by_index:
+                self.palettes_differ |= self.palette.setdefault(index, colour) != colour
+                self.colours.setdefault(colour, Found()).merge(where)
+        self.shown.clear()
 
     def commonest(self, count: int) -> list[tuple[str, Found]]:
         """Return what most pixels hold, in words, and where: values, indices, colours, or the files of a class."""
@@ -139,7 +161,8 @@ def _count(path: Path, size: int, changed: int) -> MaskCounts:
     mask = read_canonical(path)
     height, width = mask.values.shape
     pixels = count_values(mask.values)
-    used = {index: mask.palette[index] for index in pixels} if mask.kind == "palette" else {}
+    indices = pixels if mask.kind == "palette" else () if mask.indices is None else count_values(mask.indices)
+    used = {index: mask.palette[index] for index in indices}
     between, at_edges = _count_between(mask, pixels)
     return MaskCounts(height, width, mask.kind, mask.step, pixels, used, between, at_edges, mask.transparent)
 

@@ -226,6 +226,24 @@ def test_greys_of_a_palette_count_only_where_they_tell_its_indices_apart(images,
         np.testing.assert_array_equal(label, masks[name])
 
 
+@pytest.mark.parametrize("white_first", [False, True])
+def test_palettes_cut_to_the_colours_in_use_are_read_as_the_others_of_the_set(images, tmp_path, white_first):
+    colours = [(255, 255, 255), (200, 0, 0), (0, 200, 0)] if white_first else [(0, 0, 0), (255, 255, 255), (255, 0, 0)]
+
+    def cut(mask: np.ndarray, path: Path) -> None:
+        image = Image.fromarray(mask)
+        image.putpalette(np.uint8(colours[: mask.max() + 1]).ravel().tolist())
+        image.save(path)
+
+    masks = several(classes=3)
+    for name in NAMES[::2]:
+        masks[name][masks[name] > (0 if white_first else 1)] = 0
+    source = source_of(images, write_masks(tmp_path / "masks", masks, cut))
+    assert source.classes.names == ("background", "class_1", "class_2")
+    for name, label in labels_of(source).items():
+        np.testing.assert_array_equal(label, masks[name])
+
+
 def test_one_file_a_class_and_pixels_of_two(images, tmp_path):
     masks = several()
     for value, key in ((1, "road"), (2, "car"), (3, "sky")):

@@ -210,6 +210,7 @@ def _count(listing: Listing, config: "PrepareConfig", watcher: Watcher) -> Tally
             tally.add(counts, file)
         if len(refused) == NAMED_AT_MOST and config.bad_masks == "refuse":
             break
+    tally.settle_palettes(by_index="palette" in tally.kinds)
     watcher.counted(tally)
     if refused and (config.bad_masks == "refuse" or not tally.masks):
         told = "; ".join(f"{file}: {reason}" for file, reason in _once_a_reason(refused))
