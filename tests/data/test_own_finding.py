@@ -145,6 +145,17 @@ def test_masks_in_folders_of_splits_are_no_classes(tmp_path):
         source_of(images, write_masks(tmp_path / "masks", binary))
 
 
+def test_masks_in_folders_of_batches_are_no_classes(images, tmp_path):
+    masks = {f"{2021 + seed % 2}/{name}": indices(seed, 2) for seed, name in enumerate(NAMES[6:])}
+    folder = write_masks(tmp_path / "masks", masks)
+    with pytest.raises(UserError, match=r"one mask in .*, those of 2021, 2022: .*--mask_pattern '\{class\}/\{name\}'"):
+        source_of(images, folder)
+    source = source_of(images, folder, mask_pattern="{class}/{name}")
+    assert source.classes.names == ("background", "2021", "2022")
+    write_masks(folder, {f"2021/{NAMES[7]}": indices(0, 2)})
+    assert source_of(images, folder).classes.names == ("background", "2021", "2022")
+
+
 def test_lossy_masks_are_refused_with_the_remedy(images, tmp_path):
     for name in NAMES:
         path = tmp_path / "masks" / f"{name}.jpg"
@@ -208,6 +219,22 @@ def test_patterns_need_the_name(text):
 )
 def test_patterns_give_the_pictures_name(tmp_path, pattern, file, found):
     assert pattern_of(pattern).match(tmp_path / file, tmp_path) == found
+
+
+@pytest.mark.parametrize("pattern", ["{name}_{class}.png", "{class}_{name}.png"])
+def test_classes_and_pictures_with_the_mark_between_them(tmp_path, pattern):
+    names = [f"{folder}p_{number}" for folder in ("", "a/") for number in range(4)]
+    images = write_pictures(tmp_path / "images", names)
+    for value, key in ((1, "red_car"), (2, "sky")):
+        for seed, name in enumerate(names):
+            folder, _, stem = name.rpartition("/")
+            path = tmp_path / "masks" / folder / pattern.replace("{name}", stem).replace("{class}", key)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray((indices(seed, 3) == value).astype(np.uint8)).save(path)
+    source = source_of(images, tmp_path / "masks", mask_pattern=pattern)
+    assert source.classes.names == ("background", "red_car", "sky")
+    np.testing.assert_array_equal(labels_of(source)["a/p_1"], indices(5, 3))
+    assert not any("fit no picture" in note for note in source.notes)
 
 
 def test_a_mask_that_is_a_picture_by_mistake(images, tmp_path):

@@ -52,7 +52,7 @@ def find_masks(
     pattern = _choose(pictures, images, masks, text)
     passed_over, fitting = [], 0
     for path in _files(images, masks):
-        matched = pattern.match(path, masks)
+        matched = _matched(pictures, pattern, path, masks)
         if matched and pictures.add_mask(*matched, path):
             fitting += 1
         elif images != masks or matched:
@@ -123,12 +123,26 @@ def _choose(pictures: Pictures, images: Path, masks: Path, text: str | None) -> 
     if _is_meant(pictures, fitting, total, reached):
         return PLAIN
     for pattern in LAYERED:
-        fits, _, _ = _fit(pictures, images, masks, pattern)
+        fits, _, reached = _fit(pictures, images, masks, pattern)
         if fits and 2 * fits >= total:
-            keys = {matched[1] for path in _files(images, masks) if (matched := pattern.match(path, masks))}
+            keys = {
+                matched[1] for path in _files(images, masks) if (matched := _matched(pictures, pattern, path, masks))
+            }
             if len(keys) > 1 and not {key.lower() for key in keys} <= _SPLIT_WORDS:
+                if fits == len(reached):
+                    raise UserError(_one_each(masks, sorted(keys), pattern))
                 return pattern
     raise UserError(_no_fit(pictures, images, masks, PLAIN, fitting, total))
+
+
+def _one_each(masks: Path, keys: list[str], pattern: Pattern) -> str:
+    """Say what is in doubt where every picture has one file alone, in folders or under names that could be classes."""
+    some = ", ".join(keys[:3]) + (", ..." if len(keys) > 3 else "")
+    return (
+        f"every picture has one mask in {masks}, those of {some}: if these are classes, of which each has a file, say "
+        f"--mask_pattern '{pattern.text}'; else lay masks in the folders of their pictures, images/a/tom.jpg needs "
+        "masks/a/tom.png"
+    )
 
 
 def _is_meant(pictures: Pictures, fitting: int, total: int, reached: set[str]) -> bool:
@@ -140,6 +154,10 @@ def _files(images: Path, masks: Path) -> Iterator[Path]:
     return walk(masks, images if images.resolve() != masks.resolve() else None)
 
 
+def _matched(pictures: Pictures, pattern: Pattern, path: Path, masks: Path) -> tuple[str, str] | None:
+    return pattern.match_known(path, masks, lambda name: pictures.find(name) == name)
+
+
 def _fit(pictures: Pictures, images: Path, masks: Path, pattern: Pattern) -> tuple[int, int, set[str]]:
     """Return how many files fit a picture, how many could be masks, and the pictures that got one.
 
@@ -147,7 +165,7 @@ def _fit(pictures: Pictures, images: Path, masks: Path, pattern: Pattern) -> tup
     """
     fitting, total, reached = 0, 0, set()
     for path in _files(images, masks):
-        matched = pattern.match(path, masks)
+        matched = _matched(pictures, pattern, path, masks)
         total += path.suffix.lower() in PICTURE_SUFFIXES and (images != masks or matched is not None)
         if matched and pictures.find(matched[0]) == matched[0]:
             fitting += 1

@@ -1,6 +1,7 @@
 """How a mask's file name comes from its picture's."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from unicodedata import normalize
@@ -49,6 +50,27 @@ class Pattern:
         if not found:
             return None
         return found["folder"] + found["stem"], found["key"] if self.is_layered else ""
+
+    def match_known(self, path: Path, root: Path, known: Callable[[str], bool]) -> tuple[str, str] | None:
+        """Match so that the picture is known, if any way to divide the name does that; the longest name of those.
+
+        `p0_red_car` is the picture p0_red with class car, or p0 with class red_car.
+        """
+        matched = self.match(path, root)
+        between = re.search(r"\{name\}([^/{]+)\{class\}|\{class\}([^/{]+)\{name\}", self.text)
+        if not matched or not between or known(matched[0]):
+            return matched
+        name, key = matched
+        folder = name[: name.rfind("/") + 1]
+        stem, mark, name_first = name[len(folder) :], between[1] or between[2], between[1] is not None
+        whole = f"{stem}{mark}{key}" if name_first else f"{key}{mark}{stem}"
+        ways = []
+        for place in range(1, len(whole) - len(mark)):
+            if whole.startswith(mark, place):
+                parts = whole[:place], whole[place + len(mark) :]
+                ways.append(parts if name_first else parts[::-1])
+        fits = [(folder + stem, key) for stem, key in ways if known(folder + stem)]
+        return max(fits, key=lambda way: len(way[0]), default=matched)
 
 
 def pattern_of(text: str) -> Pattern:
