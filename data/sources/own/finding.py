@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.errors import UserError
 from data.sources.own.listing import Pictures, is_text, printable, stem_of, walk
-from data.sources.own.patterns import PICTURE_SUFFIXES, Pattern, pattern_of, siblings
+from data.sources.own.patterns import PICTURE_SUFFIXES, Pattern, named_like_masks, pattern_of, siblings
 
 PLAIN = pattern_of("{name}")
 # A file a class: in a folder a class, or in a folder a picture.
@@ -16,7 +16,9 @@ LAYERED = (pattern_of("{class}/{name}"), pattern_of("{name}/{class}"))
 POLYGONS = "polygons (COCO, labelme, YOLO) are not read yet: they come with advise. Give masks as PNG"
 _POLYGON_SUFFIXES = (".json", ".txt", ".xml")
 _SPLIT_WORDS = {"train", "training", "val", "valid", "validation", "test", "testing"}
-_MASK_WORDS = re.compile(r"(.*[_-])?(masks?|labels?|gt|ground_?truths?|targets?|seg)|.*annot.*|.*segmentation.*")
+_MASK_WORDS = re.compile(
+    r"(.*[_-])?(masks?|labels?|gt|ground_?truths?|targets?|seg)[_-]?(tr|ts|va|te|train|val|test)?|.*annot.*|.*segmentation.*"
+)
 _TRIED_AT_MOST = 25
 
 
@@ -79,6 +81,12 @@ def refuse_masks_among_pictures(pictures: Pictures, images: Path) -> None:
                 f"{pairs} pictures in {images} look like masks of others ({text}): move them to a folder for --masks, "
                 f"or give --mask_pattern '{text}' and no --masks"
             )
+    for text, count in named_like_masks(pictures):
+        if count > 1 and 3 * count >= len(pictures):
+            raise UserError(
+                f"{count} of {len(pictures)} pictures in {images} are called like masks ({text}): move them to a "
+                f"folder for --masks with the names of their pictures, or give --mask_pattern with their exact ending"
+            )
     tops = Counter(name.partition("/")[0] for name in pictures.names() if "/" in name)
     for top, other in permutations(tops, 2):
         pairs, grey_in_colour = _pairs(pictures, top, other)
@@ -88,6 +96,15 @@ def refuse_masks_among_pictures(pictures: Pictures, images: Path) -> None:
                 f"{pairs} pictures in {images / top} look like masks of those in {images / other}: give "
                 f"--images {images / other} --masks {images / top}"
             )
+
+
+def polygons_among(passed_over: list[tuple[str, str]], pictures: Pictures, images: Path) -> list[str]:
+    """Return a sentence where half of the pictures have a file of polygons beside them, as of labelme or YOLO."""
+    files = [Path(file) for file, _ in passed_over if Path(file).suffix.lower() in _POLYGON_SUFFIXES]
+    beside = [file for file in files if pictures.find(stem_of(file, images))]
+    if not beside or 2 * len(beside) < len(pictures):
+        return []
+    return [f"{len(beside)} files beside pictures are not read (first {beside[0]}); if they are labels: {POLYGONS}"]
 
 
 def _pairs(pictures: Pictures, top: str, other: str) -> tuple[int, int]:

@@ -96,6 +96,16 @@ def pattern_of(text: str) -> Pattern:
     return Pattern(text, re.compile("/".join(parts)), suffix)
 
 
+def named_like_masks(pictures: Pictures) -> list[tuple[str, int]]:
+    """Return the endings that masks often have, and how many pictures have each, whatever their other is called."""
+    found = []
+    for text in sorted({text.lower() for text in SIBLINGS}):
+        count = pictures.ask("SELECT count(*) FROM pictures WHERE lower(stem) GLOB ?", text.replace("{name}", "?*"))
+        if count:
+            found.append((text, count))
+    return found
+
+
 def siblings(pictures: Pictures) -> list[tuple[str, int, int]]:
     """Return the patterns by which pictures look like masks of others in the same folder.
 
