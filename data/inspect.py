@@ -100,6 +100,8 @@ def inspect(config: InspectConfig) -> None:
 
     settings = config.as_prepared()
     settings.check_source()
+    if not config.no_preview:
+        _require_apart(config)
     watcher = Watcher(
         lambda listing: _say(_pictures(listing)),
         lambda listing: _say(_masks(listing)),
@@ -113,6 +115,16 @@ def inspect(config: InspectConfig) -> None:
 
         write_preview(config.preview, seen.source)
         _say([f"preview: {config.preview}"])
+
+
+def _require_apart(config: InspectConfig) -> None:
+    """Raise where the preview would lie among what is looked at: over one of its files, or as one more picture."""
+    for folder in filter(None, (config.images, config.masks)):
+        if config.preview.resolve().is_relative_to(folder.resolve()):
+            raise UserError(
+                f"the preview {config.preview} would lie in {folder}, which is not changed: give --preview a path "
+                "elsewhere, or --no_preview"
+            )
 
 
 def _say(lines: Iterable[str]) -> None:

@@ -58,6 +58,7 @@ def test_it_refuses_with_the_words_of_the_preparation(images, tmp_path, capsys):
     masks = write_masks(tmp_path / "masks", {f"{name}_gt": indices(seed, 3) for seed, name in enumerate(NAMES)})
     binary = write_masks(tmp_path / "binary", {name: np.zeros((40, 60), np.uint8) for name in NAMES})
     Image.fromarray(indices(1, 2)).save(binary / f"{_of_split(images, 'Test')}.png")
+    preview = tmp_path.parent / f"{tmp_path.name}.png"
     for flags in (
         ["--masks", masks],
         ["--masks", tmp_path],
@@ -66,13 +67,24 @@ def test_it_refuses_with_the_words_of_the_preparation(images, tmp_path, capsys):
         ["--folds", "3"],
     ):
         flags = ["--images", images, *flags]
-        refused = said(capsys, *flags, "--preview", tmp_path / "p.png", code=2)
+        refused = said(capsys, *flags, "--preview", preview, code=2)
         assert prepare(["--dataset", "folder", "--output_dir", str(tmp_path / "out"), *map(str, flags)]) == 2
         assert capsys.readouterr().err == refused
         assert refused.count("\n") == 1
     assert not (tmp_path / "out").exists()
-    assert not (tmp_path / "p.png").exists()
+    assert not preview.exists()
     assert "give --images DIR" in said(capsys, code=2)
+
+
+def test_the_preview_never_lies_among_pictures_or_masks(images, tmp_path, capsys, monkeypatch):
+    masks = write_masks(tmp_path / "masks", {name: indices(seed, 3) for seed, name in enumerate(NAMES)})
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    monkeypatch.chdir(images)
+    flags = ["--images", ".", "--masks", masks]
+    for more in ([], ["--preview", masks / f"{NAMES[0]}.png"], ["--preview", images / "deep" / "p.png"]):
+        assert "give --preview a path elsewhere" in said(capsys, *flags, *more, code=2)
+    assert "pictures: 20" in said(capsys, *flags, "--no_preview")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_what_was_seen_is_told_before_what_is_wrong(images, tmp_path, capsys):
