@@ -24,7 +24,7 @@ from data.annotations.coding import THRESHOLD, Coding, Reading
 from data.annotations.decide_layers import decide_layers
 from data.annotations.doubt import is_even, require_plain
 from data.annotations.layers import AT_EDGES_SHARE
-from data.annotations.request import Request, values_of
+from data.annotations.request import Request, require_value, values_of
 from data.annotations.scan import MIDDLE, Found, Tally
 from data.annotations.words import half_meaning, meanings_of, notes_of, yaml_of
 
@@ -44,6 +44,8 @@ def decide(tally: Tally, request: Request | None, ignore_values: Sequence[int] =
     """
     if request and len(request.names) > MOST_CLASSES:
         ClassSet(request.names)  # which says what is wrong
+    for value in ignore_values:
+        require_value(value, "--ignore_value")
     if tally.layers:
         return decide_layers(tally, request, ignore_values)
     by_index = "palette" in tally.kinds

@@ -10,6 +10,7 @@ import yaml
 
 from core.errors import UserError
 from data.annotations.canonical import RGB
+from data.text_file import read_text
 
 Code = int | str | list[Any]
 _RANGE = re.compile(r"(\d{1,5})-(\d{1,5})")
@@ -57,10 +58,14 @@ def read_request(classes: Sequence[str]) -> Request | None:
         return Request(tuple(classes))
     path = Path(classes[0])
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
+        content = yaml.load(read_text(path), _UniqueKeys)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: --classes takes names, or a YAML with {FORMS}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UserError:
+        raise
+    except RecursionError:
+        raise UserError(f"{path} is nested too deeply: --classes takes a YAML with {FORMS}") from None
+    except (yaml.YAMLError, ValueError) as error:  # numbers and dates that are none
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     return _of_yaml(content, str(path))
 
@@ -77,13 +82,26 @@ def values_of(code: Code, where: str) -> list[int]:
     values: list[int] = []
     for part in code if isinstance(code, list) else [code]:
         ends = _RANGE.fullmatch(part) if isinstance(part, str) else None
+        if ends and int(ends[1]) > int(ends[2]):
+            raise UserError(f"{where}: {part!r} runs backwards: write {ends[2]}-{ends[1]}")
         if ends:
             values += range(int(ends[1]), int(ends[2]) + 1)
         elif isinstance(part, int) and not isinstance(part, bool):
-            values.append(part)
+            values.append(require_value(part, where))
         else:
             raise UserError(f"{where}: {code!r} names no values, which the masks hold: {FORMS}")
     return values
+
+
+def require_value(value: int, where: str) -> int:
+    """Return a value that a mask can hold.
+
+    Raises:
+        UserError: it is none.
+    """
+    if not -(2**31) <= value < 2**31:
+        raise UserError(f"{where}: no mask holds a number as large as {str(value)[:12]}...: correct it")
+    return value
 
 
 def colours_of(code: Code, where: str) -> list[RGB]:

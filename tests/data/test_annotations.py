@@ -1,5 +1,7 @@
 """The rules by which the values of a whole set of masks get their meaning."""
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -182,6 +184,10 @@ def test_three_numbers_are_a_colour_or_three_values_as_the_masks_are(tmp_path):
         ("road: 1\ncar: fast\n", "'fast' names no values"),
         ("road: 1\ncar: {}\n", "neither a value nor a colour"),
         ("road: [1\n", "is not valid YAML"),
+        ("road: 1\nvehicle: 3-1\n", "'3-1' runs backwards: write 1-3"),
+        (f"road: 1\ncar: {10**30}\n", r"no mask holds a number as large as 100000000000\.\.\."),
+        (f"road: {'9' * 5000}\n", "is not valid YAML"),
+        (f"road: {'[' * 5000}\n", "nested too deeply"),
     ],
 )
 def test_a_yaml_that_says_something_else(tmp_path, text, message):
@@ -189,6 +195,14 @@ def test_a_yaml_that_says_something_else(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(UserError, match=message):
         decide(tally_of({1: 5, 2: 5}), read_request([str(path)]))
+
+
+def test_what_is_no_file_or_no_value_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    with pytest.raises(UserError, match="pipe.yaml is not a regular file"):
+        read_request([str(tmp_path / "pipe.yaml")])
+    with pytest.raises(UserError, match="--ignore_value: no mask holds a number as large"):
+        decide(tally_of({0: 5, 2: 5}), None, [2**40])
 
 
 def test_names_by_value_as_other_tools_write_them(tmp_path):

@@ -1,6 +1,7 @@
 """Official splits, folds, groups and tags of one's own pictures."""
 
 import json
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -84,12 +85,23 @@ def test_splits_by_the_pictures_own_folders(tmp_path):
         ({"train": NAMES}, "names pictures of Train: name train and test too"),
         ({"training": NAMES[:5], "holdout": NAMES[5:]}, "'holdout' is no split"),
         ([1], "holds no lists of names"),
+        ({"train": ["\ud800"], "test": NAMES[5:]}, "names pictures that are not there"),
     ],
 )
 def test_split_files_that_cannot_hold(images, tmp_path, content, message):
     (tmp_path / "splits.json").write_text(json.dumps(content))
     with pytest.raises(UserError, match=message):
         source_of(images, splits=tmp_path / "splits.json")
+
+
+def test_pipes_and_deep_lists_are_refused(images, tmp_path):
+    for name, setting in (("p.json", "splits"), ("p.csv", "tag_file")):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(UserError, match="is not a regular file"):
+            source_of(images, **{setting: tmp_path / name})
+    (tmp_path / "deep.json").write_text('{"train": ' + "[" * 100_000)
+    with pytest.raises(UserError, match="is no JSON"):
+        source_of(images, splits=tmp_path / "deep.json")
 
 
 def test_pictures_that_no_list_names(images, masks, tmp_path):
@@ -190,6 +202,7 @@ def test_tags_of_pictures_are_their_folder_and_those_of_the_file(images, tags):
         ("file,patient\nann/slice.9,1\nann/slice.0,2\n", r"names pictures that are not there: ann/slice\.9$"),
         ("file,patient\nann/slice.0,1\nann/slice.0.jpg,2\n", r"names ann/slice\.0 twice"),
         ("file,patient\nann/slice.0,1,2\n", "line 2: 3 cells, the first line has 2"),
+        (f"file,note\nann/slice.0,{'x' * 140_000}\n", "is no CSV: field larger than field limit"),
         ("file,a,a\n", "every column needs a name of its own"),
     ],
 )

@@ -94,6 +94,8 @@ class Pictures:
     def find(self, written: str) -> str | None:
         """Return the picture that a file calls so, with or without its suffix; None if there is none."""
         name = normalize("NFC", written.replace("\\", "/").removeprefix("./"))
+        if not is_text(name):
+            return None
         for tried in (name, _without_suffix(name)):
             if self._table.execute("SELECT 1 FROM pictures WHERE name = ?", (tried,)).fetchone():
                 return tried

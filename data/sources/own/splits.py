@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from core.errors import UserError
+from data.text_file import read_text
 
 FORMS = (
     'a JSON ({"train": [...], "val": [...], "test": [...]}), a CSV (columns file and split), a folder of train.txt, '
@@ -85,7 +86,7 @@ def _lines(path: Path) -> list[Line]:
     try:
         if path.is_dir():
             return list(_of_lists(path))
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except UnicodeDecodeError:
         raise UserError(f"{path} is no text: --splits takes {FORMS}") from None
     return list(_of_csv(text, path) if path.suffix.lower() == ".csv" else _of_json(text, path))
@@ -105,13 +106,13 @@ def _lists_of(folder: Path) -> list[Path]:
 
 
 def _names_in(path: Path) -> list[str]:
-    return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    return [line.strip() for line in read_text(path).splitlines() if line.strip()]
 
 
 def _of_json(text: str, path: Path) -> Iterator[Line]:
     try:
         content = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UserError(f"{path} is no JSON: --splits takes {FORMS}") from None
     if not isinstance(content, dict) or not all(isinstance(names, list) for names in content.values()):
         raise UserError(f"{path} holds no lists of names: --splits takes {FORMS}")
@@ -133,7 +134,7 @@ def csv_rows(text: str, path: Path, needed: Iterable[str]) -> Iterator[dict[str,
     """
     lines = text.splitlines()
     head = lines[0] if lines else ""
-    rows = csv.reader(lines, delimiter=max(",;\t", key=head.count))
+    rows = _cells(csv.reader(lines, delimiter=max(",;\t", key=head.count)), path)
     columns = [column.strip() for column in next(rows, [])]
     for column in needed:
         if column not in columns:
@@ -145,6 +146,13 @@ def csv_rows(text: str, path: Path, needed: Iterable[str]) -> Iterator[dict[str,
             raise UserError(f"{path}, line {number}: {len(row)} cells, the first line has {len(columns)}")
         if row:
             yield dict(zip(columns, (cell.strip() for cell in row), strict=True))
+
+
+def _cells(rows: Iterator[list[str]], path: Path) -> Iterator[list[str]]:
+    try:
+        yield from rows
+    except csv.Error as error:
+        raise UserError(f"{path} is no CSV: {error}") from None
 
 
 def _split(word: object, path: Path) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from core.errors import UserError
 from data.sources.own.splits import NAMED_AT_MOST, csv_rows
+from data.text_file import read_text
 
 
 def read_tags(path: Path, find: Callable[[str], str | None]) -> dict[str, dict[str, str]]:
@@ -20,7 +21,7 @@ def read_tags(path: Path, find: Callable[[str], str | None]) -> dict[str, dict[s
         UserError: it is missing or malformed, names pictures that are not there, or one twice.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: --tag_file is a CSV, a column file and then a column a tag") from None
     except UnicodeDecodeError:
