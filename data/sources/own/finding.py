@@ -1,24 +1,19 @@
 """Finding the masks of one's own pictures, or saying what would."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator
-from itertools import permutations
 from pathlib import Path
 
 from core.errors import UserError
 from data.sources.own.listing import Pictures, is_text, printable, stem_of, walk
-from data.sources.own.patterns import PICTURE_SUFFIXES, Pattern, named_like_masks, pattern_of, siblings
+from data.sources.own.patterns import PICTURE_SUFFIXES, Pattern, pattern_of, siblings
 
 PLAIN = pattern_of("{name}")
 # A file a class: in a folder a class, or in a folder a picture.
 LAYERED = (pattern_of("{class}/{name}"), pattern_of("{name}/{class}"))
 POLYGONS = "polygons (COCO, labelme, YOLO) are not read yet: they come with advise. Give masks as PNG"
-_POLYGON_SUFFIXES = (".json", ".txt", ".xml")
+POLYGON_SUFFIXES = (".json", ".txt", ".xml")
 _SPLIT_WORDS = {"train", "training", "val", "valid", "validation", "test", "testing"}
-_MASK_WORDS = re.compile(
-    r"(.*[_-])?(masks?|labels?|gt|ground_?truths?|targets?|seg)[_-]?(tr|ts|va|te|train|val|test)?|.*annot.*|.*segmentation.*"
-)
 _TRIED_AT_MOST = 25
 
 
@@ -31,7 +26,7 @@ def check_folders(images: Path, masks: Path | None) -> None:
     for folder in (images, masks):
         if folder is None or folder.is_dir():
             continue
-        if folder.suffix.lower() in _POLYGON_SUFFIXES and folder.is_file():
+        if folder.suffix.lower() in POLYGON_SUFFIXES and folder.is_file():
             raise UserError(f"{folder}: {POLYGONS}")
         raise UserError(f"{folder} is not a folder")
 
@@ -67,57 +62,6 @@ def find_masks(
         told = f"{len(others)} of {len(others) + fitting} masks in {masks} fit no picture by {pattern.text}"
         notes.append(f"{told} (first {others[0]}){hint}")
     return pattern, passed_over, notes
-
-
-def refuse_masks_among_pictures(pictures: Pictures, images: Path) -> None:
-    """See that no pictures are masks of others: by their names, or by two folders of one listing, grey and in colour.
-
-    Raises:
-        UserError: some look like it; it says how they would be read.
-    """
-    for text, pairs, _ in siblings(pictures):
-        if pairs > 1:
-            raise UserError(
-                f"{pairs} pictures in {images} look like masks of others ({text}): move them to a folder for --masks, "
-                f"or give --mask_pattern '{text}' and no --masks"
-            )
-    for text, count in named_like_masks(pictures):
-        if count > 1 and 3 * count >= len(pictures):
-            raise UserError(
-                f"{count} of {len(pictures)} pictures in {images} are called like masks ({text}): move them to a "
-                f"folder for --masks with the names of their pictures, or give --mask_pattern with their exact ending"
-            )
-    tops = Counter(name.partition("/")[0] for name in pictures.names() if "/" in name)
-    for top, other in permutations(tops, 2):
-        pairs, grey_in_colour = _pairs(pictures, top, other)
-        named_so = _MASK_WORDS.fullmatch(top.lower()) and not _MASK_WORDS.fullmatch(other.lower())
-        if 2 * pairs >= tops[top] and (named_so or 2 * grey_in_colour >= tops[top] > 1):
-            raise UserError(
-                f"{pairs} pictures in {images / top} look like masks of those in {images / other}: give "
-                f"--images {images / other} --masks {images / top}"
-            )
-
-
-def polygons_among(passed_over: list[tuple[str, str]], pictures: Pictures, images: Path) -> list[str]:
-    """Return a sentence where half of the pictures have a file of polygons beside them, as of labelme or YOLO."""
-    files = [Path(file) for file, _ in passed_over if Path(file).suffix.lower() in _POLYGON_SUFFIXES]
-    beside = [file for file in files if pictures.find(stem_of(file, images))]
-    if not beside or 2 * len(beside) < len(pictures):
-        return []
-    return [f"{len(beside)} files beside pictures are not read (first {beside[0]}); if they are labels: {POLYGONS}"]
-
-
-def _pairs(pictures: Pictures, top: str, other: str) -> tuple[int, int]:
-    """Count the names below one folder that stand below another too, and those grey here and coloured there."""
-    pairs = (
-        "SELECT {} FROM pictures AS mask JOIN pictures AS other ON other.name = ? || substr(mask.name, ?) "
-        "WHERE substr(mask.name, 1, ?) = ?"
-    )
-    place = other, len(top) + 1, len(top) + 1, f"{top}/"
-    return (
-        pictures.ask(pairs.format("count(*)"), *place),
-        pictures.ask(pairs.format("coalesce(sum(mask.channels < other.channels), 0)"), *place),
-    )
 
 
 def sibling_pattern(pictures: Pictures) -> str | None:
@@ -193,7 +137,7 @@ def _fit(pictures: Pictures, images: Path, masks: Path, pattern: Pattern) -> tup
 def _no_fit(pictures: Pictures, images: Path, masks: Path, tried: Pattern, fitting: int, total: int) -> str:
     """Say why the masks cannot be taken, and what would fit."""
     if not fitting and any(
-        path.suffix.lower() in _POLYGON_SUFFIXES
+        path.suffix.lower() in POLYGON_SUFFIXES
         and (path.suffix.lower() == ".json" or pictures.find(stem_of(path, masks)))
         for path in _files(images, masks)
     ):

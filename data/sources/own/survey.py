@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,14 +15,9 @@ from data.annotations.layers import LayerCounts, add_layers, count_layers
 from data.annotations.request import Request, read_request
 from data.annotations.scan import MaskCounts, Tally, count_mask
 from data.pictures import PictureError
-from data.sources.own.finding import (
-    check_folders,
-    find_masks,
-    polygons_among,
-    refuse_masks_among_pictures,
-    sibling_pattern,
-)
+from data.sources.own.finding import check_folders, find_masks, sibling_pattern
 from data.sources.own.listing import Pictures, Row, list_images
+from data.sources.own.lookalikes import masks_for_pictures, polygons_among, refuse_masks_among_pictures
 from data.sources.own.patterns import Pattern, pattern_of
 from data.sources.own.progress import with_progress
 from data.value_range import PERCENTILES, find_range
@@ -32,9 +26,6 @@ if TYPE_CHECKING:
     from data.prepare_config import PrepareConfig
 
 NAMED_AT_MOST = 5
-# Pictures without masks of which so few, with so few values, could be masks themselves.
-_LOOKED_AT = 5
-_VALUES_OF_MASKS = 8
 
 
 def _ignore(_: object) -> None:
@@ -164,24 +155,11 @@ def read_listing(listing: Listing, config: "PrepareConfig", watcher: Watcher | N
         notes.append("no picture is deeper than 8 bits: --range changes nothing")
     tally = Tally()
     if listing.pattern is None:
-        notes += _drawn(listing.pictures)
+        notes += masks_for_pictures(listing.pictures)
         return Reading(channels, value_range, None, tally, notes, requested)
     tally = _count(listing, config, watcher or Watcher())
     coding = decide(tally, requested, config.ignore_value)
     return Reading(channels, value_range, coding, tally, [*notes, *coding.notes], requested)
-
-
-def _drawn(pictures: Pictures) -> list[str]:
-    """Return a sentence where the first pictures hold so few values as masks do."""
-    first = [row.image for row in islice(pictures, _LOOKED_AT)]
-    try:
-        few = all(len(count_mask(path).pixels) <= _VALUES_OF_MASKS for path in first)
-    except PictureError:  # a JPEG, which is no mask
-        return []
-    if not few:
-        return []
-    values = f"the first {len(first)} pictures hold at most {_VALUES_OF_MASKS} values each"
-    return [f"{values} (first {first[0]}): if they are masks, give them as --masks and their pictures as --images"]
 
 
 def _list_beside(images: Path, text: str) -> Listing:
