@@ -167,6 +167,18 @@ def save_pages(path: Path, pages: list[np.ndarray]) -> None:
     first.save(path, save_all=True, append_images=rest)
 
 
+def make_epfl(root: Path) -> Labels:
+    labels: Labels = {}
+    for number in range(1, 5):
+        name = f"satImage_00{number}"
+        save_picture(root / "training" / "images" / f"{name}.png")
+        save(root / "training" / "groundtruth" / f"{name}.png", halves(128, 127))
+        labels[name] = halves(1, 0)
+    write(root / "train.txt", "satImage_001\nsatImage_002\nsatImage_003\n")
+    write(root / "test.txt", "satImage_004\n")
+    return labels
+
+
 def make_isic(root: Path) -> Labels:
     labels: Labels = {}
     for part, numbers in (("Training", range(1, 6)), ("Validation", (6,)), ("Test", (7, 8))):

@@ -15,6 +15,7 @@ from sample_layouts import (
     make_camvid_fastai,
     make_cityscapes,
     make_drive,
+    make_epfl,
     make_isbi,
     make_isic,
     make_msrc,
@@ -64,6 +65,7 @@ FORMS = {
     "ade20k": Form("ade20k", None, make_ade, {"ADEChallengeData2016.zip": ("ADEChallengeData2016",)}),
     "drive": Form("drive", None, make_drive, {"training.zip": ("DRIVE/training",), "test.zip": ("DRIVE/test",)}),
     "isbi": Form("isbi_em", None, make_isbi, {}),
+    "epfl": Form("epfl_roads", None, make_epfl, {}),
     "isic": Form(
         "isic2018",
         None,

@@ -147,6 +147,16 @@ DATA_SETS = {
         "Codella et al.: Skin Lesion Analysis Toward Melanoma Detection 2018. arXiv:1902.03368",
         "https://challenge.isic-archive.com/data/#2018",
     ),
+    "epfl_roads": DataSet(
+        "data.sources.epfl_roads",
+        "EPFL road segmentation: aerial pictures",
+        "2 (background, road)",
+        ("archives", "val_ratio", "test_ratio"),
+        "lists in the folder, else by the seed",
+        "of a course, from Google Maps: not to be passed on",
+        "EPFL, CS-433 Machine Learning: road segmentation",
+        "https://www.aicrowd.com/challenges/epfl-ml-road-segmentation",
+    ),
     "folder": DataSet(
         "data.sources.folder",
         "your own pictures, with masks for some, all or none",

@@ -28,6 +28,7 @@ def test_ratios_and_rates():
     assert rates({"a": [2.0, 4.0, 8.0]}, 16)["a"] == {"median": 4, "min": 2, "max": 8, "repeats": 3}
 
 
+@pytest.mark.all
 def test_the_command_measures_everything_it_names(tmp_path, capsys):
     size = ["--size", "40", "--width", "2", "--batch_size", "2", "--images", "20", "--steps", "1", "--repeats", "1"]
     places = ["--work_dir", str(tmp_path / "data"), "--output_dir", str(tmp_path)]

@@ -242,22 +242,9 @@ def test_the_latent_space_is_a_table(tmp_path):
 
 
 def test_runs_without_results_are_evaluated_first(pets, tmp_path, capsys):
-    flags = [
-        "--width",
-        "2",
-        "--max_steps",
-        "2",
-        "--val_every",
-        "2",
-        "--batch_size",
-        "4",
-        "--amp",
-        "off",
-        "--device",
-        "cpu",
-    ]
+    flags = "--width 2 --max_steps 2 --val_every 2 --batch_size 4 --amp off --device cpu"
     run = tmp_path / "run"
-    assert train([*flags, "--data_dir", str(pets), "--output_dir", str(run)]) == 0
+    assert train([*flags.split(), "--data_dir", str(pets), "--output_dir", str(run)]) == 0
     assert report([str(run), "--data_dir", str(pets)]) == 0
     assert "run was not evaluated yet" in capsys.readouterr().out
     scored = json.loads((run / "results" / "evaluation_results.json").read_text())

@@ -27,7 +27,10 @@ STEPS = [*SMALL, "--max_steps", "3", "--val_every", "2"]
 SCORES = {"dice", "iou", "precision", "recall", "specificity"}
 
 
-@pytest.fixture(scope="module", params=CASES)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(case, marks=() if case.startswith(("11", "150")) else pytest.mark.all) for case in CASES],
+)
 def run(request, tmp_path_factory) -> tuple[Path, ClassSet]:
     """A folder with data, a run and its evaluation; the classes."""
     root = tmp_path_factory.mktemp("any")

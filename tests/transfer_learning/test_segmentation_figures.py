@@ -323,7 +323,9 @@ def many(count, **more):
     return classes_of(count, **more), np.random.default_rng(0).integers(0, 900, (count, count))
 
 
-@pytest.mark.parametrize("count", [2, 3, 5, 6, 11, 25, 26, 150, 254])
+@pytest.mark.parametrize(
+    "count", [2, 11, 26, 150, *(pytest.param(count, marks=pytest.mark.all) for count in (3, 5, 6, 25, 254))]
+)
 def test_figures_of_any_number_of_classes_can_be_read(count, figures, tmp_path):
     class_set, matrix = many(count)
     matrix[1] = 0

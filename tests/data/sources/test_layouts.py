@@ -24,6 +24,7 @@ EXPECTED = {  # how many pictures each split holds, and the names of Test
     "drive": ((4, 1, 3), {"01_test", "02_test", "03_test"}),
     "isbi": ((6, 2, 2), {"slice_08", "slice_09"}),
     "isic": ((5, 1, 2), {"ISIC_0000007", "ISIC_0000008"}),
+    "epfl": ((2, 1, 1), {"satImage_004"}),
 }
 PACKED = [name for name, form in FORMS.items() if form.archives]
 

@@ -26,6 +26,7 @@ KNOWN = [
     ("drive", "drive", None, (16, 4, 10)),
     ("isbi-em", "isbi_em", None, (16, 4, 5)),
     ("isic2018", "isic2018", None, (700, 100, 150)),
+    ("epfl-roads", "epfl_roads", None, (56, 14, 15)),
 ]
 
 
