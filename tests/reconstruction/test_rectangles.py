@@ -76,7 +76,10 @@ def test_weights_of_other_channels_are_refused(tmp_path, capsys):
     model, _ = run(grey, tmp_path, "--perceptual_weight", "0")
     flags = ["--data_dir", str(coloured), "--model_path", str(model), "--output_dir", str(tmp_path / "other")]
     assert evaluate([*flags, "--device", "cpu"]) == 2
-    assert "takes pictures of 1 channel, these have 3: prepare the data with --channels 1" in capsys.readouterr().err
+    assert (
+        "takes pictures of 1 channel, these have 3: prepare pictures of your own with --channels 1"
+        in capsys.readouterr().err
+    )
 
 
 def test_the_classes_of_a_training_draw_can_be_balanced(rectangles, tmp_path, capsys):
