@@ -19,7 +19,6 @@ SOURCE_SETTINGS = (
     *("folds", "fold", "group_by", "stratify_by", "tag_file", "channels", "range", "ground", "num_images"),
     *("labelled_fraction", "val_ratio", "test_ratio"),
 )
-_PATHS = ("archives", "images", "masks", "splits", "tag_file")
 
 
 @dataclass(frozen=True)
