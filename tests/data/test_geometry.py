@@ -38,7 +38,7 @@ def test_letterbox_keeps_the_aspect_and_centres(height, width, tall, wide):
     scale = min(tall / height, wide / width)
     assert geometry.content_height == tall or geometry.content_width == wide
     for content, side in ((geometry.content_height, height), (geometry.content_width, width)):
-        assert content == 1 or abs(content - side * scale) <= 0.5
+        assert content == 1 or abs(content - side * scale) <= 0.5 + 1e-9
     top, left, bottom, right = geometry.rectangle
     assert abs(top - (tall - bottom)) <= 1
     assert abs(left - (wide - right)) <= 1
