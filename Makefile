@@ -6,7 +6,7 @@ DEMO := runs/demo
 REPRODUCE := config/reproduce.yaml
 ARCHIVES :=
 
-.PHONY: help setup demo reproduce test soak lint clean-demo
+.PHONY: help setup demo reproduce test test-all soak lint docs clean-demo
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -44,15 +44,22 @@ reproduce: setup ## the original experiment in full, 512 px and 200 epochs: for 
 	$(RUN) -m experiments.ablate --config $(REPRODUCE)
 	$(RUN) -m experiments.tables --config $(REPRODUCE)
 
-test: setup ## the test suite
+test: setup ## what must pass before a change lands: minutes on two cores
 	$(RUN) -m pytest -n 2 --dist loadfile
+
+test-all: setup ## those and the longer ones
+	$(RUN) -m pytest -n 2 --dist loadfile -m 'not soak'
 
 soak: setup ## kill training at random moments, often, and compare what comes out
 	$(RUN) -m pytest -m soak -s tests/core/test_killed.py
 
-lint: setup ## ruff
+lint: setup ## ruff and mypy
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+docs: setup ## docs/settings.md, from the code
+	$(RUN) -m core.settings_page
 
 clean-demo: ## remove what the demo made
 	rm -rf $(DATA) $(DEMO)

@@ -125,7 +125,8 @@ def evaluation_arms(config: ThroughputConfig, fabric: Fabric) -> tuple[Arms, int
     files = exported(data_dir, "Test", config.work_dir / f"test-{config.size}-{config.images}")
     images, device = len(split.labelled), fabric.device
     model = for_inference(SegmentationUNet(practitioner.NUM_CLASSES, config.width), device)
-    segmenter = Segmenter(model, config.size, "stretch", InferenceOptions(batch_size=config.batch_size), device, {})
+    options = InferenceOptions(batch_size=config.batch_size)
+    segmenter = Segmenter(model, split.size, "stretch", options, device, {})
     everything = [np.array(split.images[index]) for index in split.labelled]
     pictures = [everything[start : start + config.batch_size] for start in range(0, images, config.batch_size)]
     arms: Arms = {

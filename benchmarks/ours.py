@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from core.machine.fabric import Fabric
+from core.machine.machine import Machine
 from core.run.console import Console
 from core.run.description import describe
 from core.run.folder import RunFolder
@@ -40,12 +41,13 @@ def training(
     """
     task_type, config_type, more = TASKS[phase]
     config = config_type(data_dir=data_dir, output_dir=folder, max_steps=10**6, val_every=10**6, **more, **settings)
-    task = task_type(config, *(open_split(data_dir, name) for name in ("Train", "Val")), fabric.device)
+    machine = Machine.of(fabric, config.memory_format)
+    task = task_type(config, *(open_split(data_dir, name) for name in ("Train", "Val")), machine)
     if fixed_batch:
         batch = task.read(task.draws.batch(0))
         task.read = lambda draw: batch
-    run = RunFolder(folder, describe(config, fabric.device, "", {}), task.log_columns)
-    loop = Loop(task, config, fabric, run)
+    run = RunFolder(folder, describe(config, machine, {}), task.log_columns)
+    loop = Loop(task, config, machine, run)
     console = Console(loop.epochs, loop.steps_per_epoch, loop.total_steps, epoch=1, done=0, quiet=True)
     signals = StopSignals()
     task.begin_epoch(1)

@@ -42,7 +42,7 @@ def throughput(config: ThroughputConfig) -> dict[str, Any]:
     details = _speeds(trained, config.steps * config.batch_size, evaluated, scored, arms.multiply_adds(config))
     details["network_alone_images_per_second"] = rates(kernels, config.batch_size)
     results = _ratios(trained, evaluated, started, arms.import_core_seconds(min(START_UP_REPEATS, config.repeats)))
-    layouts = resolve_memory_format("auto", fabric.device, precision == "bf16"), inference_layout(fabric.device)
+    layouts = resolve_memory_format("auto"), inference_layout(fabric.device)
     results |= _kernel_gains(kernels, *layouts)
     write_json(config.output_dir / "throughput.json", {**details, **common})
     write_json(config.output_dir / "summary.json", {**results, **common})

@@ -24,7 +24,7 @@ def run_command(
     """Parse the settings, run `function(config)`, and turn what goes wrong into a line on stderr.
 
     Args:
-        command: the command's name, such as "reconstruction.train".
+        command: the module's name, such as "reconstruction.train".
         config_type, section, description: as in `core.config.parse`.
         function: the work; what it returns is for callers in Python.
         argv: the arguments behind the command's name; None takes the process's own.
@@ -36,7 +36,7 @@ def run_command(
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
-        config = parse(config_type, arguments, command, section, description)
+        config: Any = parse(config_type, arguments, command, section, description)
         raise_on_sigterm()
         function(config)
     except SystemExit as leaving:  # --help
@@ -47,12 +47,12 @@ def run_command(
     except (UserError, OSError, RunError, MemoryError) as error:
         if debug:
             traceback.print_exc()
-        print(f"error: {_one_line(error)}", file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
         return 1 if isinstance(error, RunError | MemoryError) or _is_full(error) else 2
     except Exception as error:
         if debug:
             traceback.print_exc()
-        print(f"error: unexpected {type(error).__name__}: {_one_line(error)} (--debug shows where)", file=sys.stderr)
+        print(f"error: unexpected {type(error).__name__}: {one_line(error)} (--debug shows where)", file=sys.stderr)
         return 1
     return 0
 
@@ -61,7 +61,8 @@ def _is_full(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """Return what went wrong, as one line without a traceback."""
     if isinstance(error, OSError) and error.errno:
         where = f": {error.filename}" if error.filename else ""
         remedy = (

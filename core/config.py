@@ -13,30 +13,20 @@ import sys
 from collections.abc import Mapping, Sequence
 from itertools import dropwhile, takewhile
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 import tyro
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from core.cli import SECTIONS, called_as
 from core.errors import UserError
 
-Config = TypeVar("Config")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
-SECTIONS = (
-    "data",
-    "reconstruction",
-    "reconstruction_evaluation",
-    "transfer_learning",
-    "transfer_learning_evaluation",
-    "transfer_learning_prediction",
-    "ablation",
-    "tables",
-    "report",
-    "throughput",
-    "growth",
-    "step_profile",
-)
+Config = TypeVar("Config", bound="DataclassInstance")
+
 DEFAULT_CONFIG = Path(__file__).resolve().parents[1] / "config" / "model_config.yaml"
 
 
@@ -100,7 +90,7 @@ def parse(config_type: type[Config], argv: Sequence[str], command: str, section:
         config_type: flat, frozen dataclass; a class attribute `bare_flags` (name -> value) says what a flag means
             that stands without its value.
         argv: the arguments behind the command's name.
-        command: its name, such as "reconstruction.train".
+        command: the module's name, such as "reconstruction.train".
         section: the part of the YAML file that belongs to this command.
         description: what `--help` says first.
 
@@ -123,7 +113,7 @@ def parse(config_type: type[Config], argv: Sequence[str], command: str, section:
                 config_type,
                 args=argv,
                 default=default,
-                prog=f"python -m {command}",
+                prog=called_as.get() or f"python -m {command}",
                 description=_full_description(description),
                 use_underscores=True,
             )

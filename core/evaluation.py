@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+# With more classes than this, tables and figures show the best and the worst, and logs the means alone.
+MANY_CLASSES = 25
+
 
 @dataclass(frozen=True)
 class EvaluationConfig:
@@ -70,9 +73,12 @@ def load_model(
 
 
 def provenance(
-    config: EvaluationConfig, header: dict[str, Any], fingerprint: str, resolution: int, device: "torch.device"
+    config: EvaluationConfig, header: dict[str, Any], fingerprint: str, size: Sequence[int], device: "torch.device"
 ) -> dict[str, Any]:
-    """Return where the scores come from (design: commit, weights, data, resolution, seed, versions, device)."""
+    """Return where the scores come from (design: commit, weights, data, resolution, seed, versions, device).
+
+    `size` is height and width of what the network sees.
+    """
     from core.files import file_sha256
     from core.run.provenance import commit, device_name, versions
 
@@ -88,13 +94,25 @@ def provenance(
         "checkpoint_sha256": file_sha256(config.model_path),
         "data_sha256": fingerprint,
         "split": config.split,
-        "resolution": resolution,
+        "resolution": resolution_of(size),
         "seed": header["config"]["seed"],
         "epoch": header["epoch"],
         "training": header["config"],
         "versions": versions(),
         "device": device_name(device),
     }
+
+
+def resolution_of(size: Sequence[int]) -> int | list[int]:
+    """Return height and width as results name them: a square by its side."""
+    height, width = size
+    return height if height == width else [height, width]
+
+
+def in_words(size: Sequence[int]) -> str:
+    """Return height and width as the flag `--size` takes them: 128 for a square, 360x480."""
+    height, width = size
+    return str(height) if height == width else f"{height}x{width}"
 
 
 def figure(file: str, title: str, caption: str) -> dict[str, str]:
@@ -110,16 +128,30 @@ def spread(count: int, wanted: int) -> list[int]:
     return [round(place * (count - 1) / max(1, wanted - 1)) for place in range(wanted)]
 
 
+def best_and_worst(scores: Sequence[float | None], most: int) -> list[int]:
+    """Return the places of scores, best first and those without one last.
+
+    Of more than `most` only the best and the worst, as many of each, and none without a score.
+    """
+    ranked = sorted((-score, place) for place, score in enumerate(scores) if score is not None)
+    known = [place for _, place in ranked]
+    if len(scores) <= most:
+        return [*known, *(place for place, score in enumerate(scores) if score is None)]
+    half = most // 2
+    return known if len(known) <= most else [*known[:half], *known[-half:]]
+
+
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print a table; numbers with four places, None as "-"."""
+    """Print a table; numbers with four places, None as "-". Names are shown as they are, whatever they look like."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left")
+    table = Table(title=escape(title), title_justify="left")
     for column in columns:
-        table.add_column(column, justify="left" if column == columns[0] else "right")
+        table.add_column(escape(column), justify="left" if column == columns[0] else "right")
     for row in rows:
-        table.add_row(*[format_cell(value) for value in row])
+        table.add_row(*[escape(format_cell(value)) for value in row])
     Console().print(table)
 
 

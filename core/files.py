@@ -72,6 +72,11 @@ def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, An
         temporary.write_text(text.getvalue(), encoding="utf-8", errors="surrogateescape")
 
 
+def csv_text(value: str | None) -> str | None:
+    """Return a user's text for a CSV cell: what a spreadsheet would take for a formula gets a ' before it."""
+    return f"'{value}" if value and value[0] in "=+-@\t\r" else value
+
+
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     digest = sha256()

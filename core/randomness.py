@@ -66,8 +66,8 @@ def permutation(seed: int, epoch: int, n: int) -> np.ndarray:  # [n] int64
 def _absorb(key: np.ndarray, number: int | np.ndarray) -> np.ndarray:
     """Mix one more number into the keys; one-to-one in the number for a given key, and in the key for a number."""
     if isinstance(number, int):
-        number = np.uint64(number & _MASK)  # negative numbers and those of more than 64 bits wrap around
-    word = (key ^ np.asarray(number).astype(np.uint64)) + _GOLDEN  # array arithmetic modulo 2^64
+        number = np.asarray(np.uint64(number & _MASK))  # negative numbers and those of more than 64 bits wrap around
+    word = (key ^ number.astype(np.uint64)) + _GOLDEN  # array arithmetic modulo 2^64
     word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return word ^ (word >> np.uint64(31))

@@ -36,6 +36,9 @@ class TrainConfig:
     encoder_weights: EncoderWeights = "none"
     """What the encoder starts from: random weights, or ImageNet's (tf_efficientnet_lite0 alone, from an installed
     package: nothing is downloaded), learned from a million labelled pictures."""
+    init_weights: Path | None = None
+    """Weights that the whole network starts from instead of random ones: those of another run of this phase with the
+    same network. The run folder keeps their SHA-256."""
     normalisation: Literal["imagenet", "unit"] = "imagenet"
     """Mean and deviation that pictures are normalised with; stored with the weights, the same in both phases."""
     encoder_dropout: tuple[float, float, float, float, float, float] = (0.0, 0.0, 0.05, 0.1, 0.15, 0.15)
@@ -49,6 +52,10 @@ class TrainConfig:
     """Passes over the training pictures (unless --max_steps is given)."""
     max_steps: int | None = None
     """Train for so many steps instead of epochs: batches are refilled, early stopping is off."""
+    extend_to: int | None = None
+    """Make a finished run longer: the same command with so many --epochs in all, or with --max_steps so many steps. The
+    learning rate's schedule is recomputed over the new length and goes on from the current step, so the rate rises
+    again first; a run of this length from the start would have trained at other rates. Patience counts anew."""
     val_every: int = 100
     """With --max_steps: validate, log and save after so many steps."""
     lr: float = 0.001
@@ -68,7 +75,8 @@ class TrainConfig:
     save_every_steps: int = 0
     """Save the state every so many steps within an epoch too, to lose less if the run is killed. 0: after epochs."""
     class_balance: bool = False
-    """Draw pictures of cats and of dogs equally often."""
+    """Draw pictures of every stratum equally often: of each value of the tag that the data are stratified by (Pets:
+    species), without one of each class, where a picture counts for the rarest that it holds."""
     seed: int = 42
     """Decides everything that is drawn: first weights, order, augmentation, dropout."""
     device: str = "auto"
@@ -79,7 +87,7 @@ class TrainConfig:
     deterministic: bool = False
     """On a GPU: kernels that give the same bits every time, slower ones in places. On a CPU all do anyway."""
     memory_format: MemoryFormat = "auto"
-    """Layout of the network in memory. auto: channels_last for bf16 on a CPU, else contiguous."""
+    """Layout of the network in memory. auto: contiguous, the fastest wherever training was timed."""
     amp: Amp = "auto"
     """Mixed precision. auto: bf16 where the hardware has it, fp16 on older GPUs, else off. fp16 needs a GPU."""
 
@@ -96,6 +104,9 @@ class TrainConfig:
             _at_least(self, "device_memory_limit", 0)
         if self.max_steps is not None:
             _at_least(self, "max_steps", 1)
+        if self.extend_to is not None:
+            name = "max_steps" if self.max_steps else "epochs"
+            _at_least(self, "extend_to", getattr(self, name) + 1, f": more than --{name}")
         if not self.lr > 0:
             raise UserError(f"lr {self.lr} must be above 0")
         self._check_encoder_weights()
@@ -103,9 +114,16 @@ class TrainConfig:
             if not 0 <= rate < 1:
                 raise UserError(f"dropout rate {rate} is outside [0, 1)")
 
+    @property
+    def length(self) -> int:
+        """How long the run is: steps with `max_steps`, else epochs."""
+        return self.extend_to or self.max_steps or self.epochs
+
     def _check_encoder_weights(self) -> None:
         if self.encoder_weights == "none":
             return
+        if self.init_weights:
+            raise UserError(f"--init_weights replaces --encoder_weights {self.encoder_weights}: leave one of them out")
         if self.encoder not in WITH_WEIGHTS:
             raise UserError(
                 f"no ImageNet weights of --encoder {self.encoder} are at hand: --encoder_weights imagenet takes "
@@ -119,7 +137,7 @@ class TrainConfig:
             )
 
 
-def _at_least(config: TrainConfig, name: str, smallest: int) -> None:
+def _at_least(config: TrainConfig, name: str, smallest: int, why: str = "") -> None:
     value = getattr(config, name)
     if not value >= smallest:  # catches NaN as well
-        raise UserError(f"{name} {value} must be at least {smallest}")
+        raise UserError(f"{name} {value} must be at least {smallest}{why}")

@@ -8,15 +8,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from core.errors import UserError
 from core.files import atomic_path
-
-HEADER_KEY = "ae_pretrained"
-FORMAT_VERSION = 1
+from core.header import FORMAT_VERSION, HEADER_KEY, read_header
 
 
 def save_weights(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
@@ -35,18 +33,9 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         UserError: no such file, not safetensors, cut short, not ours, or of another format version.
     """
-    if not path.is_file():
-        raise UserError(f"no weights at {path}: a training run leaves them as best_model.safetensors in its folder")
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get(HEADER_KEY, "null"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    except (SafetensorError, ValueError) as error:
-        raise UserError(f"{path} is not a whole safetensors file ({error}): train again or copy it anew") from None
-    if not isinstance(header, dict) or "format_version" not in header:
-        raise UserError(f"{path} was not written by this project: its header lacks {HEADER_KEY!r}")
-    if header["format_version"] != FORMAT_VERSION:
-        raise UserError(f"{path} has format version {header['format_version']}, this code reads {FORMAT_VERSION}")
+    header = read_header(path)
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     return tensors, header
 
 

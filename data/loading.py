@@ -2,15 +2,31 @@
 
 import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from core.errors import UserError
+from core.networks.unet import require_sides
 from core.randomness import keys
 from data.augment.batch import Batch, augment, plain
 from data.augment.settings import AugmentConfig
-from data.split import Split
+from data.split import Split, open_split
+
+
+def open_training(data_dir: Path, augment: AugmentConfig) -> tuple[Split, Split]:
+    """Return Train and Val of a processed folder.
+
+    Raises:
+        UserError: a split cannot be opened, or the pictures or their training windows are too small for a network.
+    """
+    train, val = (open_split(data_dir, name) for name in ("Train", "Val"))
+    for sides in (train.size, augment.window):
+        if sides:
+            require_sides(*sides)
+    return train, val
 
 
 def training_batch(
@@ -57,7 +73,9 @@ def on_device(split: Split, device: torch.device, limit: float | None) -> Split:
 def moved(split: Split, device: torch.device) -> Split:
     """Return the split with its images and labels as tensors on a device."""
     # Copied, since torch warns of memory maps that must not be written to.
-    arrays = {name: torch.from_numpy(np.array(getattr(split, name))).to(device) for name in ("images", "labels")}
+    arrays: dict[str, Any] = {
+        name: torch.from_numpy(np.array(getattr(split, name))).to(device) for name in ("images", "labels")
+    }
     return dataclasses.replace(split, **arrays)
 
 
@@ -75,18 +93,20 @@ def _take(array: np.ndarray | torch.Tensor, rows: np.ndarray, device: torch.devi
     return torch.from_numpy(array[rows]).to(device)
 
 
-def species_groups(split: Split, indices: np.ndarray, class_balance: bool) -> list[np.ndarray]:
-    """Return the pictures in one group, or one group a species for `--class_balance`.
+def strata_groups(split: Split, indices: np.ndarray, class_balance: bool) -> list[np.ndarray]:
+    """Return the pictures in one group, or one group a stratum (`Split.strata`) for `--class_balance`.
 
     Raises:
-        UserError: to balance, where a picture's species is not known or there is only one.
+        UserError: to balance, where a picture's stratum is not known or there is only one.
     """
     if not class_balance:
         return [indices]
-    species = np.array([split.species[index] or "" for index in indices])
-    found = sorted(set(species))
+    what = f"the tag {split.stratum}" if split.stratum else "the classes"
+    strata = np.array([split.strata[index] or "" for index in indices])
+    found = sorted(set(strata))
     if "" in found:
-        raise UserError(f"--class_balance needs the species of every picture; {(species == '').sum()} have none")
+        missing = (strata == "").sum()
+        raise UserError(f"--class_balance needs {what} of every picture; {missing} have none: leave it out")
     if len(found) < 2:
-        raise UserError(f"--class_balance needs at least two species; all pictures are of {found[0]!r}")
-    return [indices[species == name] for name in found]
+        raise UserError(f"--class_balance draws by {what}; all pictures are of {found[0]!r}: leave it out")
+    return [indices[strata == name] for name in found]

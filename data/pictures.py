@@ -1,25 +1,38 @@
 """Pictures and masks from files, judged by their content and never by their suffix.
 
-A file is read whole or refused with a reason. Decoders of JPEG are forgiving: where data are missing they fill in grey
-and merely warn, so JPEGs go through simplejpeg, which turns those warnings into errors.
+A file is read whole or refused with a reason.
+
+Pictures deeper than 8 bits are scaled between two values that the caller names, never by dropping their lower bits.
 """
 
-import struct
-from io import BytesIO
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Literal
 
 import cv2
 import numpy as np
-import simplejpeg
-from PIL import Image
 
-MAX_PIXELS = 80_000_000
+from data.decoding import decode_deep, decode_jpeg, decode_other
+from data.picture_header import (
+    DAMAGE,
+    MAX_PIXELS,
+    PictureError,
+    PictureHeader,
+    header_of,
+    look_at,
+    orientation_of,
+    palette_of,
+    read_bytes,
+)
 
-# What Pillow raises for files that are cut, altered or made to hurt.
-_DAMAGE = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, struct.error)
+__all__ = ["MAX_PIXELS", "PictureError", "look_at", "raw_mask", "read_deep", "read_mask", "read_picture", "scaled"]
+
+Ground = Literal["white", "black"]
+
 _SUFFIXES = {"JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"), "PNG": (".png",), "GIF": (".gif",), "BMP": (".bmp",)}
-_EXIF_ORIENTATION = 0x0112
+# Those without loss, and how Pillow names their kinds of pixels.
+_MASK_FORMATS = ("PNG", "TIFF", "BMP", "DIB", "GIF", "PPM")
+_MASK_MODES = ("1", "L", "P", "I", "F", "I;16", "I;16B", "I;16L", "LA", "PA", "RGB", "RGBA", "RGBa")
 _UPRIGHT = {
     2: lambda image: image[:, ::-1],
     3: lambda image: image[::-1, ::-1],
@@ -31,96 +44,179 @@ _UPRIGHT = {
 }
 
 
-class PictureError(Exception):
-    """A file cannot be used as a picture or a mask; the message is the reason, without the file's name."""
-
-
-def read_picture(path: Path) -> tuple[np.ndarray, list[str]]:
+def read_picture(
+    path: Path,
+    channels: int = 3,
+    value_range: tuple[float, float] | None = None,
+    ground: Ground | None = None,
+) -> tuple[np.ndarray, list[str]]:
     """Read a picture of any common format.
 
+    Args:
+        channels: 3 for RGB, 1 for grey (the luma of ITU-R 601 where the file has colours).
+        value_range: of a file deeper than 8 bits, the values that become 0 and 255; beyond them it is cut off. None
+            takes the whole range of its integers.
+        ground: what lies behind a transparent picture; None leaves the colours as they are stored.
+
     Returns:
-        The image [H, W, 3] uint8, RGB, upright as its EXIF orientation says, and what was unusual about the file.
+        The image uint8, [H, W, 3] or [H, W], upright as its EXIF orientation says, and what was unusual about the file.
 
     Raises:
-        PictureError: not a picture, damaged, or larger than `MAX_PIXELS`.
+        PictureError: not a picture, damaged, or larger than `MAX_PIXELS`; floating-point without `value_range`.
         OSError: the file cannot be read at all.
     """
-    data = path.read_bytes()
-    header = _header(BytesIO(data))
-    image = _decode_jpeg(data) if header.format in ("JPEG", "MPO") else _decode_other(data, header)
-    notes = []
-    if path.suffix.lower() not in _SUFFIXES.get(header.format, (path.suffix.lower(),)):
-        notes.append(f"{header.format} named {path.suffix}, read by its content")
-    orientation = _orientation(header)
+    data = read_bytes(path)
+    header, opened = header_of(data)
+    notes = _unusual(path, header)
+    orientation = orientation_of(opened)
+    if header.format in ("JPEG", "MPO"):
+        image = decode_jpeg(data)
+    elif header.bits > 8:
+        image = scaled(decode_deep(data, header, opened), value_range)
+    else:
+        image = decode_other(data, header, opened, bool(ground))
+    if header.alpha and ground:
+        image, share = _on_ground(image, ground)
+        notes += [f"transparent in {share:.1%} of its pixels: laid on {ground}"] if share else []
+    image = _with_channels(image, channels)
     if orientation in _UPRIGHT:
-        image = np.ascontiguousarray(_UPRIGHT[orientation](image))
+        if header.format != "TIFF":  # whose decoders turn it, whatever they are asked
+            image = np.ascontiguousarray(_UPRIGHT[orientation](image))
         notes.append(f"turned upright (EXIF orientation {orientation})")
     return image, notes
 
 
-def read_mask(path: Path) -> np.ndarray:
-    """Read a mask [H, W] uint8; the values of a grey PNG or the indices of a palette PNG are the classes.
+def read_deep(path: Path) -> np.ndarray:
+    """Read the values of a picture deeper than 8 bits as they are stored: [H, W] or [H, W, 3], without its alpha.
 
     Raises:
-        PictureError: not a PNG of one 8-bit channel, damaged, or larger than `MAX_PIXELS`.
+        PictureError: as `read_picture`.
     """
-    header = _header(BytesIO(path.read_bytes()))
-    if header.format != "PNG" or header.mode not in ("L", "P", "1"):
-        raise PictureError(f"{header.format} of mode {header.mode}; a mask is a PNG of one 8-bit channel")
+    data = read_bytes(path)
+    header, opened = header_of(data)
+    values = decode_deep(data, header, opened)
+    return values[..., :3] if values.ndim == 3 else values
+
+
+def scaled(values: np.ndarray, value_range: tuple[float, float] | None) -> np.ndarray:
+    """Bring values of any type to uint8: the range's ends become 0 and 255, what lies beyond is cut off, NaN is 0.
+
+    An alpha (a fourth channel) keeps the whole range of its type.
+
+    Raises:
+        PictureError: no range, and the values are floating-point.
+    """
+    if values.ndim == 3 and values.shape[2] == 4:
+        alpha = scaled(values[..., 3], None if values.dtype.kind in "iu" else (0.0, 1.0))
+        return np.dstack([scaled(values[..., :3], value_range), alpha])
+    if value_range is None:
+        if values.dtype.kind == "f":
+            raise PictureError("floating-point pixels: say with --range which values are black and white")
+        value_range = (0, np.iinfo(values.dtype).max)
+    low, high = value_range
+    with np.errstate(invalid="ignore"):
+        return (
+            np.nan_to_num(np.clip((values.astype(np.float64) - low) * (255 / (high - low)), 0, 255))
+            .round()
+            .astype(np.uint8)
+        )
+
+
+def read_mask(path: Path) -> np.ndarray:
+    """Read a mask [H, W] uint8: the values of a grey file or the indices of a palette.
+
+    1, 2 and 4 bits keep their numbers (1 bit is 0 and 1), as do 16 bits where none is above 255.
+
+    Raises:
+        PictureError: of several channels, lossy (JPEG), damaged, larger than `MAX_PIXELS`, or with larger values.
+    """
+    raw = raw_mask(path)
+    mask = raw.values
+    if mask.ndim != 2:
+        raise PictureError(f"{raw.header.format} of mode {raw.header.mode}; this mask needs one channel of values")
+    if mask.dtype != np.uint8 and (mask.min() < 0 or mask.max() > 255):
+        raise PictureError(f"values {mask.min()} to {mask.max()}; this mask needs values from 0 to 255")
+    return mask.astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class RawMask:
+    """A mask as it is stored, upright.
+
+    Attributes:
+        values: [H, W] of any integer type (1, 2 and 4 bits keep their numbers), or [H, W, 3 or 4] uint8 for colours.
+        palette: colour of each index, where there is one.
+    """
+
+    values: np.ndarray
+    header: PictureHeader
+    palette: tuple[tuple[int, int, int], ...] = ()
+
+
+def raw_mask(path: Path) -> RawMask:
+    """Read a mask of any format without loss.
+
+    Raises:
+        PictureError: lossy (JPEG), of several pages, with fractions for values, damaged, or larger than `MAX_PIXELS`.
+    """
+    header, opened = header_of(read_bytes(path))
+    if reason := _no_mask(header):
+        raise PictureError(reason)
+    if opened is None:
+        raise PictureError(f"{header.format} of {header.bands} bands of {header.bits} bits: save the mask as PNG")
     try:
-        return np.array(header).astype(np.uint8)
-    except _DAMAGE as error:
+        values = np.array(opened.convert("RGBA") if header.mode in ("LA", "PA", "RGBa") else opened)
+    except DAMAGE as error:
         raise PictureError(f"damaged: {error}") from None
+    if values.dtype == bool:
+        values = values.astype(np.uint8)
+    elif header.bits in (2, 4) and header.mode == "L":
+        values = values // np.uint8(255 // (2**header.bits - 1))  # Pillow spreads them over 0 to 255
+    elif values.dtype.kind == "f":
+        if not (np.isfinite(values).all() and (values == np.round(values)).all() and np.abs(values).max() < 2**31):
+            raise PictureError("values with fractions: a mask holds whole numbers, one a class")
+        values = values.astype(np.int32)
+    if (orientation := orientation_of(opened)) in _UPRIGHT:
+        values = np.ascontiguousarray(_UPRIGHT[orientation](values))
+    return RawMask(values, header, tuple(palette_of(opened)) if header.mode == "P" else ())
 
 
-def why_no_picture(path: Path) -> str | None:
-    """Return why a file is no picture by its header alone, None if it is one (it may be damaged further on)."""
-    try:
-        with path.open("rb") as file:
-            _header(file)
-    except PictureError as error:
-        return str(error)
+def _no_mask(header: PictureHeader) -> str | None:
+    """Return why a picture cannot be a mask, whatever it shows."""
+    if header.lossy:
+        return "a lossy picture (JPEG) blurs a mask's values at every edge: export the masks again as PNG"
+    if header.format not in _MASK_FORMATS:
+        return f"{header.format}: a mask is a PNG, TIFF, BMP or GIF"
+    if header.pages > 1:
+        return f"{header.pages} pages: which is the mask? Save that one as a PNG"
+    if header.mode not in _MASK_MODES or header.bands > 4:
+        return f"mode {header.mode} of {header.bands} bands: a mask has one channel of values, or colours in RGB"
+    if header.bits > 8 and header.channels == 3:
+        return f"colours of {header.bits} bits: a mask's colours have 8 bits a channel"
     return None
 
 
-def _header(file: BinaryIO) -> Image.Image:
-    # Pillow reads the header alone here, so that a decompression bomb is refused before it opens.
-    try:
-        header = Image.open(file)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise PictureError(f"more than {MAX_PIXELS} pixels") from None
-    except _DAMAGE:
-        raise PictureError("not a picture, or its header is damaged") from None
-    if header.width * header.height > MAX_PIXELS:
-        raise PictureError(f"{header.width} x {header.height} is more than {MAX_PIXELS} pixels")
-    return header
+def _unusual(path: Path, header: PictureHeader) -> list[str]:
+    notes = []
+    if path.suffix.lower() not in _SUFFIXES.get(header.format, (path.suffix.lower(),)):
+        notes.append(f"{header.format} named {path.suffix}, read by its content")
+    if header.pages > 1:
+        notes.append(f"{header.pages} pages, the first is taken")
+    if header.bands > header.channels + header.alpha:
+        taken = "first" if header.channels == 1 else "first three"
+        notes.append(f"{header.bands} bands, the {taken} {'is' if header.channels == 1 else 'are'} taken")
+    return notes
 
 
-def _decode_jpeg(data: bytes) -> np.ndarray:
-    try:
-        return simplejpeg.decode_jpeg(data, colorspace="RGB", strict=True)
-    except ValueError as error:
-        raise PictureError(f"damaged: {error}") from None
+def _on_ground(image: np.ndarray, ground: Ground) -> tuple[np.ndarray, float]:
+    """Lay an image [H, W, 4] on white or black; returns it and the share of pixels that are not opaque."""
+    alpha = image[..., 3:].astype(np.float32) / 255
+    behind = 255.0 if ground == "white" else 0.0
+    laid = np.round(image[..., :3] * alpha + behind * (1 - alpha)).astype(np.uint8)
+    return laid, float(np.mean(image[..., 3] < 255))
 
 
-def _decode_other(data: bytes, header: Image.Image) -> np.ndarray:
-    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:
-        image = None
-    if image is not None and image.dtype == np.uint8 and image.shape[:2] == (header.height, header.width):
-        return image
-    if header.mode.startswith(("I", "F")):
-        raise PictureError(f"pixels of mode {header.mode}; 8 bits a channel are needed")
-    try:
-        return np.array(header.convert("RGB"))
-    except _DAMAGE as error:
-        raise PictureError(f"damaged: {error}") from None
-
-
-def _orientation(header: Image.Image) -> int:
-    try:
-        return header.getexif().get(_EXIF_ORIENTATION, 1)
-    except _DAMAGE:
-        return 1
+def _with_channels(image: np.ndarray, channels: int) -> np.ndarray:
+    if channels == 1:
+        return image if image.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(image[..., :3]), cv2.COLOR_RGB2GRAY)
+    return np.dstack([image] * 3) if image.ndim == 2 else np.ascontiguousarray(image[..., :3])

@@ -1,55 +1,102 @@
 """The settings of `python -m data.prepare`."""
 
+import dataclasses
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from core.config import nearest
 from core.errors import UserError
+from core.sides import sides_of
 from data.geometry import ResizeMode
+from data.sources.table import ALIASES, DATA_SETS
 
 MAX_SIZE = 8192
+# What not every data set looks at; each row of the table names those that its own looks at.
+SOURCE_SETTINGS = (
+    *("archives", "download", "variant", "images", "masks", "classes", "mask_pattern", "ignore_value", "splits"),
+    *("folds", "fold", "group_by", "stratify_by", "tag_file", "channels", "range", "ground", "num_images"),
+    *("labelled_fraction", "val_ratio", "test_ratio"),
+)
 
 
 @dataclass(frozen=True)
 class PrepareConfig:
     """What to prepare, from where, how large, and into which splits."""
 
-    dataset: Literal["oxford_pets", "synthetic", "folder"] = "oxford_pets"
-    """Oxford-IIIT Pet, the embedded drawings, or a folder of your own pictures."""
+    dataset: str = "oxford_pets"
+    """oxford_pets, drawn_pets, folder (your own pictures), ...: --list_datasets shows all."""
+    list_datasets: bool = False
+    """Show the data sets, with their classes, splits, licences and citations, and end."""
     archives: Path | None = None
-    """oxford_pets: folder with images.tar.gz and annotations.tar.gz, or with images/ and annotations/ unpacked."""
+    """Public data sets: folder with the official archives, or with what is in them, in the official layout."""
     download: bool = False
-    """oxford_pets: fetch the official archives into --raw_dir (about 800 MB)."""
+    """Public data sets whose address is open: fetch the official archives into --raw_dir."""
+    variant: str | None = None
+    """Which of a data set's forms, where it has several: --list_datasets names them."""
     images: Path | None = None
     """folder: your pictures, in any subfolders."""
     masks: Path | None = None
-    """folder: their masks where there are any, PNG of 0 background, 1 cat, 2 dog, 255 ignored, same relative names."""
+    """folder: their masks where there are any: a folder, with the pictures' relative names or by --mask_pattern."""
+    classes: tuple[str, ...] = ()
+    """folder: names for the masks' values 0, 1, 2, ..., or a YAML file (`road: 1`, `car: [0, 0, 142]`,
+    `ignore: [255]`, `background: 0`). Without it every value found becomes a class."""
+    mask_pattern: str | None = None
+    """folder: a mask's file name from its picture's, such as '{name}_mask.png'."""
+    ignore_value: tuple[int, ...] = ()
+    """folder: values of the masks that are neither learned nor scored."""
+    splits: Path | None = None
+    """folder: who belongs to which split: a JSON or CSV file, or a folder of train.txt, val.txt and test.txt."""
+    folds: int = 0
+    """folder: divide the labelled pictures into so many folds; --fold is Test, Val is drawn from the rest. 0: off."""
+    fold: int = 0
+    """folder: which of the folds is Test, from 0."""
+    group_by: str | None = None
+    """folder: a tag (patient, scene): pictures that share its value lie in one split."""
+    stratify_by: str | None = None
+    """folder: a tag (species, camera): Test and Val are held out evenly over its values, label fractions are shared out
+    by them. Left out: the rarest class that a picture holds, for label fractions alone."""
+    tag_file: Path | None = None
+    """folder: a CSV of what else is known of the pictures: a column file, then a column a tag."""
+    channels: int | None = None
+    """folder: 1 (grey) or 3 (colour). Left out: what the pictures have, 3 where they are mixed."""
+    range: tuple[float, float] | None = None
+    """folder: of pictures deeper than 8 bits, the values that become 0 and 255. Left out: the 0.1 and 99.9 percentile
+    of all pictures, which the manifest then names."""
+    ground: Literal["white", "black"] = "white"
+    """folder: what lies behind transparent pictures."""
     output_dir: Path = Path("data/processed")
     """Where the prepared data go."""
     raw_dir: Path = Path("data/raw")
     """Where archives are downloaded and unpacked."""
-    size: int = 512
-    """Side of the square pictures that training reads, in pixels."""
+    size: int | str = 512
+    """Pictures as training reads them, in pixels: 128 is a square, 360x480 is height x width."""
     resize_mode: ResizeMode = "letterbox"
-    """Keep the aspect and add bars that are never scored, or stretch to the square."""
+    """Keep the aspect and add bars that are never scored, or stretch to the size."""
     val_ratio: float = 0.2
-    """Share held out for validation: of the official trainval list, or of what --test_ratio leaves."""
+    """Share held out for validation, of what is not Test."""
     test_ratio: float = 0.2
-    """folder and synthetic: share of all pictures held out for testing. (Oxford's test list is official.)"""
+    """Where no test set is official: share of all pictures held out for testing."""
     seed: int = 42
-    """Which of the possible splits, and which synthetic drawings."""
+    """Which of the possible splits, and which drawings."""
     num_images: int = 600
-    """synthetic: how many pictures to draw."""
+    """Drawn data sets: how many pictures to draw."""
     labelled_fraction: float = 0.25
-    """synthetic: share of the pictures that get a mask."""
+    """Drawn data sets: share of the pictures that get a mask."""
     bad_masks: Literal["refuse", "leave_out"] = "refuse"
     """A mask that does not fit its image stops everything, or is reported and its image counts as unlabelled."""
     workers: int = 0
     """Threads; 0 takes as many as there are processors."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.size <= MAX_SIZE:
-            raise UserError(f"size {self.size} is outside 1 to {MAX_SIZE} pixels")
+        object.__setattr__(self, "dataset", ALIASES.get(self.dataset, self.dataset))
+        if self.dataset not in DATA_SETS:
+            hint = nearest(self.dataset, [*DATA_SETS, *ALIASES])
+            raise UserError(f"dataset {self.dataset!r} is unknown{hint}; there are {', '.join(DATA_SETS)}")
+        for side in self.sides:
+            if not 1 <= side <= MAX_SIZE:
+                raise UserError(f"size {self.size} is outside 1 to {MAX_SIZE} pixels")
         for name in ("val_ratio", "test_ratio"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"{name} {getattr(self, name)} is outside [0, 1): 0.2 holds out a fifth")
@@ -59,6 +106,22 @@ class PrepareConfig:
             raise UserError(f"num_images {self.num_images} must be 1 or more")
         if self.workers < 0:
             raise UserError(f"workers {self.workers} must be 0 (as many as processors) or more")
+        self._check_reading()
+
+    def _check_reading(self) -> None:
+        if self.channels not in (None, 1, 3):
+            raise UserError(f"channels {self.channels}: pictures are read with 1 (grey) or 3 (colour)")
+        if self.folds and not (self.folds >= 2 and 0 <= self.fold < self.folds):
+            raise UserError(f"fold {self.fold} of {self.folds}: --folds is 2 or more, --fold from 0 to below it")
+        if self.fold and not self.folds:
+            raise UserError(f"fold {self.fold} says nothing without --folds")
+        if self.range and not (all(map(math.isfinite, self.range)) and self.range[0] < self.range[1]):
+            raise UserError(f"range {self.range[0]} {self.range[1]}: the first must be below the second")
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width of the pictures as training reads them."""
+        return sides_of(self.size)
 
     def check_source(self) -> None:
         """See that the data set has its source, and nothing that it would not look at.
@@ -66,37 +129,49 @@ class PrepareConfig:
         Raises:
             UserError: otherwise. (Not part of construction: a config file may leave the source to the flags.)
         """
-        if self.dataset == "synthetic":
-            from data.sources.drawn_pets.drawings import MIN_SIZE  # here, so that `--help` need not load OpenCV
-
-            if self.size < MIN_SIZE:
-                raise UserError(f"size {self.size} is too small to draw an animal: give --size {MIN_SIZE} or more")
-        allowed = {"oxford_pets": ("archives", "download"), "folder": ("images", "masks"), "synthetic": ()}
-        for name in ("archives", "download", "images", "masks"):
-            if getattr(self, name) and name not in allowed[self.dataset]:
+        row = DATA_SETS[self.dataset]
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        for name in SOURCE_SETTINGS:
+            if name not in row.settings and getattr(self, name) != defaults[name]:
                 raise UserError(f"--{name} has no meaning for --dataset {self.dataset}")
-        if self.dataset == "oxford_pets" and bool(self.archives) == self.download:
-            raise UserError("oxford_pets needs its archives: give either --archives DIR or --download")
-        if self.dataset == "folder" and self.images is None:
+        if "archives" in row.settings and bool(self.archives) == self.download:
+            either = "either --archives DIR or --download" if "download" in row.settings else "--archives DIR"
+            raise UserError(f"{self.dataset} needs its archives: give {either}")
+        if self.variant is not None and self.variant not in row.variants:
+            raise UserError(f"variant {self.variant!r}: --dataset {self.dataset} comes as {', '.join(row.variants)}")
+        if "images" in row.settings and self.images is None:
             raise UserError("--dataset folder needs your pictures: give --images DIR (and --masks DIR for masks)")
 
     def settings(self) -> dict[str, Any]:
         """What decides the prepared data, as the manifest states it; two calls with equal settings want the same."""
-        sources = {
-            "oxford_pets": {"download": True} if self.download else {"archives": _full(self.archives)},
-            "folder": {"images": _full(self.images), "masks": _full(self.masks)},
-            "synthetic": {"num_images": self.num_images, "labelled_fraction": self.labelled_fraction},
+        row = DATA_SETS[self.dataset]
+        source = {name: _plain(getattr(self, name)) for name in SOURCE_SETTINGS if name in row.settings}
+        if row.variants:  # the first is the default, named or not
+            source["variant"] = self.variant or row.variants[0]
+        ratios = {
+            name.removesuffix("_ratio"): source.pop(name) for name in ("val_ratio", "test_ratio") if name in source
         }
-        official = self.dataset == "oxford_pets"
         return {
             "dataset": self.dataset,
-            "source": sources[self.dataset],
-            "size": self.size,
+            "source": source,
+            "size": list(self.sides),
             "resize_mode": self.resize_mode,
             "seed": self.seed,
-            "ratios": {"val": self.val_ratio} | ({} if official else {"test": self.test_ratio}),
+            "ratios": ratios,
+        }
+
+    def source_defaults(self) -> dict[str, Any]:
+        """Return what `settings` states as the source where nothing of it is given."""
+        row = DATA_SETS[self.dataset]
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        return {
+            name: _plain(defaults[name])
+            for name in SOURCE_SETTINGS
+            if name in row.settings and not name.endswith("_ratio")
         }
 
 
-def _full(path: Path | None) -> str | None:
-    return str(path.resolve()) if path else None
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value.resolve())
+    return list(value) if isinstance(value, tuple) else value

@@ -5,7 +5,7 @@ array beside the pictures; its file name carries the data's fingerprint, so that
 """
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,20 +16,23 @@ import numpy as np
 from filelock import FileLock
 from rich.progress import track
 
+from core.classes import IGNORED, ClassSet
 from core.errors import UserError
 from core.files import atomic_path
 from data.geometry import Geometry
 from data.manifest import (
-    CLASS_NAMES,
-    LABEL_VALUES,
     SPLITS,
+    classes_of,
     image_path,
     label_path,
     prepare_hint,
     read_manifest,
     read_records,
+    trimap_path,
     truth_path,
 )
+from data.subsets import strata_of
+from data.trimaps import trimap_to_label
 
 CHUNK = 64
 Reader = Callable[[str], np.ndarray]
@@ -39,8 +42,8 @@ class Record(NamedTuple):
     """What the manifest says of a picture."""
 
     name: str
-    species: str | None
-    breed: str | None
+    tags: dict[str, str]
+    classes: tuple[int, ...]
     labelled: bool
     geometry: Geometry
 
@@ -50,25 +53,40 @@ class Split:
     """One split: all its images, the labels of those that have a mask, and the way back to their original size.
 
     Attributes:
-        images: [N, S, S, 3] uint8, RGB, memory-mapped (or a tensor: `data.loading.on_device`).
-        labels: [M, S, S] uint8 (0, 1, 2, 255), likewise, of the labelled images alone.
+        height, width: of the canvas that the pictures lie on.
+        channels: 1 or 3.
+        images: [N, H, W, channels] uint8, RGB or grey, memory-mapped (or a tensor: `data.loading.on_device`).
+        labels: [M, H, W] uint8 (indices of classes, 255), likewise, of the labelled images alone.
         label_rows: [N] int64, the row of each image in `labels`, -1 without a mask.
-        rectangles: [N, 4] int64, content in the square: top, left, bottom, right (the last two exclusive).
-        species: "cat", "dog" or None where nothing tells it; `breeds` likewise.
+        rectangles: [N, 4] int64, content on the canvas: top, left, bottom, right (the last two exclusive).
+        tags: tag -> its value for each image, None where it is not known.
+        strata: what label fractions are shared out by and draws balanced: the value of the tag `stratum`, or where the
+            data have none the name of the rarest class that an image holds; None where neither is known.
+        class_set: what the labels mean.
+        trimaps: whether the truth is kept as trimaps, as format 1 did for Pets.
     """
 
     name: str
-    size: int
+    height: int
+    width: int
+    channels: int
     names: list[str]
     images: np.ndarray
     labels: np.ndarray
     label_rows: np.ndarray
     rectangles: np.ndarray
-    species: list[str | None]
-    breeds: list[str | None]
+    tags: dict[str, list[str | None]]
+    strata: list[str | None]
+    stratum: str | None
     geometries: list[Geometry]
+    class_set: ClassSet
     data_dir: Path
-    dataset: str
+    trimaps: bool = False
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the canvas."""
+        return self.height, self.width
 
     @property
     def labelled(self) -> np.ndarray:
@@ -76,7 +94,7 @@ class Split:
         return np.flatnonzero(self.label_rows >= 0)
 
     def truth(self, index: int) -> np.ndarray:
-        """Return the label [H, W] uint8 (0, 1, 2, 255) of image `index` at its original size.
+        """Return the label [H, W] uint8 (indices of classes, 255) of image `index` at its original size.
 
         Raises:
             ValueError: if the image has no mask.
@@ -85,13 +103,15 @@ class Split:
         name = self.names[index]
         if self.label_rows[index] < 0:
             raise ValueError(f"{self.name}/{name} has no mask, so nothing to be scored against")
-        path = truth_path(self.data_dir, self.name, name, self.dataset)
-        mask = _read(path, cv2.IMREAD_UNCHANGED, self.data_dir)
+        path = (trimap_path if self.trimaps else truth_path)(self.data_dir, self.name, name)
+        label = _read(path, cv2.IMREAD_UNCHANGED, self.data_dir)
         geometry = self.geometries[index]
-        if mask.shape != (geometry.height, geometry.width):
-            raise UserError(f"{path} is {mask.shape}, its image was {geometry.height} x {geometry.width} pixels")
-        label = mask if self.dataset == "folder" else trimap_to_label(mask, self.species[index])
-        return _checked(label, path)
+        if label.shape != (geometry.height, geometry.width):
+            raise UserError(f"{path} is {label.shape}, its image was {geometry.height} x {geometry.width} pixels")
+        if self.trimaps:
+            species = self.tags["species"][index]
+            label = trimap_to_label(label, self.class_set.names.index(species) if species else None)
+        return _checked(label, len(self.class_set), path)
 
 
 def open_split(data_dir: Path, split: str) -> Split:
@@ -108,34 +128,45 @@ def open_split(data_dir: Path, split: str) -> Split:
     if not records:
         raise UserError(f"{data_dir} has no image in the split {split}: {prepare_hint(data_dir)} with other ratios")
     labelled = np.array([record.labelled for record in records])
-    images, labels = _arrays(data_dir, split, manifest, records)
+    class_set = classes_of(manifest, data_dir)
+    images, labels = _arrays(data_dir, split, manifest, records, len(class_set))
+    height, width = manifest["size"]
     return Split(
         name=split,
-        size=manifest["size"],
+        height=height,
+        width=width,
+        channels=manifest["channels"],
         names=[record.name for record in records],
         images=images,
         labels=labels,
         label_rows=np.where(labelled, np.cumsum(labelled) - 1, -1).astype(np.int64),
         rectangles=np.array([record.geometry.rectangle for record in records], np.int64),
-        species=[record.species for record in records],
-        breeds=[record.breed for record in records],
+        tags={tag: [record.tags.get(tag) for record in records] for tag in manifest["tags"]},
+        strata=strata_of(
+            [record.tags for record in records],
+            [record.classes for record in records],
+            manifest["stratum"],
+            class_set.names,
+        ),
+        stratum=manifest["stratum"],
         geometries=[record.geometry for record in records],
+        class_set=class_set,
         data_dir=data_dir,
-        dataset=manifest["dataset"],
+        trimaps=manifest["trimaps"],
     )
 
 
 def _records(data_dir: Path, split: str) -> list[Record]:
     """Return what the manifest says of a split's pictures, sorted by name; what they have in common is kept once."""
-    geometries: dict[Geometry, Geometry] = {}
-    words: dict[str | None, str | None] = {}
+    shared: dict[Any, Any] = {}
     records = []
     for record in read_records(data_dir):
         if record["split"] == split:
             geometry = Geometry(**record["geometry"])
-            species, breed = (words.setdefault(word, word) for word in (record["species"], record["breed"]))
-            shared = geometries.setdefault(geometry, geometry)
-            records.append(Record(record["name"], species, breed, record["labelled"], shared))
+            tags = {name: shared.setdefault(value, value) for name, value in record["tags"].items()}
+            classes = tuple(record["classes"])
+            kept = shared.setdefault(classes, classes), record["labelled"], shared.setdefault(geometry, geometry)
+            records.append(Record(record["name"], tags, *kept))
     return sorted(records, key=lambda record: record.name)
 
 
@@ -144,35 +175,27 @@ def fingerprint(data_dir: Path) -> str:
     return read_manifest(Path(data_dir))["fingerprint"]
 
 
-def trimap_to_label(trimap: np.ndarray, species: str | None) -> np.ndarray:
-    """Turn a trimap (1 animal, 2 background, 3 border) into a label: the species' class, 0, 255.
-
-    Values outside the set stay outside the set of labels (they become 254), so that checks of labels find them.
-    """
-    table = np.full(256, 254, np.uint8)
-    table[1:4] = CLASS_NAMES.index(species) if species else 254, 0, 255
-    return table[trimap]
-
-
 def _arrays(
-    data_dir: Path, split: str, manifest: dict[str, Any], records: list[Record]
+    data_dir: Path, split: str, manifest: Mapping[str, Any], records: Sequence[Record], num_classes: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    size = manifest["size"]
+    height, width = size = tuple(manifest["size"])
+    channels = manifest["channels"]
     names = [record.name for record in records]
     masked = [record.name for record in records if record.labelled]
     stem = data_dir / "arrays" / f"{split}-{manifest['fingerprint'][:16]}"
+    flags = cv2.IMREAD_COLOR_RGB if channels == 3 else cv2.IMREAD_GRAYSCALE
 
     def image(name: str) -> np.ndarray:
         path = image_path(data_dir, split, name)
-        return _sized(_read(path, cv2.IMREAD_COLOR, data_dir)[..., ::-1], size, path)
+        return _sized(_read(path, flags, data_dir), size, path)
 
     def label(name: str) -> np.ndarray:
         path = label_path(data_dir, split, name)
-        return _checked(_sized(_read(path, cv2.IMREAD_UNCHANGED, data_dir), size, path), path)
+        return _checked(_sized(_read(path, cv2.IMREAD_UNCHANGED, data_dir), size, path), num_classes, path)
 
     images_file, labels_file = stem.with_name(f"{stem.name}-images.npy"), stem.with_name(f"{stem.name}-labels.npy")
-    _build(images_file, image, names, (size, size, 3), f"{split} images")
-    _build(labels_file, label, masked, (size, size), f"{split} labels")
+    _build(images_file, image, names, (height, width, channels), f"{split} images")
+    _build(labels_file, label, masked, (height, width), f"{split} labels")
     return _open(images_file), _open(labels_file)
 
 
@@ -213,13 +236,14 @@ def _read(path: Path, flags: int, data_dir: Path) -> np.ndarray:
     return array
 
 
-def _sized(array: np.ndarray, size: int, path: Path) -> np.ndarray:
-    if array.shape[:2] != (size, size):
-        raise UserError(f"{path} is {array.shape[1]} x {array.shape[0]} pixels, the manifest says {size} x {size}")
+def _sized(array: np.ndarray, size: tuple[int, ...], path: Path) -> np.ndarray:
+    if array.shape[:2] != size:
+        height, width = size
+        raise UserError(f"{path} is {array.shape[1]} x {array.shape[0]} pixels, the manifest says {width} x {height}")
     return array
 
 
-def _checked(label: np.ndarray, path: Path) -> np.ndarray:
-    if label.ndim != 2 or not np.isin(label, LABEL_VALUES).all():
-        raise UserError(f"{path} holds values outside the set of labels {LABEL_VALUES}")
+def _checked(label: np.ndarray, num_classes: int, path: Path) -> np.ndarray:
+    if label.ndim != 2 or ((label >= num_classes) & (label != IGNORED)).any():
+        raise UserError(f"{path} holds values outside the set of labels 0 to {num_classes - 1}, {IGNORED}")
     return label

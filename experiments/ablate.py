@@ -18,15 +18,14 @@ from core.command import run_command
 from core.errors import RunError, UserError
 from experiments.grid.config import AblationConfig
 from experiments.grid.console import Console, seconds_left
+from experiments.grid.earlier_results import mixed_encoders, require_same_grid
 from experiments.grid.estimate import Speeds, in_words, left_in_words
-from experiments.grid.folders import require_same_folders
 from experiments.grid.jobs import Work
-from experiments.grid.order import all_works
 from experiments.grid.plan import build_plan
 from experiments.grid.plan_file import write_plan
 from experiments.grid.prepared import read_data
-from experiments.grid.queue import Queue, works_to_do
-from experiments.grid.results import mixed_encoders, require_same_grid
+from experiments.grid.queue import Queue
+from experiments.grid.to_do import all_works, require_same_folders, works_to_do
 
 
 def ablate(config: AblationConfig) -> None:

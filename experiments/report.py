@@ -1,9 +1,10 @@
 """Show runs on one page: scores with intervals, figures, settings, and several runs side by side.
 
 RUN is a run folder, a folder of results, anything above them, or an evaluation's JSON. Writes a single HTML file that
-needs nothing beside it. Runs of one phase are compared in the order given, in pairs with the first.
+needs nothing beside it. Runs of one phase are compared in the order given, in pairs with the first. With --data_dir the
+runs that were not evaluated yet are first scored on Test, into RUN/results.
 
-    python -m experiments.report runs/scratch runs/pretrained --output report.html
+    python -m experiments.report runs/scratch runs/pretrained --data_dir data/mine --output report.html
 """
 
 import sys
@@ -11,13 +12,14 @@ from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
 from tyro.conf import Positional, arg
 
 from core.command import run_command
-from core.errors import UserError
+from core.errors import RunError, UserError
 from core.files import atomic_path
 from experiments.runs import Run, find_runs
 
@@ -33,6 +35,8 @@ class ReportConfig:
     """Run folders or results folders, at least one."""
     output: Path | None = None
     """The HTML file. Without it: report.html in the first RUN."""
+    data_dir: Path | None = None
+    """Prepared data: runs without results are first evaluated on their Test. Without it they are shown as they are."""
 
 
 def report(config: ReportConfig) -> Path:
@@ -43,6 +47,8 @@ def report(config: ReportConfig) -> Path:
     output = config.output or (first.parent if first.is_file() else first) / "report.html"
     if output.is_dir():
         raise UserError(f"--output {output} is a folder: name the HTML file")
+    if config.data_dir:
+        evaluate_missing(config.runs, config.data_dir)
     page, notes = render(find_runs(config.runs))
     with atomic_path(output) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -50,6 +56,22 @@ def report(config: ReportConfig) -> Path:
         print(f"note: {note}", file=sys.stderr)
     print(f"written to {output} ({output.stat().st_size / 1e6:.1f} MB)")
     return output
+
+
+def evaluate_missing(places: Sequence[Path], data_dir: Path) -> None:
+    """Evaluate the trained runs in or below the places that have no results yet, on Test, into RUN/results.
+
+    Raises:
+        RunError: an evaluation failed, and has said why.
+    """
+    for run in find_runs(places):
+        if run.file or not run.folder or not (weights := run.folder / "best_model.safetensors").is_file():
+            continue
+        print(f"{run.name} was not evaluated yet: scoring it on the Test of {data_dir}", flush=True)
+        arguments = {"--model_path": weights, "--data_dir": data_dir, "--output_dir": run.folder / "results"}
+        command = import_module(f"{run.phase}.evaluate")
+        if command.main([str(word) for pair in arguments.items() for word in pair]):
+            raise RunError(f"{run.folder} could not be evaluated (the line above says why)")
 
 
 def render(runs: Sequence[Run]) -> tuple[str, list[str]]:
@@ -63,7 +85,7 @@ def render(runs: Sequence[Run]) -> tuple[str, list[str]]:
         loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     script = (PAGE / "report.js").read_text(encoding="utf-8")
-    style = _class_colours() + (PAGE / "report.css").read_text(encoding="utf-8")
+    style = (PAGE / "report.css").read_text(encoding="utf-8")
     page = environment.get_template("report.html.j2").render(
         title=", ".join(run.name for run in runs),
         phases=phases,
@@ -92,16 +114,6 @@ def _phases(runs: Sequence[Run]) -> list[dict[str, Any]]:
         for phase, title in PHASES.items()
         if (chosen := [part for part in parts if part.run.phase == phase])
     ]
-
-
-def _class_colours() -> str:
-    from core.figures.style import CLASS_COLOURS
-
-    rules = []
-    for number, colour in enumerate(CLASS_COLOURS):
-        red, green, blue = (round(255 * part) for part in colour)
-        rules.append(f".class-{number} {{ background: rgb({red}, {green}, {blue}); }}\n")
-    return "".join(rules)
 
 
 def _hash(content: str) -> str:

@@ -1,18 +1,17 @@
 """Find the runs that a report is about: results of the evaluation commands and the run folders that they come from."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from core import evaluation
+from core.classes import ClassSet
 from core.errors import UserError
+from experiments.evaluations import Evaluation, Provenance, is_evaluation, read_json
 
 RESULT_FILES = {file: phase for phase, file in evaluation.RESULT_FILES.items()}
 DESCRIPTION = "training_config.json"
-# One of these an evaluation always leaves: the score that says most.
-DECISIVE = ("mean_iou", "psnr", "target_error")
 # Folders that say nothing about the run that lies in them.
 GENERIC = ("results", "evaluation_results", "reconstruction_metrics")
 
@@ -24,7 +23,7 @@ class Run:
     Args:
         phase: "reconstruction" or "transfer_learning".
         file: the evaluation's JSON; None if the run was not evaluated yet.
-        result: its content.
+        evaluation: its content; None likewise.
         folder: the run folder; None if it is not known.
         description: content of its training_config.json.
         name: what the report calls it, unique there.
@@ -32,22 +31,27 @@ class Run:
 
     phase: str
     file: Path | None = None
-    result: dict[str, Any] = field(default_factory=dict)
+    evaluation: Evaluation | None = None
     folder: Path | None = None
     description: dict[str, Any] = field(default_factory=dict)
     name: str = ""
 
     @property
-    def provenance(self) -> dict[str, Any]:
+    def provenance(self) -> Provenance:
         """Where the scores come from; without an evaluation, what the run folder knows."""
-        return self.result.get("provenance") or {
-            key: self.description[key] for key in ("commit", "versions") if key in self.description
-        }
+        if self.evaluation:
+            return self.evaluation.provenance
+        return Provenance(**{key: self.description[key] for key in ("commit", "versions") if key in self.description})
 
     @property
     def training(self) -> dict[str, Any]:
         """The settings that made the run what it is."""
-        return self.provenance.get("training") or self.description.get("identity") or {}
+        return self.provenance.training or self.description.get("identity") or {}
+
+    @property
+    def class_set(self) -> ClassSet | None:
+        """The classes that it tells apart; None in phase 1 and before the evaluation."""
+        return self.evaluation.class_set if self.evaluation else None
 
     @property
     def log(self) -> Path | None:
@@ -61,14 +65,6 @@ class Run:
         assert self.file is not None
         renamed = self.file.name not in RESULT_FILES
         return self.file.with_name(f"{self.file.stem}_per_image.csv" if renamed else "per_image.csv")
-
-    @property
-    def class_names(self) -> list[str]:
-        """Classes in the order of the confusion matrix; none in phase 1."""
-        scored = [
-            key for key, value in self.result.items() if isinstance(value, dict) and {"iou", "dice"} <= value.keys()
-        ]
-        return scored[: len(self.result.get("confusion_matrix") or [])]
 
 
 def find_runs(places: Sequence[Path]) -> list[Run]:
@@ -94,17 +90,6 @@ def find_runs(places: Sequence[Path]) -> list[Run]:
     return runs
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Return the content of a JSON file that holds an object; raises UserError for any other."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:  # cut, not JSON, not text
-        raise UserError(f"{path} is not valid JSON: evaluate again") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path} is not one of ours: evaluate again")
-    return content
-
-
 def _results_below(place: Path) -> list[Run]:
     if place.is_file():
         return [_read_result(place)]
@@ -119,15 +104,14 @@ def _is_result(path: Path) -> bool:
         content = read_json(path)
     except UserError:  # other people's
         return False
-    return "provenance" in content and bool(content.keys() & {*DECISIVE})
+    return is_evaluation(content)
 
 
 def _read_result(path: Path) -> Run:
-    content = read_json(path)
-    phase = "transfer_learning" if "mean_iou" in content else "reconstruction"
-    if phase != RESULT_FILES.get(path.name, phase) or not content.keys() & {*DECISIVE}:
-        raise UserError(f"{path} is not a result of the evaluation commands: evaluate again")
-    run = Run(phase, path, content)
+    evaluation = Evaluation.of(read_json(path), path)
+    if evaluation.phase != RESULT_FILES.get(path.name, evaluation.phase):
+        raise UserError(f"{path} holds results of {evaluation.phase}, which its name does not say: evaluate again")
+    run = Run(evaluation.phase, path, evaluation)
     for folder in (path.parent, path.parent.parent if path.parent != Path() else Path("..")):
         if (folder / DESCRIPTION).is_file() and _same(run, above := _read_folder(folder)):
             run.folder, run.description = above.folder, above.description
@@ -164,7 +148,7 @@ def _united(found: Sequence[Run]) -> list[Run]:
             new.folder, new.description = new.folder or twin.folder, new.description or twin.description
         waiting = [twin for twin in twins if not twin.file]
         if new.file and waiting:
-            waiting[0].file, waiting[0].result = new.file, new.result
+            waiting[0].file, waiting[0].evaluation = new.file, new.evaluation
         elif new.file or not twins:
             runs.append(new)
     return runs
@@ -184,7 +168,7 @@ def _name(runs: Sequence[Run]) -> None:
         while length < len(parts) and any(other[-length:] == parts[-length:] for other in others):
             length += 1
         short = "/".join(parts[-length:])
-        alternatives = [short, f"{short}, {run.provenance.get('split')}"]
+        alternatives = [short, f"{short}, {run.provenance.split}"]
         alternatives += [f"{short} ({number})" for number in range(2, len(runs) + 2)]
         run.name = next(name for name in alternatives if name not in taken)
         taken.add(run.name)

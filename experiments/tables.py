@@ -1,7 +1,8 @@
 """Write the reported tables again, from the JSON files of a results folder alone.
 
 Every reconstruction_metrics JSON below the folder becomes a row of the reconstruction table, every segmentation JSON
-one of the segmentation table; a row is named after its file. Prints Markdown and writes it to tables.md in the folder.
+one of the segmentation table of its classes; a row is named after its file. Prints Markdown and writes it to tables.md
+in the folder.
 
 A folder of `experiments.ablate` (plan.json, arms) gives the tables of the ablation: scores, differences from the
 baseline with 95 % intervals, label savings, learning rates, compute, and the public results beside them, in tables.md,
@@ -22,6 +23,9 @@ from typing import Any
 from core.command import run_command
 from core.errors import UserError
 from core.files import atomic_path
+from experiments.evaluations import Evaluation, is_evaluation
+from experiments.score_tables import reconstruction_table, segmentation_tables
+from experiments.table_formats import markdown, markdown_rows
 
 GENERIC = ("evaluation_results", "reconstruction_metrics")
 
@@ -54,16 +58,19 @@ def tables(config: TablesConfig) -> str:
 
 
 def evaluation_tables(folder: Path) -> tuple[list[str], list[Path]]:
-    """Return the tables of the evaluation commands' JSON files below a folder, and those files."""
-    found = {path: _read(path) for path in sorted(folder.rglob("*.json"))}
-    found = {path: content for path, content in found.items() if not _is_of_ablation(content)}
-    restored = {path: content for path, content in found.items() if content.keys() >= {"psnr", "ssim", "provenance"}}
-    segmented = {path: content for path, content in found.items() if content.keys() >= {"mean_iou", "provenance"}}
+    """Return the tables of the evaluation commands' JSON files below a folder, and those files.
+
+    Where pictures of several class sets are scored each table says above it which classes are its own.
+    """
+    contents = {path: _read(path) for path in sorted(folder.rglob("*.json"))}
+    found = {path: Evaluation.of(content, path) for path, content in contents.items() if is_evaluation(content)}
+    restored = {path: known for path, known in found.items() if known.scores.keys() >= {"psnr", "ssim"}}
+    segmented = {path: known for path, known in found.items() if known.class_set}
     parts = []
     if restored:
-        parts.append(reconstruction_table({_name(path, folder): restored[path] for path in restored}))
-    if segmented:
-        parts.append(segmentation_table({_name(path, folder): segmented[path] for path in segmented}))
+        parts.append(markdown_rows(reconstruction_table({_name(path, folder): restored[path] for path in restored})))
+    by_classes = segmentation_tables({_name(path, folder): segmented[path] for path in segmented})
+    parts += map(markdown if len(by_classes) > 1 else markdown_rows, by_classes)
     return parts, [*restored, *segmented]
 
 
@@ -75,40 +82,6 @@ def _ablation(folder: Path) -> list[str]:
     from experiments.ablation.outputs import write_ablation
 
     return [write_ablation(folder)]
-
-
-def _is_of_ablation(content: dict[str, Any]) -> bool:
-    from experiments.ablation.results import FORMAT
-
-    return str(content.get("format", "")).startswith(FORMAT)
-
-
-def reconstruction_table(results: dict[str, dict[str, Any]]) -> str:
-    """Return a Markdown table of row name -> content of reconstruction_metrics.json."""
-    columns = {"PSNR (dB)": ("psnr", 2), "SSIM": ("ssim", 4), "MSE": ("mse", 5)}
-    heads = ["images", "size", "skips", *columns]
-    lines = ["| reconstruction | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(heads)]
-    for name, result in results.items():
-        cells = [_number(result[key], places) for key, places in columns.values()]
-        origin = result["provenance"]
-        known = [str(result["num_samples"]), f"{origin['resolution']} px", origin["training"].get("skips", "–")]
-        lines.append(f"| {name} | " + " | ".join([*known, *cells]) + " |")
-    return "\n".join(lines)
-
-
-def segmentation_table(results: dict[str, dict[str, Any]]) -> str:
-    """Return a Markdown table of row name -> content of evaluation_results.json."""
-    classes = [key for key, value in next(iter(results.values())).items() if isinstance(value, dict) and "iou" in value]
-    heads = ["mean IoU", *(f"IoU {name}" for name in classes), "foreground IoU", "mean foreground Dice", "accuracy"]
-    lines = ["| segmentation | images | " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) + 1)]
-    for name, result in results.items():
-        values = [
-            result["mean_iou"],
-            *(result[kind]["iou"] for kind in classes),
-            *(result[key] for key in ("foreground_iou", "mean_foreground_dice", "pixel_accuracy")),
-        ]
-        lines.append(f"| {name} | {result['num_images']} | " + " | ".join(_number(v, 4) for v in values) + " |")
-    return "\n".join(lines)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -123,10 +96,6 @@ def _name(path: Path, root: Path) -> str:
     parts = path.relative_to(root).with_suffix("").parts
     named = [part for part in parts if part not in GENERIC]
     return " / ".join(named or parts).replace("_", " ")
-
-
-def _number(value: float | None, places: int) -> str:
-    return "–" if value is None else f"{value:.{places}f}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -23,6 +23,9 @@ class ReconstructionConfig(AugmentConfig, TrainConfig):
     """Weight of 1 - SSIM. 0 leaves it out."""
     perceptual_network: Literal["efficientnet_lite0", "vgg16"] = "efficientnet_lite0"
     """Whose features: EfficientNet-Lite0 (weights from an installed package) or VGG16 (torchvision downloads them)."""
+    pictures: Literal["all", "unlabelled"] = "all"
+    """Which pictures of Train to learn from: all, or those without a mask, which no fold (data.prepare --folds) moves
+    to another split: one phase 1 then serves all folds."""
     pretext: Literal["reconstruct", "denoise", "mask"] = "reconstruct"
     """What is restored: the picture as it is, the picture under noise, or the picture behind hidden patches."""
     noise_sigma: float = 0.25

@@ -3,7 +3,7 @@
 MSE, PSNR, SSIM, MS-SSIM and perceptual distance of each picture, over content pixels (no letterbox bars): means over
 all pictures of the split, masked or not, with 95 % bootstrap intervals in reconstruction_metrics.json, each picture's
 own in per_image.csv, pictures and training curves in figures/. A network that predicts gradients or normalised patches
-is scored by its squared error there. --analyze_latent_space adds PCA, t-SNE, probes for species and breed
+is scored by its squared error there. --analyze_latent_space adds PCA, t-SNE, probes for every tag of the pictures
 (latent_space.json), and the same of a random encoder.
 
     python -m reconstruction.evaluate --model_path runs/autoencoder/best_model.safetensors --data_dir data/pets128
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from core.command import run_command
 from core.errors import UserError
-from core.evaluation import EvaluationConfig, load_model, print_table, provenance, require_own_folder
+from core.evaluation import EvaluationConfig, in_words, load_model, print_table, provenance, require_own_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +44,7 @@ class ReconstructionEvaluationConfig(EvaluationConfig):
     visualize_samples: int = 16
     """Pictures drawn, in a grid and each by itself, 200 at most. 0: no pictures (curves and latent space remain)."""
     analyze_latent_space: bool = False
-    """Ask whether the bottleneck's features tell species and breeds apart; PCA and t-SNE, beside a random encoder."""
+    """Ask whether the bottleneck's features tell the values of a tag apart; PCA and t-SNE, beside a random encoder."""
     perceptual_network: Literal["efficientnet_lite0", "vgg16"] = "efficientnet_lite0"
     """Whose features measure the perceptual distance: the same for all runs that are compared."""
 
@@ -58,6 +58,7 @@ def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
     """Score, write, draw, print; returns the content of reconstruction_metrics.json."""
     from core.files import write_csv, write_json
     from core.machine.device import resolve_device
+    from core.networks.unet import require_channels
     from data.split import fingerprint, open_split
     from reconstruction.figures.evaluation import Gallery, draw_curves, draw_pictures
     from reconstruction.network import Autoencoder
@@ -69,8 +70,11 @@ def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
     model, header = load_model(config.model_path, "reconstruction", Autoencoder, device)
     pretext = Pretext.of(header["config"])
     split = open_split(config.data_dir, config.split)
+    require_channels(config.model_path, model.in_channels, split.channels)
     scores, about, notes = _scores(config, model, split, device, pretext)
     result = {
+        "format": 2,
+        "phase": "reconstruction",
         **summary(scores),
         **about,
         "pretext": pretext.pretext,
@@ -92,7 +96,7 @@ def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
         result["latent_space"], entries = analyse(model, *arguments)
         result["figures"] += entries
     write_json(config.output_dir / "reconstruction_metrics.json", result)
-    _print(result, config)
+    _print(result, config, in_words(split.size))
     return result
 
 
@@ -118,11 +122,11 @@ def _scores(
     return scores, {"perceptual_network": config.perceptual_network, "ms_ssim_note": note}, [note]
 
 
-def _print(result: dict[str, Any], config: ReconstructionEvaluationConfig) -> None:
+def _print(result: dict[str, Any], config: ReconstructionEvaluationConfig, size: str) -> None:
     intervals = result["intervals"]
     scored = {name: title for name, title in TITLES.items() if name in result}
     rows = [[title, result[name], *(intervals[name] or (None, None))] for name, title in scored.items()]
-    where = f"{result['num_samples']} pictures of {config.split} at {result['provenance']['resolution']} px"
+    where = f"{result['num_samples']} pictures of {config.split} at {size} px"
     what = f"Prediction of {result['target']}," if "target" in result else "Reconstruction of"
     print_table(f"{what} {where}", ["mean over pictures", "", "from (95 %)", "to"], rows)
     for note in result["notes"]:

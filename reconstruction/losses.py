@@ -39,8 +39,8 @@ class ReconstructionLoss(nn.Module):
         """Return the loss and its parts as fp32 scalars.
 
         Args:
-            restored: [N, 3, H, W] in [0, 1], any floating type.
-            target: [N, 3, H, W] in [0, 1].
+            restored: [N, C, H, W] in [0, 1], any floating type.
+            target: [N, C, H, W] in [0, 1].
             content: [N, 1, H, W] bool, of any shape. What lies outside has no say in value or gradient.
 
         Returns:

@@ -22,8 +22,8 @@ def restoration_scores(restored: Tensor, target: Tensor, rectangles: Tensor) -> 
     """Score every image by itself on its content, in fp32.
 
     Args:
-        restored: [N, 3, H, W] in [0, 1].
-        target: [N, 3, H, W] in [0, 1].
+        restored: [N, C, H, W] in [0, 1].
+        target: [N, C, H, W] in [0, 1].
         rectangles: [N, 4] integers: top, left, bottom, right of the content, the latter two beyond the last pixel.
 
     Returns:
@@ -54,7 +54,7 @@ def multi_scale_ssim(restored: Tensor, target: Tensor, rectangles: Tensor) -> Te
 
 
 def _crops(restored: Tensor, target: Tensor, rectangles: Tensor) -> Iterator[tuple[Tensor, tuple[Tensor, Tensor]]]:
-    """Yield the images that share a rectangle, as a mask [N], and their content [n, 3, h, w] in fp32."""
+    """Yield the images that share a rectangle, as a mask [N], and their content [n, C, h, w] in fp32."""
     rectangles = rectangles.cpu()
     for rectangle in rectangles.unique(dim=0):
         same = (rectangles == rectangle).all(1).to(restored.device)

@@ -11,7 +11,7 @@ from core.networks.encoders import make_encoder
 from core.networks.normalise import Normalisation, content_statistics, normalise
 from core.networks.unet import DECODER_DROPOUT, ENCODER_DROPOUT, Decoder
 from core.train_config import OWN_ENCODER
-from reconstruction.targets import CHANNELS, Target
+from reconstruction.targets import Target, target_channels
 
 Skips = Literal["all", "none", "deep"]
 
@@ -34,12 +34,13 @@ class Autoencoder(nn.Module):
         image_statistics: instance norm wipes out each picture's own brightness and contrast in the first layer. With
             this setting the output is given the input's mean and deviation a channel (`match_statistics`) instead of
             a sigmoid. It has no parameters.
-        target: "pixels" ends in a picture, anything else in plain numbers ([N, CHANNELS[target], H, W]).
+        target: "pixels" ends in a picture, anything else in plain numbers (`target_channels`).
         normalisation: of the input.
         encoder_dropout, decoder_dropout: rates by stage.
         encoder: `unet` or a name of timm's (`core.networks.encoders`).
         sparse: the encoder leaves out what a pretext task hides (`core.networks.unet.Encoder.forward`); the project's
             own encoder alone.
+        in_channels: of the pictures, and of those restored, 1 or 3.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Autoencoder(nn.Module):
         decoder_dropout: Sequence[float] = DECODER_DROPOUT,
         encoder: str = OWN_ENCODER,
         sparse: bool = False,
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
         if skips not in SKIPPED:
@@ -62,21 +64,22 @@ class Autoencoder(nn.Module):
         self.image_statistics = image_statistics
         self.sparse = sparse
         self.normalisation = normalisation
-        self.encoder = make_encoder(encoder, width, encoder_dropout)
+        self.in_channels = in_channels
+        self.encoder = make_encoder(encoder, width, encoder_dropout, in_channels)
         self.decoder = Decoder(self.encoder.channels, width, decoder_dropout)
-        self.head = nn.Conv2d(self.decoder.out_channels, CHANNELS[target], 3, padding=1)
+        self.head = nn.Conv2d(self.decoder.out_channels, target_channels(target, in_channels), 3, padding=1)
 
     def forward(self, images: Tensor, content: Tensor | None = None, hidden: Tensor | None = None) -> Tensor:
         """Restore pictures.
 
         Args:
-            images: [N, 3, H, W] in [0, 1], every side at least 33 px.
+            images: [N, in_channels, H, W] in [0, 1], every side at least 33 px.
             content: [N, 1, H, W] bool, False on letterbox bars and on what is hidden; None when everything is content.
             hidden: [N, 1, H, W] bool: what a pretext task hides, for an encoder that is `sparse`.
 
         Returns:
-            [N, 3, H, W] float32, in [0, 1]; with `image_statistics` values may pass these ends a little in training
-            mode (where clamping would end the gradient).
+            [N, in_channels, H, W] float32, in [0, 1]; with `image_statistics` values may pass these ends a little in
+            training mode (where clamping would end the gradient).
         """
         normal = normalise(images, content, self.normalisation)
         if self.sparse and hidden is not None:
@@ -102,7 +105,7 @@ def match_statistics(output: Tensor, images: Tensor, content: Tensor | None) -> 
     the picture, so that the output's own deviation is off by a factor the network cannot know.
 
     Args:
-        output, images: [N, 3, H, W].
+        output, images: [N, C, H, W].
         content: [N, 1, H, W] bool; None when everything is content.
     """
     mean, deviation = content_statistics(images, content)

@@ -9,6 +9,7 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from core.errors import RunError
+from core.files import csv_text
 from core.randomness import keys
 from core.statistics import mean_interval
 from data.augment.batch import Batch
@@ -41,7 +42,7 @@ def shown_batches(
 def restored_batches(
     model: nn.Module, split: Split, indices: np.ndarray, batch_size: int, device: torch.device, pretext: Pretext
 ) -> Iterator[tuple[np.ndarray, Batch, Tensor]]:
-    """Yield (indices, batch, restored [N, 3, H, W] in [0, 1]) over the given pictures in order.
+    """Yield (indices, batch, restored [N, C, H, W] in [0, 1]) over the given pictures in order.
 
     Where the network was trained on hidden patches alone, what it was shown stands in the restored picture as it was.
     """
@@ -118,12 +119,11 @@ def ms_ssim_note(values: np.ndarray) -> str | None:
 
 
 def image_rows(split: Split, scores: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    """Return a row a picture: name, breed, species and its scores, None where it lacks one."""
+    """Return a row a picture: its name, its tags and its scores, None where it lacks one."""
     return [
         {
-            "name": name,
-            "breed": split.breeds[index],
-            "species": split.species[index],
+            "name": csv_text(name),
+            **{f"tag_{tag}": csv_text(values[index]) for tag, values in split.tags.items()},
             **{metric: None if np.isnan(values[index]) else float(values[index]) for metric, values in scores.items()},
         }
         for index, name in enumerate(split.names)

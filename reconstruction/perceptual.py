@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from core.networks.normalise import normalise
+from core.networks.normalise import as_rgb, normalise
 from core.networks.pretrained import efficientnet_lite0, vgg16_features
 from reconstruction.losses import ratio
 
@@ -49,8 +49,8 @@ class PerceptualDistance(nn.Module):
         """Return the summed distance at each depth and the content's share in positions there, both [depths].
 
         Args:
-            restored: [N, 3, H, W] in [0, 1]; the gradient flows here only.
-            target: [N, 3, H, W] in [0, 1].
+            restored: [N, 3, H, W], or grey [N, 1, H, W], in [0, 1]; the gradient flows here only.
+            target: likewise.
             content: [N, 1, H, W] bool. A feature sees beyond its own position, so the caller makes both pictures
                 equal outside the content.
         """
@@ -92,8 +92,8 @@ class EfficientNetFeatures(nn.Module):
         fold_batch_norms(self.network)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Return the features of images [N, 3, H, W] in [0, 1], shallow to deep."""
-        images = normalise(images, None, "unit")
+        """Return the features of images [N, 3 or 1, H, W] in [0, 1], shallow to deep."""
+        images = normalise(as_rgb(images), None, "unit")
         if images.device.type == "cpu":
             images = images.contiguous(memory_format=torch.channels_last)
         return self.network.forward_intermediates(images, intermediates_only=True)
@@ -118,8 +118,8 @@ class VGGFeatures(nn.Module):
         self.layers = vgg16_features()[: self.last_relus[-1] + 1]
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Return the features of images [N, 3, H, W] in [0, 1], shallow to deep."""
-        features = normalise(images, None, "imagenet")
+        """Return the features of images [N, 3 or 1, H, W] in [0, 1], shallow to deep."""
+        features = normalise(as_rgb(images), None, "imagenet")
         outputs = []
         for index, layer in enumerate(self.layers):
             features = layer(features)

@@ -37,7 +37,7 @@ class Shown:
     """What the network sees of a batch, and where it is judged.
 
     Attributes:
-        images: [N, 3, H, W]; noise may take values out of [0, 1], since clamping would give it a mean.
+        images: [N, C, H, W]; noise may take values out of [0, 1], since clamping would give it a mean.
         visible: [N, 1, H, W] bool: content that is not hidden; the network takes the rest for bars.
         judged: [N, 1, H, W] bool: content on which the loss is taken.
         hidden: [N, 1, H, W] bool: what the pretext task hides; None where it hides nothing.
@@ -57,7 +57,7 @@ def shown(images: Tensor, content: Tensor, keys: np.ndarray, config: Pretext) ->
     """Corrupt a batch as `config.pretext` says; a picture's corruption is a function of its key alone.
 
     Args:
-        images: [N, 3, H, W] in [0, 1].
+        images: [N, C, H, W] in [0, 1].
         content: [N, 1, H, W] bool.
         keys: [N] uint64.
         config: which task.

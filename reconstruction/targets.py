@@ -11,11 +11,15 @@ from reconstruction.losses import ratio
 Target = Literal["pixels", "normalised", "hog"]
 ORIENTATIONS = 9
 CELL = 8
-CHANNELS = {"pixels": 3, "normalised": 3, "hog": 3 * ORIENTATIONS}
+
+
+def target_channels(target: Target, channels: int) -> int:
+    """Return how many channels a network needs that predicts `target` of pictures of `channels` channels."""
+    return channels * ORIENTATIONS if target == "hog" else channels
 
 
 def normalised_patches(images: Tensor, patch: int) -> Tensor:
-    """Return images [N, 3, H, W] with each patch's own mean taken off and its deviation divided out (He et al. 2022).
+    """Return images [N, C, H, W] with each patch's own mean taken off and its deviation divided out (He et al. 2022).
 
     Mean and deviation are of all channels together; the patches tile the picture from its top left corner.
     """
@@ -41,14 +45,14 @@ def oriented_gradients(images: Tensor, cell: int = CELL) -> Tensor:
     """Return histograms of oriented gradients (Dalal & Triggs 2005) as MaskFeat predicts them (Wei et al. 2022).
 
     Gradients by central differences, each weighing by its size in one of 9 unsigned orientations; summed over cells,
-    each colour's histogram divided by its length.
+    each channel's histogram divided by its length.
 
     Args:
-        images: [N, 3, H, W].
+        images: [N, C, H, W].
         cell: side of a cell in pixels; what does not fill one at the right and lower edge is left out.
 
     Returns:
-        [N, 27, H // cell, W // cell] in [0, 1].
+        [N, 9 C, H // cell, W // cell] in [0, 1].
     """
     padded = F.pad(images, (1, 1, 1, 1), mode="replicate")
     across = padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]
@@ -75,7 +79,7 @@ class TargetLoss(nn.Module):
         self.target, self.patch = target, patch
 
     def sums(self, output: Tensor, clean: Tensor, judged: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
-        """Return sum and number of squared errors; output [N, C, H, W], clean [N, 3, H, W], judged [N, 1, H, W]."""
+        """Return sum and number of squared errors; output [N, K, H, W], clean [N, C, H, W], judged [N, 1, H, W]."""
         with torch.autocast(output.device.type, enabled=False):
             output, weight = output.float(), judged.float()
             if self.target == "hog":

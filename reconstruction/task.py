@@ -6,16 +6,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from core.errors import UserError
 from core.evaluation import spread
-from core.machine.device import fused_optimizer
-from core.machine.processes import ALONE, Processes, Sums, merged
+from core.machine.machine import Machine
+from core.machine.processes import Sums, merged
 from core.networks.encoders import load_imagenet, require_one_process
 from core.networks.unet import initialise
 from core.randomness import keys, seed_of
 from core.run.sampling import Draws
 from core.run.task import Task
 from data.augment.batch import Batch
-from data.loading import on_device, plain_batches, species_groups, training_batch
+from data.loading import on_device, plain_batches, strata_groups, training_batch
 from data.split import Split
 from reconstruction.config import ReconstructionConfig
 from reconstruction.losses import ReconstructionLoss
@@ -29,10 +30,10 @@ PARTS = ("mse", "perceptual", "ssim")
 PICTURES = 8
 
 
-def architecture_of(config: ReconstructionConfig) -> dict[str, Any]:
-    """Return the arguments of `Autoencoder` that the settings ask for."""
+def architecture_of(config: ReconstructionConfig, in_channels: int) -> dict[str, Any]:
+    """Return the arguments of `Autoencoder` that the settings and the pictures' channels ask for."""
     names = ("width", "skips", "image_statistics", "target", "normalisation", "encoder_dropout", "decoder_dropout")
-    return {name: getattr(config, name) for name in (*names, "encoder", "sparse")}
+    return {"in_channels": in_channels, **{name: getattr(config, name) for name in (*names, "encoder", "sparse")}}
 
 
 class ReconstructionTask(Task):
@@ -41,8 +42,7 @@ class ReconstructionTask(Task):
     Args:
         config: the settings.
         train, val: splits with their pictures; masks are not looked at.
-        device: where batches go.
-        processes: those of the run.
+        machine: what it computes on.
     """
 
     select, maximise = "val_loss", False
@@ -51,13 +51,12 @@ class ReconstructionTask(Task):
         *(f"train_{part}" for part in PARTS),
     )
 
-    def __init__(
-        self, config: ReconstructionConfig, train: Split, val: Split, device: torch.device, processes: Processes = ALONE
-    ) -> None:
-        self.config, self.val, self.device, self.processes = config, val, device, processes
+    def __init__(self, config: ReconstructionConfig, train: Split, val: Split, machine: Machine) -> None:
+        self.config, self.val = config, val
+        self.device, self.processes = device, processes = machine.device, machine.processes
         processes.require_enough(len(val.names), "the pictures of Val")
         torch.manual_seed(seed_of(config.seed))
-        self.model = Autoencoder(**architecture_of(config))
+        self.model = Autoencoder(**architecture_of(config, train.channels))
         require_one_process(self.model.encoder, processes, config.encoder, frozen=False)
         initialise(self.model)
         if config.encoder_weights == "imagenet":
@@ -72,9 +71,9 @@ class ReconstructionTask(Task):
             parameters,
             lr=config.lr,
             weight_decay=config.weight_decay,
-            fused=fused_optimizer(config.amp, device),
+            fused=not machine.scales_gradients,
         )
-        groups = species_groups(train, np.arange(len(train.names)), config.class_balance)
+        groups = strata_groups(train, _chosen(train, config), config.class_balance)
         self.draws = Draws(groups, config.batch_size, config.seed, refill=bool(config.max_steps))
         self.train = on_device(train, device, config.device_memory_limit)
 
@@ -112,7 +111,7 @@ class ReconstructionTask(Task):
 
     def header(self) -> dict[str, Any]:
         """What the weights file says of the network."""
-        return {"phase": "reconstruction", "architecture": architecture_of(self.config)}
+        return {"phase": "reconstruction", "architecture": architecture_of(self.config, self.val.channels)}
 
     def save_pictures(self, path: Path) -> None:
         """Save the first pictures of Val: what the network was shown, what it made of it, what was asked for."""
@@ -132,6 +131,16 @@ class ReconstructionTask(Task):
             return
         columns = pretext_columns(output, batch.clean, batch.content, seen, self.config.target, self.config.mask_patch)
         picture_grid(path, f"The pretext task: {self.config.pretext}", [*map(printable, names)], columns)
+
+
+def _chosen(train: Split, config: ReconstructionConfig) -> np.ndarray:
+    """Return the indices of the pictures to learn from; raises UserError where there are none."""
+    if config.pictures == "all":
+        return np.arange(len(train.names))
+    unlabelled = np.flatnonzero(train.label_rows < 0)
+    if not len(unlabelled):
+        raise UserError(f"{train.data_dir}: every picture of Train has a mask: leave out --pictures unlabelled")
+    return unlabelled
 
 
 def _loss(config: ReconstructionConfig) -> ReconstructionLoss | TargetLoss:

@@ -7,7 +7,7 @@ best_model.safetensors, training_log.csv and training_config.json. The same comm
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from core.command import run_command
 from reconstruction.config import ReconstructionConfig, settings_without_effect
@@ -15,33 +15,23 @@ from reconstruction.config import ReconstructionConfig, settings_without_effect
 
 def train(config: ReconstructionConfig) -> None:
     """Run phase 1 from settings to finished run folder."""
-    from core.machine.device import make_fabric
-    from core.machine.processes import Processes
-    from core.networks.unet import require_sides
-    from core.run.description import defaults_of, describe
-    from core.run.folder import RunFolder
-    from core.run.loop import Loop
-    from data.split import fingerprint, open_split
+    from core.evaluation import in_words
+    from core.machine.machine import Machine
+    from core.run.train import train_task
+    from data.loading import open_training
+    from data.split import fingerprint
     from reconstruction.task import ReconstructionTask
 
-    fabric, precision = make_fabric(config.device, config.amp, config.deterministic)
-    processes = Processes(fabric.global_rank, fabric.world_size)
-    splits = [open_split(config.data_dir, name) for name in ("Train", "Val")]
-    require_sides(splits[0].size, splits[0].size)
-    extra = {"data_fingerprint": fingerprint(config.data_dir)}
-    task = ReconstructionTask(config, *splits, fabric.device, processes)
-    description = describe(config, fabric.device, precision, extra)
-    defaults = defaults_of(config)
-    with RunFolder(config.output_dir, description, task.log_columns, processes.is_first, defaults) as folder:
-        processes.say(
-            f"{len(splits[0].names)} training pictures, {len(splits[1].names)} for validation, "
-            f"{splits[0].size} px, on {fabric.device}, precision {precision}"
-        )
+    def make_task(machine: Machine) -> ReconstructionTask:
+        return ReconstructionTask(config, *open_training(config.data_dir, config), machine)
+
+    def opening(task: ReconstructionTask) -> Iterator[str]:
+        pictures = f"{len(task.train.names)} training pictures, {len(task.val.names)} for validation"
+        yield f"{pictures}, {in_words(task.val.size)} px"
         if idle := settings_without_effect(config):
-            processes.say(
-                f"note: --target {config.target} is judged by its squared error alone, without {', '.join(idle)}"
-            )
-        Loop(task, config, fabric, folder).run()
+            yield f"--target {config.target} is judged by its squared error alone, without {', '.join(idle)}"
+
+    train_task(config, make_task, {"data_fingerprint": fingerprint(config.data_dir)}, opening)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Small results of an ablation for tests, made up, in the format that `experiments.ablate` writes."""
+"""Small results of an ablation for tests, made up, as `experiments.ablate` first wrote them, or as it does today."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from transfer_learning.scores.confusion import scores_of_matrices
+from core.classes import ClassSet
+from transfer_learning.scores.confusion import segmentation_scores
 
-CLASSES = ("background", "cat", "dog")
+CLASSES = ClassSet(("background", "cat", "dog"), ignored_is="border")
 STEPS = {"max_steps": 1000, "batch_size": 16, "val_every": 100, "amp": "off", "memory_format": "contiguous"}
 ARM_KEYS = ("variant", "fraction", "seed", "learning_rate")
 # Of a whole small grid.
@@ -23,19 +24,24 @@ FRACTIONS = (0.01, 0.1, 1.0)
 ENCODER = {"settings": {}, "sha256": "e" * 64, "seconds": 1800.0, "images": 50000, "val_loss": 0.01}
 
 
-def counts_of(quality: float, seed: int, images: int) -> np.ndarray:
-    """Confusion matrices [N, 3, 3]: the same true pixels whatever the seed, of which about `quality` are right."""
-    truth = np.random.default_rng(0).integers(2000, 9000, (images, 3))
-    truth[np.arange(images), 1 + np.arange(images) % 2] = 0  # no picture shows a cat and a dog
+def counts_of(quality: float, seed: int, images: int, classes: int = 3) -> np.ndarray:
+    """Confusion matrices [N, C, C]: the same true pixels whatever the seed, of which about `quality` are right.
+
+    What is wrong is one of the two next classes.
+    """
+    truth = np.random.default_rng(0).integers(2000, 9000, (images, classes))
+    if classes > 2:
+        truth[np.arange(images), 1 + np.arange(images) % (classes - 1)] = 0  # no picture shows a cat and a dog
     hardness = np.random.default_rng(1).normal(0, 0.12, (images, 1))
-    right = np.clip(quality + hardness + np.random.default_rng(seed).normal(0, 0.05, (images, 3)), 0.02, 0.98)
+    right = np.clip(quality + hardness + np.random.default_rng(seed).normal(0, 0.05, (images, classes)), 0.02, 0.98)
     correct = np.round(truth * right).astype(int)
-    matrices = np.zeros((images, 3, 3), int)
-    for true in range(3):
-        first, second = (other for other in range(3) if other != true)
+    matrices = np.zeros((images, classes, classes), int)
+    for true in range(classes):
+        first, second = sorted((true + step) % classes for step in (1, 2)) if classes > 2 else [1 - true] * 2
         wrong = truth[:, true] - correct[:, true]
         matrices[:, true, true] = correct[:, true]
-        matrices[:, true, first], matrices[:, true, second] = wrong // 2, wrong - wrong // 2
+        matrices[:, true, first] += wrong // 2
+        matrices[:, true, second] += wrong - wrong // 2
     return matrices
 
 
@@ -48,8 +54,8 @@ def arm(matrices: np.ndarray, *, variant: str, fraction: float = 1.0, seed: int 
         "num_labels": round(522 * fraction),
         "val_mean_iou": 0.5,
         "best_step": 800,
-        "mean_iou": float(scores_of_matrices(matrices.sum(axis=0)[None], CLASSES)["mean_iou"][0]),
-        "class_names": list(CLASSES),
+        "mean_iou": segmentation_scores(matrices.sum(axis=0), CLASSES)["mean_iou"],
+        "class_names": list(CLASSES.names),
         "settings": {"lr": rate, **STEPS},
         "pretraining": None,
         "resolution": 128,
@@ -60,6 +66,20 @@ def arm(matrices: np.ndarray, *, variant: str, fraction: float = 1.0, seed: int 
         "per_image": {f"Pet_{number}": matrix.ravel().tolist() for number, matrix in enumerate(matrices)},
         **changes,
     }
+
+
+def arm_of_today(matrices: np.ndarray, classes: ClassSet = CLASSES, **changes: Any) -> dict[str, Any]:
+    """Return what `arm` does in today's format, of any classes."""
+    content = arm(np.zeros((1, 3, 3), int), **changes)
+    del content["class_names"]
+    counts = [[m.diagonal(), m.sum(axis=1), m.sum(axis=0)] for m in matrices]
+    own = {
+        "format": "ablation arm 2",
+        "mean_iou": segmentation_scores(matrices.sum(axis=0), classes)["mean_iou"],
+        "class_set": classes.content(),
+        "per_image": {f"Pet_{number}": np.ravel(rows).tolist() for number, rows in enumerate(counts)},
+    }
+    return {**content, **{name: value for name, value in own.items() if name not in changes}}
 
 
 def trial(variant: str, fraction: float, rate: float, val: float) -> dict[str, Any]:
@@ -124,8 +144,8 @@ def path_of(content: Mapping[str, Any]) -> str:
     return f"arms/{start}seed_{name['seed']}.json"
 
 
-def whole_grid(folder: Path, images: int = 12) -> Path:
-    """Write a finished grid, rates tried at one fraction; returns it.
+def whole_grid(folder: Path, images: int = 12, classes: ClassSet | None = None) -> Path:
+    """Write a finished grid, rates tried at one fraction; returns it. With `classes` it is in today's format.
 
     Arms get better with labels, mask_all most of the autoencoders.
     """
@@ -135,10 +155,13 @@ def whole_grid(folder: Path, images: int = 12) -> Path:
         for fraction in FRACTIONS:
             quality = 0.4 + 0.1 * FRACTIONS.index(fraction) + (0, -0.05, 0.1, 0.2)[place]
             for seed in (1, 2, 3):
-                matrices = counts_of(quality, 100 * seed + place, images)
+                matrices = counts_of(quality, 100 * seed + place, images, len(classes or CLASSES))
                 score = {"val_mean_iou": quality + seed / 1000, "pretraining": encoder}
                 settings = {"freeze": "always"} if variant == "plain_frozen" else {}
-                content = arm(matrices, variant=variant, fraction=fraction, seed=seed, **score)
+                name = {"variant": variant, "fraction": fraction, "seed": seed}
+                content = (
+                    arm_of_today(matrices, classes, **name, **score) if classes else arm(matrices, **name, **score)
+                )
                 found.append({**content, "settings": {**content["settings"], **settings}})
         found += [trial(variant, 0.1, rate, val) for rate, val in ((0.001, 0.41), (0.003, 0.52), (0.01, 0.33))]
     names = ("plain", "mask")

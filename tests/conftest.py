@@ -1,10 +1,22 @@
 """A small prepared data set that all end-to-end tests share."""
 
+import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from data.prepare import main as prepare
+
+# How long an example takes says nothing on machines that others use too.
+settings.register_profile("shared machine", deadline=None)
+settings.load_profile("shared machine")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def ctrl_c():
+    """Processes that were started in the background of a script ignore Ctrl-C, and so would those that tests start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +50,11 @@ def one_thread():
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", params=[1, 3], ids=["grey", "coloured"])
+def rectangles(request, tmp_path_factory) -> Path:
+    """Thirty pictures on a canvas of 40 x 56, grey and coloured in turn, with the tags camera and keeper."""
+    from sample_rectangles import prepare_rectangles
+
+    return prepare_rectangles(tmp_path_factory.mktemp("rectangles") / "processed", request.param)

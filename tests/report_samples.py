@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from core.classes import ClassSet
 from experiments.report import main as report
 
-CLASSES = ("background", "cat", "dog")
+CLASSES = ClassSet(("background", "cat", "dog"), ignored_is="border")
 HOSTILE = '<script>document.title = "taken"</script><img src=x onerror=alert(1)>"\''
 
 
@@ -23,23 +24,25 @@ def segmentation_settings(**changes) -> dict:
     return {**kept, "data_fingerprint": "d" * 64, "pretrained_encoder_sha256": None, **changes}
 
 
-def matrices(seed: int, images: int = 30) -> np.ndarray:
-    """Confusion matrices [N, 3, 3] with the same true pixels whatever the seed, and predictions that depend on it."""
-    truth = np.random.default_rng(0).integers(200, 900, (images, 3))
-    truth[np.arange(images), 1 + np.arange(images) % 2] = 0  # no picture shows a cat and a dog
+def matrices(seed: int, images: int = 30, classes: int = 3) -> np.ndarray:
+    """Confusion matrices [N, C, C] with the same true pixels whatever the seed, and predictions that depend on it."""
+    truth = np.random.default_rng(0).integers(200, 900, (images, classes))
+    truth[np.arange(images), 1 + np.arange(images) % (classes - 1)] = 0  # no picture shows a cat and a dog
     generator = np.random.default_rng(seed)
-    counts = [[generator.multinomial(n, generator.dirichlet((1, 1, 1))) for n in row] for row in truth]
-    return np.array(counts) + np.eye(3, dtype=int) * truth[:, :, None] * 2
+    ones = np.ones(classes)
+    counts = [[generator.multinomial(n, generator.dirichlet(ones)) for n in row] for row in truth]
+    return np.array(counts) + np.eye(classes, dtype=int) * truth[:, :, None] * 2
 
 
-def segmentation_result(counts: np.ndarray, training: dict, **more) -> dict:
+def segmentation_result(counts: np.ndarray, training: dict, classes: ClassSet = CLASSES, **more) -> dict:
     """The content of evaluation_results.json."""
-    import torch
-
     from transfer_learning.scores.confusion import segmentation_scores
 
     return {
-        **segmentation_scores(torch.from_numpy(counts.sum(axis=0)), CLASSES),
+        "format": 2,
+        "phase": "transfer_learning",
+        **segmentation_scores(counts.sum(axis=0), classes),
+        "class_set": classes.content(),
         "num_images": len(counts),
         "provenance": {
             "commit": "c" * 40,
@@ -57,11 +60,29 @@ def segmentation_result(counts: np.ndarray, training: dict, **more) -> dict:
     }
 
 
-def write_segmentation(folder: Path, seed: int = 1, training: dict | None = None, **more) -> dict:
+def write_segmentation(
+    folder: Path, seed: int = 1, training: dict | None = None, classes: ClassSet = CLASSES, **more
+) -> dict:
     """Write results of phase 2 with their per_image.csv; returns the JSON's content."""
-    counts = matrices(seed)
+    counts = matrices(seed, classes=len(classes))
+    result = segmentation_result(counts, training or segmentation_settings(), classes, **more)
+    columns = [f"{kind}_{name}" for kind in ("hit", "truth", "said") for name in classes.names]
+    rows = [
+        [f"pet_{number}", *matrix.diagonal(), *matrix.sum(axis=1), *matrix.sum(axis=0)]
+        for number, matrix in enumerate(counts)
+    ]
+    write_results(folder / "evaluation_results.json", result, ["name", *columns], rows)
+    return result
+
+
+def write_first_format(folder: Path, seed: int = 1, training: dict | None = None, **more) -> dict:
+    """Write what `write_segmentation` does in the first format, of three classes."""
+    counts, names = matrices(seed), CLASSES.names
     result = segmentation_result(counts, training or segmentation_settings(), **more)
-    columns = [f"count_{truth}_as_{said}" for truth in CLASSES for said in CLASSES]
+    for key in ("format", "phase", "class_set"):
+        del result[key]
+    result = {**result, **result.pop("classes")}
+    columns = [f"count_{truth}_as_{said}" for truth in names for said in names]
     rows = [[f"pet_{number}", *matrix.ravel()] for number, matrix in enumerate(counts)]
     write_results(folder / "evaluation_results.json", result, ["name", *columns], rows)
     return result

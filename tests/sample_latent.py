@@ -9,6 +9,7 @@ import torch
 
 from core.networks.unet import initialise
 from core.weights import save_weights
+from data.manifest import read_manifest
 from reconstruction.network import Autoencoder
 
 
@@ -28,12 +29,13 @@ def evaluate_untrained(
 ) -> dict[str, Any]:
     """Evaluate a small network, by default one whose skips let it see the picture; returns the JSON's content."""
     torch.manual_seed(1)
-    model = Autoencoder(width=2, image_statistics=True)
+    architecture = {"width": 2, "image_statistics": True, "in_channels": read_manifest(data_dir)["channels"]}
+    model = Autoencoder(**architecture)
     initialise(model)
     if config.pop("broken", False):
         model.head.weight.data.fill_(torch.nan)
     weights = folder / "best_model.safetensors"
-    save_untrained(weights, model, {"width": 2, "image_statistics": True}, **config)
+    save_untrained(weights, model, architecture, **config)
     common = ["--data_dir", str(data_dir), "--model_path", str(weights), "--device", "cpu"]
     if "--visualize_samples" not in flags:
         common += ["--visualize_samples", "2"]

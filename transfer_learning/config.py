@@ -73,6 +73,8 @@ class SegmentationConfig(AugmentConfig, TrainConfig):
 
     def _check_transfer(self) -> None:
         """Refuse settings that would do nothing."""
+        if self.pretrained_encoder and self.init_weights:
+            raise UserError("--init_weights replaces --pretrained_encoder: leave one of them out")
         if self.transfer == "all" and not self.pretrained_encoder:
             raise UserError("transfer all carries phase 1's decoder over: it needs --pretrained_encoder")
         if self.transfer == "all" and self.decoder == "linear":

@@ -1,8 +1,8 @@
 """Score a trained segmentation network at the masks' original size, and draw what it does.
 
-Class scores are brought back through the exact inverse geometry and compared with the original trimaps, border pixels
-left out; pictures without a mask are not scored. All scores come from one confusion matrix over all pictures, their
-intervals from a bootstrap over pictures. Writes evaluation_results.json, per_image.csv and figures.
+Class scores are brought back through the exact inverse geometry and compared with the labels at original size, ignored
+pixels left out; pictures without a mask are not scored. All scores come from one confusion matrix over all pictures,
+their intervals from a bootstrap over pictures. Writes evaluation_results.json, per_image.csv and figures.
 
     python -m transfer_learning.evaluate --model_path runs/pretrained/best_model.safetensors --data_dir data/pets128
 """
@@ -10,13 +10,28 @@ intervals from a bootstrap over pictures. Writes evaluation_results.json, per_im
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.command import run_command
 from core.errors import UserError
-from core.evaluation import EvaluationConfig, load_model, print_table, provenance, require_own_folder
+from core.evaluation import (
+    MANY_CLASSES,
+    EvaluationConfig,
+    best_and_worst,
+    load_model,
+    print_table,
+    provenance,
+    require_own_folder,
+)
 
+if TYPE_CHECKING:
+    from core.classes import ClassSet
+    from data.split import Split
+
+PHASE = "transfer_learning"
+FORMAT = 2
 MOST_ROWS = 50
+SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -36,28 +51,31 @@ class SegmentationEvaluationConfig(EvaluationConfig):
 
 def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
     """Score, write, print; returns the content of evaluation_results.json."""
+    from core.classes import classes_of_header
     from core.files import write_csv, write_json
     from core.machine.device import resolve_device
     from data.split import fingerprint, open_split
     from transfer_learning.network import SegmentationUNet
-    from transfer_learning.scores.per_image import breed_scores, image_rows
+    from transfer_learning.scores.per_image import image_rows, tag_scores
     from transfer_learning.scores.split import results_of, scores_of_split
 
-    require_own_folder(config.output_dir, "transfer_learning")
+    require_own_folder(config.output_dir, PHASE)
     device = resolve_device(config.device)
-    model, header = load_model(config.model_path, "transfer_learning", SegmentationUNet, device)
+    model, header = load_model(config.model_path, PHASE, SegmentationUNet, device)
     split = open_split(config.data_dir, config.split)
     if not len(split.labelled):
         raise UserError(f"{config.data_dir}: no labelled images in {config.split}, so nothing can be scored")
+    require_fit(classes_of_header(header, str(config.model_path)), header, split, config)
     scores = scores_of_split(model, split, config.batch_size, device)
-    class_names = header["class_names"]
-    rows = image_rows(split, scores, class_names)
+    rows = image_rows(split, scores)
     result = {
-        **results_of(scores, class_names),
-        "per_breed": breed_scores(split, scores, class_names),
+        "format": FORMAT,
+        "phase": PHASE,
+        **results_of(scores),
         "num_images": len(split.labelled),
-        "provenance": provenance(config, header, fingerprint(config.data_dir), split.size, device),
+        "tags": tag_scores(split, scores),
         "figures": [],
+        "provenance": provenance(config, header, fingerprint(config.data_dir), split.size, device),
     }
     write_csv(config.output_dir / "per_image.csv", list(rows[0]), rows)
     write_json(config.output_dir / "evaluation_results.json", result)  # kept even if a figure fails
@@ -66,27 +84,55 @@ def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
 
         result["figures"] = draw(model, split, result, rows, config, device)
         write_json(config.output_dir / "evaluation_results.json", result)
-    _print(result, class_names, config)
+    _print(result, config)
     return result
 
 
-def _print(result: dict[str, Any], class_names: Sequence[str], config: EvaluationConfig) -> None:
-    columns = ("iou", "dice", "precision", "recall")
-    rows = [[name, *(result[name][column] for column in columns)] for name in class_names]
-    print_table(
-        f"Segmentation of {config.split} at original size, {result['num_images']} images with a mask",
-        ["class", "IoU", "Dice", "precision", "recall"],
-        rows,
-    )
+def require_fit(classes: "ClassSet", header: dict[str, Any], split: "Split", config: EvaluationConfig) -> None:
+    """Raise UserError unless weights tell the classes of the data apart, in pictures of as many channels."""
+    theirs, ours = classes.names, split.class_set.names
+    if theirs != ours:
+        place = next((place for place, pair in enumerate(zip(theirs, ours, strict=False)) if len({*pair}) == 2), None)
+        first = "" if place is None else f"; class {place} is {theirs[place]!r} there and {ours[place]!r} here"
+        raise UserError(
+            f"{config.model_path} tells {listed(theirs)} apart, {config.data_dir} holds {listed(ours)}{first}: "
+            "evaluate on data of the same classes in the same order"
+        )
+    channels = header["architecture"].get("in_channels", 3)  # once there was no other number
+    if channels != split.channels:
+        raise UserError(
+            f"{config.model_path} was trained on pictures of {channels} channels, those of {config.data_dir} have "
+            f"{split.channels}: prepare them with --channels {channels}"
+        )
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names for a sentence, of many the first and how many follow."""
+    more = f" and {len(names) - MANY_CLASSES} more" if len(names) > MANY_CLASSES else ""
+    return ", ".join(names[:MANY_CLASSES]) + more
+
+
+def _print(result: dict[str, Any], config: EvaluationConfig) -> None:
+    columns = ("iou", "dice", "precision", "recall", "specificity")
+    by_class = result["classes"]
+    names = list(by_class)
+    title = f"Segmentation of {config.split} at original size, {result['num_images']} images with a mask"
+    if len(names) > MANY_CLASSES:
+        places = best_and_worst([by_class[name]["iou"] for name in names], 2 * SHOWN)
+        names = [names[place] for place in places]
+        title += f"; {len(names)} of {len(by_class)} classes, best and worst by IoU"
+    rows = [[name, *(by_class[name][column] for column in columns)] for name in names]
+    print_table(title, ["class", "IoU", "Dice", "precision", "recall", "specificity"], rows)
+    if len(names) < len(by_class):
+        print(f"{len(by_class) - len(names)} classes are left out here: evaluation_results.json holds all")
     rows = [
-        [name.replace("_", " "), result[name], *(result["intervals"][name] or (None, None))]
-        for name, value in result.items()
-        if name in result["intervals"] and not isinstance(value, dict)
+        [name.replace("_", " "), result[name], *(interval or (None, None))]
+        for name, interval in result["intervals"].items()
+        if name != "classes" and not (result[name] is None and result["class_set"]["background"] is None)
     ]
     print_table("With 95 % intervals over images", ["", "", "from", "to"], rows)
-    if result["classes_without_truth"]:
-        absent = ", ".join(result["classes_without_truth"])
-        print(f"note: no mask holds {absent}: no score, or an IoU of 0 where it was predicted all the same")
+    if absent := result["classes_without_truth"]:
+        print(f"note: no mask holds {listed(absent)}: no score, or an IoU of 0 where it was predicted all the same")
     print(f"written to {config.output_dir}: evaluation_results.json, per_image.csv, {len(result['figures'])} figures")
 
 

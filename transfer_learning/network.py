@@ -24,6 +24,7 @@ class SegmentationUNet(nn.Module):
         encoder: `unet` or a name of timm's (`core.networks.encoders`).
         decoder: `unet`, or `linear`: one 1x1 convolution on the encoder's features (`core.networks.unet.Hypercolumn`),
             whose scores at a quarter of the resolution are brought to the picture's size.
+        in_channels: of the pictures, 1 or 3.
     """
 
     def __init__(
@@ -35,12 +36,14 @@ class SegmentationUNet(nn.Module):
         decoder_dropout: Sequence[float] = DECODER_DROPOUT,
         encoder: str = OWN_ENCODER,
         decoder: DecoderKind = "unet",
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
         if num_classes < 2:
             raise UserError(f"num_classes {num_classes} must be at least 2")
         self.normalisation = normalisation
-        self.encoder = make_encoder(encoder, width, encoder_dropout)
+        self.in_channels = in_channels
+        self.encoder = make_encoder(encoder, width, encoder_dropout, in_channels)
         channels = self.encoder.channels
         self.decoder = Hypercolumn(channels) if decoder == "linear" else Decoder(channels, width, decoder_dropout)
         self.head = nn.Conv2d(self.decoder.out_channels, num_classes, 1)
@@ -49,7 +52,7 @@ class SegmentationUNet(nn.Module):
         """Score every pixel.
 
         Args:
-            images: [N, 3, H, W] in [0, 1], every side at least 33 px.
+            images: [N, in_channels, H, W] in [0, 1], every side at least 33 px.
             content: [N, 1, H, W] bool, False on letterbox bars; None when everything is content.
 
         Returns:

@@ -2,9 +2,9 @@
 
 Each picture is resized as in training, and its scores are brought back to its own size. --tile goes over large
 pictures in overlapping windows, --tta averages over sizes and the mirror image. Writes of each picture the mask as an
-indexed PNG (0 background, 1 cat, 2 dog), an overlay and a figure, and of all of them the area and mean confidence of
-each class as predictions.json and predictions.csv. Files that cannot be read are listed and the rest goes on; the exit
-code is then 1.
+indexed PNG (its values are the classes, in the weights' order), an overlay and a figure, and of all of them the area
+and mean confidence of each class as predictions.json and predictions.csv. Files that cannot be read are listed and the
+rest goes on; the exit code is then 1.
 
     python -m transfer_learning.predict --model_path runs/pretrained/best_model.safetensors --input photos
 """
@@ -75,7 +75,7 @@ def _segment_files(
         (config.output_dir / table).unlink(missing_ok=True)
     unreadable: list[dict[str, str]] = []
     records = []
-    total = Areas(segmenter.header["class_names"])
+    total = Areas(segmenter.classes)
     try:
         readable = _read(track(files.items(), "segmenting", len(files)), segmenter, unreadable)
         for batch in _batches(readable, config.batch_size):
@@ -100,11 +100,11 @@ def _read(
     files: Iterable[tuple[str, Path]], segmenter: "Segmenter", unreadable: list[dict[str, str]]
 ) -> Iterator[Picture]:
     """Yield name, picture and what was unusual about its file; add those that cannot be read to `unreadable`."""
-    from data.pictures import PictureError, read_picture
+    from data.pictures import PictureError
 
     for name, path in files:
         try:
-            picture, notes = read_picture(path)
+            picture, notes = segmenter.read(path)
             segmenter.check(picture)
         except (PictureError, OSError) as error:
             unreadable.append({"file": name, "reason": getattr(error, "strerror", None) or str(error)})
@@ -131,17 +131,18 @@ def _write(
 ) -> dict[str, Any]:
     """Write a picture's files, add its areas to the total and return what predictions.json says of it."""
     from transfer_learning.inference.files import Areas, overlay, save_image, save_mask, side_by_side
+    from transfer_learning.inference.segmenter import with_channels
 
-    names = total.class_names
-    areas = Areas(names).add(found.mask, found.confidence).content()
+    classes = total.class_set
+    areas = Areas(classes).add(found.mask, found.confidence).content()
     total.add(found.mask, found.confidence)
-    save_mask(config.output_dir / places["mask"], found.mask, len(names))
+    save_mask(config.output_dir / places["mask"], found.mask, classes)
     if not config.figures:
         return {"tiled": found.tiled, **areas, "mask": places["mask"]}
-    overlaid = overlay(picture, found.mask, len(names))
-    legend = [f"{name} {areas[name]['share']:.1%}" for name in names]
+    coloured = with_channels(picture, 3)
+    overlaid = overlay(coloured, found.mask, classes)
     save_image(config.output_dir / places["overlay"], overlaid)
-    save_image(config.output_dir / places["figure"], side_by_side(picture, found.mask, overlaid, legend))
+    save_image(config.output_dir / places["figure"], side_by_side(coloured, found.mask, overlaid, classes))
     return {"tiled": found.tiled, **areas, **places}
 
 

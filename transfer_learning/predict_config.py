@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import UserError
+from core.sides import sides_of
 from data.geometry import ResizeMode
 
 
@@ -27,8 +28,9 @@ class InferenceOptions:
     """With --tile: resize the picture by this factor first. 0.5 halves its sides, so that a window holds more of it."""
     tile_overlap: float = 0.5
     """With --tile: share of a window's side that its neighbour covers too, at least."""
-    size: int | None = None
-    """Side of the square that the network sees. Left out: that of the training, which the weights name."""
+    size: int | str | None = None
+    """What the network sees: 128 is a square, 360x480 is height x width. Left out: that of the training, which the
+    weights name."""
     resize_mode: ResizeMode | None = None
     """letterbox or stretch. Left out: as in training, which the weights name."""
 
@@ -44,7 +46,7 @@ class InferenceOptions:
             raise UserError(f"tile_overlap {self.tile_overlap} is outside [0, 1): 0.5 covers half of each window twice")
         if not self.tile and self.tile_scale != 1:
             raise UserError(f"tile_scale {self.tile_scale} does nothing without --tile")
-        if self.size is not None and self.size < 1:
+        if self.size is not None and min(sides_of(self.size)) < 1:
             raise UserError(f"size {self.size} must be at least 1")
 
 

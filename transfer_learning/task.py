@@ -6,18 +6,19 @@ from typing import Any
 import numpy as np
 import torch
 
+from core.classes import IGNORED, ClassSet
 from core.errors import UserError
-from core.evaluation import spread
-from core.machine.device import fused_optimizer
-from core.machine.processes import ALONE, Processes, Sums, merged
+from core.evaluation import MANY_CLASSES, spread
+from core.machine.machine import Machine
+from core.machine.processes import Sums, merged
 from core.networks.encoders import load_imagenet, require_one_process
 from core.networks.unet import initialise
 from core.randomness import seed_of
 from core.run.sampling import Draws
 from core.run.task import Task
 from data.augment.batch import Batch
-from data.loading import on_device, plain_batches, species_groups, training_batch
-from data.manifest import CLASS_NAMES
+from data.loading import on_device, plain_batches, strata_groups, training_batch
+from data.manifest import read_manifest
 from data.split import Split
 from data.subsets import label_subset
 from transfer_learning.config import SegmentationConfig
@@ -27,12 +28,28 @@ from transfer_learning.scores.confusion import confusion_matrix, segmentation_sc
 from transfer_learning.transfer import TRANSFERRED, is_frozen, load_pretrained, parameter_groups, set_training_mode
 
 PICTURES = 6
+MEAN_DICE = "dice_mean_foreground"
 
 
-def architecture_of(config: SegmentationConfig) -> dict[str, Any]:
-    """Return the arguments of `SegmentationUNet` that the settings ask for."""
+def architecture_of(config: SegmentationConfig, train: Split) -> dict[str, Any]:
+    """Return the arguments of `SegmentationUNet` that the settings and the data ask for."""
     names = ("width", "normalisation", "encoder_dropout", "decoder_dropout", "encoder", "decoder")
-    return {"num_classes": len(CLASS_NAMES), **{name: getattr(config, name) for name in names}}
+    of_data = {"num_classes": len(train.class_set), "in_channels": train.channels}
+    return {**of_data, **{name: getattr(config, name) for name in names}}
+
+
+def dice_columns(class_set: ClassSet) -> dict[str, str]:
+    """Return the log's column for the Dice of each class; with more than 25 there are none.
+
+    A class whose column would be called like that of the mean gets a _ behind it.
+    """
+    columns: dict[str, str] = {}
+    for name in class_set.names if len(class_set) <= MANY_CLASSES else ():
+        column = f"dice_{name}"
+        while column == MEAN_DICE or column in columns.values():
+            column += "_"
+        columns[name] = column
+    return columns
 
 
 class SegmentationTask(Task):
@@ -41,42 +58,46 @@ class SegmentationTask(Task):
     Args:
         config: the settings.
         train, val: splits; pictures without a mask are left out.
-        device: where batches go.
-        processes: those of the run.
+        machine: what it computes on.
 
     Raises:
-        UserError: if a split has no mask, or the encoder does not fit.
+        UserError: if a split has no mask, Train holds less than two classes, or the encoder does not fit.
     """
 
     select, maximise = "mean_iou", True
-    log_columns = (
-        *("epoch", "train_loss", "val_loss", "dice_background", "dice_cat", "dice_dog", "dice_mean_foreground"),
-        *("mean_iou", "learning_rate", "epoch_time"),
-    )
 
-    def __init__(
-        self, config: SegmentationConfig, train: Split, val: Split, device: torch.device, processes: Processes = ALONE
-    ) -> None:
-        self.config, self.val, self.device, self.processes = config, val, device, processes
+    def __init__(self, config: SegmentationConfig, train: Split, val: Split, machine: Machine) -> None:
+        self.config, self.val = config, val
+        self.device, self.processes = device, processes = machine.device, machine.processes
+        self.classes = train.class_set
         for split in (train, val):
             require_masks(split)
         processes.require_enough(len(val.labelled), "the masks of Val")
         self.chosen = chosen_labels(train, config)
         torch.manual_seed(seed_of(config.seed))
-        self.model = SegmentationUNet(**architecture_of(config))
+        self.architecture = architecture_of(config, train)
+        self.model = SegmentationUNet(**self.architecture)
         require_one_process(self.model.encoder, processes, config.encoder, config.freeze == "always")
         initialise(self.model)
         if config.encoder_weights == "imagenet":
             load_imagenet(self.model.encoder)
         if config.pretrained_encoder:
             parts = TRANSFERRED[config.transfer]
-            load_pretrained(self.model, config.pretrained_encoder, config.normalisation, parts, config.encoder)
+            header = load_pretrained(self.model, config.pretrained_encoder, config.normalisation, parts, config.encoder)
+            self.pretrained_on: str | None = header["config"].get("data_fingerprint")
         pixels = class_pixels(train, self.chosen)
         self.loss = SegmentationLoss(config.dice_weight, config.ce_weight, config.weighted_ce, pixels).to(device)
-        self.optimizer = _optimizer(self.model, config, device)
-        groups = species_groups(train, self.chosen, config.class_balance)
+        self.optimizer = _optimizer(self.model, config, fused=not machine.scales_gradients)
+        groups = strata_groups(train, self.chosen, config.class_balance)
         self.draws = Draws(groups, config.batch_size, config.seed, refill=bool(config.max_steps))
         self.train = on_device(train, device, config.device_memory_limit)
+
+    @property
+    def log_columns(self) -> tuple[str, ...]:
+        """Columns of `training_log.csv`."""
+        mean = () if self.classes.background is None else (MEAN_DICE,)
+        scores = (*dice_columns(self.classes).values(), *mean, "mean_iou")
+        return ("epoch", "train_loss", "val_loss", *scores, "learning_rate", "epoch_time")
 
     def begin_epoch(self, epoch: int) -> None:
         """Set training mode; the encoder's depends on `freeze`."""
@@ -95,7 +116,7 @@ class SegmentationTask(Task):
 
         Both are ratios of sums over all of Val, so that they do not depend on the batch size.
         """
-        num_classes = len(CLASS_NAMES)
+        num_classes = len(self.classes)
         matrix = torch.zeros(num_classes, num_classes, dtype=torch.int64, device=self.device)
         sums: Sums = {}
         labelled = self.val.labelled[self.processes.share(len(self.val.labelled))]
@@ -104,25 +125,28 @@ class SegmentationTask(Task):
             sums = merged(sums, self.loss.sums(logits, batch.label))
             matrix += confusion_matrix(logits.argmax(dim=1), batch.label, num_classes)
         (matrix,) = self.processes.add_up({"matrix": (matrix,)})["matrix"]
-        scores = segmentation_scores(matrix.cpu(), CLASS_NAMES)
-        dice = {f"dice_{name}": scores[name]["dice"] for name in CLASS_NAMES}
-        mean = {"dice_mean_foreground": scores["mean_foreground_dice"], "mean_iou": scores["mean_iou"]}
+        scores = segmentation_scores(matrix.cpu(), self.classes)
+        dice = {column: scores["classes"][name]["dice"] for name, column in dice_columns(self.classes).items()}
+        mean = {"mean_iou": scores["mean_iou"]}
+        if self.classes.background is not None:
+            mean[MEAN_DICE] = scores["mean_foreground_dice"]
         return {"val_loss": self.loss.from_sums(self.processes.add_up(sums))["loss"].item(), **dice, **mean}
 
     def header(self) -> dict[str, Any]:
         """What the weights file says of the network."""
         return {
             "phase": "transfer_learning",
-            "architecture": architecture_of(self.config),
-            "class_names": list(CLASS_NAMES),
+            "architecture": self.architecture,
+            "class_set": self.classes.content(),
             # How a picture of any size comes to what the network was trained on.
-            "size": self.val.size,
+            "size": list(self.val.size),
             "resize_mode": self.val.geometries[0].mode,
+            **reading_of(self.val.data_dir),
         }
 
     def save_pictures(self, path: Path) -> None:
         """Save labelled pictures of Val with truth and prediction."""
-        from transfer_learning.figures.pictures import save_panels
+        from transfer_learning.figures.pictures import as_rgb, save_panels
 
         chosen = self.val.labelled[spread(len(self.val.labelled), PICTURES)]
         self.model.eval()
@@ -130,38 +154,48 @@ class SegmentationTask(Task):
             _, batch = next(plain_batches(self.val, chosen, len(chosen), self.device))
             prediction = self.model(batch.input, batch.content).argmax(dim=1)
         names = [self.val.names[index] for index in chosen]
-        pictures = [*batch.clean.permute(0, 2, 3, 1).cpu().numpy()]
-        save_panels(path, names, pictures, [*batch.label.cpu().numpy()], [*prediction.cpu().numpy()])
+        pictures = as_rgb(batch.clean.permute(0, 2, 3, 1).cpu().numpy())
+        save_panels(path, names, pictures, batch.label.cpu().numpy(), prediction.cpu().numpy(), self.classes)
+
+
+def reading_of(data_dir: Path) -> dict[str, Any]:
+    """Return how files were read that are deeper than 8 bits or transparent, which a prediction has to do alike."""
+    manifest = read_manifest(data_dir)
+    return {"value_range": manifest.get("value_range"), "ground": manifest.get("source", {}).get("ground")}
 
 
 def chosen_labels(train: Split, config: SegmentationConfig) -> np.ndarray:
     """Return the indices of the labelled pictures to learn from; see `data.subsets`."""
     labelled = train.labelled
     names = [train.names[index] for index in labelled]
-    species = [train.species[index] or "" for index in labelled]
-    chosen = set(label_subset(names, species, config.label_fraction, config.seed))
+    strata = [train.strata[index] or "" for index in labelled]
+    chosen = set(label_subset(names, strata, config.label_fraction, config.seed))
     return labelled[[name in chosen for name in names]]
 
 
 def require_masks(split: Split) -> None:
-    """Raise UserError unless a split has a mask, and a pixel in it that is not left out."""
+    """Raise UserError unless a split has a mask, and a pixel in it that is not left out; Train two classes to tell."""
     if not len(split.labelled):
         raise UserError(f"{split.data_dir}: no picture of {split.name} has a mask, so nothing can be learned")
-    if not sum(class_pixels(split, split.labelled)):
-        raise UserError(f"{split.data_dir}: the masks of {split.name} hold no pixel of any class, only 255")
+    held = np.flatnonzero(class_pixels(split, split.labelled))
+    if not len(held):
+        raise UserError(f"{split.data_dir}: the masks of {split.name} hold no pixel of any class, only {IGNORED}")
+    if split.name == "Train" and len(held) < 2:
+        only = split.class_set.names[held[0]]
+        raise UserError(f"{split.data_dir}: the masks of Train hold {only!r} alone: learning needs two classes or more")
 
 
-def class_pixels(train: Split, chosen: np.ndarray) -> list[int]:
+def class_pixels(split: Split, chosen: np.ndarray) -> list[int]:
     """Count the pixels of each class in the chosen pictures' labels."""
     counts = np.zeros(256, dtype=np.int64)
-    for row in train.label_rows[chosen]:
-        counts += np.bincount(train.labels[row].ravel(), minlength=256)
-    return counts[: len(CLASS_NAMES)].tolist()
+    for row in split.label_rows[chosen]:
+        counts += np.bincount(split.labels[row].ravel(), minlength=256)
+    return counts[: len(split.class_set)].tolist()
 
 
-def _optimizer(model: torch.nn.Module, config: SegmentationConfig, device: torch.device) -> torch.optim.Optimizer:
+def _optimizer(model: torch.nn.Module, config: SegmentationConfig, fused: bool) -> torch.optim.Optimizer:
     groups = parameter_groups(model, config)
-    common = {"lr": config.lr, "weight_decay": config.weight_decay, "fused": fused_optimizer(config.amp, device)}
+    common = {"lr": config.lr, "weight_decay": config.weight_decay, "fused": fused}
     if config.optimizer == "adamw":
         return torch.optim.AdamW(groups, **common)
     return torch.optim.SGD(groups, momentum=config.momentum, nesterov=config.momentum > 0, **common)

@@ -1,4 +1,4 @@
-"""Phase 2: train a segmentation UNet (background, cat, dog) on the pictures that have a mask.
+"""Phase 2: train a segmentation UNet, for the classes that the data name, on the pictures that have a mask.
 
 --pretrained_encoder takes the weights of phase 1; without it everything starts from scratch. What the encoder is, where
 it comes from and how it goes on learning: docs/transfer.md. The best epoch by Val mean IoU is kept as
@@ -9,7 +9,7 @@ best_model.safetensors. The same command again goes on or says it is done.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from core.command import run_command
 from transfer_learning.config import SegmentationConfig
@@ -17,43 +17,40 @@ from transfer_learning.config import SegmentationConfig
 
 def train(config: SegmentationConfig) -> None:
     """Run phase 2 from settings to finished run folder."""
+    from core.evaluation import in_words
     from core.files import file_sha256
-    from core.machine.device import make_fabric
-    from core.machine.processes import Processes
-    from core.networks.unet import require_sides
-    from core.run.description import defaults_of, describe
-    from core.run.folder import RunFolder
-    from core.run.loop import Loop
-    from data.split import fingerprint, open_split
+    from core.machine.machine import Machine
+    from core.run.train import train_task
+    from data.loading import open_training
+    from data.split import fingerprint
     from transfer_learning.task import SegmentationTask
 
-    fabric, precision = make_fabric(config.device, config.amp, config.deterministic, config.freeze != "never")
-    processes = Processes(fabric.global_rank, fabric.world_size)
-    splits = [open_split(config.data_dir, name) for name in ("Train", "Val")]
-    require_sides(splits[0].size, splits[0].size)
-    encoder = config.pretrained_encoder
-    extra = {
-        "data_fingerprint": fingerprint(config.data_dir),
-        "pretrained_encoder_sha256": file_sha256(encoder) if encoder else None,
-    }
-    task = SegmentationTask(config, *splits, fabric.device, processes)
-    description = describe(config, fabric.device, precision, extra)
-    defaults = defaults_of(config)
-    with RunFolder(config.output_dir, description, task.log_columns, processes.is_first, defaults) as folder:
-        processes.say(
-            f"{len(task.chosen)} labelled training pictures, {len(splits[1].labelled)} for validation, "
-            f"{splits[0].size} px, encoder {_origin(config)}, on {fabric.device}, precision {precision}"
-        )
-        if config.decoder == "linear" and config.freeze != "always":
-            processes.say(
-                "note: --decoder linear is a probe of the encoder only where that stands still: --freeze always"
+    def make_task(machine: Machine) -> SegmentationTask:
+        return SegmentationTask(config, *open_training(config.data_dir, config), machine)
+
+    def opening(task: SegmentationTask) -> Iterator[str]:
+        pictures = f"{len(task.chosen)} labelled training pictures, {len(task.val.labelled)} for validation"
+        yield f"{len(task.classes)} classes, {pictures}, {in_words(task.val.size)} px, encoder {_origin(config)}"
+        if config.pretrained_encoder and task.pretrained_on != fingerprint(config.data_dir):
+            yield (
+                "the encoder learned from other data than these (source, size or division, another fold perhaps): see "
+                "that it saw no picture of this Val and Test"
             )
-        Loop(task, config, fabric, folder).run()
+        if config.decoder == "linear" and config.freeze != "always":
+            yield "--decoder linear is a probe of the encoder only where that stands still: --freeze always"
+
+    read = {
+        "data_fingerprint": fingerprint(config.data_dir),
+        "pretrained_encoder_sha256": file_sha256(config.pretrained_encoder) if config.pretrained_encoder else None,
+    }
+    train_task(config, make_task, read, opening, partly_frozen=config.freeze != "never")
 
 
 def _origin(config: SegmentationConfig) -> str:
     if config.encoder_weights != "none":
         return f"{config.encoder} with {config.encoder_weights} weights"
+    if config.init_weights:
+        return f"{config.encoder} from {config.init_weights}"
     return f"{config.encoder} {'pretrained' if config.pretrained_encoder else 'from scratch'}"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from core.errors import UserError
+from core.networks.unet import require_channels
 from core.train_config import OWN_ENCODER
 from core.weights import load_strictly, load_weights
 from transfer_learning.config import SegmentationConfig
@@ -32,13 +33,14 @@ def load_pretrained(
 
     Raises:
         UserError: the weights are not phase 1's or of another encoder, a tensor is missing, left over or of another
-            shape, or the pictures were normalised otherwise.
+            shape, or the pictures had other channels or were normalised otherwise.
     """
     tensors, header = load_weights(path)
     if header["phase"] != "reconstruction":
         raise UserError(
             f"{path} was trained with labels ({header['phase']}): --pretrained_encoder takes phase 1's weights"
         )
+    require_channels(path, header["architecture"].get("in_channels", 3), model.in_channels)  # once there was no other
     theirs = header["architecture"]["normalisation"]
     if theirs != normalisation:
         raise UserError(f"{path} was trained with --normalisation {theirs}, this run has {normalisation}")

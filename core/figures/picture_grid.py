@@ -8,11 +8,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.figures.style import legend_columns, save
+from core.figures.style import Colour, legend_columns, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +52,7 @@ def picture_grid(
     title: str,
     names: Sequence[str],
     columns: Mapping[str, Sequence[np.ndarray | None]],
-    legend: Mapping[str, tuple[float, float, float]] | None = None,
+    legend: Mapping[str, Colour] | None = None,
     scale: Scale | None = None,
 ) -> None:
     """Save a grid of pictures as one PNG.
@@ -62,7 +62,7 @@ def picture_grid(
         title: what the figure shows, in few words.
         names: label above each row; a line break (before a score, say) becomes a comma.
         columns: heading -> one array a row: [H, W, 3] in [0, 1] is a picture; [H, W] is a map, drawn with `scale`;
-            None leaves the cell empty and says "not present".
+            None leaves the cell empty and says "not present". A heading too long for its column is shortened.
         legend: name -> colour, shown below.
         scale: of all maps, with a bar at the right.
     """
@@ -76,14 +76,15 @@ def picture_grid(
     page = figure.add_axes((0, 0, 1, 1), xlim=(0, layout.width), ylim=(0, layout.height), autoscale_on=False)
     page.axis("off")
     size = min(9.5, 8.5 * layout.side)
-    centred = {"ha": "center", "parse_math": False}
+    centred: dict[str, Any] = {"ha": "center", "parse_math": False}
     page.text(layout.width / 2, layout.height - TITLE / 2, title, fontsize=11, va="center", **centred)
     for column, (heading, arrays) in enumerate(columns.items()):
         for row, array in enumerate(arrays):
             x, y, width, height = layout.cell(row, column)
             _draw(page, (x, y, width, height), array, scale)
             if row % layout.rows == 0:
-                page.text(x + width / 2, layout.top + 0.05, heading, fontsize=size, weight="bold", **centred)
+                shown = _fitted(heading, width, size, "bold")
+                page.text(x + width / 2, layout.top + 0.05, shown, fontsize=size, weight="bold", **centred)
             if column == 0:
                 name = _fitted(names[row].replace("\n", ", "), layout.block_width)
                 page.text(x, y + height + 0.05, name, fontsize=NAME_SIZE, parse_math=False)
@@ -111,7 +112,7 @@ class _Layout:
     columns: int
     blocks: int
     shapes: Sequence[float]
-    legend: Mapping[str, tuple[float, float, float]] | None
+    legend: Mapping[str, Colour] | None
     bar: bool
 
     @property
@@ -169,22 +170,23 @@ def _shapes(columns: Mapping[str, Sequence[np.ndarray | None]], rows: int) -> li
     return [float(np.clip(max(needed[row::rows]), *SHAPES)) for row in range(rows)]
 
 
-def _fitted(name: str, width: float) -> str:
-    """Return the name, its middle left out where it is longer than `width` inches."""
+def _fitted(name: str, width: float, size: float = NAME_SIZE, weight: str = "normal") -> str:
+    """Return the name, its middle left out where it is longer than `width` inches at a size in points."""
     kept, shown = len(name), name
-    while kept and (needed := _text_width(shown)) > width:
+    while kept and (needed := _text_width(shown, size, weight)) > width:
         kept = min(kept - 1, int(kept * width / needed))
         start = kept - kept // 2
         shown = f"{name[:start]}…{name[len(name) - kept // 2 :]}"
     return shown
 
 
-def _text_width(text: str) -> float:
-    """Return the width of a name in inches, with a little more for letters that are moved to whole pixels."""
+def _text_width(text: str, size: float, weight: str) -> float:
+    """Return the width of a text in inches, with a little more for letters that are moved to whole pixels."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
 
-    return text_to_path.get_text_width_height_descent(text, FontProperties(size=NAME_SIZE), False)[0] * 1.01 / 72
+    font = FontProperties(size=size, weight=weight)
+    return text_to_path.get_text_width_height_descent(text, font, False)[0] * 1.01 / 72
 
 
 def _draw(page: "Axes", cell: tuple[float, float, float, float], array: np.ndarray | None, scale: Scale | None) -> None:
@@ -199,7 +201,7 @@ def _draw(page: "Axes", cell: tuple[float, float, float, float], array: np.ndarr
         assert scale or array.ndim == 3, "maps need a scale"
         shape = array.shape[0] / array.shape[1]
         width, height = min(width, height / shape), min(height, width * shape)
-        colours = {"vmin": 0, "vmax": scale.largest, "cmap": scale.colours} if scale else {}
+        colours: dict[str, Any] = {"vmin": 0, "vmax": scale.largest, "cmap": scale.colours} if scale else {}
         extent = x - width / 2, x + width / 2, y - height / 2, y + height / 2
         page.imshow(array, extent=extent, aspect="auto", **colours)
     frame = Rectangle((x - width / 2, y - height / 2), width, height, fill=False, linewidth=0.5, edgecolor="grey")
@@ -209,7 +211,7 @@ def _draw(page: "Axes", cell: tuple[float, float, float, float], array: np.ndarr
 def _bar(figure: "Figure", layout: _Layout, scale: Scale) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
     top = layout.top - LABEL
     length = min(3.0, top - layout.below - GAP)
@@ -222,6 +224,7 @@ def _bar(figure: "Figure", layout: _Layout, scale: Scale) -> None:
     else:
         # There is room for three digits: no steps of 0.025, and small numbers share a power of ten.
         bar.locator = MaxNLocator(6, steps=[1, 2, 5, 10])
+        assert isinstance(bar.formatter, ScalarFormatter)
         bar.formatter.set_powerlimits((-2, 3))
         axis.yaxis.get_offset_text().set(fontsize=8, ha="left")
         axis.yaxis.OFFSETTEXTPAD = 7  # points; clear of the number at the bar's very end

@@ -3,19 +3,33 @@
 import csv
 import itertools
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core.classes import ClassSet
 from core.files import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
 
-# Background, then classes, from the colour-blind-safe palette of Okabe & Ito; the same in every figure.
-CLASS_COLOURS = ((0.13, 0.13, 0.13), (0.90, 0.62, 0.0), (0.34, 0.71, 0.91))
-UNSCORED_COLOUR = (0.75, 0.75, 0.75)
-# For lines: Okabe & Ito again, dark enough for a white ground.
+Colour = tuple[float, float, float]  # red, green, blue in [0, 1]
+
+UNSCORED_COLOUR: Colour = (0.75, 0.75, 0.75)
+# For lines: Okabe & Ito (2008), dark enough for a white ground.
 LINE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+
+def class_colours(class_set: ClassSet) -> tuple[Colour, ...]:
+    """Return the colours of the classes for matplotlib."""
+    return tuple((red / 255, green / 255, blue / 255) for red, green, blue in class_set.palette)
+
+
+def shortened(name: str, most: int = 24) -> str:
+    """Return a name of at most so many letters, the middle of a longer one left out."""
+    half = (most - 1) // 2
+    return name if len(name) <= most else f"{name[: most - 1 - half]}…{name[-half:]}"
 
 
 def curves(path: Path, log: Path, panels: Mapping[str, Sequence[str]], best: int | None = None) -> None:
@@ -40,22 +54,41 @@ def curves(path: Path, log: Path, panels: Mapping[str, Sequence[str]], best: int
             axis.axvline(best, color="grey", linestyle=":", label="kept")
         axis.set(title=title, xlabel="epoch (row of the log)")
         axis.xaxis.get_major_locator().set_params(integer=True)
-        axis.legend(fontsize=7)
+        as_written(axis.legend(fontsize=7))
     save(figure, path)
     save(figure, path.with_suffix(".svg"))
 
 
 def drawable(log: Path, panels: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Return those panels, and of each those columns, of which a training log has values: none without the log."""
+    """Return those panels, and of each those columns, of which a training log has values: none without the log.
+
+    A column with a * stands for all that fit it (`dice_*`), for none where those are too many for lines.
+    """
     if not log.is_file():
         return {}
     with log.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row.get("epoch")]
-    found = {title: [name for name in names if any(row.get(name) for row in rows)] for title, names in panels.items()}
+    known = [name for name in (rows[0] if rows else ()) if name and any(row.get(name) for row in rows)]
+    found = {title: _columns(names, known) for title, names in panels.items()}
     return {title: names for title, names in found.items() if names}
 
 
-def save(figure: "Figure", path: Path, legend: Mapping[str, tuple[float, float, float]] | None = None) -> None:
+def _columns(wanted: Sequence[str], known: Sequence[str]) -> list[str]:
+    columns: dict[str, None] = {}
+    for name in wanted:
+        fitting = [column for column in known if column == name or ("*" in name and fnmatchcase(column, name))]
+        if len(fitting) < len(LINE_COLOURS):
+            columns |= dict.fromkeys(fitting)
+    return list(columns)
+
+
+def as_written(legend: "Legend") -> None:
+    """Show the names of a legend as they are, even those that look like formulas."""
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def save(figure: "Figure", path: Path, legend: Mapping[str, Colour] | None = None) -> None:
     """Save a figure whole or not at all, as its path's suffix says (.png or .svg), with a legend of colours below.
 
     Equal figures give equal bytes: no dates, no random names.
@@ -66,10 +99,14 @@ def save(figure: "Figure", path: Path, legend: Mapping[str, tuple[float, float, 
     from matplotlib.patches import Patch
 
     if legend:
-        patches = [Patch(facecolor=colour, edgecolor="black", label=name) for name, colour in legend.items()]
-        figure.legend(
-            handles=patches, loc="outside lower center", ncols=legend_columns(figure.get_figwidth(), legend), fontsize=9
-        )
+        # matplotlib leaves out what begins with a _.
+        names = [f" {name}" if name.startswith("_") else name for name in legend]
+        patches = [
+            Patch(facecolor=colour, edgecolor="black", label=name)
+            for name, colour in zip(names, legend.values(), strict=True)
+        ]
+        columns = legend_columns(figure.get_figwidth(), legend)
+        as_written(figure.legend(handles=patches, loc="outside lower center", ncols=columns, fontsize=9))
     with atomic_path(path) as temporary:
         if path.suffix == ".svg":
             with matplotlib.rc_context({"svg.hashsalt": "ae_pretrained"}):
@@ -78,7 +115,7 @@ def save(figure: "Figure", path: Path, legend: Mapping[str, tuple[float, float, 
             FigureCanvasAgg(figure).print_png(temporary)
 
 
-def legend_columns(width: float, legend: Mapping[str, tuple[float, float, float]]) -> int:
+def legend_columns(width: float, legend: Mapping[str, Colour]) -> int:
     """Return how many of a legend's entries stand side by side below a figure of `width` inches."""
     entry = 0.6 + 0.07 * max(map(len, legend))  # inches
     return max(1, min(len(legend), int(width / entry)))

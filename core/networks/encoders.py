@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from core.errors import UserError
 from core.machine.processes import Processes
 from core.networks.dropout import spatial_dropout
+from core.networks.normalise import as_rgb
 from core.networks.unet import ENCODER_DROPOUT, MULTIPLIERS, Encoder, require_sides
 from core.train_config import OWN_ENCODER
 
@@ -23,20 +24,21 @@ STRIDES = tuple(2**stage for stage in range(len(MULTIPLIERS)))
 TRIED = (45, 33)
 
 
-def make_encoder(name: str, width: int, dropout: Sequence[float] = ENCODER_DROPOUT) -> nn.Module:
-    """Return the encoder of a name with random weights; `width` has no say in one of timm's.
+def make_encoder(name: str, width: int, dropout: Sequence[float] = ENCODER_DROPOUT, in_channels: int = 3) -> nn.Module:
+    """Return the encoder of a name with random weights; `width` and `in_channels` have no say in one of timm's.
 
     Raises:
         UserError: the name is unknown, or the network cannot be the encoder of a UNet.
     """
-    return Encoder(width, dropout=dropout) if name == OWN_ENCODER else TimmEncoder(name, dropout)
+    return Encoder(width, in_channels, dropout) if name == OWN_ENCODER else TimmEncoder(name, dropout)
 
 
 class TimmEncoder(nn.Module):
     """A network of timm (Wightman 2019) without its head, its weights those that timm draws.
 
     Most of timm's networks have features at strides 2 to 32 and none at full resolution. A stride without features has
-    0 channels: the decoder's stage there works without a skip.
+    0 channels: the decoder's stage there works without a skip. It takes RGB; a grey picture comes as one, its channel
+    three times, as ImageNet weights expect it.
 
     Args:
         name: as timm lists it, without a tag of pretrained weights. Nothing is ever downloaded.
@@ -53,6 +55,7 @@ class TimmEncoder(nn.Module):
     """
 
     initialised = True
+    network: Any  # timm's own, with what it says of its features
 
     def __init__(self, name: str, dropout: Sequence[float] = ENCODER_DROPOUT) -> None:
         super().__init__()
@@ -66,17 +69,17 @@ class TimmEncoder(nn.Module):
         _require_fit(self.network, name)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """[N, 3, H, W] -> six feature maps at strides 1 to 32, of 0 channels where the network has none.
+        """[N, 3 or 1, H, W] -> six feature maps at strides 1 to 32, of 0 channels where the network has none.
 
         Raises:
             UserError: if a side is shorter than 33 px.
         """
         require_sides(*images.shape[-2:])
-        found = iter(self.network(images))
+        found = iter(self.network(as_rgb(images)))
         features = [next(found) if channels else None for channels in self.channels]
-        features[-1] = self.deepest(features[-1])
+        deepest = features[-1] = self.deepest(features[-1])
         return [
-            _nothing(features[-1], images, stride) if feature is None else self._dropped(feature, rate)
+            _nothing(deepest, images, stride) if feature is None else self._dropped(feature, rate)
             for feature, stride, rate in zip(features, STRIDES, self.dropout, strict=True)
         ]
 
@@ -95,7 +98,7 @@ class TimmEncoder(nn.Module):
         return [stage for stage in stages if stage]  # a feature may be no more than the one before, pooled
 
 
-def load_imagenet(encoder: nn.Module) -> None:
+def load_imagenet(encoder: TimmEncoder) -> None:
     """Give a `TimmEncoder` of `tf_efficientnet_lite0` its ImageNet weights, from an installed package.
 
     Raises:
@@ -134,7 +137,7 @@ def _create(name: str) -> nn.Module:
         raise _unfit(name, f"timm has no features of it ({error})") from None
 
 
-def _require_fit(network: nn.Module, name: str) -> None:
+def _require_fit(network: Any, name: str) -> None:
     strides, channels = network.feature_info.reduction(), network.feature_info.channels()
     if sorted(set(strides)) != list(strides) or not set(strides) <= set(STRIDES) or strides[-1] != STRIDES[-1]:
         raise _unfit(name, f"its features have strides {strides}")

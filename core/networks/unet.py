@@ -5,6 +5,7 @@ norm, LeakyReLU. Dropout has no parameters and no module here, so that weights l
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -27,11 +28,20 @@ def require_sides(height: int, width: int) -> None:
         raise UserError(f"pictures of {height}x{width} px are too small: every side needs at least {MIN_SIDE} px")
 
 
+def require_channels(weights: Path, theirs: int, ours: int) -> None:
+    """Raise UserError for weights of a network that takes pictures of another number of channels."""
+    if theirs != ours:
+        raise UserError(
+            f"{weights} takes pictures of {theirs} channel{'s' * (theirs > 1)}, these have {ours}: "
+            f"prepare pictures of your own with --channels {theirs}, or train phase 1 on pictures like these"
+        )
+
+
 class InstanceNorm(nn.GroupNorm):
     """Instance norm (Ulyanov et al. 2016) by the kernel of group norm, with a group a channel.
 
-    The same function with the same parameters as `nn.InstanceNorm2d(channels, affine=True)`, and faster on CPUs, most
-    of all in channels_last (`benchmarks.throughput` measures both).
+    The same function with the same parameters as `nn.InstanceNorm2d(channels, affine=True)`, and faster on CPUs in
+    fp32, most of all in channels_last (`benchmarks.throughput` measures both).
     """
 
     def __init__(self, channels: int) -> None:
@@ -122,7 +132,7 @@ class Encoder(nn.Module):
             UserError: if a side is shorter than 33 px.
         """
         require_sides(*images.shape[-2:])
-        features = []
+        features: list[Tensor] = []
         for stage in self.stages:
             if seen is not None and features:
                 seen = F.max_pool2d(seen, 2, ceil_mode=True)

@@ -1,12 +1,14 @@
 """What a person sees while a run trains: a bar with images/s and time left, and a line an epoch."""
 
 import time
+from collections import Counter
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 # Where no bar can be drawn (a file, a pipe), a line says so often that the run is alive.
 HEARTBEAT_SECONDS = 30.0
+MOST_OF_A_KIND = 4
 
 
 class Console:
@@ -42,8 +44,9 @@ class Console:
             transient=True,
         )
         self._bar.disable = quiet or not self._bar.console.is_terminal
-        fields = {"epoch": epoch, "epochs": epochs, "loss": "", "rate": 0, "left": ""}
-        within = done - (epoch - 1) * steps_per_epoch
+        fields: dict[str, Any] = {"epoch": epoch, "epochs": epochs, "loss": "", "rate": 0, "left": ""}
+        # A run that was extended may have ended in the middle of an epoch.
+        within = max(0, done - (epoch - 1) * steps_per_epoch)
         self._task = self._bar.add_task("", total=steps_per_epoch, completed=within, **fields)
 
     def __enter__(self) -> "Console":
@@ -66,7 +69,7 @@ class Console:
         self.pictures += size
         self.done += 1
         shown = "  –   " if loss is None else f"{loss:.4f}"
-        fields = {"epoch": self.epoch, "loss": shown, "rate": self.rate, "left": self._left()}
+        fields: dict[str, Any] = {"epoch": self.epoch, "loss": shown, "rate": self.rate, "left": self._left()}
         self._bar.update(self._task, advance=1, **fields)
         if self._bar.disable and now - self._said > HEARTBEAT_SECONDS:
             self._say(
@@ -93,7 +96,8 @@ class Console:
         if self._bar.disable:
             print(line, flush=True)
         else:
-            self._bar.console.print(line, highlight=False, soft_wrap=True)
+            # Scores may be called after classes, whose names are no markup.
+            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _left(self) -> str:
         steps = max(1, self.done - self.begun_at)
@@ -104,4 +108,7 @@ class Console:
 
 
 def _shown(row: dict[str, Any]) -> list[str]:
-    return [name for name in row if name not in ("learning_rate", "epoch", "epoch_time")]
+    """Return the columns of a row that its line has room for: of a kind (dice_...) with more than four, means alone."""
+    names = [name for name in row if name not in ("learning_rate", "epoch", "epoch_time")]
+    kinds = Counter(name.partition("_")[0] for name in names)
+    return [name for name in names if kinds[name.partition("_")[0]] <= MOST_OF_A_KIND or "_mean_" in name]

@@ -1,10 +1,9 @@
 """What `training_config.json` says of a run."""
 
+from collections.abc import Mapping
 from typing import Any
 
-import torch
-
-from core.machine.device import resolve_memory_format
+from core.machine.machine import Machine
 from core.run.folder import identity_of, settings_of
 from core.run.provenance import commit, machine, versions
 from core.train_config import TrainConfig
@@ -16,20 +15,19 @@ def defaults_of(config: TrainConfig) -> dict[str, Any]:
     return {**settings_of(type(config)()), "memory_format": "contiguous"}
 
 
-def describe(config: TrainConfig, device: torch.device, precision: str, data: dict[str, Any]) -> dict[str, Any]:
+def describe(config: TrainConfig, on: Machine, read: Mapping[str, Any]) -> dict[str, Any]:
     """Return every setting, what it came to on this machine, and what makes the run what it is.
 
     Args:
         config: the settings.
-        device, precision: what `--device` and `--amp` came to.
-        data: fingerprints of what is read; part of the run's identity.
+        on: the machine that they came to.
+        read: fingerprints of what is read; part of the run's identity.
     """
     settings = settings_of(config)
-    memory_format = resolve_memory_format(config.memory_format, device, precision == "bf16")
     return {
         "settings": settings,
-        "identity": {**identity_of(settings), "amp": precision, "memory_format": memory_format, **data},
-        "machine": machine(device),
+        "identity": {**identity_of(settings), "amp": on.precision, "memory_format": on.layout, **read},
+        "machine": machine(on.device),
         "versions": versions(),
         "commit": commit(),
     }

@@ -10,10 +10,10 @@ from filelock import FileLock, Timeout
 
 from core.errors import UserError
 from core.files import write_csv, write_json
-from core.run.state import STATE
+from core.run.state import STATE, load_state
 
 # Where things lie and what computes them does not make another run of it.
-PLACES = ("output_dir", "data_dir", "pretrained_encoder", "device", "device_memory_limit")
+PLACES = ("output_dir", "data_dir", "pretrained_encoder", "init_weights", "device", "device_memory_limit")
 NOT_COMPARED = (*PLACES, "save_every", "save_every_steps")
 
 
@@ -39,7 +39,8 @@ class RunFolder:
         defaults: of the settings; one that the version of an earlier run did not have yet counts as its default there.
 
     Raises:
-        UserError: another process writes here, or an earlier run had other settings (names the differences).
+        UserError: another process writes here, an earlier run had other settings (names the differences), or no
+            finished run is there to be extended.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class RunFolder:
         self.path = path
         self.columns = list(columns)
         self._defaults = identity_of(dict(defaults or {}))
+        self._extends = False
         self.identity: dict[str, Any] = description["identity"]
         self._lock = FileLock(path / ".lock")
         if writes:
@@ -68,6 +70,11 @@ class RunFolder:
         for left_over in path.rglob(".*.tmp"):  # by a process killed while it wrote
             left_over.unlink()
         if not self._compare(self.identity):
+            if self.identity.get("extend_to"):
+                raise UserError(f"{path} holds no run that --extend_to could make longer: train it first without it")
+            write_json(path / "training_config.json", description)
+        elif self._extends:
+            self._require_finished()
             write_json(path / "training_config.json", description)
         else:
             self._complete()
@@ -90,6 +97,9 @@ class RunFolder:
         except (ValueError, KeyError, TypeError):
             raise UserError(f"{file} is not one of ours: choose another --output_dir") from None
         earlier, now = (json.loads(json.dumps(values)) for values in (earlier, identity))
+        if (now.get("extend_to") or 0) > (earlier.get("extend_to") or 0):
+            self._extends = True
+            earlier["extend_to"] = now["extend_to"]
         differences = [
             f"{name} {earlier.get(name)!r} there, {now.get(name)!r} now"
             for name in sorted(earlier.keys() | now.keys())
@@ -101,6 +111,14 @@ class RunFolder:
                 "choose another --output_dir or delete that folder"
             )
         return True
+
+    def _require_finished(self) -> None:
+        state = load_state(self.path)
+        if not state or not state["finished"]:
+            raise UserError(
+                f"{self.path} holds a run that is not finished: the same command without this --extend_to goes on; "
+                "extend it then"
+            )
 
     def _complete(self) -> None:
         """Add the settings that an earlier version did not have, so that file and weights go on saying the same."""

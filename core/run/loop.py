@@ -9,20 +9,18 @@ import torch
 from torch import Tensor
 
 from core.errors import require_finite
-from core.files import write_json
-from core.machine.device import LAYOUTS, resolve_memory_format
-from core.machine.fabric import Fabric
+from core.machine.machine import Machine
 from core.networks.dropout import share_of_batch
 from core.randomness import seed_of
 from core.run.console import Console
 from core.run.epoch_sums import EpochSums
 from core.run.folder import RunFolder
+from core.run.outputs import draw, write_best, write_checkpoint
 from core.run.schedule import learning_rate_factor
 from core.run.signals import STOPS, StopSignals, Terminated
 from core.run.state import load_state, save_state
 from core.run.task import Task
 from core.train_config import TrainConfig
-from core.weights import save_weights
 
 # Looking at a number on the device makes the host wait for it, so losses are looked at every so many steps.
 LOOK_EVERY = 20
@@ -35,24 +33,21 @@ class Loop:
     The state is saved after each, every `save_every_steps` steps, and when Ctrl-C or SIGTERM arrives.
     """
 
-    def __init__(self, task: Task, config: TrainConfig, fabric: Fabric, folder: RunFolder) -> None:
-        self.task, self.config, self.fabric, self.folder = task, config, fabric, folder
+    def __init__(self, task: Task, config: TrainConfig, machine: Machine, folder: RunFolder) -> None:
+        self.task, self.config, self.folder = task, config, folder
+        self.machine, self.fabric, self.processes = machine, machine.fabric, machine.processes
         per_pass = task.draws.steps_per_pass
         self.steps_per_epoch = config.val_every if config.max_steps else per_pass
-        self.total_steps = config.max_steps or config.epochs * per_pass
+        self.total_steps = config.length if config.max_steps else config.length * per_pass
         self.epochs = -(-self.total_steps // self.steps_per_epoch)
+        self.patient_since = 0  # the epoch from which patience counts
         self.step = 0  # the next one
         self.sums = EpochSums()
         self.rows: list[dict[str, Any]] = []
         self.best: dict[str, Any] | None = None
         self.finished = False
-        # fp16 scales its losses and skips steps whose scaled gradients overflow: those are no failure.
-        precision = fabric.strategy.precision.precision
-        self._scaled = precision == "16-mixed"
-        layout = resolve_memory_format(config.memory_format, fabric.device, precision == "bf16-mixed")
-        task.model.to(memory_format=LAYOUTS[layout])
-        task.model, task.optimizer = fabric.setup(task.model, task.optimizer)
-        self.processes = task.processes
+        task.model.to(memory_format=machine.memory_format)
+        task.model, task.optimizer = self.fabric.setup(task.model, task.optimizer)
         self.processes.require_enough(config.batch_size, "the pictures of a step")
 
     def run(self) -> None:
@@ -136,18 +131,21 @@ class Loop:
         for group in task.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * self._factor(step)
         torch.manual_seed(seed_of(self.config.seed, step))  # dropout
-        size = len(task.draws.batch(step)[0])
+        size = task.draws.pictures_in(step)
         with share_of_batch(self.processes.share(size).start, size):
             losses = task.training_losses(step)
+        loss = losses["loss"]
+        assert loss is not None
         task.optimizer.zero_grad(set_to_none=True)
         # Processes average their gradients; those of sums over all of them are to be added.
-        self.fabric.backward(losses["loss"] * self.processes.count)
+        self.fabric.backward(loss * self.processes.count)
         kept = {name: loss.detach() for name, loss in losses.items() if loss is not None}
         if self.config.clip:
             norm = self.fabric.clip_gradients(
                 task.model, task.optimizer, max_norm=self.config.clip, error_if_nonfinite=False
             )
-            if not self._scaled:
+            # fp16 skips steps whose scaled gradients overflow: those are no failure.
+            if norm is not None and not self.machine.scales_gradients:
                 kept["gradient_norm"] = norm
         task.optimizer.step()
         return kept, size
@@ -163,29 +161,29 @@ class Loop:
         return learning_rate_factor(step, self.total_steps, self.config.schedule, self.config.warmup_steps)
 
     def _keep(self, epoch: int, scores: dict[str, float | None]) -> None:
-        """Write everything that this epoch leaves; the state comes last, so that it never promises missing files."""
+        """Write everything that this epoch leaves, then draw what may fail without loss.
+
+        The state comes last of what must be whole, so that it never promises missing files.
+        """
         config = self.config
         score = scores[self.task.select]
         better = score is not None and self._beats_best(score)
         if better:
             self.best = {"score": score, "epoch": epoch}
-        best_epoch = self.best["epoch"] if self.best else 0
+        best_epoch = max(self.best["epoch"] if self.best else 0, self.patient_since)
         patient = config.max_steps or not config.patience or epoch - best_epoch < config.patience
-        self.finished = epoch == self.epochs or not patient
+        self.finished = self.step == self.total_steps or not patient
+        kept = bool(config.save_every) and epoch % config.save_every == 0
         if self.processes.is_first:
-            self._write(epoch, scores, better)
+            header = {**self.task.header(), "epoch": epoch, "metrics": scores, "config": self.folder.identity}
+            if better:
+                write_best(self.folder.path, self.task, self.rows[-1], header)
+            if kept:
+                write_checkpoint(self.folder.path, self.task, header)
             self.folder.write_log(self.rows)
         self._save()
-
-    def _write(self, epoch: int, scores: dict[str, float | None], better: bool) -> None:
-        task, folder = self.task, self.folder.path
-        header = {**task.header(), "epoch": epoch, "metrics": scores, "config": self.folder.identity}
-        if better:
-            write_json(folder / "metrics.json", self.rows[-1])
-            save_weights(folder / "best_model.safetensors", task.model.state_dict(), header)
-        if self.config.save_every and epoch % self.config.save_every == 0:
-            save_weights(folder / "checkpoints" / f"epoch_{epoch}.safetensors", task.model.state_dict(), header)
-            task.save_pictures(folder / "figures" / f"epoch_{epoch:04d}.png")
+        if self.processes.is_first and kept:
+            draw(self.folder.path, self.task, epoch)
 
     def _beats_best(self, score: float) -> bool:
         if self.best is None:
@@ -211,6 +209,8 @@ class Loop:
             "rows": self.rows,
             "best": self.best,
             "finished": self.finished,
+            "extended_to": self.config.extend_to,
+            "patient_since": self.patient_since,
         }
 
     def _restore(self) -> None:
@@ -222,11 +222,26 @@ class Loop:
         self.fabric.strategy.precision.load_state_dict(state["precision"])
         self.step, self.sums = state["step"], EpochSums(**state["sums"])
         self.rows, self.best, self.finished = state["rows"], state["best"], state["finished"]
+        self.patient_since = state.get("patient_since", 0)
+        if self.config.extend_to != state.get("extended_to"):
+            self._extend()
+        self.epochs = max(self.epochs, len(self.rows) + (not self.finished))
         if self.processes.is_first:
             self.folder.write_log(self.rows)
 
+    def _extend(self) -> None:
+        """Go on with a finished run; see `TrainConfig.extend_to`."""
+        before = self.rows[-1]["learning_rate"]
+        now = self.config.lr * self._factor(self.step)
+        self.finished, self.patient_since = False, len(self.rows)
+        self.processes.say(
+            f"note: extended to {self.config.length} {'steps' if self.config.max_steps else 'epochs'}: the schedule "
+            f"({self.config.schedule}) is recomputed over the new length and goes on from step {self.step}, where the "
+            f"learning rate changes from {before:.3g} to {now:.3g}"
+        )
+
     def _is_best(self, epoch: int) -> bool:
-        return bool(self.best) and self.best["epoch"] == epoch
+        return self.best is not None and self.best["epoch"] == epoch
 
     def _best_text(self) -> str:
         if self.best is None:

@@ -13,8 +13,8 @@ class Draws:
     """The batches of a run.
 
     Args:
-        groups: index arrays of the pictures to draw from; one group = plain shuffling, several groups (cats, dogs)
-            are drawn equally often, members of a smaller group several times a pass.
+        groups: index arrays of the pictures to draw from; one group = plain shuffling, several groups are drawn
+            equally often, members of a smaller group several times a pass.
         batch_size: pictures a step.
         seed: decides the order.
         refill: True fills every batch, over the end of a pass into the next; False ends each pass with what is left.
@@ -32,6 +32,12 @@ class Draws:
         self.steps_per_pass = -(-self.size // batch_size)
         self._order = lru_cache(maxsize=2)(self._order_of_pass)
 
+    def pictures_in(self, step: int) -> int:
+        """Return how many pictures a step draws."""
+        if self.refill:
+            return self.batch_size
+        return min(self.batch_size, self.size - step % self.steps_per_pass * self.batch_size)
+
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the pass, the picture and how often the pass drew that picture before, for each place: 3 x [B]."""
         if self.refill:
@@ -39,7 +45,7 @@ class Draws:
         else:
             start = step // self.steps_per_pass * self.size
             first = start + step % self.steps_per_pass * self.batch_size
-            places = np.arange(first, min(first + self.batch_size, start + self.size))
+            places = first + np.arange(self.pictures_in(step))
         passes = places // self.size
         rows = np.stack([self._order(int(p))[:, place % self.size] for p, place in zip(passes, places, strict=True)])
         return passes, rows[:, 0], rows[:, 1]

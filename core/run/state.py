@@ -31,7 +31,7 @@ def load_state(folder: Path) -> dict[str, Any] | None:
     Raises:
         UserError: if states are there but all are damaged, or of another format version.
     """
-    damaged = []
+    damaged: list[str] = []
     for name in (STATE, PREVIOUS_STATE):
         path = folder / name
         if not path.exists():

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -12,21 +12,28 @@ from core.machine.processes import Processes, Sums
 from core.run.sampling import Draws
 
 
+class Loss(Protocol):
+    """What makes the loss and its parts from their sums."""
+
+    def from_sums(self, sums: Sums) -> dict[str, Tensor | None]:
+        """Return `loss` with its graph and the detached parts of it."""
+
+
 class Task(ABC):
     """One phase's network, data, losses and scores.
 
     Attributes:
         model: the network; the loop replaces it by the one that Fabric has set up.
-        loss: makes the loss and its parts from their sums: `from_sums`.
+        loss: makes the loss and its parts from their sums.
         optimizer: with `initial_lr` in every group, which the schedule scales.
         draws: which pictures each step reads, in all processes together.
         processes: those of the run; each reads its share of a step and of Val.
         select: the validation score that chooses the best epoch; `maximise` says which way.
-        log_columns: of `training_log.csv`, in order.
+        log_columns: of `training_log.csv`, in order; no two of the same name.
     """
 
     model: nn.Module
-    loss: nn.Module
+    loss: Loss
     optimizer: torch.optim.Optimizer
     draws: Draws
     processes: Processes

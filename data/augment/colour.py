@@ -14,22 +14,27 @@ _QUARTER_TURN = torch.tensor(((0, 0, 0), (0, 0, 1), (0, -1, 0)), dtype=torch.flo
 
 
 def jitter(images: torch.Tensor, content: torch.Tensor, keys: np.ndarray, config: AugmentConfig) -> torch.Tensor:
-    """Change brightness, then contrast, saturation and hue of images [N, 3, H, W], with factors of each image's own.
+    """Change brightness, then contrast, saturation and hue of images [N, C, H, W], with factors of each image's own.
 
     All four are linear, so that they are one 3 x 3 matrix and one offset. Brightness, contrast and saturation are those
     of torchvision's `adjust_brightness` and so on, with contrast about the mean grey of the content alone. Values are
-    clamped to [0, 1] once, at the end; pixels outside the content hold 0.
+    clamped to [0, 1] once, at the end; pixels outside the content hold 0. Grey images [N, 1, H, W] have no saturation
+    and no hue to change.
     """
-    if not (config.brightness or config.contrast or config.saturation or config.hue):
+    coloured = images.shape[1] == 3
+    if not (config.brightness or config.contrast or (coloured and (config.saturation or config.hue))):
         return images
     brightness = 1 + symmetric(keys, "brightness", config.brightness)
     contrast = 1 + symmetric(keys, "contrast", config.contrast)
-    saturation = 1 + symmetric(keys, "saturation", config.saturation)
-    matrix = colour_matrix(saturation, turn=symmetric(keys, "hue", config.hue))
-    matrix *= (brightness * contrast)[:, None, None]
+    factor = (brightness * contrast)[:, None, None]
     # Contrast moves colours towards the mean grey, and a grey stays as it is under saturation and hue.
     grey_share = (brightness * (1 - contrast)).to(images.device, torch.float32)
     offset = grey_share * mean_grey(images, content)
+    if not coloured:
+        grey = images * factor[..., None].to(images.device, torch.float32) + offset[:, None, None, None]
+        return grey.clamp_(0, 1).mul_(content)
+    saturation = 1 + symmetric(keys, "saturation", config.saturation)
+    matrix = colour_matrix(saturation, turn=symmetric(keys, "hue", config.hue)) * factor
     return _recolour(images, matrix.to(images.device, torch.float32), offset).mul_(content)
 
 
@@ -49,8 +54,11 @@ def colour_matrix(saturation: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
 
 def mean_grey(images: torch.Tensor, content: torch.Tensor) -> torch.Tensor:
     """Return the mean luma of each image's content, float32 [N]. The images hold 0 outside their content."""
-    red, green, blue = images.unbind(1)
-    grey = _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
+    if images.shape[1] == 1:
+        grey = images[:, 0]
+    else:
+        red, green, blue = images.unbind(1)
+        grey = _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
     # Whole numbers have the same sum in every order, so that the mean's last bits do not depend on the batch.
     total = (grey * 65536).round().to(torch.int32).sum((1, 2))
     return (total / (65536 * content.sum((1, 2, 3)).clamp(min=1))).float()

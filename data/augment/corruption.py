@@ -10,14 +10,14 @@ from torch.nn import functional
 from core.randomness import seed_of, uniform
 from data.augment.settings import AugmentConfig
 
-_BLUR_SIGMA = (0.005, 0.015)  # range of the blur's deviation, as a share of the width: 0.6 to 1.9 pixels of 128
+_BLUR_SIGMA = (0.005, 0.015)  # range of the blur's deviation, as a share of the shorter side: 0.6 to 1.9 px of 128
 _TABLE_OFFSETS = 1 << 22  # places in the table of noise: 17 MB
 
 
 def corrupt(
     clean: torch.Tensor, content: torch.Tensor, rectangles: torch.Tensor, keys: np.ndarray, config: AugmentConfig
 ) -> torch.Tensor:
-    """Blur, add noise to and cut a square out of images [N, 3, H, W], each where drawn; `clean` itself stays as it is.
+    """Blur, add noise to and cut a square out of images [N, C, H, W], each where drawn; `clean` itself stays as it is.
 
     Values are clamped to [0, 1]; pixels outside the content, and in a cut-out square, hold 0. Returns `clean` itself
     where all three are off.
@@ -40,8 +40,8 @@ def _blur(images: torch.Tensor, content: torch.Tensor, keys: np.ndarray, probabi
     low, high = _BLUR_SIGMA
     for row in (drawn < probability).nonzero().flatten().tolist():
         # One image at a time, since a convolution's bits may change with the size of the batch.
-        sigma = (low + (high - low) * strength[row].item()) * images.shape[3]
-        planes = torch.cat((images[row], content[row])).unsqueeze(1)  # [4, 1, H, W]
+        sigma = (low + (high - low) * strength[row].item()) * min(images.shape[2:])
+        planes = torch.cat((images[row], content[row])).unsqueeze(1)  # [C + 1, 1, H, W]
         *colours, weight = _gaussian(planes, sigma).squeeze(1)
         images[row] = (torch.stack(colours) / weight.clamp(min=1e-6)).clamp_(0, 1) * content[row]
 
@@ -90,9 +90,8 @@ def _cut_out(images: torch.Tensor, rectangles: torch.Tensor, keys: np.ndarray, c
     drawn, down, across = uniform(keys, "cutout", 3).unbind(1)
     top, left, bottom, right = rectangles.float().unbind(1)
     height, width = images.shape[2:]
-    half = config.cutout_size * width / 2
     # An image that is not drawn gets a square without extent.
-    half = torch.where(drawn < config.cutout, half, 0.0)[:, None]
+    half = torch.where(drawn < config.cutout, config.cutout_size * min(height, width) / 2, 0.0)[:, None]
     row = (torch.arange(height) + 0.5 - (top + down * (bottom - top))[:, None]).abs() < half
     column = (torch.arange(width) + 0.5 - (left + across * (right - left))[:, None]).abs() < half
     square = row[:, None, :, None] & column[:, None, None, :]

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 from core.errors import UserError
+from core.sides import sides_of
 
-_LARGEST = {
+# The switches, each with its largest value.
+LARGEST = {
     "flip": 1.0,
     "scale": 1.0,
     "shift": 0.5,
@@ -30,7 +32,7 @@ class AugmentConfig:
     scale: float = 0.2
     """Zoom about the picture's centre, drawn log-uniformly from 1 / (1 + scale) to 1 + scale."""
     shift: float = 0.1
-    """Largest shift along each axis, as a share of the square's side."""
+    """Largest shift along each axis, as a share of the side along it."""
     rotation: float = 15.0
     """Largest rotation either way, in degrees."""
     crop: float = 0.0
@@ -40,9 +42,9 @@ class AugmentConfig:
     contrast: float = 0.2
     """Largest relative change of contrast about the picture's mean grey."""
     saturation: float = 0.2
-    """Largest relative change of saturation."""
+    """Largest relative change of saturation (of colour pictures)."""
     hue: float = 0.02
-    """Largest rotation of hue either way, as a fraction of the colour circle."""
+    """Largest rotation of hue either way, as a fraction of the colour circle (of colour pictures)."""
     blur: float = 0.1
     """Probability of a Gaussian blur (of the network's input alone, never of the reconstruction's target)."""
     noise: float = 0.02
@@ -50,10 +52,23 @@ class AugmentConfig:
     cutout: float = 0.0
     """Probability of blanking out one square (input alone; labels remain: segmenting through it is intended)."""
     cutout_size: float = 0.25
-    """Side of the cut-out square, as a share of the picture's side."""
+    """Side of the cut-out square, as a share of the picture's shorter side."""
+
+    train_crop: int | str | None = None
+    """Train on windows of this size in pixels (128, or 256x256: height x width) instead of whole pictures. A window
+    holds the share of the picture's area that --crop leaves (the largest that fits at --crop 0), anywhere in it, and
+    is resized to this size: at --crop 0 things look smaller than in evaluation by as much as the picture is larger.
+    Validation and evaluation see whole pictures."""
+
+    @property
+    def window(self) -> tuple[int, int] | None:
+        """Height and width of the windows to train on; None for whole pictures."""
+        return None if self.train_crop is None else sides_of(self.train_crop)
 
     def __post_init__(self) -> None:
-        for name, largest in _LARGEST.items():  # not `fields(self)`: the phases' settings inherit from this class
+        if self.window and min(self.window) < 1:
+            raise UserError(f"train_crop {self.train_crop}: every side needs 1 pixel or more")
+        for name, largest in LARGEST.items():  # not `fields(self)`: the phases' settings inherit from this class
             value = getattr(self, name)
             if not 0 <= value <= largest:  # catches NaN as well
                 raise UserError(f"{name}: {value} is out of range; give 0 (off) to {largest:g}")

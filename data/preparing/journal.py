@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -16,8 +17,7 @@ from data.preparing.processing import Outcome
 from data.sources.source import Sample, Samples
 
 _INDEX = """CREATE TABLE entries (
-    name TEXT PRIMARY KEY, key TEXT, place INTEGER, split TEXT, species TEXT, labelled INTEGER, noted INTEGER,
-    kept INTEGER DEFAULT 0
+    name TEXT PRIMARY KEY, key TEXT, place INTEGER, split TEXT, labelled INTEGER, noted INTEGER, kept INTEGER DEFAULT 0
 ) WITHOUT ROWID"""
 
 
@@ -94,41 +94,49 @@ class Journal:
                 yield json.loads(lines.readline())
 
     def counts(self, split: str) -> dict[str, int]:
-        """Return how many pictures, labelled ones, cats and dogs are kept in a split."""
-        query = """SELECT count(*), coalesce(sum(labelled), 0), count(iif(species = 'cat', 1, NULL)),
-            count(iif(species = 'dog', 1, NULL)) FROM entries WHERE kept AND split = ?"""
+        """Return how many pictures and labelled ones are kept in a split."""
+        query = "SELECT count(*), coalesce(sum(labelled), 0) FROM entries WHERE kept AND split = ?"
         counts = self._index.execute(query, (split,)).fetchone()
-        return dict(zip(("images", "labelled", "cat", "dog"), counts, strict=True))
+        return dict(zip(("images", "labelled"), counts, strict=True))
+
+    def held(self) -> tuple[dict[str, Counter[int]], list[str]]:
+        """Return, for each split, by how many of its pictures kept each class is held; and the tags of all, sorted."""
+        classes: dict[str, Counter[int]] = {split: Counter() for split in SPLITS}
+        tags: set[str] = set()
+        for entry in self.entries():
+            classes[entry["record"]["split"]].update(entry["record"]["classes"])
+            tags.update(entry["record"]["tags"])
+        return classes, sorted(tags)
 
     def names(self, split: str) -> Iterator[str]:
         """Yield the names kept in a split, in their order."""
         rows = self._index.execute("SELECT name FROM entries WHERE kept AND split = ? ORDER BY name", (split,))
         return (name for (name,) in rows)
 
-    def close_folder(self, dataset: str) -> None:
+    def close_folder(self) -> None:
         """Remove what only the way here needed, and pictures that belong to no entry kept."""
         self._file.close()
         for split in SPLITS:
-            for path in [path for path in _pictures(self.root / split) if not self._belongs(split, path, dataset)]:
+            for path in [path for path in _pictures(self.root / split) if not self._belongs(split, path)]:
                 path.unlink()
         self.path.unlink()
         (self.root / "settings.json").unlink()
 
-    def _belongs(self, split: str, path: Path, dataset: str) -> bool:
+    def _belongs(self, split: str, path: Path) -> bool:
         _, *parts = path.relative_to(self.root / split).parts
         name = "/".join(parts).removesuffix(".png")
         query = "SELECT labelled FROM entries WHERE kept AND split = ? AND name = ?"
         found = self._index.execute(query, (split, name)).fetchone()
         if found is None:
             return False
-        of_mask = label_path(self.root, split, name), truth_path(self.root, split, name, dataset)
+        of_mask = label_path(self.root, split, name), truth_path(self.root, split, name)
         return path == image_path(self.root, split, name) or (bool(found[0]) and path in of_mask)
 
     def _note(self, entry: dict[str, Any], place: int) -> None:
         record = entry["record"]
-        row = *(record[field] for field in ("name", "split", "species", "labelled")), entry["key"], bool(entry["notes"])
-        columns = "name, split, species, labelled, key, noted, place"
-        self._index.execute(f"REPLACE INTO entries ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, place))
+        row = *(record[field] for field in ("name", "split", "labelled")), entry["key"], bool(entry["notes"])
+        columns = "name, split, labelled, key, noted, place"
+        self._index.execute(f"REPLACE INTO entries ({columns}) VALUES (?, ?, ?, ?, ?, ?)", (*row, place))
 
     def _read(self) -> None:
         if not self.path.exists():
@@ -149,7 +157,16 @@ class Journal:
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
     """Name the settings that differ, as "size 128, now 256"; empty when none do."""
-    return ", ".join(f"{key} {before.get(key)}, now {now[key]}" for key in now if before.get(key) != now[key])
+    changed = [key for key in now if before.get(key) != now[key]]
+    return ", ".join(f"{key} {_shown(key, before.get(key))}, now {_shown(key, now[key])}" for key in changed)
+
+
+def _shown(key: str, value: Any) -> Any:
+    """Return a setting as it is written on the command line."""
+    if key == "size" and isinstance(value, list):
+        height, width = value
+        return height if height == width else f"{height}x{width}"
+    return value
 
 
 def _pictures(folder: Path) -> Iterator[Path]:
@@ -165,5 +182,5 @@ def _pictures(folder: Path) -> Iterator[Path]:
 
 
 def _key(sample: Sample) -> str:
-    text = json.dumps([sample.split, sample.species, sample.breed, sample.mask is not None, *sample.stamp])
+    text = json.dumps([sample.split, dict(sample.tags), sample.label is not None, *sample.stamp], sort_keys=True)
     return sha256(text.encode()).hexdigest()[:16]

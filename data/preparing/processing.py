@@ -11,13 +11,14 @@ from typing import Any, TypeVar
 import cv2
 import numpy as np
 
+from core.classes import IGNORED, ClassSet
 from data.geometry import fit
-from data.manifest import CLASS_NAMES, image_path, label_path, truth_path
+from data.manifest import image_path, label_path, truth_path
 from data.pictures import PictureError
 from data.sources.source import Sample
-from data.split import trimap_to_label
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 # PNG is for safe keeping here; training reads the array made from it, so speed counts more than the last few percent.
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
@@ -28,10 +29,10 @@ class Job:
     """What is the same for all samples of a preparation."""
 
     root: Path
-    dataset: str
-    size: int
+    sides: tuple[int, int]
     resize_mode: str
-    mask_values: tuple[int, ...]
+    classes: ClassSet
+    channels: int
     bad_masks: str
 
 
@@ -63,14 +64,14 @@ def process(sample: Sample, job: Job) -> Outcome:
         return outcome
     outcome.notes += [(sample.file, "repaired", reason) for reason in unusual]
     try:
-        mask = _read_mask(sample, image, job)
+        label = _read_label(sample, image, job)
     except PictureError as error:
         if job.bad_masks == "refuse":
-            outcome.refused = f"{sample.mask_file}: {error}"
+            outcome.refused = f"{sample.label_file}: {error}"
             return outcome
-        outcome.notes.append((sample.mask_file, "mask left out", str(error)))
-        mask = None
-    _write_sample(outcome, image, mask, job)
+        outcome.notes.append((sample.label_file, "mask left out", str(error)))
+        label = None
+    _write_sample(outcome, image, label, job)
     return outcome
 
 
@@ -90,47 +91,51 @@ def bounded_map(function: Callable[[Item], Result], items: Iterable[Item], worke
                 future.cancel()
 
 
-def _read_mask(sample: Sample, image: np.ndarray, job: Job) -> np.ndarray | None:
-    if sample.mask is None:
+def _read_label(sample: Sample, image: np.ndarray, job: Job) -> np.ndarray | None:
+    if sample.label is None:
         return None
-    mask = sample.mask()
-    if mask.shape != image.shape[:2]:
-        (height, width), (image_height, image_width) = mask.shape, image.shape[:2]
+    label = sample.label()
+    if label.shape != image.shape[:2]:
+        (height, width), (image_height, image_width) = label.shape, image.shape[:2]
         raise PictureError(f"{width} x {height} pixels, its image has {image_width} x {image_height}")
-    if wrong := sorted(set(np.unique(mask).tolist()) - set(job.mask_values)):
-        raise PictureError(f"holds {wrong[:5]}, allowed are {job.mask_values}")
-    return mask
+    if wrong := sorted(set(np.unique(label).tolist()) - {*range(len(job.classes)), IGNORED}):
+        raise PictureError(f"holds {wrong[:5]}, allowed are 0 to {len(job.classes) - 1} and {IGNORED}")
+    return label
 
 
-def _write_sample(outcome: Outcome, image: np.ndarray, mask: np.ndarray | None, job: Job) -> None:
+def _write_sample(outcome: Outcome, image: np.ndarray, truth: np.ndarray | None, job: Job) -> None:
     sample = outcome.sample
-    geometry = fit(*image.shape[:2], job.size, job.resize_mode)
-    square = geometry.image(image)
-    digest = sha256(square.tobytes())
-    _write_png(image_path(job.root, sample.split, sample.name), cv2.cvtColor(square, cv2.COLOR_RGB2BGR))
-    species = sample.species
-    if mask is not None:
-        full = mask if job.dataset == "folder" else trimap_to_label(mask, species)
-        species = species or _majority(full)
-        label = geometry.label(full)
+    height, width = image.shape[:2]
+    geometry = fit(height, width, *job.sides, job.resize_mode)
+    laid = _with_channels(geometry.image(image), job.channels)
+    digest = sha256(laid.tobytes())
+    stored = laid if job.channels == 1 else cv2.cvtColor(laid, cv2.COLOR_RGB2BGR)
+    _write_png(image_path(job.root, sample.split, sample.name), stored)
+    held: list[int] = []
+    if truth is not None:
+        label = geometry.label(truth)
+        held = sorted(set(np.unique(truth).tolist()) - {IGNORED})
         _write_png(label_path(job.root, sample.split, sample.name), label)
-        _write_png(truth_path(job.root, sample.split, sample.name, job.dataset), mask)
+        _write_png(truth_path(job.root, sample.split, sample.name), truth)
         digest.update(label.tobytes())
-        digest.update(mask.tobytes())
+        digest.update(truth.tobytes())
     outcome.digest = digest.hexdigest()
     outcome.record = {
         "name": sample.name,
         "split": sample.split,
-        "species": species,
-        "breed": sample.breed,
-        "labelled": mask is not None,
+        "tags": dict(sorted(sample.tags.items())),
+        "labelled": truth is not None,
+        "classes": held,
         "geometry": asdict(geometry),
     }
 
 
-def _majority(label: np.ndarray) -> str | None:
-    counts = np.bincount(label.ravel(), minlength=len(CLASS_NAMES))[1 : len(CLASS_NAMES)]
-    return CLASS_NAMES[1 + int(counts.argmax())] if counts.any() else None
+def _with_channels(image: np.ndarray, channels: int) -> np.ndarray:
+    """Return [H, W] for one channel, [H, W, 3] for three; a grey picture among coloured ones is repeated."""
+    if channels == 3:
+        return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB) if image.ndim == 2 else image
+    assert image.ndim == 2, "a source of one channel hands out grey pictures"
+    return image
 
 
 def _write_png(path: Path, pixels: np.ndarray) -> None:

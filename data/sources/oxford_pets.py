@@ -8,12 +8,19 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from core.errors import UserError
-from data.pictures import read_mask, read_picture
-from data.sources.source import Sample, Source, file_stamp, held_out
+import numpy as np
+from filelock import FileLock
 
+from core.classes import ClassSet
+from core.errors import UserError
+from data.pictures import PictureError, read_mask, read_picture
+from data.prepare_config import PrepareConfig
+from data.sources.archives import PETS_MD5, PETS_URL, download, extract, file_md5
+from data.sources.source import Sample, Source, file_stamp, held_out
+from data.trimaps import TRIMAP_VALUES, trimap_to_label
+
+CLASSES = ClassSet(("background", "cat", "dog"), ignored_is="border")
 SPECIES = {"1": "cat", "2": "dog"}
-TRIMAP_VALUES = (1, 2, 3)
 
 
 class Entry(NamedTuple):
@@ -21,6 +28,48 @@ class Entry(NamedTuple):
 
     breed: str
     species: str
+
+
+def read(config: PrepareConfig) -> Source:
+    """List the pets of the official archives, which are fetched and unpacked first where needed.
+
+    Raises:
+        UserError: the archives or the folders in them are missing or damaged, or as `read_pets` says.
+    """
+    folder = config.raw_dir if config.download else config.archives
+    assert folder is not None, "check_source looks at that"
+    if not config.download and not folder.is_dir():
+        raise UserError(f"{folder} is not a folder: --archives needs one with {' and '.join(PETS_MD5)}")
+    archives = {name: folder / name for name in PETS_MD5}
+    if not config.download and not all(path.is_file() for path in archives.values()):
+        return _unpacked(config, folder)
+    config.raw_dir.mkdir(parents=True, exist_ok=True)
+    with FileLock(config.raw_dir / ".lock"):
+        if config.download:
+            for name, path in archives.items():
+                download(PETS_URL + name, path, PETS_MD5[name])
+        checksums = {name: file_md5(path) for name, path in archives.items()}
+        images, annotations = (_unpack(archives[name], config.raw_dir, checksums[name]) for name in PETS_MD5)
+    source = read_pets(images, annotations, config.val_ratio, config.seed)
+    source.details["archives"] = {
+        name: {"md5": md5, "official": md5 == PETS_MD5[name]} for name, md5 in checksums.items()
+    }
+    return source
+
+
+def _unpack(archive: Path, raw_dir: Path, md5: str) -> Path:
+    # The checksum in the folder's name keeps an older unpacking of another archive from being taken for this one.
+    top = archive.name.removesuffix(".tar.gz")
+    return extract(archive, raw_dir / f"{top}-{md5[:12]}", top)
+
+
+def _unpacked(config: PrepareConfig, folder: Path) -> Source:
+    if missing := [name for name in ("images", "annotations") if not (folder / name).is_dir()]:
+        raise UserError(
+            f"{folder} lacks {' and '.join(f'{name}.tar.gz' for name in missing)}: it needs both archives, "
+            f"or images/ and annotations/ unpacked"
+        )
+    return read_pets(folder / "images", folder / "annotations", config.val_ratio, config.seed)
 
 
 def read_pets(images: Path, annotations: Path, val_ratio: float, seed: int) -> Source:
@@ -46,7 +95,7 @@ def read_pets(images: Path, annotations: Path, val_ratio: float, seed: int) -> S
     passed_over += [(f"images/{file}", "not in the official lists") for file in sorted(present - _files(splits, "jpg"))]
     strays = sorted(_names(annotations / "trimaps") - _files(splits, "png"))
     passed_over += [(f"annotations/trimaps/{file}", "not in the official lists") for file in strays]
-    return Source(samples, TRIMAP_VALUES, passed_over)
+    return Source(samples, CLASSES, stratum="species", passed_over=passed_over)
 
 
 def read_list(path: Path) -> dict[str, Entry]:
@@ -82,14 +131,20 @@ def _sample(images: Path, annotations: Path, name: str, entry: Entry, split: str
     return Sample(
         name=name,
         split=split,
-        species=entry.species,
-        breed=entry.breed,
         file=f"images/{image.name}",
         image=partial(read_picture, image),
-        mask_file=f"annotations/trimaps/{mask.name}",
-        mask=partial(read_mask, mask) if has_mask else None,
+        label_file=f"annotations/trimaps/{mask.name}",
+        label=partial(_label, mask, entry.species) if has_mask else None,
+        tags={"species": entry.species, "breed": entry.breed},
         stamp=file_stamp(image, mask) if has_mask else file_stamp(image),
     )
+
+
+def _label(path: Path, species: str) -> np.ndarray:
+    trimap = read_mask(path)
+    if wrong := sorted(set(np.unique(trimap).tolist()) - set(TRIMAP_VALUES)):
+        raise PictureError(f"holds {wrong[:5]}, allowed are {TRIMAP_VALUES}")
+    return trimap_to_label(trimap, CLASSES.names.index(species))
 
 
 def _names(folder: Path) -> set[str]:

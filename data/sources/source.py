@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from core.classes import ClassSet
 from data.manifest import SPLITS
 
 
@@ -17,20 +18,25 @@ class Sample:
     """One picture before preparation.
 
     Attributes:
-        image: reads the picture [H, W, 3] uint8 and what was unusual about its file.
-        mask: reads the mask [H, W] uint8 in the source's own values; None without a mask.
-        file, mask_file: what the report calls them.
+        name: its own within the data set, relative with "/" between its parts, without a suffix.
+        split: Train, Val or Test.
+        file, label_file: what the report calls them.
+        image: reads the picture, uint8, [H, W, 3] RGB or [H, W] for one channel, and what was unusual about its file.
+        label: reads the label at the picture's original size, [H, W] uint8: indices of classes, or 255 where nothing
+            is learned or scored. Every other coding ends in here. None without a mask.
+        tags: what else is known of the picture: {"species": "cat", "breed": "beagle"}, {"patient": "7"}.
         stamp: changes when the files change (sizes and times), so that an interrupted run redoes what is stale.
+
+    `image` and `label` raise `data.pictures.PictureError` where a file cannot be used.
     """
 
     name: str
     split: str
-    species: str | None
-    breed: str | None
     file: str
     image: Callable[[], tuple[np.ndarray, list[str]]]
-    mask_file: str = ""
-    mask: Callable[[], np.ndarray] | None = None
+    label_file: str = ""
+    label: Callable[[], np.ndarray] | None = None
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     stamp: tuple[int, ...] = ()
 
 
@@ -52,14 +58,27 @@ class Source:
     """All samples of a data set, and what the manifest says about where they come from.
 
     Attributes:
-        mask_values: the values that a mask of this source may hold.
+        classes: what its labels mean.
+        channels: of its pictures, 1 or 3.
+        stratum: the tag by whose values label fractions are shared out and draws balanced; None takes the rarest class
+            that a picture holds.
+        official: whether classes and splits are the publisher's: a class that no mask holds is then a note.
         passed_over: the files that belong to no sample, with the reason.
+        details: what the manifest says besides; plain JSON values.
+        notes: what is printed before the work begins, a sentence each.
+        classes_yaml: what --classes would say explicitly, where the classes were found in the masks; becomes
+            classes.yaml beside the manifest.
     """
 
     samples: Samples
-    mask_values: tuple[int, ...]
+    classes: ClassSet
+    channels: int = 3
+    stratum: str | None = None
+    official: bool = True
     passed_over: list[tuple[str, str]] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    classes_yaml: str = ""
 
 
 def held_out(strata: Mapping[str, str | None], ratio: float, seed: int) -> set[str]:

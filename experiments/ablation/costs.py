@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from experiments.ablation.statistics import Analysis
-from experiments.ablation.table_formats import UNKNOWN, Table, between, listed, share
+from experiments.table_formats import UNKNOWN, Table, between, listed, share
 
 BROKEN = "broke"
 

@@ -2,7 +2,7 @@
 
 The interval of a difference is a paired bootstrap (Efron 1979) over images and over seeds, which cross (Owen 2007): in
 each resample images are drawn with replacement, the same for every arm, and seeds are drawn with replacement, the same
-for both variants; the mean IoU of each drawn arm comes from its confusion matrices summed over the drawn images, and
+for both variants; the mean IoU of each drawn arm comes from its counts summed over the drawn images, and
 the difference is that of the means over the drawn seeds.
 
 A bootstrap of S values spreads too little by sqrt((S - 1) / S), and its quantiles are those of a normal distribution
@@ -24,10 +24,12 @@ from experiments.ablation.results import Ablation, Arm
 
 # Seeds are drawn from another stream than images.
 SEED_STREAM = 1
+# Arms are drawn together as far as they have so many numbers a picture, which bounds the memory of the sums.
+COLUMNS = 2000
 
 
 @dataclass(frozen=True)
-class Difference:
+class VariantDifference:
     """How far a variant is ahead of the one that it is compared with, in mean IoU on Test.
 
     Args:
@@ -59,14 +61,20 @@ class Difference:
 
 def resampled_mean_iou(ablation: Ablation, resamples: int) -> np.ndarray:
     """Return the mean IoU of every arm on the same drawn images [B, arms]."""
-    counts = np.stack([arm.matrices for arm in ablation.arms], axis=1)  # [N, arms, C, C]
-    sums = resampled_sums(counts.reshape(len(counts), -1), resamples)
-    return _mean_ious(sums.reshape(-1, *counts.shape[2:]), ablation.class_names).reshape(resamples, -1)
+    from transfer_learning.scores.confusion import scores_of_counts
+
+    together = max(1, COLUMNS // ablation.arms[0].counts[0].size)
+    drawn = []
+    for start in range(0, len(ablation.arms), together):
+        counts = np.stack([arm.counts for arm in ablation.arms[start : start + together]], axis=1)  # [N, arms, C, 3]
+        sums = resampled_sums(counts.reshape(len(counts), -1), resamples).reshape(-1, *counts.shape[2:])
+        drawn.append(scores_of_counts(sums, ablation.class_set)["mean_iou"].reshape(resamples, -1))
+    return np.concatenate(drawn, axis=1)
 
 
 def difference_of(
     arms: Sequence[Arm], others: Sequence[Arm], baseline: str, drawn: Mapping[int, np.ndarray]
-) -> Difference:
+) -> VariantDifference:
     """Return how far arms are ahead of others, one a seed each.
 
     Args:
@@ -76,12 +84,12 @@ def difference_of(
         drawn: id of an arm -> its mean IoU on the drawn images [B].
     """
     if not others:
-        return Difference(baseline, remark=f"no arm of {baseline} at this fraction")
+        return VariantDifference(baseline, remark=f"no arm of {baseline} at this fraction")
     first = {arm.name.seed: arm for arm in others}
     second = {arm.name.seed: arm for arm in arms}
     seeds = tuple(sorted(first.keys() & second.keys()))
     if not seeds:
-        return Difference(baseline, remark=f"no seed that {baseline} has too")
+        return VariantDifference(baseline, remark=f"no seed that {baseline} has too")
     means = tuple(float(np.mean([mean_iou(side[seed]) for seed in seeds])) for side in (first, second))
     gains = np.stack([drawn[id(second[seed])] - drawn[id(first[seed])] for seed in seeds], axis=1)  # [B, S]
     limits = interval(mean_over_drawn_seeds(gains))
@@ -89,7 +97,7 @@ def difference_of(
     remarks = [f"only seed{'s' * (len(seeds) > 1)} {_listed(seeds)}: {_listed(alone)} not in both"] if alone else []
     if len(seeds) == 1:
         remarks.append("the interval is over images only")
-    return Difference(
+    return VariantDifference(
         baseline, means[1] - means[0], (limits[0], limits[1]) if limits else None, seeds, means, "; ".join(remarks)
     )
 
@@ -117,13 +125,9 @@ def widening(seeds: int) -> float:
 
 def mean_iou(arm: Arm) -> float:
     """Return the mean IoU on Test of an arm, from its counts."""
-    return float(_mean_ious(arm.matrices.sum(axis=0)[None], arm.content.class_names)[0])
+    from transfer_learning.scores.confusion import scores_of_counts
 
-
-def _mean_ious(matrices: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
-    from transfer_learning.scores.confusion import scores_of_matrices
-
-    return scores_of_matrices(matrices, class_names)["mean_iou"]
+    return float(scores_of_counts(arm.counts.sum(axis=0)[None], arm.content.class_set)["mean_iou"][0])
 
 
 def _listed(seeds: Sequence[int]) -> str:

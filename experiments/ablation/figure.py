@@ -9,8 +9,8 @@ import numpy as np
 from core.figures.style import LINE_COLOURS, save
 from experiments.ablation.format import ArmContent
 from experiments.ablation.statistics import Analysis, Group
-from experiments.ablation.table_formats import share
 from experiments.page.command_lines import defaults
+from experiments.table_formats import share
 
 DOTS_PER_INCH = 150
 BASELINE_COLOUR, GREY = "#000000", "#9A9A9A"

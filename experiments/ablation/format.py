@@ -1,18 +1,21 @@
-"""What the files of an ablation's results folder hold: one class a kind of file, checked as it is read."""
+"""What the files of an ablation's results folder hold: one class a kind of file, written and read through it alone."""
 
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+import numpy as np
+from pydantic import Field, FiniteFloat, ValidationError, model_validator
 
-Count = Annotated[int, Field(ge=0)]
+from core.errors import UserError
+from experiments.evaluations import Classes, Content, Count, Resolution, Score, first_problem
+
+PLAN = "plan.json"
+
+Settings = Annotated[dict[str, Any], Field(default_factory=dict)]
 Seconds = Annotated[FiniteFloat, Field(ge=0)]
 
 
-class _Content(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class ArmName(_Content):
+class ArmName(Content):
     """What tells an arm from the others."""
 
     variant: str
@@ -21,7 +24,7 @@ class ArmName(_Content):
     learning_rate: Annotated[FiniteFloat, Field(gt=0)]
 
 
-class Compute(_Content):
+class Compute(Content):
     """What one training cost."""
 
     seconds: Seconds
@@ -30,67 +33,116 @@ class Compute(_Content):
     device: str = "not noted"
 
 
-class Encoder(_Content):
+class Encoder(Content):
     """The phase 1 run that an arm started from; several arms share it."""
 
     name: str
-    settings: dict[str, Any] = {}
+    settings: Settings
     sha256: str | None = None
     seconds: Seconds | None = None
     images: Count | None = None
     val_loss: FiniteFloat | None = None
 
 
-class Provenance(_Content):
-    """The code that made an arm; versions by library."""
+class ArmProvenance(Content):
+    """The code and the weights that made an arm; versions by library."""
 
     commit: str | None = None
-    versions: dict[str, str] = {}
+    versions: Annotated[dict[str, str], Field(default_factory=dict)]
+    weights_sha256: str | None = None
 
 
-class Trial(_Content):
-    """One run of the little learning-rate grid, scored on Val only; no score where training stopped being finite."""
+class PhaseTwo(Content):
+    """What every phase 2 run of the grid says.
 
-    format: Literal["ablation tuning 1"]
+    Args:
+        val_mean_iou: the best on Val; None where training stopped being finite.
+        best_step: after which it was reached.
+        settings: all that made the run what it is.
+        pretraining: None where it began from scratch.
+        data_sha256: the fingerprint of the prepared data.
+    """
+
+    format: str
     arm: ArmName
     num_labels: Count
-    val_mean_iou: FiniteFloat | None
-    resolution: int
+    val_mean_iou: Score
+    best_step: Count | None = None
+    settings: Settings
+    pretraining: Encoder | None
+    resolution: Resolution
     data_sha256: str
     compute: Compute
 
 
-class ArmContent(_Content):
-    """One finished arm, as its file says; `per_image`: name -> C * C counts, truth by prediction, row by row."""
+class Trial(PhaseTwo):
+    """One run of the little learning-rate grid, scored on Val only."""
 
-    format: Literal["ablation arm 1"]
-    arm: ArmName
-    num_labels: Count
+    FOLDER: ClassVar = "tuning"
+
+    format: Literal["ablation tuning 1"] = "ablation tuning 1"
+
+
+class ArmContent(PhaseTwo):
+    """One finished arm.
+
+    `per_image`: name -> 3 * C counts of pixels: what was hit of each class, then what is true of it, then what was
+    said. The first format had the confusion matrix of each picture, C * C counts, and the names of the classes alone.
+    """
+
+    FOLDER: ClassVar = "arms"
+
+    format: Literal["ablation arm 1", "ablation arm 2"] = "ablation arm 2"
     val_mean_iou: FiniteFloat
     mean_iou: FiniteFloat
-    class_names: tuple[str, ...]
-    settings: dict[str, Any]
-    pretraining: Encoder | None
-    resolution: int
+    class_set: Classes
     width: int | None
-    data_sha256: str
-    compute: Compute
-    provenance: Provenance
+    provenance: ArmProvenance
     per_image: dict[str, list[Count]]
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_first_format(cls, content: Any) -> Any:
+        from transfer_learning.scores.confusion import counts_of
 
-class PretrainingRun(_Content):
-    """One phase 1 run."""
+        if not isinstance(content, dict) or content.get("format") != "ablation arm 1":
+            return content
+        names, rows = content.get("class_names"), content.get("per_image")
+        if not isinstance(names, list) or not isinstance(rows, dict):
+            raise ValueError("no class_names or no per_image")
+        # The classes were those of Oxford-IIIT Pet.
+        classes = {"names": names, "background": 0, "ignored_is": "border", "colours": []}
+        cells = np.array([*rows.values()]) if len({*map(len, rows.values())}) == 1 else np.array(None)
+        if cells.dtype.kind not in "iu" or cells.shape != (len(rows), len(names) ** 2) or (cells < 0).any():
+            raise ValueError(f"per_image does not have {len(names) ** 2} counts for every image")
+        matrices = cells.reshape(-1, len(names), len(names))
+        counts = np.moveaxis(counts_of(matrices), -1, 1).reshape(len(rows), -1).tolist()
+        return {**content, "class_set": classes, "per_image": dict(zip(rows, counts, strict=True))}
 
-    format: Literal["ablation pretraining 1"]
+
+class PretrainingRun(Content):
+    """One phase 1 run; `log`: steps and the loss on Val after them."""
+
+    FOLDER: ClassVar = "pretraining"
+
+    format: Literal["ablation pretraining 1"] = "ablation pretraining 1"
     name: str
+    settings: Settings
     sha256: str | None = None
     seconds: Seconds
     images: Count
+    val_loss: FiniteFloat | None = None
+    log: tuple[tuple[Count, FiniteFloat], ...] = ()
     data_sha256: str
+    compute: Compute | None = None
+
+    @property
+    def encoder(self) -> Encoder:
+        """What an arm that begins with it says of it."""
+        return Encoder(**self.model_dump(include={*Encoder.model_fields}))
 
 
-class Variant(_Content):
+class VariantContent(Content):
     """What the plan says of a variant.
 
     `baseline`: the variant that it is compared with, if not the plan's; `control`: whether it may differ in more than
@@ -99,23 +151,46 @@ class Variant(_Content):
 
     title: str
     outside_weights: bool
-    autoencoder: bool
     control: bool = False
-    settings: dict[str, Any] = {}
+    autoencoder: bool
+    settings: Settings
     pretraining: str | None = None
     baseline: str | None = None
 
 
-class Plan(_Content):
+class PlanContent(Content):
     """What the grid was; `more_seeds`: fraction -> seeds beyond those of all fractions."""
 
-    format: Literal["ablation plan 1"]
+    format: Literal["ablation plan 1"] = "ablation plan 1"
     baseline: str
     fractions: tuple[float, ...]
     seeds: tuple[int, ...]
-    more_seeds: dict[float, tuple[int, ...]] = {}
-    variants: dict[str, Variant]
+    more_seeds: Annotated[dict[float, tuple[int, ...]], Field(default_factory=dict)]
+    learning_rates: tuple[float, ...] = ()
+    tuned_at: tuple[float, ...] = ()
+    variants: dict[str, VariantContent]
 
     def seeds_at(self, fraction: float) -> tuple[int, ...]:
         """Return all seeds that a fraction has, rising."""
         return tuple(sorted({*self.seeds, *self.more_seeds.get(fraction, ())}))
+
+
+Kind = TypeVar("Kind", bound=Content)
+Result = ArmContent | Trial | PretrainingRun
+KINDS: tuple[type[Result], ...] = (ArmContent, Trial, PretrainingRun)
+
+
+def read(path: Path, kind: type[Kind]) -> Kind:
+    """Return what a file holds; raises UserError where it is damaged or of another kind."""
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except ValidationError as errors:
+        raise UserError(
+            f"{path} is damaged or not of this kind ({first_problem(errors)}): delete it, and the same "
+            "`experiments.ablate` command makes it again"
+        ) from None
+
+
+def results_of(folder: Path, kind: type[Kind]) -> list[tuple[Path, Kind]]:
+    """Return the files of a kind in a results folder, by name, and what they hold."""
+    return [(path, read(path, kind)) for path in sorted((folder / kind.FOLDER).glob("*.json"))]

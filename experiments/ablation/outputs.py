@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from core.files import atomic_path, write_csv, write_json
+from core.files import atomic_path, csv_text, write_csv, write_json
 from experiments.ablation.figure import save_label_efficiency
 from experiments.ablation.pretraining_length import length_curves, save_pretraining_length
 from experiments.ablation.public_results import public_tables
 from experiments.ablation.results import read_ablation
 from experiments.ablation.statistics import Analysis, Group, analysed
-from experiments.ablation.table_formats import latex, markdown
-from experiments.ablation.tables import reading, savings_of, tables_of
+from experiments.ablation.tables import foreground_name, reading, savings_of, tables_of
+from experiments.table_formats import latex, markdown
 
 FIGURE, LENGTHS = "label_efficiency.png", "pretraining_length.png"
 SUMMARY, CSV, LATEX = "summary.json", "tables.csv", "tables.tex"
@@ -108,11 +108,13 @@ def _long_row(analysis: Analysis, group: Group) -> dict[str, Any]:
     low, high = (difference and difference.interval) or (None, None)
     costs = [arm.content.compute for arm in group.arms]
     encoder = group.arms[0].content.pretraining
+    foreground = foreground_name(analysis.ablation.class_set)
+    scores = {**group.classes, **({foreground: group.foreground} if foreground else {})}
     return {
         "fraction": group.fraction,
         "num_labels": group.num_labels,
         "variant": group.variant,
-        "title": variant.title,
+        "title": csv_text(variant.title),
         "is_baseline": group.variant == plan.baseline,
         "autoencoder": variant.autoencoder,
         "outside_weights": variant.outside_weights,
@@ -126,7 +128,7 @@ def _long_row(analysis: Analysis, group: Group) -> dict[str, Any]:
         "test_mean_iou": group.test.mean,
         "test_mean_iou_lowest": group.test.low,
         "test_mean_iou_highest": group.test.high,
-        **{f"test_iou_{name}": score for name, score in group.scores.items()},
+        **{f"test_iou_{name}": score for name, score in scores.items()},
         "control": variant.control,
         "compared_with": difference.baseline if difference else None,
         "baseline_mean_iou": difference.means[0] if difference and difference.means else None,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from experiments.ablation.checks import OF_STEPS
 from experiments.ablation.results import Arm
 from experiments.ablation.statistics import Analysis
-from experiments.ablation.table_formats import share
+from experiments.table_formats import share
 
 SHORT = 7  # characters of a commit or a checksum that tell it from others
 

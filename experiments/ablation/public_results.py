@@ -5,9 +5,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from experiments.ablation.differences import Difference
+from experiments.ablation.differences import VariantDifference
 from experiments.ablation.statistics import Analysis, Group
-from experiments.ablation.table_formats import UNKNOWN, Table, counted, share, signed
+from experiments.evaluations import in_pixels
+from experiments.table_formats import UNKNOWN, Table, counted, share, signed
 
 # With fewer seeds no result of ours is claimed beside the public ones.
 ENOUGH_SEEDS = 3
@@ -23,7 +24,9 @@ def public_results() -> dict[str, Any]:
 
 
 def public_tables(analysis: Analysis) -> list[Table]:
-    """Return the comparison with the five public results, and the original's own two tables."""
+    """Return the comparison with the five public results, and the original's own two tables; none on other classes."""
+    if list(analysis.ablation.class_set.names) != public_results()["classes"]:
+        return []
     return [_comparison(analysis), _original()]
 
 
@@ -65,7 +68,7 @@ def _ours(analysis: Analysis) -> list[list[str]]:
     return [_our_row(analysis, best, best.difference)]
 
 
-def _our_row(analysis: Analysis, best: Group, difference: Difference) -> list[str]:
+def _our_row(analysis: Analysis, best: Group, difference: VariantDifference) -> list[str]:
     """Return our row, over the seeds that both have; where they are too few it says so in place of an interval."""
     assert difference.means is not None
     baseline, variant = difference.means
@@ -84,7 +87,7 @@ def _our_row(analysis: Analysis, best: Group, difference: Difference) -> list[st
         _score(variant),
         signed(difference.value),
         "Test",
-        str(analysis.ablation.resolution),
+        in_pixels(analysis.ablation.resolution),
         "not scored",
         "; ".join(parts),
     ]

@@ -2,36 +2,41 @@
 
 `experiments.ablate` leaves a small JSON an arm; they hold all that the tables need, so that no run folder is read here.
 All arms of a folder must have been scored on the same images against the same masks, at one resolution, with one
-prepared data set behind them.
+prepared data set behind those of one format.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ValidationError
 
+from core.classes import ClassSet
 from core.errors import UserError
 from experiments.ablation.checks import check_data, check_names, check_plan, check_same, check_steps
-from experiments.ablation.format import ArmContent, ArmName, Plan, PretrainingRun, Trial
+from experiments.ablation.format import (
+    PLAN,
+    ArmContent,
+    ArmName,
+    PlanContent,
+    PretrainingRun,
+    Trial,
+    read,
+    results_of,
+)
+from experiments.evaluations import Resolution
 
-PLAN = "plan.json"
-ARMS, TUNING, PRETRAINING = "arms", "tuning", "pretraining"
-# What every file of this kind begins with; `experiments.tables` knows them by it.
-FORMAT = "ablation "
 # The mean IoU that an arm states must be that of its counts, up to how it was rounded.
 ROUNDING = 1e-3
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One finished arm: its file, what it says, and its confusion matrices [N, C, C], images in the common order."""
+    """One finished arm: its file, what it says, and its counts [N, C, 3] (hit, truth, said), images in common order."""
 
     path: Path
     content: ArmContent
-    matrices: np.ndarray
+    counts: np.ndarray
 
     @property
     def name(self) -> ArmName:
@@ -49,25 +54,25 @@ class Ablation:
         trials: of the learning-rate grid, in the same order.
         pretraining: the phase 1 runs by name.
         image_names: the N images that every arm was scored on, sorted.
-        class_names: the C classes.
+        class_set: the C classes.
     """
 
-    plan: Plan
+    plan: PlanContent
     arms: tuple[Arm, ...]
     trials: tuple[Trial, ...]
     pretraining: dict[str, PretrainingRun]
     image_names: tuple[str, ...]
-    class_names: tuple[str, ...]
+    class_set: ClassSet
 
     @property
-    def resolution(self) -> int:
-        """Side of the network's input in pixels."""
+    def resolution(self) -> Resolution:
+        """Side of the network's input in pixels, or its height and width."""
         return self.arms[0].content.resolution
 
 
 def is_ablation(folder: Path) -> bool:
     """Say whether a folder holds the results of an ablation."""
-    return (folder / PLAN).is_file() or any((folder / ARMS).glob("*.json"))
+    return (folder / PLAN).is_file() or any((folder / ArmContent.FOLDER).glob("*.json"))
 
 
 def read_ablation(folder: Path) -> Ablation:
@@ -79,19 +84,17 @@ def read_ablation(folder: Path) -> Ablation:
     """
     if not (folder / PLAN).is_file():
         raise UserError(f"{folder} has arms but no {PLAN}: the same `experiments.ablate` command writes it again")
-    plan = _read(folder / PLAN, Plan)
+    plan = read(folder / PLAN, PlanContent)
     check_plan(folder / PLAN, plan)
-    arms = [(path, _read(path, ArmContent)) for path in _files(folder, ARMS)]
+    arms = results_of(folder, ArmContent)
     if not arms:
         raise UserError(f"{folder} holds no finished arm yet: the same `experiments.ablate` command goes on")
-    trials = [(path, _read(path, Trial)) for path in _files(folder, TUNING)]
-    runs = [(path, _read(path, PretrainingRun)) for path in _files(folder, PRETRAINING)]
+    trials, runs = results_of(folder, Trial), results_of(folder, PretrainingRun)
     check_names(folder / PLAN, plan, arms, trials)
     first = arms[0]
+    check_data(arms, [*trials, *runs])
     for path, content in [*arms[1:], *trials]:
         check_same(first, path, content)
-    for path, run in runs:
-        check_data(first, path, run.data_sha256)
     check_steps(plan, arms)
     order = list(plan.variants)
     rank = {
@@ -102,47 +105,28 @@ def read_ablation(folder: Path) -> Ablation:
     names = tuple(sorted(first[1].per_image))
     return Ablation(
         plan,
-        _with_matrices(arms, names),
+        _with_counts(arms, names),
         tuple(sorted((trial for _, trial in trials), key=lambda trial: (*rank[id(trial)], trial.arm.learning_rate))),
         {run.name: run for _, run in runs},
         names,
-        first[1].class_names,
+        first[1].class_set,
     )
 
 
-Kind = TypeVar("Kind", bound=BaseModel)
+def _with_counts(arms: Sequence[tuple[Path, ArmContent]], names: Sequence[str]) -> tuple[Arm, ...]:
+    from transfer_learning.scores.confusion import scores_of_counts
 
-
-def _files(folder: Path, kind: str) -> list[Path]:
-    return sorted((folder / kind).glob("*.json"))
-
-
-def _read(path: Path, kind: type[Kind]) -> Kind:
-    try:
-        return kind.model_validate_json(path.read_bytes())
-    except ValidationError as errors:
-        error = errors.errors()[0]
-        where = ".".join(map(str, error["loc"]))
-        raise UserError(
-            f"{path} is damaged or not of this kind ({where + ': ' if where else ''}{error['msg']}): delete it, and "
-            f"the same `experiments.ablate` command makes it again"
-        ) from None
-
-
-def _with_matrices(arms: Sequence[tuple[Path, ArmContent]], names: Sequence[str]) -> tuple[Arm, ...]:
-    from transfer_learning.scores.confusion import scores_of_matrices
-
-    read: list[Arm] = []
+    found: list[Arm] = []
     for path, content in arms:
-        classes = len(content.class_names)
+        classes = len(content.class_set)
         rows = [content.per_image[name] for name in names]
-        if not rows or any(len(row) != classes**2 for row in rows):
-            raise UserError(f"{path} does not have {classes**2} counts for every image, or no image: delete it")
-        arm = Arm(path, content, np.array(rows, np.int64).reshape(-1, classes, classes))
-        score = scores_of_matrices(arm.matrices.sum(axis=0)[None], content.class_names)["mean_iou"][0]
+        if not rows or any(len(row) != 3 * classes for row in rows):
+            raise UserError(f"{path} does not have {3 * classes} counts for every image, or no image: delete it")
+        arm = Arm(path, content, np.moveaxis(np.array(rows, np.int64).reshape(-1, 3, classes), 1, -1))
+        score = scores_of_counts(arm.counts.sum(axis=0)[None], content.class_set)["mean_iou"][0]
         if not abs(score - content.mean_iou) <= ROUNDING:
             raise UserError(f"{path} states mean IoU {content.mean_iou:.4f}, its counts give {score:.4f}: delete it")
-        if read and (arm.matrices.sum(axis=2) != read[0].matrices.sum(axis=2)).any():
-            raise UserError(f"{read[0].path} and {path} were scored against other masks: they cannot be compared")
-        read.append(arm)
-    return tuple(read)
+        if found and (arm.counts[..., 1] != found[0].counts[..., 1]).any():
+            raise UserError(f"{found[0].path} and {path} were scored against other masks: they cannot be compared")
+        found.append(arm)
+    return tuple(found)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.statistics import RESAMPLES
-from experiments.ablation.differences import Difference, difference_of, mean_iou, resampled_mean_iou
+from experiments.ablation.differences import VariantDifference, difference_of, mean_iou, resampled_mean_iou
 from experiments.ablation.results import Ablation, Arm
 
 # Below this number of labels a score says which pictures were drawn; below the next one, at least so many seeds must
@@ -29,7 +29,8 @@ class Group:
     """The arms of one variant at one label fraction, one a seed.
 
     Args:
-        scores: class name or "foreground" -> mean over the seeds of the IoU on Test; None where nothing was scored.
+        classes: class -> mean over the seeds of the IoU on Test; None where nothing was scored.
+        foreground: likewise of all foreground as one.
         difference: None for the variant that the others are compared with.
     """
 
@@ -39,8 +40,9 @@ class Group:
     arms: tuple[Arm, ...]
     val: Spread
     test: Spread
-    scores: Mapping[str, float | None]
-    difference: Difference | None
+    classes: Mapping[str, float | None]
+    foreground: float | None
+    difference: VariantDifference | None
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -169,20 +171,23 @@ def _groups(ablation: Ablation, resamples: int) -> list[Group]:
                 tuple(arms),
                 _spread([arm.content.val_mean_iou for arm in arms]),
                 _spread([mean_iou(arm) for arm in arms]),
-                _class_scores(arms),
+                *_class_scores(arms),
                 difference,
             )
         )
     return groups
 
 
-def _class_scores(arms: Sequence[Arm]) -> dict[str, float | None]:
-    from transfer_learning.scores.confusion import scores_of_matrices
+def _class_scores(arms: Sequence[Arm]) -> tuple[dict[str, float | None], float | None]:
+    from transfer_learning.scores.confusion import scores_of_counts
 
-    names = arms[0].content.class_names
-    scores = scores_of_matrices(np.stack([arm.matrices.sum(axis=0) for arm in arms]), names)
-    columns = {name: scores[name]["iou"] for name in names} | {"foreground": scores["foreground_iou"]}
-    return {name: None if np.isnan(values).any() else float(values.mean()) for name, values in columns.items()}
+    scores = scores_of_counts(np.stack([arm.counts.sum(axis=0) for arm in arms]), arms[0].content.class_set)
+    classes = {name: _known_mean(of_class["iou"]) for name, of_class in scores["classes"].items()}
+    return classes, _known_mean(scores["foreground_iou"])
+
+
+def _known_mean(values: np.ndarray) -> float | None:
+    return None if np.isnan(values).any() else float(values.mean())
 
 
 def _spread(values: Sequence[float]) -> Spread:

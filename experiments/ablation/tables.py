@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 
+from core.classes import ClassSet
 from experiments.ablation.costs import compute_table, tuning_table
-from experiments.ablation.format import Plan
+from experiments.ablation.format import PlanContent
 from experiments.ablation.label_savings import Savings, label_savings
 from experiments.ablation.pretraining_length import length_curves, length_table
 from experiments.ablation.provenance_notes import origin_notes
 from experiments.ablation.statistics import Analysis, Group
-from experiments.ablation.table_formats import UNKNOWN, Table, counted, listed, number, share, signed
+from experiments.evaluations import in_pixels
+from experiments.table_formats import MOST_CLASS_COLUMNS, UNKNOWN, Table, counted, listed, number, share, signed
 
 
 def tables_of(analysis: Analysis) -> list[Table]:
@@ -37,13 +39,14 @@ def variants_table(analysis: Analysis) -> Table:
     columns = ["variant", "what it is", "kind", "phase 1", "outside weights"]
     ablation = analysis.ablation
     arms, images = counted(len(ablation.arms), "arm"), counted(len(ablation.image_names), "test image")
-    notes = [f"{arms} at {ablation.resolution} px, each scored on the same {images} at their masks' original size."]
+    size = in_pixels(ablation.resolution)
+    notes = [f"{arms} at {size} px, each scored on the same {images} at their masks' original size."]
     if any(variant.control for variant in told.values()):
         notes.append("Variants that the plan names controls may differ in more than one thing, and are never the best.")
     return Table("The variants", columns, rows, columns, notes)
 
 
-def _kind(plan: Plan, name: str) -> str:
+def _kind(plan: PlanContent, name: str) -> str:
     variant = plan.variants[name]
     if name == plan.baseline:
         return "baseline"
@@ -57,15 +60,21 @@ def _kind(plan: Plan, name: str) -> str:
 def main_table(analysis: Analysis, fraction: float) -> Table:
     """Return the scores of all variants at one label fraction."""
     groups = analysis.at(fraction)
-    classes = list(groups[0].scores)
+    classes = analysis.ablation.class_set
+    names = classes.names if len(classes) <= MOST_CLASS_COLUMNS else ()
+    foreground = foreground_name(classes)
     best = analysis.best(fraction)
     rows = []
     for group in groups:
         spreads = [f"{spread.mean:.3f} ({spread.low:.3f} to {spread.high:.3f})" for spread in (group.val, group.test)]
-        scores = [number(group.scores[name]) for name in classes]
+        scores = [number(group.classes[name]) for name in names]
+        scores += [number(group.foreground)] if foreground else []
         rows.append([group.variant, str(len(group.seeds)), rates(group), *spreads, *scores])
-    columns = ["variant", "seeds", "learning rate", "Val mean IoU", "Test mean IoU", *classes]
+    columns = ["variant", "seeds", "learning rate", "Val mean IoU", "Test mean IoU", *names]
+    columns += [foreground] if foreground else []
     notes = ["Means over the seeds; in brackets the lowest and the highest seed. The last columns: IoU on Test."]
+    if not names:
+        notes = [f"{notes[0].split('.')[0]}. The IoU of each of the {len(classes)} classes is in tables.csv."]
     if len({group.seeds for group in groups}) > 1:
         notes.append("Not all variants have the same seeds here.")
     if best and len(analysis.candidates(fraction)) == 1:
@@ -80,6 +89,16 @@ def main_table(analysis: Analysis, fraction: float) -> Table:
     bold = frozenset(row for row, group in enumerate(groups) if group is best)
     title = f"{share(fraction)} of the labels ({groups[0].num_labels} pictures)"
     return Table(title, columns, rows, ["variant"], notes, bold)
+
+
+def foreground_name(classes: ClassSet) -> str | None:
+    """Return what the score of all foreground as one is called; None where there is none, or it is that of a class."""
+    if len(classes.foreground) < 2:
+        return None
+    name = "foreground"
+    while name in classes.names:
+        name += " as one"
+    return name
 
 
 def _choice(analysis: Analysis, fraction: float) -> list[str]:

@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import UserError
-from core.files import write_json
+from experiments.ablation.format import ArmContent, ArmName, Trial, read
 from experiments.grid.jobs import Command, PretrainingWork, Work
-from experiments.grid.results import (
-    FORMATS,
+from experiments.grid.run_folder import (
     WEIGHTS,
+    Training,
     broken_training_of,
+    counts_by_image,
     pretraining_of,
     provenance_of,
-    read_result,
-    scores_of,
     training_of,
-    write_arm,
+    write_result,
 )
 from experiments.grid.variants import Variant, plain
+from experiments.runs import find_runs
 
 NOT_FINITE = "not finite at step"  # of core.errors.require_finite
 
@@ -82,21 +82,22 @@ class ArmWork(Work):
             settings["pretrained_encoder"] = str(self.pretraining.weights)
         return self.command_at(self.folder, **settings)
 
-    def head(self, kind: str) -> dict[str, Any]:
-        """Return the first keys of its JSON."""
-        arm = {"variant": self.variant.name, "fraction": self.fraction, "seed": self.seed, "learning_rate": self.rate}
-        labels = self.data.num_labels[self.fraction, self.seed]
-        return {"format": FORMATS[kind], "arm": arm, "num_labels": labels}
-
-    def origin(self) -> dict[str, Any]:
-        """Return what its JSON says of the pretraining and the data."""
-        pretraining = None
-        if self.pretraining:
-            whole = pretraining_of(self.pretraining.folder, self.pretraining.pretraining.name, self.data)
-            pretraining = {
-                name: whole[name] for name in ("name", "settings", "sha256", "seconds", "images", "val_loss")
-            }
-        return {"pretraining": pretraining, "resolution": self.data.resolution}
+    def described(self, training: Training) -> dict[str, Any]:
+        """Return what its JSON says whether it was tested or not: the fields of `PhaseTwo`."""
+        pretraining = self.pretraining and pretraining_of(
+            self.pretraining.folder, self.pretraining.pretraining.name, self.data
+        )
+        return {
+            "arm": ArmName(variant=self.variant.name, fraction=self.fraction, seed=self.seed, learning_rate=self.rate),
+            "num_labels": self.data.num_labels[self.fraction, self.seed],
+            "val_mean_iou": training.val_mean_iou,
+            "best_step": training.best_step,
+            "settings": training.settings,
+            "pretraining": pretraining.encoder if pretraining else None,
+            "resolution": self.data.resolution,
+            "data_sha256": self.data.sha256,
+            "compute": training.compute,
+        }
 
 
 @dataclass(eq=False)
@@ -104,6 +105,8 @@ class TuningWork(ArmWork):
     """A variant at one learning rate of the little grid, with the first seed."""
 
     tried: float
+
+    leaves = Trial
 
     @property
     def name(self) -> str:
@@ -129,7 +132,7 @@ class TuningWork(ArmWork):
     @property
     def score(self) -> float:
         """The best mean IoU on Val; below any other where training broke at this rate."""
-        score = read_result(self.file, "tuning")["val_mean_iou"]
+        score = read(self.file, Trial).val_mean_iou
         return -1.0 if score is None else score
 
     def commands(self) -> list[Command]:
@@ -139,25 +142,22 @@ class TuningWork(ArmWork):
     def finish(self) -> str:
         """Write its JSON; returns the scores in words."""
         training = training_of(self.folder)
-        self._write(training)
-        return f"Val mean IoU {training['val_mean_iou']:.4f}"
+        write_result(self.file, Trial(**self.described(training)))
+        return f"Val mean IoU {training.val_mean_iou:.4f}"
 
     def excused(self, problem: str) -> bool:
         """A rate at which numbers stop being finite has lost, which is what tuning asks."""
         if NOT_FINITE not in problem:
             return False
-        self._write(broken_training_of(self.folder))
+        write_result(self.file, Trial(**self.described(broken_training_of(self.folder))))
         return True
-
-    def _write(self, training: dict[str, Any]) -> None:
-        scores = {name: training[name] for name in ("val_mean_iou", "best_step", "settings")}
-        more = {"data_sha256": self.data.sha256, "compute": training["compute"]}
-        write_json(self.file, {**self.head("tuning"), **scores, **self.origin(), **more})
 
 
 @dataclass(eq=False)
 class TestedArm(ArmWork):
     """An arm at the rate that tuning chose."""
+
+    leaves = ArmContent
 
     @property
     def name(self) -> str:
@@ -213,19 +213,17 @@ class TestedArm(ArmWork):
 
     def finish(self) -> str:
         """Write its JSON; returns the scores in words."""
-        training, scores, origin = training_of(self.folder), scores_of(self.folder / "results"), self.origin()
-        settings = training["settings"]
-        content = {
-            **self.head("arms"),
-            **{name: training[name] for name in ("val_mean_iou", "best_step")},
-            **{name: scores[name] for name in ("mean_iou", "class_names")},
-            "settings": settings,
-            **origin,
-            "width": settings.get("width") if settings.get("encoder", "unet") == "unet" else None,
-            "data_sha256": self.data.sha256,
-            "compute": training["compute"],
-            "provenance": provenance_of(self.folder),
-            "per_image": scores["per_image"],
-        }
-        write_arm(self.file, content)
-        return f"Val mean IoU {training['val_mean_iou']:.4f}, Test {scores['mean_iou']:.4f}"
+        training = training_of(self.folder)
+        (run,) = find_runs([self.folder / "results" / "evaluation_results.json"])
+        assert run.evaluation
+        score = run.evaluation.scores["mean_iou"]
+        content = ArmContent(
+            **self.described(training),
+            mean_iou=score,
+            class_set=run.class_set,
+            width=training.settings.get("width") if training.settings.get("encoder", "unet") == "unet" else None,
+            provenance=provenance_of(self.folder),
+            per_image=counts_by_image(run),
+        )
+        write_result(self.file, content)
+        return f"Val mean IoU {training.val_mean_iou:.4f}, Test {score:.4f}"

@@ -27,7 +27,16 @@ OWN = (
 
 
 def require_comparable(variant: Variant, common: Mapping[str, Any]) -> None:
-    """Raise UserError where a variant that is no control has its own steps, augmentation, optimiser or the like."""
+    """Raise UserError where a variant that is no control has its own steps, augmentation, optimiser or the like.
+
+    None, control or not, may start from weights that the grid does not know, or go on from a finished run.
+    """
+    for name in ("init_weights", "extend_to"):
+        if getattr(variant.config, name) is not None:
+            raise UserError(
+                f"ablation.variants.{variant.name}: {name} {getattr(variant.config, name)}: every arm of a grid begins "
+                "anew, from weights that the grid trained or names: leave it out"
+            )
     if variant.control:
         return
     values = plain(variant.config)

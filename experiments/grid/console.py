@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from core.errors import UserError
+from experiments.ablation.format import read
 from experiments.grid.estimate import START_SECONDS, Speeds, left_in_words
 from experiments.grid.jobs import PretrainingWork, Work
 from experiments.grid.queue import Running, as_line
-from experiments.grid.results import log_rows
-from experiments.runs import read_json
+from experiments.grid.run_folder import log_rows
 
 LOOK_SECONDS = 1.0
 # Where no bar can be drawn, a line says so often what is under way.
@@ -63,8 +63,7 @@ class Console:
     def finished(self, work: Work, outcome: str) -> None:
         """Say what came out of a run."""
         self.done += 1
-        compute = read_json(work.file)["compute"]
-        self.speeds.add(work, compute)
+        self.speeds.add(work, read(work.file, work.leaves).compute)
         self._gone(work)
         self._say(f"finished  {work.name}: {outcome}  ({self.done} of {self.total})")
 

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from core.files import write_json
+from experiments.ablation.format import KINDS, Compute, PretrainingRun, results_of
+from experiments.evaluations import Resolution, read_json
 from experiments.grid.arms import TestedArm
 from experiments.grid.jobs import Work
 from experiments.grid.queue import start
-from experiments.grid.results import FORMATS, log_rows, read_result
+from experiments.grid.run_folder import log_rows
 from experiments.page.command_lines import defaults
-from experiments.runs import read_json
 
 # What moves the time of a step much; other settings do not.
 LIKE = ("width", "batch_size", "encoder", "decoder", "freeze", "perceptual_network", "perceptual_weight")
@@ -32,30 +33,28 @@ class Speeds:
     Args:
         results_dir: of the grid; the JSON of finished runs tell what they took.
         output_dir: keeps what was measured, in speeds.json.
-        resolution: side of the pictures of the results.
+        resolution: of the pictures of the results.
     """
 
-    def __init__(self, results_dir: Path, output_dir: Path, resolution: int) -> None:
+    def __init__(self, results_dir: Path, output_dir: Path, resolution: Resolution) -> None:
         self._cache = output_dir / "speeds.json"
         self.measured: dict[str, float] = read_json(self._cache) if self._cache.exists() else {}
         self._sums: dict[str, list[float]] = {}
         self._live: dict[str, float] = {}
-        for kind in FORMATS:
-            for path in (results_dir / kind).glob("*.json"):
-                content = read_result(path, kind)
-                if "compute" in content:
-                    phase = "reconstruction" if kind == "pretraining" else "transfer_learning"
-                    self._add(_kind(phase, content["settings"], resolution), content["compute"])
+        for kind in KINDS:
+            phase = "reconstruction" if kind is PretrainingRun else "transfer_learning"
+            for _, content in results_of(results_dir, kind):
+                self._add(_kind(phase, content.settings, resolution), content.compute)
 
-    def add(self, work: Work, compute: Mapping[str, Any]) -> None:
+    def add(self, work: Work, compute: Compute | None) -> None:
         """Take a work into account that is finished."""
         self._add(kind_of(work), compute)
 
-    def _add(self, kind: str, compute: Mapping[str, Any]) -> None:
-        if compute["images"]:
+    def _add(self, kind: str, compute: Compute | None) -> None:
+        if compute and compute.images:
             sums = self._sums.setdefault(kind, [0.0, 0.0])
-            sums[0] += compute["seconds"]
-            sums[1] += compute["images"]
+            sums[0] += compute.seconds
+            sums[1] += compute.images
 
     def see(self, work: Work, seconds: float, share: float) -> None:
         """Take a run under way into account: it took so long for a share of itself."""
@@ -136,7 +135,7 @@ def kind_of(work: Work) -> str:
     return _kind(work.phase, vars(work.config), work.data.resolution)
 
 
-def _kind(phase: str, settings: Mapping[str, Any], resolution: int) -> str:
+def _kind(phase: str, settings: Mapping[str, Any], resolution: Resolution) -> str:
     known = defaults(phase)
     values = {name: settings.get(name, known[name]) for name in LIKE if name in known}
     if "freeze" in values:

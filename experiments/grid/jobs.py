@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from core.files import file_sha256, write_json
+from core.files import file_sha256
+from experiments.ablation.format import PretrainingRun, Result, read
 from experiments.grid.prepared import Data
-from experiments.grid.results import WEIGHTS, pretraining_of, read_result
+from experiments.grid.run_folder import WEIGHTS, pretraining_of, write_result
 from experiments.grid.variants import MANAGED, Plan, Pretraining, plain, rows_of
 from experiments.page.command_lines import defaults, flag
 
@@ -30,6 +31,7 @@ class Work(ABC):
     needs: list["Work"] = field(default_factory=list, kw_only=True)
 
     phase: ClassVar[str]
+    leaves: ClassVar[type[Result]]  # what its JSON holds
 
     @property
     @abstractmethod
@@ -127,6 +129,7 @@ class PretrainingWork(Work):
     pretraining: Pretraining
 
     phase = "reconstruction"
+    leaves = PretrainingRun
 
     @property
     def name(self) -> str:
@@ -158,7 +161,7 @@ class PretrainingWork(Work):
         """Whether the weights that the JSON speaks of lie in the run folder."""
         if not self.done or not self.weights.exists():
             return False
-        return file_sha256(self.weights) == read_result(self.file, "pretraining")["sha256"]
+        return file_sha256(self.weights) == read(self.file, PretrainingRun).sha256
 
     def commands(self) -> list[Command]:
         """Return what its process does."""
@@ -168,10 +171,10 @@ class PretrainingWork(Work):
         """Write its JSON; returns the scores in words."""
         content = pretraining_of(self.folder, self.pretraining.name, self.data)
         if not self.done:
-            write_json(self.file, content)
-        elif content["sha256"] != read_result(self.file, "pretraining")["sha256"]:
+            write_result(self.file, content)
+        elif content.sha256 != read(self.file, PretrainingRun).sha256:
             return (
                 f"WARNING: its weights are others than those of {self.file} (another machine or version, or the file "
                 "was changed), from which the finished arms may come; arms to come keep the SHA-256 of these"
             )
-        return f"Val loss {content['val_loss']:.4f}"
+        return f"Val loss {content.val_loss:.4f}"

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import UserError
-from data.manifest import read_manifest, read_records
-from data.subsets import label_subset
+from core.evaluation import resolution_of
+from data.manifest import classes_of, read_manifest, read_records
+from data.subsets import label_subset, strata_of
+from experiments.evaluations import Resolution
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Data:
 
     Args:
         sha256: the data's fingerprint.
-        resolution: side of the pictures in pixels.
+        resolution: side of the pictures in pixels, or height and width.
         num_labels: (fraction, seed) -> number of labelled training pictures.
         train_images: pictures of Train, labelled or not.
         test_labels: labelled pictures of Test.
@@ -26,7 +28,7 @@ class Data:
 
     folder: Path
     sha256: str
-    resolution: int
+    resolution: Resolution
     num_labels: dict[tuple[float, int], int]
     train_images: int
     test_labels: int
@@ -47,63 +49,76 @@ def read_data(
         more_seeds: fraction -> seeds beside these.
 
     Raises:
-        UserError: no prepared data, a split without labels, more labels asked for than exist, a class without a
-            picture, or two fractions that mean the same pictures.
+        UserError: no prepared data, a split without labels, more labels asked for than exist, a stratum without
+            a label, or two fractions that mean the same pictures.
     """
     manifest = read_manifest(data_dir)
-    images = list(read_records(data_dir))
-    labelled = {
-        split: [image for image in images if image["split"] == split and image["labelled"]]
-        for split in ("Train", "Val", "Test")
-    }
-    for split, found in labelled.items():
-        if not found:
+    records = list(read_records(data_dir))
+    for split in ("Train", "Val", "Test"):
+        if not any(record["split"] == split and record["labelled"] for record in records):
             raise UserError(f"{data_dir}: no picture of {split} has a mask, which every arm needs")
-    train = labelled["Train"]
+    train = _train_labels(records, manifest, data_dir)
     every = sorted({*fractions, *tuned_at})
     for fraction in every:
         if fraction > 1:
-            asked = round(fraction * len(train))
+            asked = round(fraction * len(train.strata))
             raise UserError(
-                f"fraction {fraction:g} asks for {asked} labels, more than exist: {data_dir} has {len(train)}"
+                f"fraction {fraction:g} asks for {asked} labels, more than exist: {data_dir} has {len(train.strata)}"
             )
-    _require_distinct(train, fractions)
+    train.require_distinct(fractions)
     return Data(
         folder=data_dir,
         sha256=manifest["fingerprint"],
-        resolution=manifest["size"],
+        resolution=resolution_of(manifest["size"]),
         num_labels={
-            (f, seed): _labels(train, f, seed, data_dir)
-            for f in every
-            for seed in (*seeds, *(more_seeds or {}).get(f, ()))
+            (f, seed): train.count(f, seed) for f in every for seed in (*seeds, *(more_seeds or {}).get(f, ()))
         },
-        train_images=sum(image["split"] == "Train" for image in images),
-        test_labels=len(labelled["Test"]),
+        train_images=sum(record["split"] == "Train" for record in records),
+        test_labels=sum(record["split"] == "Test" and record["labelled"] for record in records),
     )
 
 
-def _labels(train: list[dict[str, Any]], fraction: float, seed: int, data_dir: Path) -> int:
-    """Count the labels of a fraction; every species that the data know must be among them."""
-    species = {image["name"]: image["species"] or "" for image in train}
-    chosen = label_subset(list(species), list(species.values()), fraction, seed)
-    found = {species[name] for name in chosen}
-    missing = {"cat", "dog"} - found
-    if missing and found != {""}:  # the pictures of one's own may come without a species
-        raise UserError(
-            f"{data_dir}: fraction {fraction:g} with seed {seed} leaves no labelled picture of a "
-            f"{' or a '.join(sorted(missing))} to learn from"
-        )
-    return len(chosen)
+@dataclass(frozen=True)
+class _TrainLabels:
+    """The labelled training pictures: name -> stratum, "" where it is not known; `wanted`: all strata of Train."""
 
+    strata: dict[str, str]
+    wanted: set[str]
+    kind: str
+    folder: Path
 
-def _require_distinct(train: list[dict[str, Any]], fractions: Sequence[float]) -> None:
-    # Subsets are nested: equally many pictures of each species are the same pictures.
-    species = Counter(image["species"] or "" for image in train)
-    ordered = sorted(fractions)
-    sizes = [[max(1, round(fraction * count)) for count in species.values()] for fraction in ordered]
-    for (small, size), (large, other) in pairwise(zip(ordered, sizes, strict=True)):
-        if size == other:
+    def count(self, fraction: float, seed: int) -> int:
+        """Count the labels of a fraction; every stratum of the training pictures must be among them."""
+        chosen = label_subset(list(self.strata), list(self.strata.values()), fraction, seed)
+        missing = self.wanted - {self.strata[name] for name in chosen}
+        if missing:
             raise UserError(
-                f"fractions {small:g} and {large:g} mean the same {sum(size)} labelled pictures, so their arms differ "
-                "in nothing: leave one out"
+                f"{self.folder}: fraction {fraction:g} with seed {seed} leaves no labelled picture of the {self.kind} "
+                f"{' or '.join(sorted(missing))} to learn from"
             )
+        return len(chosen)
+
+    def require_distinct(self, fractions: Sequence[float]) -> None:
+        """Raise UserError where two fractions mean the same pictures.
+
+        Subsets are nested: equally many pictures of each stratum are the same pictures.
+        """
+        strata = Counter(self.strata.values())
+        ordered = sorted(fractions)
+        sizes = [[max(1, round(fraction * count)) for count in strata.values()] for fraction in ordered]
+        for (small, size), (large, other) in pairwise(zip(ordered, sizes, strict=True)):
+            if size == other:
+                raise UserError(
+                    f"fractions {small:g} and {large:g} mean the same {sum(size)} labelled pictures, so their arms "
+                    "differ in nothing: leave one out"
+                )
+
+
+def _train_labels(records: Sequence[dict[str, Any]], manifest: dict[str, Any], data_dir: Path) -> _TrainLabels:
+    train = [record for record in records if record["split"] == "Train"]
+    tags, held = ([record[name] for record in train] for name in ("tags", "classes"))
+    strata = strata_of(tags, held, manifest["stratum"], classes_of(manifest, data_dir).names)
+    labelled = {
+        record["name"]: stratum or "" for record, stratum in zip(train, strata, strict=True) if record["labelled"]
+    }
+    return _TrainLabels(labelled, {*filter(None, strata)}, manifest["stratum"] or "class", data_dir)

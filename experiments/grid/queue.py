@@ -15,8 +15,7 @@ from typing import Protocol
 from filelock import FileLock, Timeout
 
 from core.errors import UserError
-from experiments.grid.arms import TestedArm
-from experiments.grid.jobs import Command, PretrainingWork, Work
+from experiments.grid.jobs import Command, Work
 
 LOOK_SECONDS = 0.2
 
@@ -220,11 +219,3 @@ def _is_free(work: Work) -> bool:
         return False
     lock.release()
     return True
-
-
-def works_to_do(works: Sequence[Work]) -> list[Work]:
-    """Return the arms that are not finished and what they need: tuning, and pretraining where its weights are gone."""
-    needed = {work for work in works if isinstance(work, TestedArm) and not work.done}
-    needed |= {need for arm in needed for need in arm.needs if not isinstance(need, PretrainingWork) and not need.done}
-    needed |= {need for work in needed for need in work.needs if isinstance(need, PretrainingWork) and not need.at_hand}
-    return [work for work in works if work in needed]

@@ -12,12 +12,14 @@ from transfer_learning.config import SegmentationConfig
 CONFIGS = {"reconstruction": ReconstructionConfig, "transfer_learning": SegmentationConfig}
 # What the settings do not keep: the reader puts in their own place.
 DATA, WEIGHTS, RUN = "DATA_FOLDER", "PHASE_1/best_model.safetensors", "RUN_FOLDER"
+START = {"pretrained_encoder": WEIGHTS, "init_weights": "EARLIER_RUN/best_model.safetensors"}
 LINE = 96
 # As in core.run.folder, which would load torch: where things lie and how often they are saved makes no other run.
 NOT_COMPARED = (
     "output_dir",
     "data_dir",
     "pretrained_encoder",
+    "init_weights",
     "device",
     "device_memory_limit",
     "save_every",
@@ -48,10 +50,14 @@ def training_command(run: Run) -> str:
     """
     settings = run.description.get("settings", {})
     flags = [["--data_dir", str(settings.get("data_dir", DATA))], ["--output_dir", _folder(run)]]
-    if run.training.get("pretrained_encoder_sha256"):
-        flags.append(["--pretrained_encoder", str(settings.get("pretrained_encoder") or WEIGHTS)])
-    flags += [flag(name, value) for name, value in changed(run).items()]
-    return _wrapped(f"python -m {run.phase}.train", flags)
+    for name, place in START.items():
+        if run.training.get(f"{name}_sha256"):
+            flags.append([f"--{name}", str(settings.get(name) or place)])
+    flags += [flag(name, value) for name, value in changed(run).items() if name != "extend_to"]
+    command = _wrapped(f"python -m {run.phase}.train", flags)
+    if longer := run.training.get("extend_to"):
+        command += "\n" + _wrapped(f"python -m {run.phase}.train", [*flags, flag("extend_to", longer)])
+    return command
 
 
 def evaluation_command(run: Run) -> str:
@@ -61,9 +67,9 @@ def evaluation_command(run: Run) -> str:
     results = run.file.parent if run.file and not renamed else f"{_folder(run)}/results"
     flags = [["--model_path", f"{_folder(run)}/best_model.safetensors"], ["--data_dir", str(data)]]
     flags.append(["--output_dir", str(results)])
-    if run.provenance.get("split", "Test") != "Test":
-        flags.append(["--split", run.provenance["split"]])
-    if "latent_space" in run.result:
+    if run.provenance.split not in (None, "Test"):
+        flags.append(["--split", run.provenance.split])
+    if run.evaluation and run.evaluation.latent_space is not None:
         flags.append(["--analyze_latent_space"])
     return _wrapped(f"python -m {run.phase}.evaluate", flags)
 

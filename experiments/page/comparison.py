@@ -4,11 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.page.content import headline, images, interval_of, plain, setting_label
+from experiments.page.classes import compared_classes, compared_tags
+from experiments.page.content import headline, images, interval_of, origin_words, plain, setting_label
 from experiments.page.pictures import Figure, overlay
-from experiments.page.tables import Cell, Table, count, label, score, text
+from experiments.page.tables import Cell, PageTable, count, label, score, text
 from experiments.paired import Difference, all_differences
 from experiments.runs import Run
+from experiments.table_formats import MOST_CLASS_COLUMNS
 
 # Not settings, but what else may make runs differ.
 CIRCUMSTANCES = {
@@ -25,13 +27,14 @@ SHORT = 12
 class Comparison:
     """The comparison of the evaluated runs of a phase. Tables are None where there is nothing to show."""
 
-    scores: Table
+    scores: PageTable
     verdicts: list[str]
-    paired: Table | None
+    paired: PageTable | None
     problems: list[str]
     settings_note: str
-    settings: Table | None
-    breeds: Table | None
+    settings: PageTable | None
+    classes: PageTable | None
+    tags: dict[str, PageTable]
     figures: list[Figure]
 
 
@@ -49,30 +52,47 @@ def comparison(runs: Sequence[Run]) -> Comparison | None:
         problems=[f"{entry.second} and {entry.first}: {entry.problem}." for entry in found if entry.problem],
         settings_note=_settings_note(differ),
         settings=_settings(evaluated, differ),
-        breeds=_breeds(evaluated),
+        classes=compared_classes(evaluated) if len(_class_names(evaluated)) > MOST_CLASS_COLUMNS else None,
+        tags=compared_tags(evaluated),
         figures=overlay(evaluated),
     )
 
 
-def _side_by_side(runs: Sequence[Run]) -> Table:
+def _side_by_side(runs: Sequence[Run]) -> PageTable:
     keys = list(dict.fromkeys(key for run in runs for key in headline(run)))
-    classes = list(dict.fromkeys(name for run in runs for name in run.class_names))
+    names = _class_names(runs)
+    classes = names if len(names) <= MOST_CLASS_COLUMNS else []
     rows = [
         [
             text(run.name),
             count(images(run)),
-            *(score(headline(run).get(key), key, interval_of(run, key)) for key in keys[:1]),
-            *(score(run.result.get(name, {}).get("iou"), "iou", interval_of(run, name, "iou")) for name in classes),
-            *(score(headline(run).get(key), key, interval_of(run, key)) for key in keys[1:]),
+            *(_headline_cell(run, key) for key in keys[:1]),
+            *(_class_cell(run, name) for name in classes),
+            *(_headline_cell(run, key) for key in keys[1:]),
         ]
         for run in runs
     ]
     # The mean stands before the classes that it is the mean of.
     heads = ("run", "images", *map(label, keys[:1]), *(f"IoU {name}" for name in classes), *map(label, keys[1:]))
-    return Table(heads, rows, sortable=True)
+    return PageTable(heads, rows, sortable=True)
 
 
-def _paired(found: Sequence[Difference]) -> Table | None:
+def _class_names(runs: Sequence[Run]) -> list[str]:
+    return list(dict.fromkeys(name for run in runs if run.class_set for name in run.class_set.names))
+
+
+def _headline_cell(run: Run, key: str) -> Cell:
+    return score(headline(run).get(key), key, interval_of(run, key))
+
+
+def _class_cell(run: Run, name: str) -> Cell:
+    known = run.evaluation
+    if known is None or name not in known.classes:
+        return score(None)
+    return score(known.classes[name].get("iou"), "iou", (known.class_intervals.get(name) or {}).get("iou"))
+
+
+def _paired(found: Sequence[Difference]) -> PageTable | None:
     if not found:
         return None
     place = {name: _scale([entry for entry in found if entry.score == name]) for name in {e.score for e in found}}
@@ -92,7 +112,7 @@ def _paired(found: Sequence[Difference]) -> Table | None:
             ]
         )
     heads = ("runs", "score", "difference", "95 % interval", "drawn, with 0", "images")
-    return Table(heads, rows)
+    return PageTable(heads, rows)
 
 
 def _sentence(entry: Difference) -> str:
@@ -131,13 +151,13 @@ def _settings_note(differ: dict[str, list[Any]]) -> str:
     return f"{len(names)} settings differ, so a difference in scores cannot be put down to one of them.{seeds}"
 
 
-def _settings(runs: Sequence[Run], differ: dict[str, list[Any]]) -> Table | None:
+def _settings(runs: Sequence[Run], differ: dict[str, list[Any]]) -> PageTable | None:
     rows = [[text(setting_label(name)), *map(_value, values)] for name, values in differ.items()]
     for key, name in CIRCUMSTANCES.items():
-        values = [run.provenance.get(key) for run in runs]
+        values = [origin_words(run, key) for run in runs]
         if _vary(values):
             rows.append([text(name), *map(_value, values)])
-    return Table(("setting", *(run.name for run in runs)), rows) if rows else None
+    return PageTable(("setting", *(run.name for run in runs)), rows) if rows else None
 
 
 def _value(value: Any) -> Cell:
@@ -146,26 +166,3 @@ def _value(value: Any) -> Cell:
     if len(digits) >= 40 and set(digits) <= set("0123456789abcdef"):
         return Cell(f"{digits[:SHORT]}…{words[len(digits) :]}", words, exact=words)
     return Cell(words, words)
-
-
-def _breeds(runs: Sequence[Run]) -> Table | None:
-    tables = [run.result.get("per_breed") for run in runs]
-    if not all(isinstance(table, dict) and table for table in tables):
-        return None
-    rows = []
-    for breed in dict.fromkeys(breed for table in tables for breed in table):
-        found = [table.get(breed, {}) for table in tables]
-        values = [entry.get("mean_iou_true_classes") for entry in found]
-        cells = [text(breed), count(max(entry.get("num_images", 0) for entry in found)), *map(score, values)]
-        if len(runs) == 2:
-            gain = None if None in values else values[1] - values[0]
-            cells.append(score(gain, signed=True))
-        rows.append(cells)
-    heads = ["breed", "images", *(run.name for run in runs)]
-    heads += [f"{runs[1].name} against {runs[0].name}"] if len(runs) == 2 else []
-    return Table(
-        heads,
-        rows,
-        "Mean IoU over the classes that the breed's masks hold. A breed with few images says little.",
-        sortable=True,
-    )

@@ -1,9 +1,11 @@
-"""What a report says about one run: scores with intervals, classes, breeds, where the numbers come from."""
+"""What a report says about one run: scores with intervals, classes, tags, where the numbers come from."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from experiments.evaluations import in_pixels
+from experiments.page.classes import ClassTables, class_tables, tag_tables
 from experiments.page.command_lines import (
     changed,
     defaults,
@@ -14,12 +16,10 @@ from experiments.page.command_lines import (
 )
 from experiments.page.latent import latent_table
 from experiments.page.pictures import Figure, figures
-from experiments.page.tables import MINUS, Cell, Table, count, is_number, label, score, text
-from experiments.runs import DECISIVE, Run
+from experiments.page.tables import MINUS, Cell, PageTable, is_number, label, score, text
+from experiments.runs import Run
+from experiments.score_tables import OF_FOREGROUND
 
-COUNTS = ("num_images", "num_samples")
-# Shown in a place of their own, or not scores.
-ELSEWHERE = ("provenance", "intervals", "per_breed", "figures", "confusion_matrix", "calibration", "latent_space")
 ORIGIN = {
     "commit": "code (commit)",
     "checkpoint_sha256": "weights (SHA-256)",
@@ -40,15 +40,14 @@ class RunPart:
     id: str
     run: Run
     facts: str
-    scores: Table | None
-    further: Table | None
-    latent: Table | None
-    classes: Table | None
-    confusion: Table | None
-    breeds: Table | None
+    scores: PageTable | None
+    further: PageTable | None
+    latent: PageTable | None
+    classes: ClassTables | None
+    tags: dict[str, PageTable]
     figures: list[Figure]
     origin: list[tuple[str, str]]
-    settings: Table
+    settings: PageTable
     unknown_settings: list[str]
     training_command: str
     evaluation_command: str
@@ -71,9 +70,8 @@ def run_part(run: Run, number: int) -> RunPart:
         scores=_scores(run),
         further=_further(run),
         latent=latent_table(run),
-        classes=_classes(run),
-        confusion=_confusion(run),
-        breeds=_breeds(run),
+        classes=class_tables(run),
+        tags=tag_tables(run),
         figures=figures(run),
         origin=_origin(run),
         settings=_settings(run),
@@ -83,19 +81,20 @@ def run_part(run: Run, number: int) -> RunPart:
     )
 
 
-def headline(run: Run) -> dict[str, Any]:
-    """Return the scores over all images, the decisive one first: key -> value, None where nothing was scored."""
-    known = [
-        key
-        for key, value in run.result.items()
-        if key not in (*COUNTS, *ELSEWHERE) and (value is None or is_number(value))
-    ]
-    return {key: run.result[key] for key in sorted(known, key=lambda key: key not in DECISIVE)}
+def headline(run: Run) -> dict[str, float | None]:
+    """Return the scores over all images, the decisive one first: key -> value, None where nothing was scored.
+
+    Without a background there are none of the foreground.
+    """
+    known = run.evaluation.scores if run.evaluation else {}
+    if run.class_set and not run.class_set.foreground:
+        return {key: value for key, value in known.items() if key not in OF_FOREGROUND.values()}
+    return known
 
 
 def interval_of(run: Run, *keys: str) -> Any:
     """Return the interval of a score, named by its path in the JSON; None where there is none."""
-    found: Any = run.result.get("intervals")
+    found: Any = run.evaluation.intervals if run.evaluation else None
     for key in keys:
         found = found.get(key) if isinstance(found, dict) else None
     return found
@@ -103,23 +102,23 @@ def interval_of(run: Run, *keys: str) -> Any:
 
 def images(run: Run) -> int:
     """Return how many images were scored."""
-    return next((run.result[key] for key in COUNTS if key in run.result), 0)
+    return run.evaluation.num_images if run.evaluation else 0
 
 
 def _facts(run: Run) -> str:
     if not run.file:
         return ""
     known = run.provenance
-    parts = [f"{images(run):,} images of {known.get('split', 'an unknown split')}".replace(",", "\u202f")]
-    parts += [f"at {known['resolution']} px"] if "resolution" in known else []
-    parts += [f"seed {known['seed']}"] if "seed" in known else []
-    parts += [f"weights of epoch {known['epoch']}"] if "epoch" in known else []
+    parts = [f"{images(run):,} images of {known.split or 'an unknown split'}".replace(",", "\u202f")]
+    parts += [f"at {in_pixels(known.resolution)} px"] if known.resolution is not None else []
+    parts += [f"seed {known.seed}"] if known.seed is not None else []
+    parts += [f"weights of epoch {known.epoch}"] if known.epoch is not None else []
     return ", ".join(parts)
 
 
-def _scores(run: Run) -> Table | None:
+def _scores(run: Run) -> PageTable | None:
     rows = [_score_row(run, label(key), value, key) for key, value in headline(run).items()]
-    return Table(("score", "value", "95 % interval"), rows) if rows else None
+    return PageTable(("score", "value", "95 % interval"), rows) if rows else None
 
 
 def _score_row(run: Run, name: str, value: Any, *path: str) -> list[Cell]:
@@ -131,17 +130,15 @@ def _score_row(run: Run, name: str, value: Any, *path: str) -> list[Cell]:
     ]
 
 
-def _further(run: Run) -> Table | None:
-    known = {*ELSEWHERE, *COUNTS, *run.class_names, *headline(run)}
+def _further(run: Run) -> PageTable | None:
     rows = []
-    rest = {key: value for key, value in run.result.items() if key not in known and value not in (None, [], {})}
-    for path, value in _leaves(rest):
+    for path, value in _leaves(run.evaluation.more if run.evaluation else {}):
         name = ": ".join(map(label, path))
         if isinstance(value, str):
             rows.append([text(name), text(value), Cell("–")])
         else:
             rows.append(_score_row(run, name, value, *path))
-    return Table(("result", "value", "95 % interval"), rows) if rows else None
+    return PageTable(("result", "value", "95 % interval"), rows) if rows else None
 
 
 def _leaves(content: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -155,57 +152,11 @@ def _leaves(content: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
         yield path, content
 
 
-def _classes(run: Run) -> Table | None:
-    if not run.class_names:
-        return None
-    columns = list(dict.fromkeys(key for name in run.class_names for key in run.result[name]))
-    rows = [
-        [
-            Cell(name, swatch=number),
-            *(score(run.result[name].get(key), key, interval_of(run, name, key)) for key in columns),
-        ]
-        for number, name in enumerate(run.class_names)
-    ]
-    return Table(("class", *map(label, columns)), rows)
-
-
-def _confusion(run: Run) -> Table | None:
-    names = run.class_names
-    if not names:
-        return None
-    rows = []
-    for number, (name, counts) in enumerate(zip(names, run.result["confusion_matrix"], strict=True)):
-        whole = sum(counts)
-        shares = [f"{100 * pixels / whole:.1f} %" if whole else "–" for pixels in counts]
-        cells = [
-            Cell(share, pixels, note=count(pixels).text, strong=said == number)
-            for said, (share, pixels) in enumerate(zip(shares, counts, strict=True))
-        ]
-        rows.append([Cell(name, swatch=number), *cells])
-    caption = "Share of the true class's pixels; below, pixels."
-    return Table(("truth", *(f"predicted {name}" for name in names)), rows, caption)
-
-
-def _breeds(run: Run) -> Table | None:
-    by_breed = run.result.get("per_breed")
-    if not isinstance(by_breed, dict) or not by_breed:
-        return None
-    rows = []
-    for breed, scores in by_breed.items():
-        iou = scores.get("iou") or {}
-        cells = [score(iou.get(name), "iou") for name in run.class_names]
-        rows.append(
-            [text(breed), count(scores.get("num_images", 0)), score(scores.get("mean_iou_true_classes")), *cells]
-        )
-    heads = ("breed", "images", "mean IoU of its classes", *(f"IoU {name}" for name in run.class_names))
-    return Table(heads, rows, "A breed with few images says little.", sortable=True)
-
-
 def _origin(run: Run) -> list[tuple[str, str]]:
-    found = [(name, str(run.provenance[key])) for key, name in ORIGIN.items() if run.provenance.get(key) is not None]
-    versions = run.provenance.get("versions") or {}
-    if versions:
-        found.append(("versions", ", ".join(f"{name} {number}" for name, number in versions.items())))
+    known = run.provenance
+    found = [(name, origin_words(run, key)) for key, name in ORIGIN.items() if getattr(known, key) is not None]
+    if known.versions:
+        found.append(("versions", ", ".join(f"{name} {number}" for name, number in known.versions.items())))
     if run.file and run.description.get("commit"):
         found.insert(0, ("code of the training (commit)", str(run.description["commit"])))
     if run.file:
@@ -215,7 +166,13 @@ def _origin(run: Run) -> list[tuple[str, str]]:
     return found
 
 
-def _settings(run: Run) -> Table:
+def origin_words(run: Run, key: str) -> str:
+    """Return a field of a run's provenance in words."""
+    value = getattr(run.provenance, key)
+    return in_pixels(value) if key == "resolution" and value is not None else plain(value)
+
+
+def _settings(run: Run) -> PageTable:
     standard, differ = defaults(run.phase), changed(run)
     names = [name for name in setting_names(run.phase) if name in run.training]
     names += [name for name in run.training if name not in names]
@@ -227,7 +184,7 @@ def _settings(run: Run) -> Table:
         ]
         for name in names
     ]
-    return Table(("setting", "value", "default"), rows, sortable=True)
+    return PageTable(("setting", "value", "default"), rows, sortable=True)
 
 
 def setting_label(name: str) -> str:
@@ -242,6 +199,6 @@ def plain(value: Any) -> str:
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return " ".join(map(plain, value))
     return str(value).replace("-", MINUS) if is_number(value) and value < 0 else str(value)

@@ -8,10 +8,10 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import reconstruction.figures.captions
 import transfer_learning.figures.captions
+from experiments.evaluations import FigureEntry
 from experiments.runs import Run
 
 TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
@@ -48,10 +48,9 @@ class Figure:
 
 def figures(run: Run) -> list[Figure]:
     """Return the figures that the run's results list; training curves drawn from its log where they list none."""
-    listed = run.result.get("figures") or []
-    entries = [entry for entry in listed if isinstance(entry, dict)]
+    entries = run.evaluation.figures if run.evaluation else []
     found = [_embedded(run, entry) for entry in entries]
-    if run.log and not any("curve" in str(entry.get("file")) for entry in entries):
+    if run.log and not any("curve" in entry.file for entry in entries):
         found += _curves(run, run.log)
     return found
 
@@ -93,15 +92,14 @@ def _curves(run: Run, log: Path) -> list[Figure]:
         return []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "curves.png"
-        curves(path, log, panels, run.provenance.get("epoch"))
+        curves(path, log, panels, run.provenance.epoch)
         caption = "From training_log.csv; the dotted line marks the epoch whose weights were kept."
         return [_figure(path.with_suffix(".svg"), "Training curves", caption, "curves")]
 
 
-def _embedded(run: Run, entry: dict[str, Any]) -> Figure:
+def _embedded(run: Run, entry: FigureEntry) -> Figure:
     assert run.file is not None
-    file, title = str(entry.get("file", "")), str(entry.get("title", ""))
-    caption = str(entry.get("caption", ""))
+    file, title, caption = entry.file, entry.title, entry.caption
     root = run.file.parent.resolve()
     path = (root / file).resolve()
     if path.suffix.lower() not in TYPES or not path.is_relative_to(root):

@@ -17,7 +17,7 @@ LABELS = {
     "ms_ssim": "MS-SSIM",
     "perceptual": "perceptual distance",
     "target_error": "squared error in the target",
-    "foreground_iou_border_as_animal": "foreground IoU, border as animal",
+    "foreground_iou_border_as_object": "foreground IoU, border as object",
     "boundary_iou": "boundary IoU",
     "boundary_distance_pixels": "boundary distance (pixels)",
     "ece": "expected calibration error",
@@ -38,7 +38,7 @@ class Cell:
         sort: what a click on the column's head sorts by; None (nothing to show) comes last.
         note: shown small below the text.
         exact: shown when the pointer rests on the cell.
-        swatch: number of the class whose colour stands before the text.
+        swatch: a class's colour, `#rrggbb`, that stands before the text.
         whisker: low, value and high of an interval, drawn on an axis that the column shares.
         strong: whether it stands out.
     """
@@ -47,7 +47,7 @@ class Cell:
     sort: float | str | None = None
     note: str = ""
     exact: str = ""
-    swatch: int | None = None
+    swatch: str = ""
     whisker: tuple[float, float, float] | None = None
     strong: bool = False
 
@@ -58,7 +58,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Table:
+class PageTable:
     """Heads and rows; `sortable` where another order helps to read it, `caption` says what is shown."""
 
     heads: Sequence[str]

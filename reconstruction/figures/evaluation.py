@@ -1,6 +1,5 @@
 """The figures of a reconstruction's evaluation, each with the caption that goes with it into the JSON."""
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 from core.evaluation import figure, spread
 from core.figures.picture_grid import picture_grid
 from core.figures.style import curves, drawable
-from data.augment.settings import AugmentConfig
+from data.augment.settings import LARGEST, AugmentConfig
 from data.loading import training_batch
 from data.split import Split
 from reconstruction.figures.captions import CURVES
@@ -59,7 +58,7 @@ class Gallery:
     target: Target = "pixels"
 
     def restored(self, indices: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
-        """Return original and restored [N, 3, H, W] and content [N, 1, H, W] of some pictures, on the CPU."""
+        """Return original and restored [N, C, H, W] and content [N, 1, H, W] of some pictures, on the CPU."""
         batches = restored_batches(self.model, self.split, indices, self.batch_size, self.device, self.pretext)
         parts = [(batch.clean.cpu(), restored.cpu(), batch.content.cpu()) for _, batch, restored in batches]
         return tuple(torch.cat(column) for column in zip(*parts, strict=True))
@@ -185,7 +184,7 @@ def draw_corrupted(gallery: Gallery, shown: np.ndarray, training: dict[str, Any]
 
 
 def _damaged(gallery: Gallery, shown: np.ndarray, config: AugmentConfig, seed: int) -> tuple[Tensor, ...]:
-    """Return input, restored and clean [N, 3, H, W] and content [N, 1, H, W] of some pictures, on the CPU."""
+    """Return input, restored and clean [N, C, H, W] and content [N, 1, H, W] of some pictures, on the CPU."""
     parts = []
     for start in range(0, len(shown), gallery.batch_size):
         chosen = shown[start : start + gallery.batch_size]
@@ -200,7 +199,7 @@ def _damaged(gallery: Gallery, shown: np.ndarray, config: AugmentConfig, seed: i
 def corruption_of(training: dict[str, Any]) -> AugmentConfig:
     """Return the augmentation of a training with everything off but what damages the input alone."""
     kept = (*CORRUPTION, "cutout_size")
-    off = {field.name: 0.0 for field in dataclasses.fields(AugmentConfig)}
+    off = dict.fromkeys(LARGEST, 0.0)
     return AugmentConfig(**{**off, **{name: training[name] for name in kept if name in training}})
 
 

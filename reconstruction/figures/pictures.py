@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from core.figures.picture_grid import Scale, picture_grid
+from core.networks.normalise import as_rgb
 
 
 def save_grid(
@@ -25,7 +26,7 @@ def save_grid(
     Args:
         path: of the PNG.
         names: [N] what each row shows.
-        target, restored: [N, 3, H, W] in [0, 1].
+        target, restored: [N, 3, H, W], or grey [N, 1, H, W], in [0, 1].
         content: [N, 1, H, W] bool; outside it nothing is shown.
         title: which pictures these are.
     """
@@ -58,8 +59,8 @@ def _error_scale(largest: float) -> Scale:
 
 
 def pictures(images: Tensor, content: Tensor) -> list[np.ndarray]:
-    """Return images [N, 3, H, W] as pictures [H, W, 3] in [0, 1], black outside the content."""
-    return [*(images.clamp(0, 1) * content).permute(0, 2, 3, 1).cpu().numpy()]
+    """Return images [N, 3 or 1, H, W] as pictures [H, W, 3] in [0, 1], black outside the content."""
+    return [*as_rgb(images.clamp(0, 1) * content).permute(0, 2, 3, 1).cpu().numpy()]
 
 
 def errors(target: Tensor, restored: Tensor, content: Tensor) -> list[np.ndarray]:

@@ -26,8 +26,8 @@ def pretext_columns(
     asked for the others: there, its column shows the truth, and its heading says so.
 
     Args:
-        output: [N, C, H, W], the network's, as many channels as the target has.
-        clean: [N, 3, H, W] in [0, 1].
+        output: [N, K, H, W], the network's, as many channels as the target has.
+        clean: [N, 3, H, W], or grey [N, 1, H, W], in [0, 1].
         content: [N, 1, H, W] bool; outside it nothing is drawn.
         seen: what the network was shown of `clean`.
         target: what it predicts.
@@ -52,9 +52,9 @@ def pretext_columns(
 
 
 def strokes(histograms: Tensor, sides: tuple[int, int]) -> list[np.ndarray]:
-    """Return histograms of oriented gradients [N, 27, H // 8, W // 8] as grey pictures [2 H, 2 W, 3] in [0, 1].
+    """Return histograms of oriented gradients [N, 9 C, H // 8, W // 8] as grey pictures [2 H, 2 W, 3] in [0, 1].
 
-    Each orientation is a stroke across its gradient, as bright as the mean of the three colours' values.
+    Each orientation is a stroke across its gradient, as bright as the mean of the channels' values.
 
     Args:
         histograms: as `oriented_gradients` makes them.

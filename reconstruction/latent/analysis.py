@@ -10,7 +10,8 @@ import torch
 from core.evaluation import figure, print_table
 from core.files import write_json
 from data.split import Split
-from reconstruction.latent.figures import save_breeds, save_species
+from reconstruction.latent.figures import few, save_panels, save_scatter
+from reconstruction.latent.groups import STRATA, Grouping, groupings
 from reconstruction.latent.space import (
     NEIGHBOURS,
     SEED,
@@ -45,18 +46,21 @@ def analyse(
     features = {name: features_of_split(encoder, split, batch_size, device, name) for name, encoder in encoders.items()}
     print("PCA, t-SNE and probes ...")
     projections = {name: project(of_encoder) for name, of_encoder in features.items()}
+    tags, strata, notes = groupings(split)
     result = {
         "num_images": len(split.names),
         "channels": features["trained"].shape[1],
         "random_seed": SEED,
         "neighbours": NEIGHBOURS,
         "explained_variance": {name: _explained(projection) for name, projection in projections.items()},
-        "species": compare(features, split.species),
-        "breed": compare(features, split.breeds),
+        "tags": {tag.title: compare(features, tag.labels) for tag in tags},
+        "strata": compare(features, strata.labels) if strata else None,
     }
     write_json(folder / "latent_space.json", result)
+    for note in notes:
+        print(f"note: latent space: {note}")
     _print(result)
-    return result, _draw(projections, split, folder)
+    return result, _draw(projections, split, [*tags, *([strata] if strata else [])], folder)
 
 
 def compare(features: dict[str, np.ndarray], labels: Sequence[str | None]) -> dict[str, Any]:
@@ -73,35 +77,57 @@ def _explained(projection: Projection) -> dict[str, float | None]:
 
 def _print(result: dict[str, Any]) -> None:
     rows = []
-    for kind in ("species", "breed"):
-        of_kind = result[kind]
+    strata = {STRATA: result["strata"]} if result["strata"] else {}
+    for title, found in [*result["tags"].items(), *strata.items()]:
         for score in OF_ENCODER:
-            of_both = [of_kind[name][score] for name in ("trained", "random")]
+            of_both = [found[name][score] for name in ("trained", "random")]
             means = [value["mean"] if isinstance(value, dict) else value for value in of_both]
-            chance = of_kind["chance"] if score != "silhouette" else None
-            rows.append([f"{kind}, {score.replace('_', ' ')}", *means, chance])
-        if of_kind["note"]:
-            print(f"note: latent space by {kind}: {of_kind['note']}")
-    print_table("Latent space", ["accuracy or silhouette", "trained", "random", "chance"], rows)
+            chance = found["chance"] if score != "silhouette" else None
+            rows.append([f"{title}, {score.replace('_', ' ')}", *means, chance])
+        if found["note"]:
+            print(f"note: latent space by {title}: {found['note']}")
+    if rows:
+        print_table("Latent space", ["accuracy or silhouette", "trained", "random", "chance"], rows)
+    else:
+        print("note: latent space: nothing is known that would group the pictures, so there is nothing to tell apart")
 
 
-def _draw(projections: dict[str, Projection], split: Split, folder: Path) -> list[dict[str, str]]:
+def _draw(
+    projections: dict[str, Projection], split: Split, groups: Sequence[Grouping], folder: Path
+) -> list[dict[str, str]]:
     titles = {f"{name} encoder": projection for name, projection in projections.items()}
-    save_species(folder / "figures" / "latent_species.png", titles, split.species)
-    coloured = "coloured by species" if any(split.species) else "grey, since no picture's species is known"
     caption = (
-        f"Bottleneck features of every picture of {split.name}, averaged over content, {coloured}. Left the trained, "
-        "right a random encoder; above PCA, below t-SNE, whose distances between clusters mean nothing."
+        f"Bottleneck features of every picture of {split.name}, averaged over content, {{}}. Left the trained, right a "
+        "random encoder; above PCA, below t-SNE, whose distances between clusters mean nothing."
     )
-    entries = [figure("figures/latent_species.png", "Latent space by species", caption)]
-    if not any(split.breeds):
-        return entries
+    entries = []
+    for group in groups:
+        if few(group.labels):
+            file = f"figures/latent_{group.stem}.png"
+            save_scatter(folder / file, titles, group.labels)
+            said = caption.format(f"coloured by {group.title}")
+            entries.append(figure(file, f"Latent space by {group.title}", said))
+        else:
+            entries += _draw_panels(projections, split, group, folder)
+    if not any(few(group.labels) for group in groups):
+        save_scatter(folder / "figures" / "latent.png", titles, [None] * len(split.names))
+        said = caption.format("grey, since they are in too many groups for colours" if groups else "in no known groups")
+        entries.insert(0, figure("figures/latent.png", "Latent space", said))
+    return entries
+
+
+def _draw_panels(
+    projections: dict[str, Projection], split: Split, group: Grouping, folder: Path
+) -> list[dict[str, str]]:
+    entries = []
     for name, projection in projections.items():
         for view, points in (("PCA", projection.pca), ("t-SNE", projection.tsne)):
             if points is None:
                 continue
-            file = f"figures/latent_breeds_{view.replace('-', '').lower()}_{name}.png"
-            title = f"Latent space by breed: {view}, {name} encoder"
-            save_breeds(folder / file, title, points, split.breeds, split.species)
-            entries.append(figure(file, title, "A panel a breed: its pictures in colour over all others in grey."))
+            file = f"figures/latent_{group.stem}_{view.replace('-', '').lower()}_{name}.png"
+            title = f"Latent space by {group.title}: {view}, {name} encoder"
+            save_panels(folder / file, title, points, group.labels, split.strata)
+            entries.append(
+                figure(file, title, f"A panel a {group.title}: its pictures in colour over all others in grey.")
+            )
     return entries

@@ -1,4 +1,7 @@
-"""Pictures of the latent space: trained and random encoder side by side by species, and a small panel a breed."""
+"""Pictures of the latent space: trained and random encoder side by side, small panels where there are many groups.
+
+Groups have colours that colour-blind readers tell apart, of which there are six.
+"""
 
 import textwrap
 from collections import Counter
@@ -8,37 +11,41 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.figures.style import CLASS_COLOURS, UNSCORED_COLOUR, save
-from data.manifest import CLASS_NAMES
+from core.classes import SAFE_COLOURS
+from core.figures.style import UNSCORED_COLOUR, Colour, save, shortened
 from reconstruction.latent.space import Projection
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SPECIES_COLOURS = dict(zip(CLASS_NAMES[1:], CLASS_COLOURS[1:], strict=False))
+COLOURS: tuple[Colour, ...] = tuple((red / 255, green / 255, blue / 255) for red, green, blue in SAFE_COLOURS)
 UNKNOWN = "not known"
+OTHERS = "all other pictures"
 FAINT = (0.86, 0.86, 0.86)
 MOST_PANELS = 42
 PANELS_A_ROW = 7
 
 
-def save_species(path: Path, projections: Mapping[str, Projection], species: Sequence[str | None]) -> None:
-    """Save PCA (above) and t-SNE (below) of each encoder, a point a picture, coloured by species.
+def few(labels: Sequence[str | None]) -> bool:
+    """Say whether there is a colour for every group."""
+    return len(set(labels) - {None}) <= len(COLOURS)
+
+
+def save_scatter(path: Path, projections: Mapping[str, Projection], labels: Sequence[str | None]) -> None:
+    """Save PCA (above) and t-SNE (below) of each encoder, a point a picture, coloured by group.
 
     Args:
         path: of the PNG.
         projections: title of the encoder -> its projection.
-        species: [N], None (grey) where it is not known.
+        labels: [N] the group of each picture, None (grey) where it is not known; six groups at most.
     """
     from matplotlib.figure import Figure
 
-    counts = Counter(name or UNKNOWN for name in species)
-    legend = {
-        f"{name} ({counts[name]})": colour
-        for name, colour in {**SPECIES_COLOURS, UNKNOWN: UNSCORED_COLOUR}.items()
-        if counts[name]
-    }
-    colours = np.array([SPECIES_COLOURS.get(name, UNSCORED_COLOUR) for name in species])
+    palette = _palette(labels)
+    legend = {f"{name} ({count})": palette[name] for name, count in _counts(labels).items()}
+    if unknown := sum(label is None for label in labels):
+        legend[f"{UNKNOWN} ({unknown})"] = UNSCORED_COLOUR
+    colours = np.array([palette.get(label, UNSCORED_COLOUR) for label in labels])
     figure = Figure(figsize=(4.4 * len(projections), 8.6), layout="constrained")
     axes = figure.subplots(2, len(projections), squeeze=False)
     for column, (title, projection) in enumerate(projections.items()):
@@ -52,10 +59,10 @@ def save_species(path: Path, projections: Mapping[str, Projection], species: Seq
     save(figure, path, legend)
 
 
-def save_breeds(
-    path: Path, title: str, points: np.ndarray, breeds: Sequence[str | None], species: Sequence[str | None]
+def save_panels(
+    path: Path, title: str, points: np.ndarray, labels: Sequence[str | None], kinds: Sequence[str | None]
 ) -> None:
-    """Save a small panel for each breed: its pictures in their species' colour over all others in grey.
+    """Save a small panel for each group: its pictures in colour over all others in grey.
 
     Dozens of colours in one plot cannot be told apart, and labels of clusters that overlap cannot be read.
 
@@ -63,29 +70,40 @@ def save_breeds(
         path: of the PNG.
         title: above the whole.
         points: [N, 2].
-        breeds, species: [N], None where not known. The 42 most frequent breeds are drawn.
+        labels: [N] the group of each picture, None where it is not known. The 42 largest are drawn.
+        kinds: [N] what colours the pictures; one colour for all where these are more than six.
     """
     from matplotlib.figure import Figure
 
-    counts = Counter(breed for breed in breeds if breed is not None)
-    drawn = sorted(breed for breed, _ in counts.most_common(MOST_PANELS))
+    counts = _counts(labels)
+    drawn = sorted(name for name, _ in Counter(counts).most_common(MOST_PANELS))
     columns = min(PANELS_A_ROW, len(drawn))
     rows = -(-len(drawn) // columns)
     figure = Figure(figsize=(max(6, 1.55 * columns), 1.75 * rows + 0.9), layout="constrained")
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(title, fontsize=11, parse_math=False)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    of_breed = np.array([breed or "" for breed in breeds])
-    colours = np.array([SPECIES_COLOURS.get(name, CLASS_COLOURS[0]) for name in species])
-    for axis, breed in zip(axes, drawn, strict=False):
-        own = of_breed == breed
+    of_picture = np.array([label or "" for label in labels])
+    palette = _palette(kinds) if few(kinds) else {}
+    colours = np.array([palette.get(kind, COLOURS[0]) for kind in kinds])
+    for axis, name in zip(axes, drawn, strict=False):
+        own = of_picture == name
         axis.scatter(*points[~own].T, s=1, color=FAINT, linewidths=0, rasterized=True)
         axis.scatter(*points[own].T, s=6, c=colours[own], edgecolors="black", linewidths=0.15)
-        axis.set_title(textwrap.fill(f"{breed.replace('_', ' ')} ({counts[breed]})", 21), fontsize=7, parse_math=False)
+        heading = f"{shortened(name).replace('_', ' ')} ({counts[name]})"
+        axis.set_title(textwrap.fill(heading, 21), fontsize=7, parse_math=False)
         axis.set(xticks=[], yticks=[])
     for axis in axes[len(drawn) :]:
         axis.set_axis_off()
-    present = {name: colour for name, colour in SPECIES_COLOURS.items() if name in species}
-    save(figure, path, {**present, "all other pictures": FAINT})
+    save(figure, path, {**palette, OTHERS: FAINT})
+
+
+def _palette(labels: Sequence[str | None]) -> dict[str, Colour]:
+    return dict(zip(_counts(labels), COLOURS, strict=False))
+
+
+def _counts(labels: Sequence[str | None]) -> dict[str, int]:
+    """Return how many pictures each group holds, sorted by its name."""
+    return dict(sorted(Counter(label for label in labels if label is not None).items()))
 
 
 def _scatter(axis: "Axes", points: np.ndarray | None, colours: np.ndarray) -> None:
@@ -93,7 +111,7 @@ def _scatter(axis: "Axes", points: np.ndarray | None, colours: np.ndarray) -> No
     if points is None:
         axis.text(0.5, 0.5, "too few or equal pictures", ha="center", va="center", transform=axis.transAxes)
         return
-    # In a drawn order, so that no class lies on top of the others only since it comes last.
+    # In a drawn order, so that no group lies on top of the others only since it comes last.
     order = np.random.default_rng(0).permutation(len(points))
     axis.scatter(*points[order].T, s=7, c=colours[order], alpha=0.75, linewidths=0)
 

@@ -1,8 +1,8 @@
 """What the bottleneck of an autoencoder knows of its pictures: one vector a picture, and numbers that judge it.
 
 A linear probe (Alain & Bengio 2017), nearest neighbours and the silhouette (Rousseeuw 1987) ask whether the vectors
-tell species and breeds apart, none of which the encoder was ever told. The same is asked of a random encoder, since
-random convolutions tell a good deal apart already: only what the trained one adds was learned.
+tell groups of pictures apart (by a tag, by a class), none of which the encoder was ever told. The same is asked of a
+random encoder, since random convolutions tell a good deal apart already: only what the trained one adds was learned.
 """
 
 import warnings
@@ -73,7 +73,7 @@ def pooled_bottleneck(model: Autoencoder, images: Tensor, content: Tensor) -> Te
 
     Args:
         model: in eval mode.
-        images: [N, 3, H, W] in [0, 1].
+        images: [N, C, H, W] in [0, 1].
         content: [N, 1, H, W] bool; a position counts by the share of its area that is content.
     """
     features = model.encoder(normalise(images, content, model.normalisation))[-1].float()

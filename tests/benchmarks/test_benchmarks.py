@@ -28,8 +28,9 @@ def test_ratios_and_rates():
     assert rates({"a": [2.0, 4.0, 8.0]}, 16)["a"] == {"median": 4, "min": 2, "max": 8, "repeats": 3}
 
 
+@pytest.mark.all
 def test_the_command_measures_everything_it_names(tmp_path, capsys):
-    size = ["--size", "40", "--width", "2", "--batch_size", "2", "--images", "30", "--steps", "1", "--repeats", "1"]
+    size = ["--size", "40", "--width", "2", "--batch_size", "2", "--images", "20", "--steps", "1", "--repeats", "1"]
     places = ["--work_dir", str(tmp_path / "data"), "--output_dir", str(tmp_path)]
     assert throughput([*size, *places, "--no_peers", "--device", "cpu", "--amp", "off"]) == 0
     summary = json.loads((tmp_path / "summary.json").read_text())
@@ -108,6 +109,7 @@ def test_the_measurement_for_gpus_gives_a_row_for_each_phase_and_size(capsys):
     assert all(f"{phase}, 40 px: share of the time" in told for phase in ("reconstruction", "transfer learning"))
 
 
+@pytest.mark.all
 def test_growth_compares_with_the_smallest(tmp_path):
     flags = ["--counts", "20", "40", "--batch_size", "4", "--work_dir", str(tmp_path), "--output_dir", str(tmp_path)]
     assert growth([*flags, "--device", "cpu"]) == 0

@@ -10,7 +10,7 @@ from core.networks.pretrained import efficientnet_lite0
 from core.networks.unet import Hypercolumn, initialise
 from reconstruction.network import Autoencoder
 from reconstruction.train import main as train_autoencoder
-from transfer_learning.figures.gradcam import foreground_activations
+from transfer_learning.figures.gradcam import class_activations
 from transfer_learning.network import SegmentationUNet
 from transfer_learning.train import main as train_segmentation
 
@@ -139,8 +139,8 @@ def test_grad_cam_looks_into_every_kind_of_network(kind, where):
     torch.manual_seed(0)
     model = SegmentationUNet(width=2, **kind).eval()
     pictures = torch.rand(2, 3, 64, 64)
-    found = foreground_activations(model, pictures, None, ("background", "cat", "dog"), elementwise=True)
-    assert {name.split(", ")[1] for name in found} == where
+    found = class_activations(model, pictures, None, (1, 2), elementwise=True)
+    assert {layer for _, layer in found} == where
     maps = [one for maps in found.values() for one in maps if one is not None]
     assert maps
     assert all(one.shape == (64, 64) for one in maps)

@@ -4,6 +4,7 @@
 """
 
 import csv
+import importlib
 import os
 import random
 import signal
@@ -20,36 +21,34 @@ PHASES = {
     "transfer_learning": ["--optimizer", "adamw"],
 }
 SMALL = ["--width", "2", "--batch_size", "4", "--device", "cpu", "--lr", "0.002"]
-STEPS = ["--max_steps", "120", "--val_every", "40", "--save_every_steps", "7"]
 
 
 class Run:
-    """A training command in a process of its own."""
+    """A training command, in a process of its own or here."""
 
-    def __init__(self, phase: str, amp: str, data: Path, folder: Path) -> None:
-        places = ["--data_dir", str(data), "--output_dir", str(folder)]
-        command = [sys.executable, "-m", f"{phase}.train", *PHASES[phase], *SMALL, *STEPS, "--amp", amp, *places]
+    def __init__(self, phase: str, amp: str, data: Path, steps: int) -> None:
+        self.module = f"{phase}.train"
+        length = ["--max_steps", str(steps), "--val_every", str(steps // 3), "--save_every_steps", "7"]
+        self.flags = [*PHASES[phase], *SMALL, *length, "--amp", amp, "--data_dir", str(data)]
+
+    def here(self, folder: Path) -> float:
+        """Train to the end in this process; return the seconds that it took."""
+        started = time.perf_counter()
+        assert importlib.import_module(self.module).main([*self.flags, "--output_dir", str(folder)]) == 0
+        return time.perf_counter() - started
+
+    def killed_after(self, seconds: float, folder: Path) -> None:
+        """Begin in another process, and kill that so long after its training has begun."""
+        command = [sys.executable, "-m", self.module, *self.flags, "--output_dir", str(folder)]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        self.process = subprocess.Popen(command, env=environment, **pipes)
-
-    def wait_for_training(self) -> None:
-        """Return when everything is loaded and the first step is about to be taken."""
-        assert "training pictures" in self.process.stdout.readline(), self.process.stderr.read()
-
-    def end(self) -> tuple[int, str]:
-        """Wait for the end; return the exit code and what was said."""
-        out, errors = self.process.communicate()
-        return self.process.returncode, out + errors
-
-
-def kill_after(run: Run, seconds: float) -> None:
-    """Kill a process so long after its training has begun."""
-    run.wait_for_training()
-    time.sleep(seconds)
-    run.process.kill()
-    code, said = run.end()
-    assert code in (-signal.SIGKILL, 0), said  # quicker than the run before, it has ended by itself
+        process = subprocess.Popen(command, env=environment, **pipes)
+        # Everything is loaded then, and the first step is about to be taken.
+        assert "training pictures" in process.stdout.readline(), process.stderr.read()
+        time.sleep(seconds)
+        process.kill()
+        said = "".join(process.communicate())
+        assert process.returncode in (-signal.SIGKILL, 0), said  # quicker than the run before, it has ended by itself
 
 
 def left_by(folder: Path) -> dict:
@@ -74,30 +73,24 @@ def assert_same(one: dict, other: dict) -> None:
         assert torch.equal(tensor, other["tensors"][name]), name
 
 
-def killed_run_is_the_same(phase: str, amp: str, data: Path, folder: Path, kills: int) -> None:
-    whole = Run(phase, amp, data, folder / "whole")
-    whole.wait_for_training()
-    started = time.perf_counter()
-    code, said = whole.end()
-    assert code == 0, said
-    seconds = time.perf_counter() - started
+def killed_run_is_the_same(run: Run, folder: Path, kills: int) -> None:
+    seconds = run.here(folder / "whole")
     for _ in range(kills):
         # Well within its share of the run, so that it hardly ever finds it finished; another moment every time.
         moment = random.uniform(0, seconds / (kills + 2))
-        print(f"{phase} {amp}: killed {moment:.3f} s into {seconds:.3f} s")
-        kill_after(Run(phase, amp, data, folder / "killed"), moment)
-    code, said = Run(phase, amp, data, folder / "killed").end()
-    assert code == 0, said
+        print(f"{run.module}: killed {moment:.3f} s into {seconds:.3f} s")
+        run.killed_after(moment, folder / "killed")
+    run.here(folder / "killed")
     assert_same(left_by(folder / "whole"), left_by(folder / "killed"))
 
 
 @pytest.mark.parametrize(("phase", "kills"), [("reconstruction", 1), ("transfer_learning", 2)])
 def test_a_run_killed_anywhere_ends_with_the_same_bits(phase, kills, pets, tmp_path):
-    killed_run_is_the_same(phase, "off", pets, tmp_path, kills)
+    killed_run_is_the_same(Run(phase, "off", pets, steps=60), tmp_path, kills)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("amp", ["off", "bf16"])
 @pytest.mark.parametrize("phase", PHASES)
 def test_soak(phase, amp, pets, tmp_path):
-    killed_run_is_the_same(phase, amp, pets, tmp_path, kills=6)
+    killed_run_is_the_same(Run(phase, amp, pets, steps=120), tmp_path, kills=6)

@@ -1,6 +1,7 @@
 """Several processes compute what one does: shares of a batch, sums over all, the same losses and scores."""
 
 import csv
+import importlib
 import os
 import subprocess
 import sys
@@ -64,10 +65,13 @@ def test_what_slurm_says_is_checked(monkeypatch):
         started()
 
 
-def run(phase: str, data: Path, folder: Path, count: int, *more: str) -> tuple[int, str]:
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={count}"] if count > 1 else []
-    places = ["--data_dir", str(data), "--output_dir", str(folder)]
-    command = [sys.executable, *launcher, "-m", f"{phase}.train", *COMMON, *PHASES[phase], *places, *more]
+def flags_of(phase: str, data: Path, folder: Path, *more: str) -> list[str]:
+    return [*COMMON, *PHASES[phase], "--data_dir", str(data), "--output_dir", str(folder), *more]
+
+
+def run_two(phase: str, *flags: str) -> tuple[int, str]:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    command = [*launcher, "-m", f"{phase}.train", *flags]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     return done.returncode, done.stdout + done.stderr
 
@@ -80,9 +84,9 @@ def rows_of(folder: Path) -> list[dict[str, float]]:
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_two_processes_train_as_one_does(phase, pets, tmp_path):
-    for count in (1, 2):
-        code, said = run(phase, pets, tmp_path / str(count), count)
-        assert code == 0, said
+    assert importlib.import_module(f"{phase}.train").main(flags_of(phase, pets, tmp_path / "1")) == 0
+    code, said = run_two(phase, *flags_of(phase, pets, tmp_path / "2"))
+    assert code == 0, said
     assert said.count("training pictures") == said.count("finished:") == 1
     one, two = rows_of(tmp_path / "1"), rows_of(tmp_path / "2")
     assert one[0] == pytest.approx(two[0], abs=1e-4)
@@ -90,7 +94,14 @@ def test_two_processes_train_as_one_does(phase, pets, tmp_path):
     assert abs(one[1]["train_loss"] - one[0]["train_loss"]) > 1e-3  # something was learned
 
 
-def test_more_processes_than_pictures_are_refused(pets, tmp_path):
-    code, said = run("reconstruction", pets, tmp_path, 2, "--batch_size", "1")
+def test_more_processes_than_pictures_are_refused():
+    Processes(1, 2).require_enough(2, "the pictures of a step")
+    with pytest.raises(UserError, match="2 processes cannot share the pictures of a step, of which there are 1: start"):
+        Processes(1, 2).require_enough(1, "the pictures of a step")
+
+
+@pytest.mark.all
+def test_training_refuses_them(pets, tmp_path):
+    code, said = run_two("reconstruction", *flags_of("reconstruction", pets, tmp_path, "--batch_size", "1"))
     assert code != 0
     assert "error: 2 processes cannot share the pictures of a step, of which there are 1: start fewer" in said

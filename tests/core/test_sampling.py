@@ -18,13 +18,15 @@ def test_a_pass_shows_every_picture_once(size, batch_size, seed):
     draws = Draws([pictures], batch_size, seed, refill=False)
     shown = np.concatenate([draws.batch(step)[1] for step in range(draws.steps_per_pass)])
     assert sorted(shown) == list(pictures)
+    counts = [draws.pictures_in(step) for step in range(3 * draws.steps_per_pass)]
+    assert counts == [len(draws.batch(step)[0]) for step in range(3 * draws.steps_per_pass)]
 
 
 @given(st.integers(1, 12), st.integers(1, 15), st.integers(0, 5))
 def test_refilled_batches_are_full_and_go_through_the_same_passes(size, batch_size, seed):
     draws = Draws([np.arange(size)], batch_size, seed, refill=True)
     passes, shown, _ = (np.concatenate(rows) for rows in zip(*map(draws.batch, range(10)), strict=True))
-    assert len(shown) == 10 * batch_size
+    assert len(shown) == 10 * batch_size == sum(map(draws.pictures_in, range(10)))
     for number in range(10 * batch_size // size):
         assert sorted(shown[passes == number]) == list(range(size))
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from core.machine.machine import make_machine
 from core.run.folder import RunFolder
+from core.run.sampling import Draws
 from core.weights import load_weights
 from data.split import open_split
 from reconstruction.config import ReconstructionConfig
@@ -26,6 +28,12 @@ PHASES = {
         SegmentationTask,
         [*SMALL, "--optimizer", "adamw", "--schedule", "constant"],
     ),
+}
+COLUMNS = {
+    ReconstructionTask: "epoch,train_loss,val_loss,val_mse,val_psnr,val_ssim,learning_rate,epoch_time,"
+    "train_mse,train_perceptual,train_ssim",
+    SegmentationTask: "epoch,train_loss,val_loss,dice_background,dice_cat,dice_dog,dice_mean_foreground,mean_iou,"
+    "learning_rate,epoch_time",
 }
 
 
@@ -55,7 +63,7 @@ def test_a_run_leaves_what_the_design_says(phase, tmp_path, pets):
         "figures/epoch_0002.png",
     }
     header = (tmp_path / "training_log.csv").read_text().splitlines()[0]
-    assert header == ",".join(task.log_columns)
+    assert header == COLUMNS[task]
     assert len(rows_of(tmp_path)) == 2
     config = json.loads((tmp_path / "training_config.json").read_text())
     assert config["settings"]["epochs"] == 2
@@ -114,6 +122,32 @@ def test_a_signal_within_an_epoch_saves_it_in_its_middle(phase, tmp_path, monkey
     states = [torch.load(folder / "state.ckpt", weights_only=True) for folder in (whole, stopped)]
     for name, tensor in states[0]["model"].items():
         assert torch.equal(tensor, states[1]["model"][name])
+
+
+def test_a_picture_that_cannot_be_drawn_costs_no_row(phase, tmp_path, monkeypatch, capsys):
+    train, task = phase
+    whole, plain = tmp_path / "whole", tmp_path / "plain"
+    assert train(plain, "--epochs", "2") == 0
+    saved = []
+
+    def failing(self, path):
+        saved.append(torch.load(whole / "state.ckpt", weights_only=True)["rows"])
+        raise ValueError("no\nink")
+
+    monkeypatch.setattr(task, "save_pictures", failing)
+    assert train(whole, "--epochs", "2", "--save_every", "1") == 0
+    assert [len(rows) for rows in saved] == [1, 2]  # the state was there before the picture
+    assert "note: epoch_0002.png could not be drawn (ValueError: no ink); training goes on" in capsys.readouterr().out
+    assert rows_of(whole) == rows_of(plain)
+    assert (whole / "checkpoints/epoch_2.safetensors").exists()
+
+
+def test_a_step_makes_its_draw_once(phase, tmp_path, monkeypatch):
+    train, _ = phase
+    batch, steps = Draws.batch, []
+    monkeypatch.setattr(Draws, "batch", lambda self, step: steps.append(step) or batch(self, step))
+    assert train(tmp_path, "--max_steps", "5", "--val_every", "5") == 0
+    assert steps == [0, 1, 2, 3, 4]
 
 
 def test_a_finished_run_says_so_and_stays_as_it_is(phase, tmp_path, capsys):
@@ -186,7 +220,7 @@ def test_a_damaged_state_falls_back_to_the_one_before(phase, tmp_path, capsys, d
 def test_weight_decay_does_not_shrink_layers_with_tiny_gradients(pets):
     config = ReconstructionConfig(width=2, perceptual_weight=0, lr=0.01, weight_decay=1e-3, device="cpu")
     splits = [open_split(pets, name) for name in ("Train", "Val")]
-    task = ReconstructionTask(config, *splits, torch.device("cpu"))
+    task = ReconstructionTask(config, *splits, make_machine(config))
     before = [parameter.detach().clone() for parameter in task.model.parameters()]
     for _ in range(10):
         for parameter in task.model.parameters():
@@ -216,9 +250,17 @@ def test_early_stopping_stops(phase, tmp_path, monkeypatch):
 
 def test_training_moves_the_loss(phase, tmp_path):
     train, _ = phase
-    assert train(tmp_path, "--epochs", "8", "--lr", "0.02") == 0
+    assert train(tmp_path, "--epochs", "16", "--lr", "0.02") == 0
     losses = [float(row["train_loss"]) for row in rows_of(tmp_path)]
-    assert losses[-1] < 0.9 * losses[0]
+    assert losses[-1] < 0.95 * losses[0]  # 0.25 and 0.83 here: rounding cannot eat the margin
+
+
+def test_bf16_on_a_cpu_is_contiguous_unless_asked_otherwise(phase, tmp_path):
+    train, _ = phase
+    for asked, found in (("auto", "contiguous"), ("channels_last", "channels_last")):
+        folder = tmp_path / asked
+        assert train(folder, "--max_steps", "1", "--amp", "bf16", "--memory_format", asked) == 0
+        assert json.loads((folder / "training_config.json").read_text())["identity"]["memory_format"] == found
 
 
 def test_a_loss_that_is_not_finite_names_step_and_settings(phase, tmp_path, capsys, monkeypatch):

@@ -14,9 +14,9 @@ from core.randomness import keys, uniform
 from data.augment.batch import Batch, augment, plain
 from data.augment.colour import colour_matrix
 from data.augment.geometry import draw_affine, warp
-from data.augment.settings import AugmentConfig
+from data.augment.settings import LARGEST, AugmentConfig
 
-OFF = dict.fromkeys((field.name for field in fields(AugmentConfig)), 0.0)
+OFF = dict.fromkeys(LARGEST, 0.0)
 GEOMETRY = {"flip": 1.0, "scale": 0.2, "shift": 0.1, "rotation": 15.0, "crop": 0.5}
 COLOUR = {"brightness": 0.2, "contrast": 0.2, "saturation": 0.2, "hue": 0.1}
 CORRUPTION = {"blur": 1.0, "noise": 0.05, "cutout": 1.0}
@@ -247,3 +247,62 @@ def test_blur_smooths_and_takes_nothing_from_the_bars():
     white = augment(torch.full_like(images, 255), boxes, None, key, only(blur=1.0, rotation=15.0))
     torch.testing.assert_close(white.input, white.content.float().expand_as(white.input))
     assert max(white.clean.max(), white.input.max()) <= 1
+
+
+@pytest.mark.parametrize("switches", [COLOUR, GEOMETRY, CORRUPTION])
+def test_a_grey_picture_is_augmented_as_its_coloured_twin(switches):
+    """Saturation and hue leave a grey as it is, and luma is the grey itself."""
+    images, boxes, labels = sample()
+    grey = images[..., :1]
+    config = only(**{**switches, "noise": 0.0})  # whose table is read by the number of values
+    draw = keys(3, 0, np.arange(len(images)))
+    one, three = (
+        augment(grey, boxes, labels, draw, config),
+        augment(grey.expand(-1, -1, -1, 3), boxes, labels, draw, config),
+    )
+    for field in ("clean", "input"):
+        repeated = getattr(one, field).expand(-1, 3, -1, -1)
+        torch.testing.assert_close(repeated, getattr(three, field), atol=2e-6, rtol=0)
+    assert torch.equal(one.label, three.label)
+
+
+@settings(max_examples=30)
+@given(st.integers(8, 60), st.integers(8, 60), st.sampled_from([0.0, 0.3, 0.9]), seeds)
+def test_a_training_window_lies_in_the_content(tall, wide, crop, seed):
+    """A ramp of positions says where every pixel of the result came from."""
+    images = torch.zeros(2, 48, 64, 3, dtype=torch.uint8)
+    boxes = torch.tensor([[6, 0, 42, 64], [0, 10, 48, 54]])
+    row, column = torch.meshgrid(torch.arange(48), torch.arange(64), indexing="ij")
+    places = torch.stack((row, column), 0).expand(2, -1, -1, -1)
+    config = only(crop=crop, train_crop=f"{tall}x{wide}")
+    draw = keys(seed, 0, np.arange(2))
+    batch = augment(images, boxes, places[:, 0].to(torch.uint8), draw, config)
+    assert batch.clean.shape == (2, 3, tall, wide)
+    assert batch.content.all()
+    rows = batch.label
+    columns = augment(images, boxes, places[:, 1].to(torch.uint8), draw, config).label
+    for one, (top, left, bottom, right) in enumerate(boxes.tolist()):
+        assert top <= rows[one].min() <= rows[one].max() < bottom
+        assert left <= columns[one].min() <= columns[one].max() < right
+        seen = (rows[one].max() - rows[one].min() + 1) * (columns[one].max() - columns[one].min() + 1)
+        content = (bottom - top) * (right - left)
+        if not crop:  # the largest window of that aspect: it touches two opposite sides, to the half pixel of a sample
+            half = (bottom - top) / tall / 2 + 1, (right - left) / wide / 2 + 1
+            spans = rows[one].max() - rows[one].min() + 1, columns[one].max() - columns[one].min() + 1
+            assert spans[0] >= bottom - top - 2 * half[0] or spans[1] >= right - left - 2 * half[1]
+        assert seen <= content
+
+
+def test_a_training_window_of_the_whole_picture_is_the_picture():
+    images, boxes, labels = sample()
+    boxes = torch.tensor([[0, 0, 48, 48]]).repeat(len(images), 1)
+    whole = plain(images, boxes, labels)
+    seen = augment(images, boxes, labels, keys(0, 0, np.arange(len(images))), only(train_crop=48))
+    torch.testing.assert_close(seen.clean, whole.clean, atol=1e-5, rtol=0)
+    assert torch.equal(seen.label, whole.label)
+
+
+@pytest.mark.parametrize(("value", "message"), [("0x8", "every side needs 1"), ("wide", "height x width")])
+def test_a_training_window_that_is_no_size_is_refused(value, message):
+    with pytest.raises(UserError, match=message):
+        AugmentConfig(train_crop=value)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 import data.sources.drawn_pets.drawings as synthetic
 from data.sources.drawn_pets.drawing import coverage, disc, outlines, pixel_centres, tube_arrays
-from data.sources.drawn_pets.drawings import ANIMAL, BACKGROUND, BORDER, SyntheticImage, catalogue, draw
+from data.sources.drawn_pets.drawings import SyntheticImage, catalogue, draw
+from data.trimaps import BACKGROUND, BORDER, OBJECT
 
 SEED, SIZE = 7, 64
 
@@ -71,8 +72,8 @@ def test_seeds_and_indices_give_different_pictures(pictures):
 
 def test_trimap_holds_all_three_values_and_enough_animal(pictures):
     for picture in pictures:
-        assert set(np.unique(picture.trimap)) == {ANIMAL, BACKGROUND, BORDER}
-    shares = np.array([(picture.trimap == ANIMAL).mean() for picture in pictures])
+        assert set(np.unique(picture.trimap)) == {OBJECT, BACKGROUND, BORDER}
+    shares = np.array([(picture.trimap == OBJECT).mean() for picture in pictures])
     assert shares.min() > 0.03
     assert 0.15 < shares.mean() < 0.35
 
@@ -92,7 +93,7 @@ def test_mask_fits_the_picture(monkeypatch, size):
             drawn = draw(SEED, index, size)
             images.append(drawn.image.astype(int))
         change = np.abs(images[1] - images[0]).max(axis=-1)
-        assert (change[drawn.trimap == ANIMAL] > 40).mean() > 0.99
+        assert (change[drawn.trimap == OBJECT] > 40).mean() > 0.99
         # Slivers less than half a pixel wide are in the picture but not in the mask.
         assert (change[drawn.trimap == BACKGROUND] > 10).mean() < 0.01
 
@@ -102,7 +103,7 @@ def test_border_is_a_band_of_one_width(size):
     for index in range(6):
         trimap = draw(SEED, index, size).trimap
         outside = cv2.distanceTransform((trimap != BACKGROUND).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        assert outside[trimap == ANIMAL].min() > 2 * reach(size)
+        assert outside[trimap == OBJECT].min() > 2 * reach(size)
         # Where two outlines meet, the band is a little deeper.
         assert (outside[trimap == BORDER] > 2 * reach(size) + 1).mean() < 0.05
 
@@ -113,7 +114,7 @@ def test_sizes_show_the_same_scene(pictures):
         small, large = pictures[index], draw(SEED, index, 256)
         assert small.species == large.species
         whole.append(iou(small.trimap != BACKGROUND, shrink(large.trimap != BACKGROUND)))
-        inner.append(iou(small.trimap == ANIMAL, shrink(large.trimap == ANIMAL)))
+        inner.append(iou(small.trimap == OBJECT, shrink(large.trimap == OBJECT)))
         shrunk = cv2.resize(large.image, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
         assert np.corrcoef(shrunk.ravel(), small.image.ravel())[0, 1] > 0.9
     assert min(whole) > 0.88
@@ -123,7 +124,7 @@ def test_sizes_show_the_same_scene(pictures):
 
 def test_colour_alone_does_not_tell_the_species(pictures, is_cat):
     of_picture = np.array([picture.image.mean(axis=(0, 1)) for picture in pictures])
-    of_animal = np.array([picture.image[picture.trimap == ANIMAL].mean(axis=0) for picture in pictures])
+    of_animal = np.array([picture.image[picture.trimap == OBJECT].mean(axis=0) for picture in pictures])
     assert nearest_centroid_accuracy(of_picture, is_cat) < 0.65
     assert nearest_centroid_accuracy(of_animal, is_cat) < 0.65
 
@@ -141,7 +142,7 @@ def test_shape_alone_tells_the_species(pictures, is_cat):
 
 def outline(trimap: np.ndarray) -> np.ndarray:
     """The animal's bounding box at 32 pixels a side, and a constant  # [1025]."""
-    mask = (trimap == ANIMAL).astype(np.float32)
+    mask = (trimap == OBJECT).astype(np.float32)
     (top, bottom), (left, right) = (np.flatnonzero(mask.any(axis=axis))[[0, -1]] for axis in (1, 0))
     cropped = cv2.resize(mask[top : bottom + 1, left : right + 1], (32, 32), interpolation=cv2.INTER_AREA)
     return np.append(cropped.ravel(), 1.0)

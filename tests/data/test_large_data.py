@@ -27,9 +27,10 @@ from data.split import open_split
 
 def noted(sample, job) -> Outcome:
     """Finish a sample without reading or writing its picture."""
-    geometry = asdict(fit(40, 60, job.size, job.resize_mode))
-    names = {name: getattr(sample, name) for name in ("name", "split", "species", "breed")}
-    return Outcome(sample, {**names, "labelled": sample.mask is not None, "geometry": geometry}, "0" * 64)
+    geometry = asdict(fit(40, 60, *job.sides, job.resize_mode))
+    names = {name: getattr(sample, name) for name in ("name", "split", "tags")}
+    known = {"labelled": sample.label is not None, "classes": [0, 1], "geometry": geometry}
+    return Outcome(sample, {**names, **known}, "0" * 64)
 
 
 def linked(folder: Path, count: int) -> Path:
@@ -62,7 +63,7 @@ def test_journal_entries_come_in_the_order_of_names_and_the_last_counts(tmp_path
     config = PrepareConfig(dataset="synthetic", num_images=12, size=40, output_dir=tmp_path / "out")
     source = command.open_source(config)
     samples = sorted(source.samples, key=lambda sample: sample.name, reverse=True)
-    job = command.Job(tmp_path, "synthetic", 40, "letterbox", source.mask_values, "refuse")
+    job = command.Job(tmp_path, (40, 40), "letterbox", source.classes, source.channels, "refuse")
     with Journal(tmp_path, config.settings()) as journal:
         for sample in samples[:9] + samples[:2]:
             journal.append(noted(sample, job))
@@ -94,11 +95,11 @@ def test_streamed_json_has_the_bytes_of_the_usual(tmp_path):
 @pytest.mark.parametrize("style", [{"indent": 2}, {}, {"separators": (",", ":")}])
 def test_records_are_read_whole_wherever_the_text_is_cut(tmp_path, monkeypatch, chunk, style):
     monkeypatch.setattr(manifests, "_CHUNK", chunk)
-    images = [{"name": f'] \\" {index}', "geometry": {"size": index}} for index in range(5)]
-    content = {"format_version": 1, "source": {"images": '/a "images": ['}, "counts": {"Val": {"images": 5}}}
+    images = [{"name": f'] \\" {index}', "tags": {}, "geometry": {"size": index}} for index in range(5)]
+    content = {"format_version": 2, "source": {"images": '/a "images": ['}, "counts": {"Val": {"images": 5}}}
     text = json.dumps({**content, "images": images}, **style)
     (tmp_path / "manifest.json").write_text(text)
-    assert read_manifest(tmp_path) == content
+    assert read_manifest(tmp_path) == {**content, "trimaps": False}
     assert list(read_records(tmp_path)) == images
     for damaged in (text[:-9], text + "}", text[: text.index("geometry")]):
         (tmp_path / "manifest.json").write_text(damaged)
@@ -109,7 +110,7 @@ def test_records_are_read_whole_wherever_the_text_is_cut(tmp_path, monkeypatch, 
 def test_what_records_have_in_common_is_kept_once(pets):
     train = open_split(pets, "Train")
     assert len({id(geometry) for geometry in train.geometries}) == len(set(train.geometries)) == 1
-    assert len({id(species) for species in train.species}) == 2
+    assert len({id(species) for species in train.tags["species"]}) == 2
 
 
 def test_hash_splits_holds_out_as_one_stratum_does():

@@ -27,7 +27,7 @@ from data import prepare as command
 from data.geometry import fit
 from data.prepare import prepare
 from data.prepare_config import PrepareConfig
-from data.sources import table as sources
+from data.sources import oxford_pets
 from data.sources.source import hash_splits, held_out
 
 
@@ -48,24 +48,27 @@ def test_every_file_of_the_layout_is_written_through_one_geometry(config, pets, 
     for record in manifest["images"]:
         name, folder = record["name"], config.output_dir / record["split"]
         original = pixels(pets / "images" / f"{name}.jpg")
-        geometry = fit(*original.shape[:2], 48, mode)
+        geometry = fit(*original.shape[:2], 48, 48, mode)
         assert asdict(geometry) == record["geometry"]
         assert np.abs(pixels(folder / "resized" / f"{name}.png") - geometry.image(original).astype(int)).max() <= 2
-        label, truth = folder / LABEL_FOLDERS[record["split"]] / f"{name}.png", folder / "original_trimaps"
+        label, truth = folder / LABEL_FOLDERS[record["split"]] / f"{name}.png", folder / "original_labels"
         assert record["labelled"] == bool(int(name[-1]) % 2) == label.exists()
         if record["labelled"]:
-            value = 1 if record["species"] == "cat" else 2
-            expected = geometry.label(np.array([9, value, 0, 255], np.uint8)[trimap(*original.shape[:2])])
-            np.testing.assert_array_equal(pixels(label), expected)
-            np.testing.assert_array_equal(pixels(truth / f"{name}.png"), trimap(*original.shape[:2]))
+            value = 1 if record["tags"]["species"] == "cat" else 2
+            expected = np.array([9, value, 0, 255], np.uint8)[trimap(*original.shape[:2])]
+            np.testing.assert_array_equal(pixels(label), geometry.label(expected))
+            np.testing.assert_array_equal(pixels(truth / f"{name}.png"), expected)
+            assert record["classes"] == [0, value]
 
 
 def test_manifest_counts_and_names(config):
     manifest = run(config)
-    assert manifest["class_names"] == ["background", "cat", "dog"]
-    assert manifest["counts"]["Test"] == {"images": 8, "labelled": 4, "cat": 4, "dog": 4}
-    assert {record["breed"] for record in manifest["images"]} == set(BREEDS)
-    assert all((record["species"] == "cat") == record["name"][0].isupper() for record in manifest["images"])
+    assert manifest["class_set"]["names"] == ["background", "cat", "dog"]
+    assert (manifest["channels"], manifest["size"], manifest["stratum"]) == (3, [48, 48], "species")
+    assert manifest["counts"]["Test"] == {"images": 8, "labelled": 4}
+    assert manifest["pictures_of_classes"]["Test"] == [4, 2, 2]
+    assert {record["tags"]["breed"] for record in manifest["images"]} == set(BREEDS)
+    assert all((record["tags"]["species"] == "cat") == record["name"][0].isupper() for record in manifest["images"])
     splits = json.loads((config.output_dir / "splits.json").read_text())
     assert sorted(splits["Test"]) == sorted(TEST)
     assert sorted(splits["Train"] + splits["Val"]) == sorted(TRAINVAL)
@@ -129,7 +132,7 @@ def test_archives_and_unpacked_folder_give_the_same_data(config, pets, tmp_path)
 
 def test_download_uses_the_official_addresses_and_checksums(config, monkeypatch):
     asked = []
-    monkeypatch.setattr(sources, "download", lambda url, path, md5: asked.append((url, path.name, md5)))
+    monkeypatch.setattr(oxford_pets, "download", lambda url, path, md5: asked.append((url, path.name, md5)))
     with pytest.raises(FileNotFoundError):
         prepare(replace(config, archives=None, download=True))
     base = "https://thor.robots.ox.ac.uk/pets/"
@@ -143,7 +146,7 @@ def test_the_fingerprint_follows_pixels_and_settings(config, pets):
     before = run(config)["fingerprint"]
     assert run(replace(config, output_dir=config.output_dir / "a", size=50))["fingerprint"] != before
     mask = trimap(*size_of("pug_1"))
-    geometry = fit(*mask.shape, 48, "letterbox")
+    geometry = fit(*mask.shape, 48, 48, "letterbox")
     mask[2, 0] = 1
     np.testing.assert_array_equal(geometry.label(mask), geometry.label(trimap(*mask.shape)))  # seen at full size alone
     Image.fromarray(mask).save(pets / "annotations" / "trimaps" / "pug_1.png")

@@ -54,7 +54,10 @@ def test_bad_settings_are_one_line_and_exit_code_2(config, pets, tmp_path, capsy
     empty.mkdir()
     bad = {
         "either --archives DIR or --download": [],
-        "has no meaning for --dataset synthetic": ["--dataset", "synthetic", "--archives", str(pets)],
+        "has no meaning for --dataset drawn_pets": ["--dataset", "synthetic", "--archives", str(pets)],
+        "--classes has no meaning for --dataset oxford_pets": ["--archives", str(pets), "--classes", "a", "b"],
+        "dataset 'oxford_pet' is unknown; did you mean oxford_pets?": ["--dataset", "oxford_pet"],
+        "drawn pets are squares": ["--dataset", "drawn_pets", "--size", "40x60"],
         "size 0 is outside": ["--archives", str(pets), "--size", "0"],
         "size -5 is outside": ["--archives", str(pets), "--size", "-5"],
         "val_ratio 1.5 is outside": ["--archives", str(pets), "--val_ratio", "1.5"],

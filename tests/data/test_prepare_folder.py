@@ -1,5 +1,6 @@
 """One's own pictures and the synthetic ones."""
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from PIL import Image
 from sample_pets import picture, pixels, report_of, run, trimap
 
 from core.errors import UserError
+from data.manifest import read_records
 from data.prepare import prepare
 from data.prepare_config import PrepareConfig
 
@@ -42,9 +44,8 @@ def test_own_pictures_with_some_masks(folder):
     assert {name for name, record in by_name.items() if record["labelled"]} == {
         "deep/er/pet.0", "pet.1", "pet.2", "deep/er/pet.3", "pet.4", "pet.5"
     }  # fmt: skip
-    assert [by_name[name]["species"] for name in ("deep/er/pet.0", "pet.1", "pet.2", "pet.7")] == [
-        "cat", "dog", None, None
-    ]  # fmt: skip
+    assert manifest["class_set"]["names"] == ["background", "class_1", "class_2"]
+    assert (by_name["deep/er/pet.0"]["tags"], by_name["pet.1"]["tags"]) == ({"folder": "deep/er"}, {"folder": "."})
     assert {split: count["images"] for split, count in manifest["counts"].items()} == {"Train": 13, "Val": 3, "Test": 4}
     for name in ("deep/er/pet.0", "pet.5"):
         truth = folder.output_dir / by_name[name]["split"] / "original_labels" / f"{name}.png"
@@ -70,8 +71,11 @@ def test_a_picture_added_later_is_noticed(folder, capsys):
 
 def test_own_masks_with_other_values_are_refused(folder):
     Image.fromarray(np.full((31, 60), 3, np.uint8)).save(folder.masks / "pet.1.png")
-    with pytest.raises(UserError, match=r"pet\.1\.png: holds \[3\], allowed are \(0, 1, 2, 255\)"):
-        prepare(folder)
+    said = folder.images.parent / "c.yaml"
+    said.write_text("background: 0\ncat: 1\ndog: 2\n")
+    with pytest.raises(UserError, match=r"c.yaml does not name: 3 \(1860 pixels in 1 masks, first .*pet\.1\.png\)"):
+        prepare(replace(folder, classes=(str(said),)))
+    assert not folder.output_dir.exists()
 
 
 def test_a_name_that_is_no_text_is_left_out(folder):
@@ -104,4 +108,34 @@ def test_synthetic_pictures(tmp_path):
     assert run(replace(config, output_dir=tmp_path / "two", workers=1))["fingerprint"] == one["fingerprint"]
     assert run(replace(config, output_dir=tmp_path / "three", seed=1))["fingerprint"] != one["fingerprint"]
     assert sum(count["labelled"] for count in one["counts"].values()) == 5
-    assert {record["species"] for record in one["images"]} == {"cat", "dog"}
+    assert {record["tags"]["species"] for record in one["images"]} == {"cat", "dog"}
+
+
+def test_our_own_output_is_no_input(tmp_path):
+    images = tmp_path / "images"
+    images.mkdir()
+    for index in range(6):
+        Image.fromarray(picture(index)).save(images / f"{index}.png")
+    config = PrepareConfig(dataset="folder", images=images, output_dir=images / "prepared", size=40)
+    prepare(config)
+    prepare(config)
+    again = replace(config, output_dir=tmp_path / "other")
+    prepare(again)
+    assert len(list(read_records(again.output_dir))) == 6
+
+
+def test_a_split_without_a_mask_is_said(tmp_path, capsys):
+    images, masks = tmp_path / "images", tmp_path / "masks"
+    images.mkdir()
+    masks.mkdir()
+    for index in range(6):
+        Image.fromarray(picture(index)).save(images / f"{index}.png")
+    Image.fromarray(np.eye(40, 60, dtype=np.uint8)).save(masks / "0.png")
+    lists = {"train": [f"{index}" for index in range(1, 4)], "val": ["4", "5"], "test": ["0"]}
+    (tmp_path / "splits.json").write_text(json.dumps(lists))
+    splits = {"splits": tmp_path / "splits.json", "masks": masks}
+    prepare(PrepareConfig(dataset="folder", images=images, output_dir=tmp_path / "out", size=40, **splits))
+    said = capsys.readouterr().out
+    assert "all 1 masks lie outside Train, so phase 2 can learn nothing" in said
+    assert "outside Val" in said
+    assert "outside Test" not in said

@@ -9,8 +9,8 @@ import pytest
 
 from data.geometry import fit
 from data.pictures import read_mask
-from data.sources.oxford_pets import read_list
-from data.split import trimap_to_label
+from data.sources.oxford_pets import CLASSES, read_list
+from data.trimaps import trimap_to_label
 
 PETS = Path(__file__).resolve().parents[3] / "shared" / "data" / "oxford-iiit-pet-original-size" / "annotations"
 
@@ -21,7 +21,7 @@ def real_labels() -> list[np.ndarray]:
         pytest.skip(f"{PETS} is not here")
     entries = read_list(PETS / "trainval.txt") | read_list(PETS / "test.txt")
     masks = {name: read_mask(PETS / "trimaps" / f"{name}.png") for name in entries}
-    return [trimap_to_label(mask, entries[name].species) for name, mask in masks.items()]
+    return [trimap_to_label(mask, CLASSES.names.index(entries[name].species)) for name, mask in masks.items()]
 
 
 @cache
@@ -64,8 +64,8 @@ def round_trip_iou(labels, way, mode, size=None, shift=(0, 0), inverse=None) -> 
     """
     intersection, union = np.zeros(3), np.zeros(3)
     for label in labels:
-        geometry = fit(*label.shape, size or max(label.shape), mode)
-        back = fit(*label.shape, geometry.size, inverse or mode)
+        sides = [size or max(label.shape)] * 2
+        geometry, back = fit(*label.shape, *sides, mode), fit(*label.shape, *sides, inverse or mode)
         restored = restore(back, np.roll(geometry.label(label), shift, axis=(0, 1)), way)
         scored = label != 255
         for value in range(3):

@@ -8,11 +8,15 @@ import torch
 from PIL import Image
 from sample_pets import make_pets, picture, pixels, trimap
 
+from core.classes import ClassSet
 from core.errors import UserError
-from data.loading import moved, on_device, plain_batches
+from data import prepare as command
+from data.loading import moved, on_device, plain_batches, strata_groups
 from data.prepare import prepare
 from data.prepare_config import PrepareConfig
-from data.split import fingerprint, open_split, trimap_to_label
+from data.sources.source import Sample, Source
+from data.split import fingerprint, open_split
+from data.trimaps import trimap_to_label
 
 LABEL_FOLDERS = {"Train": "resized_label", "Val": "processed_labels", "Test": "masks"}
 
@@ -52,9 +56,12 @@ def test_rectangles_species_and_truth(data_dir):
         wide = name < "b"
         assert split.rectangles[index].tolist() == ([8, 0, 40, 48] if wide else [0, 12, 48, 35])
         assert split.geometries[index].rectangle == tuple(split.rectangles[index])
-        assert (split.species[index], split.breeds[index]) == ("cat" if wide else "dog", name[:-2])
+        assert {tag: values[index] for tag, values in split.tags.items()} == {
+            "species": "cat" if wide else "dog",
+            "breed": name[:-2],
+        }
     for index in split.labelled:
-        animal, shape = (1, (40, 60)) if split.species[index] == "cat" else (2, (63, 30))
+        animal, shape = (1, (40, 60)) if split.strata[index] == "cat" else (2, (63, 30))
         expected = np.select([trimap(*shape) == 1, trimap(*shape) == 3], [animal, 255], 0)
         np.testing.assert_array_equal(split.truth(index), expected)
 
@@ -83,25 +90,162 @@ def test_a_build_that_breaks_leaves_no_array(data_dir):
     assert not [path for path in (data_dir / "arrays").iterdir() if path.suffix != ".lock"]
 
 
-def test_own_labels_are_the_truth_and_a_split_may_lack_masks(tmp_path):
+def test_a_split_may_lack_masks(tmp_path):
+    (tmp_path / "images").mkdir()
     for index in range(10):
-        (tmp_path / "images").mkdir(exist_ok=True)
         Image.fromarray(picture(index)).save(tmp_path / "images" / f"{index}.png")
-    config = PrepareConfig(dataset="folder", images=tmp_path / "images", output_dir=tmp_path / "bare", size=48)
+    config = PrepareConfig(dataset="folder", images=tmp_path / "images", output_dir=tmp_path / "bare", size="48x32")
     prepare(config)
     train = open_split(config.output_dir, "Train")
-    assert train.labels.shape == (0, 48, 48)
+    assert train.labels.shape == (0, 48, 32)
     assert not train.labelled.size
-    assert set(train.species) == {None}
-    (tmp_path / "masks").mkdir()
-    label = np.array([0, 2, 0, 255], np.uint8)[trimap()]
-    Image.fromarray(label).save(tmp_path / "masks" / f"{train.names[0]}.png")
-    config = replace(config, masks=tmp_path / "masks", output_dir=tmp_path / "labelled")
+    assert set(train.strata) == {None}
+
+
+class Made:
+    """A source of eight grey pictures of 20 x 30 pixels with five classes, the rarest in one picture alone."""
+
+    classes = ClassSet(("sky", "road", "car", "=1+1", "mean_iou"), background=None)
+
+    def read(self, config: PrepareConfig) -> Source:
+        samples = [self.sample(index) for index in range(8)]
+        return Source(samples, self.classes, channels=1)
+
+    def sample(self, index: int) -> Sample:
+        def label() -> np.ndarray:
+            plane = np.zeros((20, 30), np.uint8)
+            plane[5:, :10], plane[5:, 10:] = 1, 255
+            if index in (2, 3):
+                plane[:4, 3:9] = 2
+            plane[10:, 12:] = 4 if index == 3 else plane[10:, 12:]
+            return plane
+
+        def image() -> tuple[np.ndarray, list[str]]:
+            return picture(index, 20, 30)[..., 0], []
+
+        split = {6: "Val", 7: "Test"}.get(index, "Train")
+        return Sample(f"p{index}", split, f"p{index}.png", image, f"m{index}.png", label if index else None)
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setattr(command, "open_source", Made().read)
+    config = PrepareConfig(dataset="drawn_pets", output_dir=tmp_path / "made", size="24x40", workers=1)
     prepare(config)
-    train = open_split(config.output_dir, "Train")
-    assert train.labelled.tolist() == [0]
-    assert train.species[:2] == ["dog", None]
-    np.testing.assert_array_equal(train.truth(0), label)
+    return config.output_dir
+
+
+def test_classes_channels_and_sides_come_from_the_data(made):
+    split = open_split(made, "Train")
+    assert split.class_set.names == Made().classes.names
+    assert split.class_set.background is None
+    assert (split.channels, split.size) == (1, (24, 40))
+    assert split.images.shape == (6, 24, 40, 1)
+    assert split.labels.shape == (5, 24, 40)
+    np.testing.assert_array_equal(split.truth(3), Made().sample(3).label())
+    (index, batch) = next(plain_batches(split, np.array([0, 3]), 2, torch.device("cpu")))
+    assert batch.clean.shape == (2, 1, 24, 40)
+    assert index.tolist() == [0, 3]
+
+
+def test_without_a_tag_the_rarest_class_is_the_stratum(made):
+    # sky and road are held by five pictures, car by two, mean_iou by one; a tie goes to the lower number.
+    assert open_split(made, "Train").strata == [None, "sky", "car", "mean_iou", "sky", "sky"]
+
+
+def test_balance_draws_by_the_strata(made):
+    split = open_split(made, "Train")
+    groups = strata_groups(split, split.labelled, True)
+    assert sorted(group.tolist() for group in groups) == [[1, 4, 5], [2], [3]]
+    with pytest.raises(UserError, match="needs the classes of every picture; 1 have none"):
+        strata_groups(split, np.arange(6), True)
+
+
+def test_a_class_that_no_mask_holds_is_noted(made):
+    files = json.loads((made / "prepare_report.json").read_text())["files"]
+    reason = "no mask of Train holds this class, nor does any other: it cannot be learned"
+    assert files == [{"file": "=1+1", "action": "class without a picture", "reason": reason}]
+
+
+def test_masks_of_one_class_leave_nothing_to_learn(tmp_path, monkeypatch):
+    one = np.zeros((20, 30), np.uint8)
+
+    def read(config: PrepareConfig) -> Source:
+        whole = Made().read(config)
+        alike = [replace(sample, label=lambda: one) for sample in whole.samples]
+        return replace(whole, samples=alike)
+
+    monkeypatch.setattr(command, "open_source", read)
+    with pytest.raises(UserError, match="hold one class alone, sky: nothing could be told apart"):
+        prepare(PrepareConfig(dataset="drawn_pets", output_dir=tmp_path / "out", size=24, workers=1))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def format_1(config) -> Path:
+    """The same pets as format 1 kept them: trimaps, species and breed in the records, one number for the size."""
+    prepare(config)
+    root = config.output_dir
+    manifest = json.loads((root / "manifest.json").read_text())
+    for record in manifest["images"]:
+        tags, geometry = record.pop("tags"), record["geometry"]
+        record.pop("classes")
+        record |= {"species": tags["species"], "breed": tags["breed"]}
+        geometry["size"] = geometry.pop("canvas_height")
+        geometry.pop("canvas_width")
+        truth = root / record["split"] / "original_labels" / f"{record['name']}.png"
+        if record["labelled"]:
+            label = pixels(truth)
+            (root / record["split"] / "original_trimaps").mkdir(exist_ok=True)
+            made = np.select([label == 0, label == 255], [2, 3], 1).astype(np.uint8)
+            Image.fromarray(made).save(root / record["split"] / "original_trimaps" / truth.name)
+            truth.unlink()
+    names = manifest["class_set"]["names"]
+    for key in ("class_set", "channels", "stratum", "tags", "pictures_of_classes"):
+        manifest.pop(key)
+    manifest["source"] = {"archives": manifest["source"]["archives"]}
+    manifest |= {"format_version": 1, "size": 48, "class_names": names}
+    for counts in manifest["counts"].values():
+        counts |= {"cat": 1, "dog": 1}
+    (root / "manifest.json").write_text(json.dumps({"images": manifest.pop("images"), **manifest}))
+    return root
+
+
+def test_what_format_1_prepared_is_read_alike(config, format_1, capsys):
+    manifest = json.loads((format_1 / "manifest.json").read_text())
+    images = manifest.pop("images")
+    (format_1 / "manifest.json").write_text(json.dumps({**manifest, "images": images}))
+    other = replace(config, output_dir=config.output_dir.with_name("new"))
+    prepare(other)
+    for name in ("Train", "Val", "Test"):
+        old, new = open_split(format_1, name), open_split(other.output_dir, name)
+        for field in ("size", "channels", "names", "tags", "strata", "geometries", "class_set"):
+            assert getattr(old, field) == getattr(new, field)
+        np.testing.assert_array_equal(old.images, new.images)
+        for index in old.labelled:
+            np.testing.assert_array_equal(old.truth(index), new.truth(index))
+    capsys.readouterr()
+    prepare(config)
+    assert "already prepared" in capsys.readouterr().out
+    with pytest.raises(UserError, match=r"other settings \(seed 42, now 3\)"):
+        prepare(replace(config, seed=3))
+
+
+def test_settings_that_format_1_did_not_know_are_not_taken_for_prepared(tmp_path):
+    (tmp_path / "images").mkdir()
+    for index in range(6):
+        Image.fromarray(picture(index)).save(tmp_path / "images" / f"{index}.png")
+    config = PrepareConfig(dataset="folder", images=tmp_path / "images", output_dir=tmp_path / "out", size=40)
+    prepare(config)
+    path = config.output_dir / "manifest.json"
+    manifest = json.loads(path.read_text())
+    images = manifest.pop("images")
+    manifest |= {"format_version": 1, "size": 40, "class_names": ["background", "cat", "dog"]}
+    manifest["source"] = {"images": manifest["source"]["images"], "masks": None}
+    path.write_text(json.dumps({**manifest, "images": images}))
+    prepare(config)
+    with pytest.raises(UserError, match="was prepared with other settings"):
+        prepare(replace(config, channels=1))
 
 
 def test_a_missing_folder_says_what_to_run(tmp_path):
@@ -146,7 +290,7 @@ def test_a_label_of_another_size_is_refused(data_dir):
 def test_an_altered_truth_is_refused(data_dir):
     split = open_split(data_dir, "Val")
     index = int(split.labelled[0])
-    file = data_dir / "Val" / "original_trimaps" / f"{split.names[index]}.png"
+    file = data_dir / "Val" / "original_labels" / f"{split.names[index]}.png"
     original = pixels(file)
     Image.fromarray(original[1:]).save(file)
     with pytest.raises(UserError, match="its image was"):
@@ -158,8 +302,9 @@ def test_an_altered_truth_is_refused(data_dir):
 
 def test_trimap_to_label():
     trimap_values = np.array([[1, 2, 3, 0, 4, 255]], np.uint8)
-    assert trimap_to_label(trimap_values, "cat").tolist() == [[1, 0, 255, 254, 254, 254]]
-    assert trimap_to_label(trimap_values, "dog").tolist() == [[2, 0, 255, 254, 254, 254]]
+    assert trimap_to_label(trimap_values, 1).tolist() == [[1, 0, 255, 254, 254, 254]]
+    assert trimap_to_label(trimap_values, 2).tolist() == [[2, 0, 255, 254, 254, 254]]
+    assert trimap_to_label(trimap_values, None).tolist() == [[254, 0, 255, 254, 254, 254]]
 
 
 def test_arrays_on_a_device_give_the_same_batches(data_dir):

@@ -15,13 +15,13 @@ from filelock import FileLock
 
 from experiments.grid import queue
 
-STEPS = 300
+STEPS = 200
 ARM = "results/arms/scratch__1__seed_1.json"
 
 
 def one_arm() -> dict:
     content = grid(seeds=[1])
-    content["common"] |= {"max_steps": STEPS, "val_every": 150}
+    content["common"] |= {"max_steps": STEPS, "val_every": 100}
     return content
 
 

@@ -4,14 +4,16 @@ import json
 
 import pytest
 from ablation_grid import change, grid, run
+from ablation_samples import arm, counts_of
 
+from core.errors import UserError
 from data.subsets import label_subset
 from experiments.grid.config import AblationConfig
 from experiments.grid.effect import with_effect
-from experiments.grid.order import all_works
 from experiments.grid.plan import build_plan
 from experiments.grid.plan_file import write_plan
 from experiments.grid.prepared import read_data
+from experiments.grid.to_do import all_works
 from reconstruction.config import ReconstructionConfig
 from transfer_learning.config import SegmentationConfig
 
@@ -68,6 +70,7 @@ REFUSED = [
         ]
     ),
     (change(grid(), variants={"scratch": {"control": True}}), "baseline scratch is a control"),
+    (change(grid(), variants={"a": {"init_weights": "w", "control": True}}), "a: init_weights w: every arm of a grid"),
     (change(grid(), variants={"a": {"freeze": 1, "control": "yes"}}), "control is true or false, got 'yes'"),
     (change(grid(), variants={"a": {"outside_weights": 1}}), "outside_weights is true or false, got 1"),
     (change(grid(), variants={"a": {"pretraining": ["plain"]}}), "pretraining is one name, got ['plain']"),
@@ -129,11 +132,11 @@ def test_an_unknown_variant_and_a_class_without_labels_are_refused(pets, tmp_pat
     assert "unknown variant 'denoise_al'; did you mean denoise_all?" in capsys.readouterr().err
     manifest = json.loads((pets / "manifest.json").read_text())
     for image in manifest["images"]:
-        image["labelled"] &= image["species"] == "dog"
+        image["labelled"] &= image["tags"]["species"] == "dog"
     (tmp_path / "data").mkdir()
     (tmp_path / "data/manifest.json").write_text(json.dumps(manifest))
     assert run(tmp_path, tmp_path / "data", grid()) == 2
-    assert "leaves no labelled picture of a cat to learn from" in capsys.readouterr().err
+    assert "leaves no labelled picture of the species cat to learn from" in capsys.readouterr().err
     assert here == []
 
 
@@ -205,7 +208,7 @@ def test_a_call_on_a_part_of_the_grid_leaves_the_plan_whole_where_there_are_arms
 
     def arms(*contents):
         for number, (fraction, seed) in enumerate(contents):
-            content = {"arm": {"variant": "scratch", "fraction": fraction, "seed": seed}}
+            content = arm(counts_of(0.5, seed, 1), variant="scratch", fraction=fraction, seed=seed)
             (tmp_path / f"arms/{number} (copy).json").write_text(json.dumps(content))
 
     arms((0.5, 2), (0.5, 4))
@@ -218,10 +221,47 @@ def test_a_call_on_a_part_of_the_grid_leaves_the_plan_whole_where_there_are_arms
     assert written(fractions=(1.0,), seeds=(1,)) == ([1 / 3, 1.0], [1, 2], {repr(1 / 3): [7]})
 
 
+def with_records(folder, pets, stratum, change):
+    manifest = json.loads((pets / "manifest.json").read_text())
+    for number, record in enumerate(manifest["images"]):
+        change(number, record)
+    folder.mkdir()
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "stratum": stratum}))
+    return folder
+
+
+def test_strata_are_what_the_data_say_they_are(pets, tmp_path):
+    def cameras(number, record):
+        record["tags"] = {"camera": f"camera {number % 3}"}
+        record["labelled"] &= number % 3 != 2
+
+    with pytest.raises(UserError, match="leaves no labelled picture of the camera camera 2 to learn from"):
+        read_data(with_records(tmp_path / "tag", pets, "camera", cameras), [1.0], [1], [1.0])
+
+    def classes(number, record):
+        record["tags"], record["classes"] = {}, [0, 1, 2] if number % 4 == 0 else [0, 1]
+
+    folder = with_records(tmp_path / "classes", pets, None, classes)
+    train = [
+        (record["name"], len(record["classes"]))
+        for record in json.loads((folder / "manifest.json").read_text())["images"]
+        if record["split"] == "Train" and record["labelled"]
+    ]
+    # Of each kind of picture a third, at least one.
+    expected = sum(max(1, round(sum(held == kind for _, held in train) / 3)) for kind in {held for _, held in train})
+    assert read_data(folder, [1 / 3], [1], [1.0]).num_labels[1 / 3, 1] == expected
+
+    def unknown(number, record):
+        record["tags"], record["classes"] = {}, []
+
+    data = read_data(with_records(tmp_path / "unknown", pets, None, unknown), [1.0], [1], [1.0])
+    assert data.num_labels[1.0, 1] == len(train)
+
+
 def test_rates_come_from_the_nearest_fraction_and_labels_are_counted_as_training_does(pets, tmp_path, here):
     plan = plan_of(grid(), tuned_at=(0.1, 1.0))
     assert [plan.tuned_at(fraction) for fraction in (0.01, 0.1, 0.25, 0.33, 1.0)] == [0.1, 0.1, 0.1, 1.0, 1.0]
     manifest = json.loads((pets / "manifest.json").read_text())
     train = [image for image in manifest["images"] if image["split"] == "Train" and image["labelled"]]
-    chosen = label_subset([image["name"] for image in train], [image["species"] for image in train], 0.5, 7)
+    chosen = label_subset([image["name"] for image in train], [image["tags"]["species"] for image in train], 0.5, 7)
     assert read_data(pets, [0.5], [7], [1.0]).num_labels[0.5, 7] == len(chosen)

@@ -27,7 +27,7 @@ def other_masks(matrices):
         (spoiled(class_names=["background", "dog", "cat"]), "tell other classes apart"),
         (spoiled(num_labels=523), "have 523 and 522 labels at the same fraction"),
         (spoiled(mean_iou=0.99), "states mean IoU 0.9900, its counts give"),
-        (spoiled(format="ablation arm 2"), "format: Input should be 'ablation arm 1'"),
+        (spoiled(format="ablation arm 3"), "format: Input should be 'ablation arm 1' or 'ablation arm 2'"),
         (spoiled(val_mean_iou=None), "val_mean_iou: Input should be a valid number"),
         (spoiled(fraction=1.5), "arm.fraction: Input should be less than or equal to 1"),
         (lambda matrices: arm(matrices[:-1], variant="mask"), "different images (3 and 4, 3 of them common)"),

@@ -9,7 +9,7 @@ from ablation_samples import FRACTIONS, VARIANTS, arm, counts_of, plan, trial, w
 from report_samples import write_segmentation
 
 from experiments.ablation.public_results import public_results
-from experiments.ablation.table_formats import Table, latex, markdown, signed
+from experiments.table_formats import Table, latex, markdown, signed
 from experiments.tables import main
 
 WRITTEN = ("tables.md", "tables.csv", "tables.tex", "summary.json", "label_efficiency.png")
@@ -157,5 +157,5 @@ def test_a_cell_reads_the_same_in_both_formats():
         "| **a\\|b_c** | **−0.042** |",
         "|  | ±1 |",
     ]
-    assert r"\textbf{a|b\_c} & \textbf{$-$0.042} \\" in latex(table, "x")
+    assert r"\textbf{a\textbar{}b\_c} & \textbf{$-$0.042} \\" in latex(table, "x")
     assert r"\begin{tabular}{@{}lr@{}}" in latex(table, "x")

@@ -23,24 +23,27 @@ from experiments.page.tables import number
 from experiments.report import main as report
 from experiments.runs import find_runs
 from transfer_learning.config import SegmentationConfig
+from transfer_learning.train import main as train
 
 
 def test_one_run_shows_its_scores_with_intervals(tmp_path):
     result = write_segmentation(
         tmp_path / "scratch",
-        intervals={"mean_iou": [0.0123, 0.4567], "cat": {"iou": [0.25, 0.3456]}, "dog": None},
-        per_breed={
-            "beagle": {
-                "num_images": 7,
-                "mean_iou_true_classes": 0.771,
-                "iou": {"background": 0.5, "cat": None, "dog": 0.6},
+        intervals={"mean_iou": [0.0123, 0.4567], "classes": {"cat": {"iou": [0.25, 0.3456]}, "dog": None}},
+        tags={
+            "breed": {
+                "beagle": {
+                    "num_images": 7,
+                    "mean_iou_true_classes": 0.771,
+                    "iou": {"background": 0.5, "cat": None, "dog": 0.6},
+                }
             }
         },
         expected_calibration_error=0.0321,
     )
     text = words(page_of(tmp_path / "scratch"))
     assert f"mean IoU {result['mean_iou']:.3f} 0.012 to 0.457" in text
-    assert f"{result['cat']['iou']:.3f} 0.250 to 0.346" in text
+    assert f"{result['classes']['cat']['iou']:.3f} 0.250 to 0.346" in text
     assert "beagle 7 0.771 0.500 – 0.600" in text
     assert "expected calibration error 0.032" in text
     assert "30 images of Test, at 64 px" in text
@@ -170,7 +173,7 @@ def test_names_cannot_become_markup(tmp_path):
     name = "<img src=x>"
     write_segmentation(
         tmp_path / name,
-        per_breed={HOSTILE: {"num_images": 1, "mean_iou_true_classes": 0.5, "iou": {}}},
+        tags={HOSTILE: {HOSTILE: {"num_images": 1, "mean_iou_true_classes": 0.5, "iou": {}}}},
         figures=[{"file": HOSTILE, "title": HOSTILE, "caption": HOSTILE}],
         latent={HOSTILE: HOSTILE},
     )
@@ -236,3 +239,20 @@ def test_the_latent_space_is_a_table(tmp_path):
     assert "species, linear probe 0.648 ± 0.013 – 0.678" in text
     assert "breed, nearest neighbours – – –" in text
     assert "--analyze_latent_space" in text  # the command that evaluates again
+
+
+def test_runs_without_results_are_evaluated_first(pets, tmp_path, capsys):
+    flags = "--width 2 --max_steps 2 --val_every 2 --batch_size 4 --amp off --device cpu"
+    run = tmp_path / "run"
+    assert train([*flags.split(), "--data_dir", str(pets), "--output_dir", str(run)]) == 0
+    assert report([str(run), "--data_dir", str(pets)]) == 0
+    assert "run was not evaluated yet" in capsys.readouterr().out
+    scored = json.loads((run / "results" / "evaluation_results.json").read_text())
+    assert scored["provenance"]["split"] == "Test"
+    assert "was not evaluated" not in words((run / "report.html").read_text())
+    assert report([str(run), "--data_dir", str(pets)]) == 0
+    assert "was not evaluated yet" not in capsys.readouterr().out
+    assert report([str(run), "--data_dir", str(tmp_path / "nowhere")]) == 0  # nothing is left to evaluate
+    (run / "results" / "evaluation_results.json").unlink()
+    assert report([str(run), "--data_dir", str(tmp_path / "nowhere")]) == 1
+    assert "could not be evaluated" in capsys.readouterr().err

@@ -8,6 +8,7 @@ import pytest
 from report_samples import HOSTILE, segmentation_settings, write_picture, write_reconstruction, write_run
 from report_samples import write_segmentation as write
 
+from core.classes import ClassSet
 from experiments.report import main as report
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -41,7 +42,7 @@ def page(tmp_path_factory) -> Path:
     for arm, (seed, scores) in {"scratch": (1, (0.7, 0.95, 0.05, 0.5, None)), "<b>bold": (2, (0.1,) * 5)}.items():
         settings = segmentation_settings(seed=seed)
         write_run(root / arm, settings)
-        more = {"per_breed": breeds(*scores), "figures": figures, "intervals": {"mean_iou": [0.1, 0.9]}}
+        more = {"tags": {"breed": breeds(*scores)}, "figures": figures, "intervals": {"mean_iou": [0.1, 0.9]}}
         write(root / arm / "results", seed, settings, **more)
         write_picture(root / arm / "results/figures/wide.png", (900, 300))
         write_picture(root / arm / "results/figures/<tall>.png", (300, 900))
@@ -218,6 +219,47 @@ def test_a_click_sorts(opened):
 def test_hostile_names_are_text(opened):
     assert HOSTILE in [cell.get_attribute("textContent") for cell in elements(opened, "#run-1 tbody th")]
     assert not elements(opened, "img[src='x'], main b b, h3 b")
+
+
+@pytest.fixture(scope="module")
+def many_classes(tmp_path_factory) -> Path:
+    """A report of 150 classes, some with hostile names, without a background."""
+    root = tmp_path_factory.mktemp("classes")
+    names = (HOSTILE, "mean_iou", "=1+1", "a,b", *(f"class {number}" for number in range(146)))
+    classes = ClassSet(names, background=None)
+    for name, seed in (("one", 1), ("two", 2)):
+        write(root / name, seed, classes=classes)
+    assert report([str(root / "one"), str(root / "two")]) == 0
+    return root / "one/report.html"
+
+
+def test_many_classes_are_folded_sorted_and_coloured(driver, many_classes):
+    driver.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 1280, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    )
+    driver.get(many_classes.as_uri())
+    table = elements(driver, "#run-1 details table.sortable")[0]
+    assert not table.is_displayed()
+    driver.execute_script("arguments[0].closest('details').open = true", table)
+    assert overflow(driver) == 0
+    heads = table.find_elements("css selector", "thead button")
+    driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", table)
+    place = [head.text for head in heads].index("IoU")
+    heads[place].click()
+    shown = driver.execute_script(
+        "return [...arguments[0].tBodies[0].rows].map((row) => Number(row.cells[arguments[1]].dataset.sort))",
+        table,
+        place,
+    )
+    assert shown == sorted(shown, reverse=True)
+    assert len(shown) == 150
+    colours = driver.execute_script(
+        "return [...arguments[0].querySelectorAll('svg rect')].map((rect) => getComputedStyle(rect).fill)", table
+    )
+    assert len(set(colours)) == 150
+    assert HOSTILE in [cell.get_attribute("textContent") for cell in table.find_elements("css selector", "th")]
+    severe = [entry for entry in driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+    assert not severe, severe
 
 
 def test_every_link_of_the_contents_leads_somewhere(opened):

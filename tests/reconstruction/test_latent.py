@@ -1,6 +1,7 @@
 """The latent space: pooled features by hand, probes on planted and on absent structure, figures, the command."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +11,11 @@ from sample_pets import make_pets
 
 from core.networks.normalise import normalise
 from data.prepare import main as prepare
+from data.split import open_split
 from reconstruction.evaluate import main
-from reconstruction.latent.figures import save_breeds, save_species
+from reconstruction.latent.analysis import analyse
+from reconstruction.latent.figures import save_panels, save_scatter
+from reconstruction.latent.groups import groupings
 from reconstruction.latent.space import pooled_bottleneck, project, random_twin, separability
 from reconstruction.network import Autoencoder
 
@@ -128,9 +132,9 @@ def test_equal_figures_have_equal_bytes(planted, tmp_path):
     projection = project(features)
     species = [{"a": "cat", "b": "dog"}.get(name) for name in names]
     for file in ("1.png", "2.png"):
-        save_species(tmp_path / "species" / file, {"trained": projection, "random": project(features[:2])}, species)
-        save_breeds(tmp_path / "breeds" / file, "by breed", projection.pca, [*names[:-1], None], species)
-    for kind in ("species", "breeds"):
+        save_scatter(tmp_path / "scatter" / file, {"trained": projection, "random": project(features[:2])}, species)
+        save_panels(tmp_path / "panels" / file, "by breed", projection.pca, [*names[:-1], None], species)
+    for kind in ("scatter", "panels"):
         one, two = ((tmp_path / kind / file).read_bytes() for file in ("1.png", "2.png"))
         assert one == two
         assert len(one) > 5000
@@ -145,32 +149,91 @@ def breeds(tmp_path_factory):
     return root / "processed"
 
 
-def test_the_command_by_species_and_breed(breeds, tmp_path, capsys):
+def test_the_command_by_every_tag(breeds, tmp_path, capsys):
     content = evaluate_untrained(main, breeds, tmp_path, "--split", "Train", "--analyze_latent_space")
     latent = content["latent_space"]
     assert latent == json.loads((tmp_path / "out/latent_space.json").read_text())
     assert latent["num_images"] == content["num_samples"] == 16
     assert latent["channels"] == 32
-    assert latent["species"]["chance"] == 0.5
-    assert latent["breed"]["classes"] == 4
-    for kind in ("species", "breed"):
+    tags = latent["tags"]
+    assert tags.keys() == {"breed", "species"}
+    assert latent["strata"] is None  # they are the tag species
+    assert tags["species"]["chance"] == 0.5
+    assert tags["breed"]["classes"] == 4
+    for found in tags.values():
         for encoder in ("trained", "random"):
-            assert 0 <= latent[kind][encoder]["linear_probe"]["mean"] <= 1
-            assert -1 <= latent[kind][encoder]["silhouette"] <= 1
-    assert latent["species"]["trained"] != latent["species"]["random"]
+            assert 0 <= found[encoder]["linear_probe"]["mean"] <= 1
+            assert -1 <= found[encoder]["silhouette"] <= 1
+    assert tags["species"]["trained"] != tags["species"]["random"]
     assert 0 < latent["explained_variance"]["trained"]["first_2"] < latent["explained_variance"]["trained"]["first_10"]
     files = {entry["file"] for entry in content["figures"]}
-    assert {
-        f"figures/latent_breeds_{view}_{name}.png" for view in ("pca", "tsne") for name in ("trained", "random")
-    } < files
+    assert {"figures/latent_species.png", "figures/latent_breed.png"} < files
     assert "Latent space" in capsys.readouterr().out
 
 
-def test_the_command_without_breeds(pets, tmp_path, capsys):
+def test_the_command_with_a_single_tag(pets, tmp_path):
     content = evaluate_untrained(main, pets, tmp_path, "--analyze_latent_space", "--visualize_samples", "0")
-    assert content["latent_space"]["breed"]["trained"] == dict.fromkeys(("linear_probe", "knn", "silhouette"))
-    assert "latent space by breed: no picture's label is known" in capsys.readouterr().out
+    assert content["latent_space"]["tags"].keys() == {"species"}
     assert [entry["file"] for entry in content["figures"]] == ["figures/latent_species.png"]
+
+
+def test_other_tags_and_the_rarest_class_group_pictures_too(rectangles, tmp_path, capsys):
+    content = evaluate_untrained(
+        main, rectangles, tmp_path, "--split", "Train", "--analyze_latent_space", "--visualize_samples", "0"
+    )
+    latent = content["latent_space"]
+    assert latent["tags"].keys() == {"camera", "keeper"}
+    assert latent["tags"]["keeper"]["classes"] == 4
+    assert latent["strata"]["classes"] == 2
+    assert latent["strata"]["images"] == 9  # those with a mask
+    captions = {entry["file"]: entry["caption"] for entry in content["figures"]}
+    assert len(captions) == 3
+    assert "coloured by camera" in captions["figures/latent_camera.png"]
+    said = capsys.readouterr().out
+    assert "latent space by rarest class: left out: 9 without a known label" in said
+    assert "keeper, linear probe" in said
+
+
+def test_tags_of_one_value_of_too_many_or_of_one_each_group_nothing(pets):
+    split = open_split(pets, "Train")
+    count = len(split.names)
+    tags = {
+        "one": ["a"] * count,
+        "each": [f"{index}" for index in range(count)],
+        "unknown": [None] * count,
+        "a/b": ["x", "y"] * (count // 2),
+        "a:b": ["x", "y", None] * 2 + ["y"] * (count - 6),
+    }
+    found, strata, notes = groupings(replace(split, tags=tags))
+    assert [group.title for group in found] == ["a/b", "a:b"]
+    assert len({group.stem for group in found}) == 2
+    assert strata is None
+    assert notes == []
+    many = replace(split, tags={"many": [f"{index % 201}" for index in range(402)]}, stratum=None)
+    found, strata, notes = groupings(many)
+    assert found == []
+    assert strata is not None
+    assert strata.title == "rarest class"
+    assert notes == ["the tag many has 201 values: at most 200 are told apart"]
+
+
+def test_many_groups_are_drawn_as_panels_and_few_as_colours(rectangles, tmp_path):
+    split = open_split(rectangles, "Train")
+    architecture = {"width": 2, "in_channels": split.channels}
+    model = random_twin(architecture, torch.device("cpu"))
+    tags = {"=1+$x$": [f"_{index % 9} $\foo$" for index in range(len(split.names))]}
+    split = replace(split, tags=tags, stratum="=1+$x$", strata=tags["=1+$x$"])
+    result, entries = analyse(model, architecture, split, tmp_path, 8, torch.device("cpu"))
+    assert result["tags"].keys() == tags.keys()
+    assert [entry["title"] for entry in entries] == [
+        "Latent space",
+        *(
+            f"Latent space by =1+$x$: {view}, {name} encoder"
+            for name in ("trained", "random")
+            for view in ("PCA", "t-SNE")
+        ),
+    ]
+    assert all((tmp_path / entry["file"]).stat().st_size > 1000 for entry in entries)
 
 
 def test_without_the_flag_nothing_of_it_is_there(pets, tmp_path):
@@ -185,5 +248,5 @@ def test_the_trained_encoder_is_the_one_of_the_file(pets, tmp_path):
     save_untrained(tmp_path / "best_model.safetensors", twin, {"width": 2})
     flags = ["--data_dir", str(pets), "--model_path", str(tmp_path / "best_model.safetensors"), "--device", "cpu"]
     assert main([*flags, "--analyze_latent_space", "--visualize_samples", "0", "--output_dir", str(tmp_path)]) == 0
-    species = json.loads((tmp_path / "latent_space.json").read_text())["species"]
+    species = json.loads((tmp_path / "latent_space.json").read_text())["tags"]["species"]
     assert species["trained"] == species["random"]

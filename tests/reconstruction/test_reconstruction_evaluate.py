@@ -14,7 +14,7 @@ from sample_latent import evaluate_untrained
 from sample_pets import make_pets, picture
 
 from core.statistics import mean_interval
-from data.augment.settings import AugmentConfig
+from data.augment.settings import LARGEST, AugmentConfig
 from data.prepare import main as prepare
 from data.split import open_split
 from reconstruction.evaluate import main
@@ -67,15 +67,16 @@ def test_the_table_holds_what_the_means_are_made_of(pets, tmp_path):
     content = evaluate_untrained(main, pets, tmp_path)
     rows = table_of(tmp_path)
     split = open_split(pets, "Test")
-    assert [(row["name"], row["species"]) for row in rows] == list(zip(split.names, split.species, strict=True))
-    assert list(rows[0]) == ["name", "breed", "species", *METRICS]
+    species = split.tags["species"]
+    assert [(row["name"], row["tag_species"]) for row in rows] == list(zip(split.names, species, strict=True))
+    assert list(rows[0]) == ["name", "tag_species", *METRICS]
     for metric in ("mse", "psnr", "ssim", "perceptual"):
         values = [float(row[metric]) for row in rows]
         assert content[metric] == pytest.approx(np.mean(values))
         assert content["intervals"][metric] == pytest.approx(mean_interval(np.array(values)))
         low, high = content["intervals"][metric]
         assert low < content[metric] < high
-    assert {row["ms_ssim"] for row in rows} == {row["breed"] for row in rows} == {""}
+    assert {row["ms_ssim"] for row in rows} == {""}
     assert content["ms_ssim"] is content["intervals"]["ms_ssim"] is None
     assert f"exceeds 160 px: {len(rows)} of {len(rows)} pictures are smaller" in content["ms_ssim_note"]
 
@@ -134,7 +135,7 @@ def test_damaged_inputs_are_drawn_where_training_damaged_them(pets, tmp_path):
 def test_only_the_damage_is_left_of_an_augmentation():
     config = corruption_of({"blur": 0.5, "cutout": 0.25, "cutout_size": 0.5, "flip": 0.5, "hue": 0.02, "lr": 0.1})
     damage = {"blur": 0.5, "cutout": 0.25, "cutout_size": 0.5}
-    assert config == AugmentConfig(**{**dict.fromkeys(vars(AugmentConfig()), 0.0), **damage})
+    assert config == AugmentConfig(**{**dict.fromkeys(LARGEST, 0.0), **damage})
 
 
 def test_file_stems_are_safe_and_different():
@@ -174,9 +175,8 @@ def test_own_pictures_without_masks_of_any_kind(own, tmp_path):
     known = [float(rows[name]["ms_ssim"]) for name in ("a$b/tom $x^2$", "grey")]
     assert content["ms_ssim"] == pytest.approx(np.mean(known))
     assert "1 of 3 pictures are smaller" in content["ms_ssim_note"]
-    assert content["latent_space"]["species"]["note"] == "no picture's label is known"
     captions = {entry["file"]: entry["caption"] for entry in content["figures"]}
-    assert "no picture's species is known" in captions["figures/latent_species.png"]
+    assert list(content["latent_space"]["tags"]) == ["folder"], captions
     assert all(math.isfinite(float(row["perceptual"])) for row in rows.values())
 
 
@@ -199,11 +199,11 @@ def test_a_single_picture(tmp_path):
     assert "figures/best_and_worst.png" not in {entry["file"] for entry in content["figures"]}
 
 
-def test_a_letterboxed_split_has_breeds_in_its_table(tmp_path):
+def test_a_letterboxed_split_has_its_tags_in_its_table(tmp_path):
     flags = ["--archives", str(make_pets(tmp_path / "source")), "--output_dir", str(tmp_path / "data"), "--size", "40"]
     assert prepare(flags) == 0
     evaluate_untrained(main, tmp_path / "data", tmp_path, "--visualize_samples", "0")
-    assert {(row["breed"], row["species"]) for row in table_of(tmp_path)} == {
+    assert {(row["tag_breed"], row["tag_species"]) for row in table_of(tmp_path)} == {
         *(("Bengal", "cat"), ("Persian", "cat"), ("beagle", "dog"), ("pug", "dog"))
     }
 
@@ -222,5 +222,6 @@ def test_more_rows_than_a_figure_holds_are_refused(capsys):
 def test_the_json_keeps_what_was_there_before(pets, tmp_path):
     content = evaluate_untrained(main, pets, tmp_path, "--visualize_samples", "0")
     assert {"mse", "psnr", "ssim", "num_samples", "provenance"} <= set(content)
+    assert (content["format"], content["phase"]) == (2, "reconstruction")
     assert content == json.loads((tmp_path / "out/reconstruction_metrics.json").read_text())
     assert content["figures"] == []

@@ -12,19 +12,24 @@ from safetensors.torch import save_file
 from torchmetrics.functional.classification import multiclass_jaccard_index
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
-from core.weights import HEADER_KEY, load_weights
+from core.classes import ClassSet
+from core.evaluation import best_and_worst, print_table
+from core.run.console import Console
+from core.weights import HEADER_KEY, load_weights, save_weights
 from data.split import open_split
 from experiments.tables import main as tables
 from reconstruction.evaluate import main as evaluate_autoencoder
 from reconstruction.network import Autoencoder
 from reconstruction.train import main as train_autoencoder
 from transfer_learning.evaluate import main as evaluate_segmentation
+from transfer_learning.inference.segmenter import Segmenter
 from transfer_learning.network import SegmentationUNet
-from transfer_learning.scores.confusion import segmentation_scores
+from transfer_learning.scores.confusion import counts_of, segmentation_scores
 from transfer_learning.scores.split import restored_scores, results_of, scores_of_split
 from transfer_learning.train import main as train_segmentation
 
 CLASSES = ("background", "cat", "dog")
+PETS = ClassSet(CLASSES, ignored_is="border")
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +58,7 @@ def test_segmentation_json(results, pets):
     split = open_split(pets, "Test")
     assert content["num_images"] == len(split.labelled)
     for name in CLASSES:
-        assert set(content[name]) == {"dice", "iou", "precision", "recall"}
+        assert set(content["classes"][name]) == {"dice", "iou", "precision", "recall", "specificity"}
     assert {"pixel_accuracy", "mean_iou", "mean_foreground_dice", "foreground_iou", "confusion_matrix"} <= set(content)
     scored = sum(int((split.truth(index) != 255).sum()) for index in split.labelled)
     assert np.sum(content["confusion_matrix"]) == scored
@@ -71,13 +76,13 @@ def test_intervals_stand_beside_every_score(results):
     content = json.loads((results / "out/seg/evaluation_results.json").read_text())
     intervals = content["intervals"]
     headlines = ["pixel_accuracy", "mean_iou", "mean_foreground_dice", "foreground_iou"]
-    more = ["foreground_iou_border_as_animal", "boundary_iou", "boundary_distance_pixels", "expected_calibration_error"]
+    more = ["foreground_iou_border_as_object", "boundary_iou", "boundary_distance_pixels", "expected_calibration_error"]
     for name in headlines + more:
         low, high = intervals[name]
         assert low <= content[name] <= high
     for name in CLASSES:
-        for kind, value in content[name].items():
-            assert (intervals[name][kind] is None) == (value is None)
+        for kind, value in content["classes"][name].items():
+            assert (intervals["classes"][name][kind] is None) == (value is None)
 
 
 def test_rows_of_images_add_up_to_the_matrix(results, pets):
@@ -86,18 +91,20 @@ def test_rows_of_images_add_up_to_the_matrix(results, pets):
         rows = list(csv.DictReader(file))
     split = open_split(pets, "Test")
     assert [row["name"] for row in rows] == [split.names[index] for index in split.labelled]
-    summed = [[sum(int(row[f"count_{t}_as_{p}"]) for row in rows) for p in CLASSES] for t in CLASSES]
-    assert summed == content["confusion_matrix"]
+    matrix = np.array(content["confusion_matrix"])
+    for kind, expected in (("hit", matrix.diagonal()), ("truth", matrix.sum(axis=1)), ("said", matrix.sum(axis=0))):
+        assert [sum(int(row[f"{kind}_{name}"]) for row in rows) for name in CLASSES] == expected.tolist()
+    assert [row["tag_species"] for row in rows] == [split.tags["species"][index] for index in split.labelled]
 
 
-def test_the_border_counts_as_animal_where_it_is_asked_to(results, pets):
+def test_the_border_counts_as_object_where_it_is_asked_to(results, pets):
     content = json.loads((results / "out/seg/evaluation_results.json").read_text())
     model = trained(results)
     split = open_split(pets, "Test")
     found = dict(restored_scores(model, split, split.labelled, 4, torch.device("cpu")))
     pairs = [(found[index].argmax(0) > 0, split.truth(index) > 0) for index in split.labelled]
     both, either = (sum(int(how(*pair).sum()) for pair in pairs) for how in (np.logical_and, np.logical_or))
-    assert content["foreground_iou_border_as_animal"] == pytest.approx(both / either)
+    assert content["foreground_iou_border_as_object"] == pytest.approx(both / either)
 
 
 def test_without_pictures(results, pets, tmp_path):
@@ -127,7 +134,7 @@ def test_segmentation_scores_equal_torchmetrics(results, pets):
         ignore_index=255,
         average="none",
     )
-    assert [content[name]["iou"] for name in CLASSES] == pytest.approx(iou.tolist(), abs=1e-6)
+    assert [content["classes"][name]["iou"] for name in CLASSES] == pytest.approx(iou.tolist(), abs=1e-6)
 
 
 def test_reconstruction_scores_equal_torchmetrics(results, pets):
@@ -158,22 +165,24 @@ class Constant(torch.nn.Module):
 
 def test_a_model_that_never_says_cat_scores_0_for_it(pets):
     split = open_split(pets, "Train")
-    assert {split.species[index] for index in split.labelled} == {"cat", "dog"}
-    matrices = scores_of_split(Constant(2), split, 8, torch.device("cpu")).matrices
-    scores = segmentation_scores(matrices.sum(axis=0), CLASSES)
-    assert scores["cat"]["iou"] == scores["cat"]["dice"] == scores["cat"]["recall"] == 0
-    assert scores["cat"]["precision"] is None
-    assert scores["mean_iou"] == pytest.approx(scores["dog"]["iou"] / 3)
+    assert {split.tags["species"][index] for index in split.labelled} == {"cat", "dog"}
+    found = scores_of_split(Constant(2), split, 8, torch.device("cpu"))
+    scores = segmentation_scores(found.matrix, PETS)
+    cat = scores["classes"]["cat"]
+    assert cat["iou"] == cat["dice"] == cat["recall"] == 0
+    assert cat["precision"] is None
+    assert scores["mean_iou"] == pytest.approx(scores["classes"]["dog"]["iou"] / 3)
+    assert np.array_equal(found.counts.sum(axis=0), counts_of(found.matrix))
 
 
 def test_all_background(pets):
     split = open_split(pets, "Test")
-    result = results_of(scores_of_split(Constant(0), split, 8, torch.device("cpu")), list(CLASSES))
-    assert result["foreground_iou"] == result["foreground_iou_border_as_animal"] == result["boundary_iou"] == 0
+    result = results_of(scores_of_split(Constant(0), split, 8, torch.device("cpu")))
+    assert result["foreground_iou"] == result["foreground_iou_border_as_object"] == result["boundary_iou"] == 0
     diagonals = [np.hypot(*split.truth(index).shape) for index in split.labelled]
     assert result["boundary_distance_pixels"] == pytest.approx(np.mean(diagonals))
     assert result["classes_without_truth"] == []
-    assert result["background"]["recall"] == 1
+    assert result["classes"]["background"]["recall"] == 1
     json.dumps(result, allow_nan=False)
 
 
@@ -193,7 +202,7 @@ class Oracle(Constant):
 def test_a_perfect_prediction(pets):
     split = open_split(pets, "Test")
     oracle = Oracle(np.array(split.labels))
-    result = results_of(scores_of_split(oracle, split, 3, torch.device("cpu")), list(CLASSES))
+    result = results_of(scores_of_split(oracle, split, 3, torch.device("cpu")))
     assert min(result["mean_iou"], result["pixel_accuracy"]) >= 0.95  # but for resizing
     low, high = result["intervals"]["mean_iou"]
     assert 0.9 <= low <= high <= 1
@@ -278,6 +287,77 @@ def test_a_single_image_and_a_class_that_is_not_there(results, pets, tmp_path, c
     content = json.loads((tmp_path / "out/evaluation_results.json").read_text())
     assert content["num_images"] == 1
     assert content["intervals"]["mean_iou"] == [content["mean_iou"]] * 2
-    other = "dog" if one["species"] == "cat" else "cat"
+    other = "dog" if one["tags"]["species"] == "cat" else "cat"
     assert content["classes_without_truth"] == [other]
     assert f"no mask holds {other}" in capsys.readouterr().out
+
+
+def old_weights(results: Path, path: Path) -> Path:
+    """Write weights as they were before classes came from the data: names alone, one side, no number of channels."""
+    tensors, header = load_weights(results / "seg" / "best_model.safetensors")
+    architecture = {name: value for name, value in header["architecture"].items() if name != "in_channels"}
+    old = {name: value for name, value in header.items() if name not in ("class_set", "format_version")}
+    save_weights(path, tensors, {**old, "architecture": architecture, "class_names": list(CLASSES), "size": 40})
+    return path
+
+
+def test_weights_of_before_are_scored_alike(results, pets, tmp_path):
+    old = old_weights(results, tmp_path / "best_model.safetensors")
+    flags = ["--model_path", str(old), "--data_dir", str(pets), "--output_dir", str(tmp_path / "out"), "--no_figures"]
+    assert evaluate_segmentation([*flags, "--device", "cpu"]) == 0
+    before = json.loads((results / "out/seg/evaluation_results.json").read_text())
+    after = json.loads((tmp_path / "out/evaluation_results.json").read_text())
+    distances = []
+    for content in (before, after):
+        content.pop("figures")
+        content["provenance"].pop("checkpoint_sha256")
+        # The last digits of OpenCV's distances depend on where an array lies in memory.
+        of_split, between = (found.pop("boundary_distance_pixels") for found in (content, content["intervals"]))
+        distances.append([of_split, *between])
+    assert after == before
+    assert distances[0] == pytest.approx(distances[1], rel=1e-6)
+
+
+def test_weights_of_before_segment_alike(results, tmp_path):
+    old = old_weights(results, tmp_path / "best_model.safetensors")
+    picture = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
+    found = [Segmenter.load(path, device="cpu") for path in (old, results / "seg" / "best_model.safetensors")]
+    assert found[0].size == (40, 40)
+    assert found[0].classes.names == CLASSES
+    for one, other in zip(*(segmenter(picture) for segmenter in found), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_run_of_before_goes_on(results, pets, tmp_path):
+    """A run folder's identity and log columns are those that earlier versions wrote for pets."""
+    common = ["--data_dir", str(pets), "--device", "cpu", "--width", "2", "--amp", "off", "--lr", "0.002"]
+    flags = [*common, "--max_steps", "4", "--val_every", "2", "--output_dir", str(tmp_path)]
+    assert train_segmentation(flags) == 0
+    config = json.loads((tmp_path / "training_config.json").read_text())
+    assert not {"class_set", "classes", "in_channels"} & {*config["identity"], *config["settings"]}
+    state = torch.load(tmp_path / "state.ckpt", weights_only=True)
+    columns = ["dice_background", "dice_cat", "dice_dog", "dice_mean_foreground", "mean_iou"]
+    assert [name for name in state["rows"][0] if name.startswith(("dice", "mean"))] == columns
+
+
+def test_names_are_no_markup_on_a_terminal(capsys):
+    print_table("[red]title[/red]", ["[b]class", "IoU"], [["[bold]x[/bold]", 0.5], ["[/]", None]])
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in ("[red]title[/red]", "[b]class", "[bold]x[/bold]", "[/]"))
+
+
+def test_best_and_worst_of_many():
+    scores = [0.1, None, 0.9, 0.5, None, 0.3]
+    assert best_and_worst(scores, 6) == [2, 3, 5, 0, 1, 4]
+    assert best_and_worst(scores, 4) == [2, 3, 5, 0]
+    assert best_and_worst(scores, 2) == [2, 0]
+
+
+def test_a_console_shows_what_it_has_room_for(capsys):
+    row = {"epoch": 1, "train_loss": 0.5, **{f"dice_[bold]{n}": 0.1 for n in range(5)}, "mean_iou": 0.25}
+    with Console(2, 1, 2, 1, 0) as console:
+        console.step_done(4, 0.5)
+        console.epoch_done(row, best=True)
+    shown = capsys.readouterr().out
+    assert "train_loss 0.5000  mean_iou 0.2500" in shown
+    assert "dice" not in shown

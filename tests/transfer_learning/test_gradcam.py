@@ -9,10 +9,10 @@ from captum.attr import LayerGradCam, LayerGradientXActivation
 from pytorch_grad_cam.utils.image import scale_cam_image
 
 from core.networks.unet import initialise
-from transfer_learning.figures.gradcam import class_activation, explained_layers, foreground_activations
+from transfer_learning.figures.gradcam import class_activation, class_activations, explained_layers
 from transfer_learning.network import SegmentationUNet
 
-NAMES = ("background", "cat", "dog")
+CLASSES = (1, 2)  # cat, dog
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_the_network_is_left_as_it_was(model, batch):
     model(*batch).sum().backward()
     before = copy.deepcopy(model)  # which leaves the gradients out
     gradients = [None if parameter.grad is None else parameter.grad.clone() for parameter in model.parameters()]
-    foreground_activations(model, *batch, NAMES)
+    class_activations(model, *batch, CLASSES)
     assert [module.training for module in model.modules()] == [module.training for module in before.modules()]
     assert not any(module._forward_hooks or module._backward_hooks for module in model.modules())
     for mine, theirs in zip(model.parameters(), before.parameters(), strict=True):
@@ -117,8 +117,8 @@ def test_the_network_is_left_as_it_was(model, batch):
 
 
 def test_dropout_has_no_say(model, batch):
-    expected = foreground_activations(model, *batch, NAMES)
-    found = foreground_activations(model.train(), *batch, NAMES)
+    expected = class_activations(model, *batch, CLASSES)
+    found = class_activations(model.train(), *batch, CLASSES)
     for heading, maps in expected.items():
         np.testing.assert_array_equal(found[heading], maps)
 
@@ -132,9 +132,9 @@ def test_inference_mode_around_it_is_no_hindrance(model, batch):
 
 
 def test_one_picture_gives_what_it_gives_among_others(model, batch):
-    together = foreground_activations(model, *batch, NAMES)
-    alone = foreground_activations(model, batch[0][:1], batch[1][:1], NAMES)
-    assert list(alone) == ["cat, bottleneck", "cat, decoder", "dog, bottleneck", "dog, decoder"]
+    together = class_activations(model, *batch, CLASSES)
+    alone = class_activations(model, batch[0][:1], batch[1][:1], CLASSES)
+    assert list(alone) == [(1, "bottleneck"), (1, "decoder"), (2, "bottleneck"), (2, "decoder")]
     for heading, (found,) in alone.items():
         np.testing.assert_allclose(found, together[heading][0], atol=1e-4)
 
@@ -148,10 +148,10 @@ def test_without_bars_all_is_content(model, batch):
 def test_a_class_that_is_not_predicted_has_no_map(model, batch):
     with torch.no_grad():
         model.head.bias[1] = -1000
-    maps = foreground_activations(model, *batch, NAMES)
-    assert maps["cat, bottleneck"] == maps["cat, decoder"] == [None, None, None]
+    maps = class_activations(model, *batch, CLASSES)
+    assert maps[1, "bottleneck"] == maps[1, "decoder"] == [None, None, None]
     assert not class_activation(model, *batch, 1, model.encoder.stages[5]).any()
-    assert all(one is not None for one in maps["dog, decoder"])
+    assert all(one is not None for one in maps[2, "decoder"])
 
 
 def test_pixels_of_bars_explain_nothing(model, batch):
@@ -159,6 +159,6 @@ def test_pixels_of_bars_explain_nothing(model, batch):
     content[2] = False
     with torch.no_grad():
         model.head.bias[1] = 1000
-    maps = foreground_activations(model, batch[0], content, NAMES)
-    assert [one is None for one in maps["cat, decoder"]] == [False, False, True]
-    assert maps["dog, decoder"] == [None, None, None]
+    maps = class_activations(model, batch[0], content, CLASSES)
+    assert [one is None for one in maps[1, "decoder"]] == [False, False, True]
+    assert maps[2, "decoder"] == [None, None, None]

@@ -1,5 +1,6 @@
 import json
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -14,22 +15,26 @@ from torchmetrics.functional.classification import (
     multiclass_jaccard_index,
     multiclass_precision,
     multiclass_recall,
+    multiclass_specificity,
 )
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
+from core.classes import ClassSet
 from core.errors import RunError
 from core.machine.processes import merged
 from reconstruction.metrics import MAX_PSNR, mean_scores, restoration_scores, score_sums
 from transfer_learning.scores.confusion import (
     array_confusion_matrix,
     confusion_matrix,
+    counts_of,
     likeliest,
     score_intervals,
-    scores_of_matrices,
+    scores_of_counts,
     segmentation_scores,
 )
 
 NAMES = ["background", "cat", "dog"]
+PETS = ClassSet(tuple(NAMES), ignored_is="border")
 RECTANGLES = torch.tensor([[0, 0, 48, 40], [5, 3, 30, 40], [0, 0, 48, 40], [10, 0, 21, 11], [0, 8, 10, 40]])
 
 predictions = arrays(np.uint8, (2, 5, 4), elements=st.integers(0, 2))
@@ -44,7 +49,7 @@ def pictures():
 
 
 def score(prediction, label):
-    return segmentation_scores(confusion_matrix(prediction, label, 3), NAMES)
+    return segmentation_scores(confusion_matrix(prediction, label, 3), PETS)
 
 
 def test_restoration_scores_are_those_of_the_crops(pictures):
@@ -120,12 +125,14 @@ def test_segmentation_scores_agree_with_torchmetrics():
         "iou": multiclass_jaccard_index,
         "precision": multiclass_precision,
         "recall": multiclass_recall,
+        "specificity": multiclass_specificity,
     }
+    by_class = scores["classes"]
     for key, reference in references.items():
         expected = reference(prediction, label, 3, average="none", ignore_index=255)
-        assert [scores[name][key] for name in NAMES] == pytest.approx(expected.tolist(), rel=1e-5)
-    assert scores["mean_iou"] == pytest.approx(sum(scores[name]["iou"] for name in NAMES) / 3)
-    assert scores["mean_foreground_dice"] == pytest.approx((scores["cat"]["dice"] + scores["dog"]["dice"]) / 2)
+        assert [by_class[name][key] for name in NAMES] == pytest.approx(expected.tolist(), rel=1e-5)
+    assert scores["mean_iou"] == pytest.approx(sum(by_class[name]["iou"] for name in NAMES) / 3)
+    assert scores["mean_foreground_dice"] == pytest.approx((by_class["cat"]["dice"] + by_class["dog"]["dice"]) / 2)
     scored = label != 255
     assert scores["pixel_accuracy"] == pytest.approx((prediction == label)[scored].float().mean().item())
     animals = multiclass_jaccard_index(
@@ -140,9 +147,9 @@ def test_confusion_matrix_by_hand():
     matrix = confusion_matrix(prediction, label, 3)
     assert matrix.dtype == torch.int64
     assert matrix.tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 1]]
-    assert list(segmentation_scores(matrix, NAMES)) == [
-        *("pixel_accuracy", "mean_iou", "mean_foreground_dice", *NAMES, "foreground_iou", "confusion_matrix")
-    ]
+    scores = ["pixel_accuracy", "mean_iou", "mean_foreground_dice", "foreground_iou", "classes", "confusion_matrix"]
+    assert list(segmentation_scores(matrix, PETS)) == scores
+    assert counts_of(matrix.numpy()).tolist() == [[1, 2, 2], [1, 1, 2], [1, 2, 1]]
 
 
 @settings(deadline=None)
@@ -152,7 +159,7 @@ def test_matrices_of_images_add_up_and_scores_are_json(prediction, label):
     parts = sum(confusion_matrix(*pair, 3) for pair in zip(prediction, label, strict=True))
     assert torch.equal(whole, parts)
     assert whole.sum() == (label != 255).sum()
-    scores = segmentation_scores(whole, NAMES)
+    scores = segmentation_scores(whole, PETS)
     assert json.loads(json.dumps(scores, allow_nan=False)) == scores
 
 
@@ -161,7 +168,9 @@ def test_matrices_of_images_add_up_and_scores_are_json(prediction, label):
 def test_the_truth_scores_one_and_what_is_not_there_nothing(label):
     scores = score(np.where(label == 255, 1, label), label)
     for value, name in enumerate(NAMES):
-        assert set(scores[name].values()) == ({1.0} if value in label else {None})
+        of_class = scores["classes"][name]
+        assert of_class.pop("specificity") == (None if set(label.flat) <= {value, 255} else 1)
+        assert set(of_class.values()) == ({1.0} if value in label else {None})
     assert scores["mean_iou"] == (1.0 if (label != 255).any() else None)
     assert scores["pixel_accuracy"] == scores["mean_iou"]
     assert scores["mean_foreground_dice"] == (1.0 if {1, 2} & set(label.flat) else None)
@@ -172,7 +181,8 @@ def test_the_truth_scores_one_and_what_is_not_there_nothing(label):
 def test_renaming_the_classes_renames_the_scores(prediction, label, order):
     renaming = np.array([*order, *[255] * 253], dtype=np.uint8)
     before, after = score(prediction, label), score(renaming[prediction], renaming[label])
-    assert [after[NAMES[order[index]]] for index in range(3)] == [before[name] for name in NAMES]
+    renamed = [after["classes"][NAMES[order[index]]] for index in range(3)]
+    assert renamed == [before["classes"][name] for name in NAMES]
     assert after["mean_iou"] == (None if before["mean_iou"] is None else pytest.approx(before["mean_iou"]))
 
 
@@ -180,14 +190,17 @@ def test_renaming_the_classes_renames_the_scores(prediction, label, order):
 @given(predictions, labels)
 def test_who_never_says_cat_scores_zero_for_it(prediction, label):
     label[0, 0, 0] = 1
-    cat = score(np.where(prediction == 1, 2, prediction), label)["cat"]
+    cat = score(np.where(prediction == 1, 2, prediction), label)["classes"]["cat"]
+    assert cat.pop("specificity") in (None, 1)
     assert cat == {"dice": 0.0, "iou": 0.0, "precision": None, "recall": 0.0}
 
 
 def test_a_class_invented_by_the_prediction_counts_against_it():
     scores = score(torch.tensor([0, 0, 1]), torch.tensor([0, 0, 0]))
-    assert scores["cat"] == {"dice": 0.0, "iou": 0.0, "precision": 0.0, "recall": None}
-    assert scores["dog"] == dict.fromkeys(("dice", "iou", "precision", "recall"))
+    missing = pytest.approx(2 / 3)
+    expected = {"dice": 0.0, "iou": 0.0, "precision": 0.0, "recall": None, "specificity": missing}
+    assert scores["classes"]["cat"] == expected
+    assert scores["classes"]["dog"] == {**dict.fromkeys(("dice", "iou", "precision", "recall")), "specificity": 1}
     assert scores["mean_iou"] == pytest.approx(((2 / 3) + 0) / 2)
 
 
@@ -202,13 +215,13 @@ def test_scores_of_many_matrices_are_those_of_each():
     matrices = generator.integers(0, 50, (6, 3, 3))
     matrices[0, 1], matrices[0, :, 1] = 0, 0  # a class that is nowhere
     matrices[1] = 0
-    together = scores_of_matrices(matrices, NAMES)
+    together = scores_of_counts(counts_of(matrices), PETS)
     for place, matrix in enumerate(matrices):
-        alone = segmentation_scores(matrix, NAMES)
+        alone = segmentation_scores(matrix, PETS)
         for name in ("mean_iou", "pixel_accuracy", "mean_foreground_dice", "foreground_iou"):
             expected = np.nan if alone[name] is None else alone[name]
             assert together[name][place] == pytest.approx(expected, nan_ok=True)
-    assert segmentation_scores(matrices[1], NAMES)["mean_iou"] is None
+    assert segmentation_scores(matrices[1], PETS)["mean_iou"] is None
 
 
 def test_intervals_hold_the_score_and_shrink_with_more_images():
@@ -219,13 +232,40 @@ def test_intervals_hold_the_score_and_shrink_with_more_images():
 
     few, many = images(20), images(500)
     for matrices in (few, many):
-        low, high = score_intervals(matrices, NAMES)["mean_iou"]
-        assert low < segmentation_scores(matrices.sum(axis=0), NAMES)["mean_iou"] < high
-    widths = [np.ptp(score_intervals(matrices, NAMES)["cat"]["iou"]) for matrices in (few, many)]
+        low, high = score_intervals(counts_of(matrices), PETS)["mean_iou"]
+        assert low < segmentation_scores(matrices.sum(axis=0), PETS)["mean_iou"] < high
+    found = [score_intervals(counts_of(matrices), PETS)["classes"] for matrices in (few, many)]
+    widths = [np.ptp(of_classes["cat"]["iou"]) for of_classes in found]
     assert widths[1] < widths[0] / 3
-    only_background = np.array([[[9, 0, 0], [0, 0, 0], [0, 0, 0]]] * 4)
-    assert score_intervals(only_background, NAMES)["dog"]["iou"] is None
-    assert score_intervals(only_background, NAMES)["mean_iou"] == [1, 1]
+    only_background = counts_of(np.array([[[9, 0, 0], [0, 0, 0], [0, 0, 0]]] * 4))
+    assert score_intervals(only_background, PETS)["classes"]["dog"]["iou"] is None
+    assert score_intervals(only_background, PETS)["mean_iou"] == [1, 1]
+    assert score_intervals(only_background, PETS)["mean_foreground_dice"] is None
+
+
+@pytest.mark.parametrize("background", [None, 0, 2])
+def test_the_foreground_is_all_but_the_background(background):
+    matrix = np.random.default_rng(0).integers(0, 50, (4, 4))
+    scores = segmentation_scores(matrix, ClassSet(("a", "b", "c", "d"), background))
+    if background is None:
+        assert scores["foreground_iou"] is None
+        assert scores["mean_foreground_dice"] is None
+        return
+    others = [c for c in range(4) if c != background]
+    both = matrix[np.ix_(others, others)].sum()
+    assert scores["foreground_iou"] == pytest.approx(both / (matrix.sum() - matrix[background, background]))
+    dice = [2 * matrix[c, c] / (matrix[c].sum() + matrix[:, c].sum()) for c in others]
+    assert scores["mean_foreground_dice"] == pytest.approx(np.mean(dice))
+
+
+def test_memory_of_the_bootstrap_grows_with_the_classes_and_not_with_their_square():
+    counts = np.random.default_rng(0).integers(0, 900, (500, 150, 3))
+    class_set = ClassSet(tuple(map(str, range(150))))
+    tracemalloc.start()
+    score_intervals(counts, class_set)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100 * 2**20
 
 
 def test_the_likeliest_class_is_the_first_with_the_highest_score():

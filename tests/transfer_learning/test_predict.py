@@ -11,15 +11,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from sample_classes import classes_of
 from sample_pets import picture
 
+from core.classes import ClassSet
 from core.errors import UserError
-from core.figures.style import CLASS_COLOURS
 from core.networks.unet import initialise
 from core.weights import load_weights, save_weights
 from data.pictures import PictureError, read_mask
 from data.prepare import main as prepare
 from data.split import open_split
+from transfer_learning.inference.files import overlay, side_by_side
 from transfer_learning.inference.inputs import find_files, result_names
 from transfer_learning.inference.segmenter import Segmenter
 from transfer_learning.inference.windows import axis_weights, blend_windows, window_starts
@@ -31,6 +33,7 @@ from transfer_learning.train import main as train
 
 SIZE = 40
 CLASSES = ["background", "cat", "dog"]
+PETS = ClassSet(tuple(CLASSES), ignored_is="border")
 
 
 def write_weights(path: Path, mode: str | None = "letterbox") -> Path:
@@ -72,7 +75,7 @@ class PerPixel(torch.nn.Module):
 
 def per_pixel(size: int = SIZE, **options) -> Segmenter:
     header = {"class_names": CLASSES}
-    return Segmenter(PerPixel(), size, "stretch", InferenceOptions(**options), torch.device("cpu"), header)
+    return Segmenter(PerPixel(), (size, size), "stretch", InferenceOptions(**options), torch.device("cpu"), header)
 
 
 def softmax_of(image: np.ndarray) -> np.ndarray:
@@ -209,7 +212,7 @@ def test_training_names_the_size_in_the_weights(pets, tmp_path):
     assert train([*flags.split(), "--data_dir", str(pets), "--output_dir", str(tmp_path)]) == 0
     path = tmp_path / "best_model.safetensors"
     _, header = load_weights(path)
-    assert (header["size"], header["resize_mode"]) == (40, "letterbox")
+    assert (header["size"], header["resize_mode"]) == ([40, 40], "letterbox")
     mask, confidence = Segmenter.load(path, device="cpu")(picture(1, 50, 70))
     assert mask.shape == confidence.shape == (50, 70)
     assert confidence.min() >= 1 / 3
@@ -242,13 +245,13 @@ def _check_record(out: Path, record: dict, source: Path) -> None:
         assert image.mode == "P"
         assert image.size == Image.open(source).size == (record["width"], record["height"])
         colours = np.array(image.getpalette()[:9]).reshape(3, 3)
-        np.testing.assert_allclose(colours, 255 * np.array(CLASS_COLOURS), atol=0.5)
+        assert colours.tolist() == [list(colour) for colour in PETS.palette]
         mask = np.array(image)
     counts = np.bincount(mask.ravel(), minlength=3)
-    assert [record[name]["pixels"] for name in CLASSES] == counts.tolist()
-    assert [record[name]["share"] for name in CLASSES] == pytest.approx(counts / mask.size)
+    assert [record["classes"][name]["pixels"] for name in CLASSES] == counts.tolist()
+    assert [record["classes"][name]["share"] for name in CLASSES] == pytest.approx(counts / mask.size)
     for name, count in zip(CLASSES, counts, strict=True):
-        assert (record[name]["confidence"] is None) == (count == 0)
+        assert (record["classes"][name]["confidence"] is None) == (count == 0)
     overlay = np.array(Image.open(out / record["overlay"])).astype(float)
     expected = 0.55 * np.array(Image.open(source)) + 0.45 * colours[mask]
     assert np.abs(overlay - expected).max() <= 1
@@ -258,7 +261,7 @@ def _check_total(content: dict) -> None:
     pictures, total = content["pictures"], content["total"]
     area = sum(record["height"] * record["width"] for record in pictures)
     for name in CLASSES:
-        assert total[name]["pixels"] == sum(record[name]["pixels"] for record in pictures)
+        assert total["classes"][name]["pixels"] == sum(record["classes"][name]["pixels"] for record in pictures)
     weighted = sum(record["confidence"] * record["height"] * record["width"] for record in pictures)
     assert total["confidence"] == pytest.approx(weighted / area)
 
@@ -271,7 +274,7 @@ def test_the_csv_says_what_the_json_says(run, tmp_path):
     (record,) = content["pictures"]
     assert (row["file"], row["mask"]) == ("a,b.png", "masks/a,b.png")
     assert "overlay" not in row
-    assert int(row["cat_pixels"]) == record["cat"]["pixels"]
+    assert int(row["pixels_cat"]) == record["classes"]["cat"]["pixels"]
     assert float(row["confidence"]) == record["confidence"]
 
 
@@ -341,6 +344,9 @@ def test_bad_input_is_exit_code_2(run, tmp_path, capsys):
     ("flags", "message"),
     [
         (("--size", "20"), "at least 33 px"),
+        (("--size", "40x20"), "at least 33 px"),
+        (("--size", "40x0"), "must be at least 1"),
+        (("--size", "forty"), "give 128 for a square, or 360x480"),
         (("--tile_overlap", "1"), "tile_overlap 1.0 is outside [0, 1)"),
         (("--tile_scale", "0"), "must be above 0"),
         (("--tta_scales", "nan"), "must be above 0"),
@@ -359,11 +365,16 @@ def test_weights_that_do_not_name_their_size(tmp_path):
     old = write_weights(tmp_path / "old.safetensors", mode=None)
     with pytest.raises(UserError, match="give --size and --resize_mode"):
         Segmenter.load(old, device="cpu")
-    assert Segmenter.load(old, device="cpu", size=64, resize_mode="stretch").size == 64
+    assert Segmenter.load(old, device="cpu", size=64, resize_mode="stretch").size == (64, 64)
 
 
 def test_an_array_of_another_kind_is_refused():
-    for wrong in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)):
+    for wrong in (
+        np.zeros(4, np.uint8),
+        np.zeros((4, 4, 1), np.uint8),
+        np.zeros((4, 4, 3)),
+        np.zeros((0, 4), np.uint8),
+    ):
         with pytest.raises(PictureError, match=r"pictures are uint8 \[H, W, 3\]"):
             per_pixel()(wrong)
 
@@ -418,3 +429,33 @@ def test_ctrl_c_leaves_whole_files_and_no_stale_table(run, tmp_path, monkeypatch
     assert run(folder, flags=("--batch_size", "1")) == (130, {})
     assert "1 of 3 pictures are done" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "out/masks").iterdir()] == ["0.png"]
+
+
+def test_a_grey_picture_is_seen_as_one_of_colours():
+    grey = picture(1, 50, 70)[..., 0]
+    for found, expected in zip(per_pixel()(grey), per_pixel()(np.dstack([grey] * 3)), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_deep_and_transparent_files_are_read_as_those_of_the_training(tmp_path):
+    grey = picture(1, 50, 70)[..., 0]
+    Image.fromarray(100 + 2 * grey.astype(np.uint16)).save(tmp_path / "deep.png")
+    clear = np.dstack([picture(2, 50, 70), np.where(np.arange(70) < 30, 0, 255).repeat(50).reshape(70, 50).T])
+    Image.fromarray(clear.astype(np.uint8)).save(tmp_path / "clear.png")
+    segmenter = per_pixel()
+    segmenter.header |= {"value_range": [100, 610], "ground": "black"}
+    np.testing.assert_array_equal(segmenter.read(tmp_path / "deep.png")[0], np.dstack([grey] * 3))
+    assert not segmenter.read(tmp_path / "clear.png")[0][:, :30].any()
+    for path in tmp_path.iterdir():
+        np.testing.assert_array_equal(segmenter(path)[1], segmenter(segmenter.read(path)[0])[1])
+
+
+def test_a_figure_names_as_many_classes_as_it_has_room_for():
+    class_set = classes_of(150)
+    mask = np.arange(150, dtype=np.uint8).repeat(20).reshape(50, 60)
+    image = picture(1, 50, 60)
+    drawn = side_by_side(image, mask, overlay(image, mask, class_set), class_set)
+    assert drawn.shape[1] == side_by_side(image, mask % 3, image, PETS).shape[1]
+    assert (drawn[-30:, :3] == 255).all()  # the legend ends before the edge
+    assert (drawn[-30:, -3:] == 255).all()
+    assert (drawn[-30:] != 255).any()

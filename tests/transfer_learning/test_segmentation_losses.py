@@ -5,7 +5,7 @@ from segmentation_models_pytorch.losses import DiceLoss
 
 from core.errors import UserError
 from core.machine.processes import merged
-from transfer_learning.losses.segmentation import SegmentationLoss, class_weights
+from transfer_learning.losses.segmentation import ClassSums, SegmentationLoss, class_weights
 
 PIXELS = [900, 60, 340]
 PARTS = {"dice": (1, 0), "ce": (0, 1)}
@@ -105,6 +105,48 @@ def test_sums_of_parts_give_the_loss_of_the_batch(batch, weighted_ce):
     loss = SegmentationLoss(1, 1, weighted_ce, PIXELS)
     halves = merged(loss.sums(logits[:1], label[:1]), loss.sums(logits[1:], label[1:]))
     torch.testing.assert_close(loss.from_sums(halves), loss(logits, label))
+
+
+def dense_loss(logits, label, dice_weight, ce_weight, class_weight):
+    """The loss as its formula stands, with a plane a class for the truth."""
+    truth = label[:, None] == torch.arange(logits.shape[1]).view(1, -1, 1, 1)
+    pixels = truth.sum((0, 2, 3)).float()
+    log_probabilities = logits.log_softmax(1)
+    probabilities = log_probabilities.exp()
+    mass = (probabilities * truth.any(1, keepdim=True)).sum((0, 2, 3))
+    dice = 2 * (probabilities * truth).sum((0, 2, 3)) / (mass + pixels).clamp(min=1e-9)
+    held = pixels > 0
+    cross_entropy = -log_probabilities.where(truth, 0).sum((0, 2, 3))
+    mean = (class_weight * cross_entropy).sum() / (class_weight * pixels).sum()
+    return dice_weight * ((1 - dice) * held).sum() / held.sum() + ce_weight * mean
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("weights", [(1, 1), (0, 1), (1, 0)])
+@pytest.mark.parametrize("classes", [2, 3, 21, 150])
+def test_loss_and_gradient_are_those_of_the_formula(classes, weights, layout):
+    generator = torch.Generator().manual_seed(classes)
+    label = torch.randint(0, classes + 1, (3, 20, 24), generator=generator)
+    label = label.masked_fill(label == classes, 255).masked_fill(label == 1, 255)  # a class is absent
+    pixels = torch.randint(1, 999, (classes,), generator=generator)
+    one, other = (
+        torch.randn(3, classes, 20, 24, generator=torch.Generator().manual_seed(0)).to(memory_format=layout)
+        for _ in range(2)
+    )
+    found = SegmentationLoss(*weights, "static", pixels)(one.requires_grad_(), label)["loss"]
+    expected = dense_loss(other.requires_grad_(), label, *weights, class_weights(pixels))
+    found.backward()
+    expected.backward()
+    assert found.item() == pytest.approx(expected.item(), rel=1e-6)
+    assert (one.grad - other.grad).abs().max() < 1e-6 * other.grad.abs().max()
+
+
+def test_the_gradient_is_that_of_finite_differences():
+    generator = torch.Generator().manual_seed(0)
+    label = torch.randint(0, 5, (2, 1, 3, 4), generator=generator)
+    index, scored = label % 4, label < 4
+    logits = torch.randn(2, 4, 3, 4, generator=generator, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: ClassSums.apply(x.log_softmax(1), index, scored, True, True), logits)
 
 
 @pytest.mark.parametrize("part", PARTS)

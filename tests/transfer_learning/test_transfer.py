@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from core.machine.machine import make_machine
 from core.weights import load_weights
 from data.loading import training_batch
+from data.prepare import main as prepare
 from data.split import open_split
 from reconstruction.train import main as train_autoencoder
 from transfer_learning.config import SegmentationConfig
@@ -49,7 +51,7 @@ def test_freezing_keeps_the_encoder_as_it_came(pets, encoder, tmp_path, freeze, 
 def test_the_decoder_comes_along_where_it_is_asked_to(pets, encoder, transfer, carried):
     config = SegmentationConfig(width=2, pretrained_encoder=encoder, transfer=transfer, device="cpu")
     splits = [open_split(pets, name) for name in ("Train", "Val")]
-    model = SegmentationTask(config, *splits, torch.device("cpu")).model.state_dict()
+    model = SegmentationTask(config, *splits, make_machine(config)).model.state_dict()
     tensors, _ = load_weights(encoder)
     weights = [name for name in tensors if name.startswith("decoder.") and "conv" in name and name.endswith("weight")]
     assert all(torch.equal(tensors[name], model[name]) == carried for name in weights)
@@ -101,14 +103,14 @@ def test_class_balance_draws_cats_and_dogs_alike(pets, tmp_path, monkeypatch):
     shown = []
 
     def record(split, draw, *rest):
-        shown.extend(split.species[index] for index in draw[1])
+        shown.extend(split.strata[index] for index in draw[1])
         return training_batch(split, draw, *rest)
 
     monkeypatch.setattr("transfer_learning.task.training_batch", record)
     assert segmentation(pets, tmp_path, "--class_balance") == 0
     assert abs(shown.count("cat") - shown.count("dog")) <= 2
     train = open_split(pets, "Train")
-    labelled = [train.species[index] for index in train.labelled]
+    labelled = [train.strata[index] for index in train.labelled]
     assert labelled.count("cat") < labelled.count("dog") / 1.5
 
 
@@ -130,7 +132,7 @@ def test_validation_loss_does_not_depend_on_the_batch_size(pets):
     losses = []
     for batch_size in (1, 3):
         config = SegmentationConfig(width=2, batch_size=batch_size, device="cpu")
-        task = SegmentationTask(config, open_split(pets, "Train"), open_split(pets, "Train"), torch.device("cpu"))
+        task = SegmentationTask(config, open_split(pets, "Train"), open_split(pets, "Train"), make_machine(config))
         task.model.eval()
         with torch.inference_mode():
             losses.append(task.validate()["val_loss"])
@@ -149,3 +151,12 @@ def test_fp16_on_a_cpu_is_refused(pets, tmp_path, capsys):
 def test_an_unknown_device_is_refused(pets, tmp_path, capsys):
     assert segmentation(pets, tmp_path, "--device", "cuda:99") == 2
     assert "does not exist on this machine" in capsys.readouterr().err
+
+
+def test_an_encoder_of_other_data_is_named(pets, encoder, tmp_path, capsys):
+    assert segmentation(pets, tmp_path / "same", "--pretrained_encoder", str(encoder)) == 0
+    assert "learned from other data" not in capsys.readouterr().out
+    flags = "--dataset drawn_pets --num_images 40 --labelled_fraction 0.5 --size 40 --seed 7"
+    assert prepare([*flags.split(), "--output_dir", str(tmp_path / "other")]) == 0
+    assert segmentation(tmp_path / "other", tmp_path / "run", "--pretrained_encoder", str(encoder)) == 0
+    assert "the encoder learned from other data than these" in capsys.readouterr().out

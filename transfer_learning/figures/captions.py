@@ -3,12 +3,12 @@
 # Panels of the training curves: title -> columns of training_log.csv.
 CURVES = {
     "loss": ("train_loss", "val_loss"),
-    "Val scores": ("mean_iou", "dice_background", "dice_cat", "dice_dog"),
+    "Val scores": ("mean_iou", "dice_mean_foreground", "dice_*"),
 }
 
 _PANELS = (
-    "Each row: the picture, its true mask, the predicted mask, and the prediction laid over the picture. Grey: the "
-    "border between animal and background, which is not scored."
+    "Each row: the picture, its true mask, the predicted mask, and the prediction laid over the picture. Grey: what is "
+    "not scored."
 )
 _RANKED = "The number is the mean IoU over the classes that the picture holds."
 
@@ -23,20 +23,22 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     ),
     "confidence": (
         "Confidence of each class",
-        "The probability (softmax) that the network gives to each class, on one scale from 0 to 1. The three maps add "
-        "up to 1 at every pixel; what is neither dark nor bright is a place where the network is in doubt.",
+        "The probability (softmax) that the network gives to each class, on one scale from 0 to 1. The maps of all "
+        "classes add up to 1 at every pixel; what is neither dark nor bright is a place where the network is in doubt. "
+        "Of many classes those are drawn that are predicted most in these pictures, and the highest of all "
+        "probabilities beside them.",
     ),
     "errors": (
         "Where the errors are",
-        "Green: animal found and given its right class. Red: false alarm, background taken for an animal. Blue: "
-        "missed, animal taken for background. Yellow: wrong animal, cat taken for dog or dog for cat. "
-        "Nearly white: background found as such. Grey: not scored.",
+        "Green: a class found as such. Red: false alarm, background taken for a class. Blue: missed, a class taken for "
+        "background. Yellow: wrong class, one taken for another. Nearly white: background found as such. Grey: not "
+        "scored.",
     ),
     "confusion_matrix": (
         "Confusion matrix",
         "Scored pixels of all labelled pictures at their original size: rows are the true class, columns the "
-        "predicted one. Left as counts, right as shares of each row, whose diagonal is the recall; "
-        '"-": the class does not occur.',
+        "predicted one, as shares of each row, whose diagonal is the recall, and of few classes as counts too; "
+        '"-": the class does not occur. Of many classes the pairs are named that are confused in most pixels.',
     ),
     "class_distribution": (
         "Classes in truth and prediction",
@@ -45,22 +47,18 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     ),
     "reliability": (
         "Reliability",
-        "Scored pixels grouped by confidence, the highest of their three probabilities. Blue: how many of a group are "
+        "Scored pixels grouped by confidence, the highest of their probabilities. Blue: how many of a group are "
         "right; hatched: how far that is from their mean confidence. Where the blue ends below the dashed line, the "
         "network is more confident than right. ECE, the expected calibration error, is the mean gap over all pixels. "
         "Below: how many pixels each group holds.",
-    ),
-    "breeds": (
-        "Mean IoU by breed",
-        "From one confusion matrix a breed; n is its number of labelled pictures. Pale: fewer than five, which "
-        "says little. The mean is over the classes that the breed's masks hold: background and its species.",
     ),
     "gradcam": (
         "Grad-CAM",
         "Where the features lie that speak for a class: Grad-CAM of the sum of its logits over the pixels predicted as "
         "that class, at the bottleneck (1/32 of the side, so coarse) and at a decoder stage (1/4 of the side). Each "
         "map is scaled to its own maximum, so brightness cannot be compared between maps; a dark map says that nothing "
-        'at that depth speaks for the class. "Not present": no pixel was predicted as that class. Read it with care: '
+        'at that depth speaks for the class. "Not present": no pixel was predicted as that class. Of many classes '
+        "those six are drawn that are predicted most in these pictures. Read it with care: "
         "the instance norm behind the next convolution cancels the mean gradient by which Grad-CAM weighs its "
         "channels, all but what the padding at the edges leaves of it.",
     ),
@@ -74,3 +72,13 @@ CAPTIONS: dict[str, tuple[str, str]] = {
         "instance norm cancels nothing.",
     ),
 }
+PLAIN_ERRORS = ("Where the errors are", "Green: the right class. Red: a wrong one. Grey: not scored.")
+
+
+def tag_caption(tag: str) -> tuple[str, str]:
+    """Return title and caption of the figure of a tag."""
+    return (
+        f"Mean IoU by {tag}",
+        f"From the pixels of all pictures of the same {tag}; n is their number. Pale: fewer than five, which says "
+        "little. The mean is over the classes that their masks hold. Of many values the best and the worst are drawn.",
+    )

@@ -1,6 +1,7 @@
 """All figures of an evaluation of phase 2."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,23 @@ from torch import nn
 
 from core.evaluation import EvaluationConfig, figure, spread
 from core.figures.style import curves, drawable
+from data.augment.batch import Batch
 from data.loading import plain_batches
-from data.manifest import CLASS_NAMES
 from data.split import Split
 from transfer_learning.figures import pictures as visualize
 from transfer_learning.figures import scores as score_figures
-from transfer_learning.figures.captions import CAPTIONS, CURVES
-from transfer_learning.figures.gradcam import foreground_activations
+from transfer_learning.figures.captions import CAPTIONS, CURVES, PLAIN_ERRORS, tag_caption
+from transfer_learning.figures.confusion import save_confusion
+from transfer_learning.figures.gradcam import class_activations, predicted_classes
+from transfer_learning.scores.confusion import likeliest
 from transfer_learning.scores.per_image import TRUE_CLASSES
 from transfer_learning.scores.split import probabilities_of, restored_scores
 
 DOZEN = 12
+# Of more classes than this the most frequent are explained, in so many columns of maps at most.
+MOST_EXPLAINED, MOST_COLUMNS = 6, 4
+# Maps of probability beside a picture.
+MOST_MAPS = 6
 
 
 def draw(
@@ -63,18 +70,18 @@ class _Artist:
         device: torch.device,
     ) -> None:
         self.model, self.split, self.rows, self.config, self.device = model, split, rows, config, device
+        self.classes = split.class_set
         self.chosen = spread(len(rows), config.visualize_samples)
         self.entries: list[dict[str, str]] = []
 
     def samples(self) -> None:
         """Draw predictions, confidence and errors of pictures spread over the split."""
-        pictures, truths, scores = self._look_at(self.chosen)
-        found = [planes.argmax(axis=0) for planes in scores]
+        pictures, truths, found = self._look_at(self.chosen)
         names = [self.rows[place]["name"] for place in self.chosen]
-        visualize.save_panels(self._path("predictions"), names, pictures, truths, found)
-        visualize.save_errors(self._path("errors"), names, pictures, truths, found)
-        probabilities = [probabilities_of(planes) for planes in scores]
-        visualize.save_confidence(self._path("confidence"), names, pictures, probabilities)
+        visualize.save_panels(self._path("predictions"), names, pictures, truths, found, self.classes)
+        errors = self._path("errors", PLAIN_ERRORS if self.classes.background is None else None)
+        visualize.save_errors(errors, names, pictures, truths, found, self.classes)
+        visualize.save_confidence(self._path("confidence"), names, pictures, self._probabilities(found))
 
     def extremes(self) -> None:
         """Draw the best, the worst and a random dozen by the mean IoU over the classes that a picture holds."""
@@ -83,47 +90,92 @@ class _Artist:
         drawn = np.random.default_rng(0).permutation(len(self.rows))[:DOZEN]
         dozens = {"best": ranked[:DOZEN], "worst": ranked[::-1][:DOZEN], "random": sorted(drawn.tolist())}
         for name, places in dozens.items():
-            if not places:  # nothing but border in every mask
+            if not places:  # nothing that is scored in any mask
                 continue
-            pictures, truths, scores = self._look_at(places)
-            found = [planes.argmax(axis=0) for planes in scores]
             title = CAPTIONS[name][0] + ", by mean IoU over the classes that a picture holds"
             labels = [self._label(place) for place in places]
-            visualize.save_panels(self._path(name), labels, pictures, truths, found, title)
+            visualize.save_panels(self._path(name), labels, *self._look_at(places), self.classes, title)
 
     def heat(self) -> None:
         """Draw what speaks for each class, at the size that the network sees."""
         indices = self.split.labelled[self.chosen]
         names = [self.rows[place]["name"] for place in self.chosen]
-        batches = list(plain_batches(self.split, indices, self.config.batch_size, self.device))
-        pictures = [picture for _, batch in batches for picture in batch.clean.permute(0, 2, 3, 1).cpu().numpy()]
+        batches = [batch for _, batch in plain_batches(self.split, indices, self.config.batch_size, self.device)]
+        shown = np.concatenate([batch.clean.permute(0, 2, 3, 1).cpu().numpy() for batch in batches])
+        pictures = visualize.as_rgb(shown)
+        classes = self._explained(batches)
         for name, elementwise in (("gradcam", False), ("hirescam", True)):
-            maps: dict[str, list[np.ndarray | None]] = {}
-            for _, batch in batches:
-                found = foreground_activations(self.model, batch.input, batch.content, CLASS_NAMES, elementwise)
-                for heading, of_batch in found.items():
-                    maps.setdefault(heading, []).extend(of_batch)
+            maps: dict[tuple[int, str], list[np.ndarray | None]] = {}
+            for batch in batches:
+                found = class_activations(self.model, batch.input, batch.content, classes, elementwise)
+                for key, of_batch in found.items():
+                    maps.setdefault(key, []).extend(of_batch)
             title = f"{CAPTIONS[name][0]}: what speaks for each class (each map on its own scale)"
-            visualize.save_activations(self._path(name), names, pictures, maps, title)
+            if maps:
+                visualize.save_activations(self._path(name), *self._laid_out(names, pictures, maps), title)
+
+    def _explained(self, batches: Sequence[Batch]) -> list[int]:
+        """Return the classes to explain: of many those that are predicted most, the background not among them."""
+        wanted = self.classes.foreground or tuple(range(len(self.classes)))
+        if len(wanted) <= MOST_EXPLAINED:
+            return list(wanted)
+        found = [predicted_classes(self.model, batch.input, batch.content).cpu().numpy() for batch in batches]
+        return sorted(visualize.frequent_classes(found, wanted)[:MOST_EXPLAINED])
+
+    def _laid_out(
+        self, names: Sequence[str], pictures: np.ndarray, maps: dict[tuple[int, str], list[np.ndarray | None]]
+    ) -> tuple[list[str], list[np.ndarray], dict[str, list[np.ndarray | None]]]:
+        """Return rows, pictures and columns: a column a class and layer, of many classes a row a layer."""
+        headings = {c: self.classes.names[c] for c, _ in maps}
+        if len(maps) <= MOST_COLUMNS:
+            return list(names), list(pictures), {f"{headings[c]}, {where}": rows for (c, where), rows in maps.items()}
+        layers = list(dict.fromkeys(where for _, where in maps))
+        rows = [f"{name}, {where}" for name in names for where in layers]
+        columns = {
+            heading: [one for of_layers in zip(*(maps[c, where] for where in layers), strict=True) for one in of_layers]
+            for c, heading in headings.items()
+        }
+        return rows, [picture for picture in pictures for _ in layers], columns
+
+    def _probabilities(self, predictions: Sequence[np.ndarray]) -> dict[str, list[np.ndarray]]:
+        """Return maps of probability of the chosen pictures: each class's, or of many the highest and a few."""
+        names, every = self.classes.names, range(len(self.classes))
+        many = len(self.classes) > MOST_MAPS
+        shown = visualize.frequent_classes(predictions, every)[: MOST_MAPS - 1] if many else every
+        maps: dict[str, list[np.ndarray]] = {"highest": []} if many else {}
+        maps |= {f"P({names[c]})": [] for c in shown}
+        for _, scores in self._scores(self.chosen):
+            planes = probabilities_of(scores)
+            drawn = [planes.max(axis=0)] if many else []
+            for heading, plane in zip(maps, [*drawn, *(planes[c].copy() for c in shown)], strict=True):
+                maps[heading].append(plane)
+        return maps
 
     def summaries(self, result: dict[str, Any]) -> None:
         """Draw what is said of the whole split, and how the training went."""
         matrix = np.array(result["confusion_matrix"])
-        score_figures.save_confusion(self._path("confusion_matrix"), matrix, CLASS_NAMES)
-        score_figures.save_distribution(self._path("class_distribution"), matrix, CLASS_NAMES)
+        save_confusion(self._path("confusion_matrix"), matrix, self.classes.names)
+        score_figures.save_distribution(self._path("class_distribution"), matrix, self.classes)
         score_figures.save_reliability(self._path("reliability"), result["calibration"])
-        if result["per_breed"]:
-            score_figures.save_breeds(self._path("breeds"), result["per_breed"])
+        for tag, values in result["tags"].items():
+            path = self._path(self._free_name(f"tags_{re.sub(r'[^0-9A-Za-z_-]+', '_', tag)}"), tag_caption(tag))
+            score_figures.save_tag(path, tag, values, self.classes)
         log = self.config.model_path.parent / "training_log.csv"
         if panels := drawable(log, CURVES):
             curves(self._path("training_curves"), log, panels, best=result["provenance"]["epoch"])
         else:
             print(f"note: no training curves: {log} is not there, or not of this phase")
 
-    def _path(self, name: str) -> Path:
-        file = f"figures/{name}.png"
-        self.entries.append(figure(file, *CAPTIONS[name]))
-        return self.config.output_dir / file
+    def _free_name(self, name: str) -> str:
+        """Return a name that no figure has yet: tags may differ in letters alone that no file should have."""
+        taken = {entry["file"] for entry in self.entries}
+        while _file(name) in taken:
+            name += "_"
+        return name
+
+    def _path(self, name: str, caption: tuple[str, str] | None = None) -> Path:
+        self.entries.append(figure(_file(name), *(caption or CAPTIONS[name])))
+        return self.config.output_dir / _file(name)
 
     def _label(self, place: int) -> str:
         row = self.rows[place]
@@ -131,13 +183,20 @@ class _Artist:
         return f"{row['name']}\n{'–' if score is None else f'{score:.2f}'}"
 
     def _look_at(self, places: Sequence[int]) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
-        """Return pictures [H, W, 3], truths [H, W] and class scores [C, H, W], all at original size."""
+        """Return pictures [H, W, 3], truths [H, W] and predictions [H, W], all at original size."""
         indices = self.split.labelled[list(places)]
-        results = restored_scores(self.model, self.split, indices, self.config.batch_size, self.device)
-        scores = [planes for _, planes in results]
-        return [_original(self.split, index) for index in indices], [self.split.truth(i) for i in indices], scores
+        predictions = [likeliest(scores)[0] for _, scores in self._scores(places)]
+        return [_original(self.split, i) for i in indices], [self.split.truth(i) for i in indices], predictions
+
+    def _scores(self, places: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
+        indices = self.split.labelled[list(places)]
+        return restored_scores(self.model, self.split, indices, self.config.batch_size, self.device)
+
+
+def _file(name: str) -> str:
+    return f"figures/{name}.png"
 
 
 def _original(split: Split, index: int) -> np.ndarray:
     planes = split.images[index].transpose(2, 0, 1).astype("float32") / 255
-    return split.geometries[index].restore_scores(planes).transpose(1, 2, 0)
+    return visualize.as_rgb(split.geometries[index].restore_scores(planes).transpose(1, 2, 0))

@@ -17,6 +17,7 @@ import torch
 from pytorch_grad_cam import GradCAM, HiResCAM
 from torch import Tensor, nn
 
+from core.classes import IGNORED
 from core.networks.unet import Decoder
 
 
@@ -44,7 +45,7 @@ def class_activation(
 
     Args:
         model: called with images and content, gives logits [N, C, H, W].
-        images: [N, 3, H, W] in [0, 1], on the model's device.
+        images: [N, channels, H, W] in [0, 1], on the model's device.
         content: [N, 1, H, W] bool, False on letterbox bars, whose pixels explain nothing; None when all is content.
         target_class: below C.
         layer: the module of `model` to look into; its output is [N, K, h, w].
@@ -68,24 +69,21 @@ def class_activation(
         return explain(images.detach().clone(), targets)
 
 
-def foreground_activations(
+def class_activations(
     model: nn.Module,
     images: Tensor,
     content: Tensor | None,
-    class_names: Sequence[str],
+    classes: Sequence[int],
     elementwise: bool = False,
-) -> dict[str, list[np.ndarray | None]]:
-    """Return the maps of `class_activation` for every class but the background at every explained layer.
+) -> dict[tuple[int, str], list[np.ndarray | None]]:
+    """Return the maps of `class_activation` for some classes at every explained layer.
 
     Returns:
-        "class, layer" -> a map [H, W] for each image, None where no pixel is predicted as the class.
+        (class, layer) -> a map [H, W] for each image, None where no pixel is predicted as the class.
     """
-    with torch.inference_mode():
-        predicted = copy.deepcopy(model).eval()(images, content).argmax(dim=1, keepdim=True)
-    if content is not None:
-        predicted = predicted * content
+    predicted = predicted_classes(model, images, content)
     found = {}
-    for target_class, name in enumerate(class_names[1:], 1):
+    for target_class in classes:
         rows = (predicted == target_class).flatten(1).any(dim=1).nonzero()[:, 0].clone()
         chosen = images[rows], None if content is None else content[rows]
         for where, layer in explained_layers(model).items():
@@ -94,8 +92,15 @@ def foreground_activations(
                 drawn = class_activation(model, *chosen, target_class, layer, elementwise)
                 for row, one in zip(rows.tolist(), drawn, strict=True):
                     maps[row] = one
-            found[f"{name}, {where}"] = maps
+            found[target_class, where] = maps
     return found
+
+
+def predicted_classes(model: nn.Module, images: Tensor, content: Tensor | None) -> Tensor:
+    """Return the likeliest class of every pixel [N, 1, H, W]; 255 where there is no content."""
+    with torch.inference_mode():
+        predicted = copy.deepcopy(model).eval()(images, content).argmax(dim=1, keepdim=True)
+    return predicted if content is None else predicted.where(content, IGNORED)
 
 
 class _WithContent(nn.Module):

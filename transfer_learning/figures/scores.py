@@ -1,90 +1,94 @@
-"""Figures of the segmentation scores over all pictures: confusion, class shares, calibration, breeds."""
+"""Figures of the segmentation scores over all pictures: class shares, calibration, tags."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.figures.style import CLASS_COLOURS, LINE_COLOURS, UNSCORED_COLOUR, save
-from data.manifest import CLASS_NAMES
+from core.classes import ClassSet
+from core.evaluation import MANY_CLASSES, best_and_worst
+from core.figures.style import LINE_COLOURS, class_colours, save, shortened
+from transfer_learning.figures.confusion import DOTS_PER_INCH, percentage
 from transfer_learning.scores.per_image import TRUE_CLASSES
 
-DOTS_PER_INCH = 150
-# Breeds with fewer pictures are drawn pale: their score is mostly chance.
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# With more classes bars lie, sorted, with their names beside them.
+MOST_STANDING = 6
+# Values of a tag with fewer pictures are drawn pale: their score is mostly chance.
 FEW, PALE = 5, 0.4
-UNKNOWN = "species not known"
+MOST_VALUES = 42
 BLUE, RED = LINE_COLOURS[:2]
+HATCH = "////"
 
 
-def save_confusion(path: Path, matrix: np.ndarray, class_names: Sequence[str]) -> None:
-    """Save a confusion matrix as counts of pixels and as shares of each true class.
-
-    Args:
-        path: of the PNG.
-        matrix: [C, C] counts, rows truth, columns prediction.
-        class_names: the C names.
-    """
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import EngFormatter
-
-    matrix = np.asarray(matrix)
-    totals = matrix.sum(axis=1, keepdims=True)
-    shares = np.divide(matrix, totals, out=np.full(matrix.shape, np.nan), where=totals > 0)
-    short = EngFormatter(places=1)
-    counts = [[str(count) if count < 1000 else short(count) for count in row] for row in matrix.tolist()]
-    percent = [["-" if np.isnan(share) else _percent(share) for share in row] for row in shares]
-    figure = Figure(figsize=(8.4, 4.2), layout="constrained", dpi=DOTS_PER_INCH)
-    figure.suptitle("Confusion matrix", fontsize=11)
-    panels = figure.subplots(1, 2)
-    _table(panels[0], matrix / max(1, matrix.max()), counts, class_names, "pixels (k: thousand, M: million)")
-    _table(panels[1], shares, percent, class_names, "per cent of each true class (diagonal: recall)")
-    save(figure, path)
-
-
-def _table(axis: Any, shades: np.ndarray, cells: Sequence[Sequence[str]], names: Sequence[str], title: str) -> None:
-    axis.imshow(np.nan_to_num(shades), vmin=0, vmax=1, cmap="Blues")
-    for row, column in np.ndindex(shades.shape):
-        colour = "white" if shades[row, column] > 0.5 else "black"
-        axis.text(column, row, cells[row][column], ha="center", va="center", color=colour, fontsize=11)
-    axis.set_xticks(range(len(names)), names)
-    axis.set_yticks(range(len(names)), names, rotation=90, va="center")
-    axis.tick_params(length=0)
-    axis.set(xlabel="predicted class", ylabel="true class")
-    axis.set_title(title, fontsize=10)
-
-
-def save_distribution(path: Path, matrix: np.ndarray, class_names: Sequence[str]) -> None:
-    """Save the share of each class in truth and in prediction as pairs of bars.
+def save_distribution(path: Path, matrix: np.ndarray, class_set: ClassSet) -> None:
+    """Save the share of each class in truth and in prediction as pairs of bars; many classes sorted, the rest as one.
 
     Args:
         path: of the PNG.
         matrix: [C, C] counts, rows truth, columns prediction.
-        class_names: the C names.
+        class_set: the C classes.
     """
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
     matrix = np.asarray(matrix)
-    figure = Figure(figsize=(6.4, 3.8), layout="constrained", dpi=DOTS_PER_INCH)
-    axis = figure.subplots()
+    shares = np.stack([matrix.sum(axis=1), matrix.sum(axis=0)]) / max(1, matrix.sum())
+    labels = [[percentage(share) if matrix.any() else "-" for share in row] for row in shares]
+    if len(class_set) <= MOST_STANDING:
+        figure = Figure(figsize=(6.4, 3.8), layout="constrained", dpi=DOTS_PER_INCH)
+        axis = figure.subplots()
+        _standing(axis, shares, labels, class_set)
+    else:
+        rows = min(len(class_set), MANY_CLASSES)
+        figure = Figure(figsize=(7.0, 1.4 + 0.3 * rows), layout="constrained", dpi=DOTS_PER_INCH)
+        axis = figure.subplots()
+        _lying(axis, shares, class_set)
+    axis.set_title("Classes in truth and prediction", fontsize=11)
+    grey = {"facecolor": "grey", "edgecolor": "white"}
+    axis.legend(handles=[Patch(**grey, label="truth"), Patch(**grey, hatch=HATCH, label="prediction")], fontsize=9)
+    save(figure, path)
+
+
+def _standing(axis: "Axes", shares: np.ndarray, labels: Sequence[Sequence[str]], class_set: ClassSet) -> None:
     # Told apart by hatching: the colours are the classes'.
-    for place, (counts, hatch) in enumerate(((matrix.sum(axis=1), None), (matrix.sum(axis=0), "////"))):
-        shares = counts / max(1, matrix.sum())
-        positions = np.arange(len(counts)) + (place - 0.5) * 0.4
-        colours = CLASS_COLOURS[: len(counts)]
-        axis.bar(positions, shares, 0.38, color=colours, hatch=hatch, edgecolor="white", linewidth=0)
-        for position, share in zip(positions, shares, strict=True):
-            label = _percent(share) if matrix.any() else "-"
-            axis.annotate(label, (position, share), (0, 2), textcoords="offset points", ha="center", fontsize=9)
-    axis.set_xticks(range(len(class_names)), class_names)
+    for place, hatch in enumerate((None, HATCH)):
+        positions = np.arange(len(class_set)) + (place - 0.5) * 0.4
+        colours = class_colours(class_set)
+        axis.bar(positions, shares[place], 0.38, color=colours, hatch=hatch, edgecolor="white", linewidth=0)
+        size = 9 if len(class_set) < 4 else 7
+        for position, share, label in zip(positions, shares[place], labels[place], strict=True):
+            axis.annotate(label, (position, share), (0, 2), textcoords="offset points", ha="center", fontsize=size)
+    axis.set_xticks(range(len(class_set)), [shortened(name, 14) for name in class_set.names], parse_math=False)
     _share_axis(axis.yaxis)
     axis.set_ylim(0, 1.12 * axis.get_ylim()[1])
     axis.set_ylabel("share of scored pixels")
-    axis.set_title("Classes in truth and prediction", fontsize=11)
-    grey = {"facecolor": "grey", "edgecolor": "white"}
-    axis.legend(handles=[Patch(**grey, label="truth"), Patch(**grey, hatch="////", label="prediction")], fontsize=9)
-    save(figure, path)
+
+
+def _lying(axis: "Axes", shares: np.ndarray, class_set: ClassSet) -> None:
+    order = np.argsort(-shares.max(axis=0), kind="stable")
+    kept, folded = (order, order[:0]) if len(order) <= MANY_CLASSES else np.split(order, [MANY_CLASSES - 1])
+    names = [shortened(class_set.names[c]) for c in kept]
+    colours = [class_colours(class_set)[c] for c in kept]
+    shares = shares[:, kept], shares[:, folded].sum(axis=1, keepdims=True)[:, : len(folded)]
+    if len(folded):
+        names.append(f"the other {len(folded)} classes")
+        colours.append((0.6, 0.6, 0.6))
+    for place, (drawn, hatch) in enumerate(zip(np.concatenate(shares, axis=1), (None, HATCH), strict=True)):
+        positions = np.arange(len(names)) + (place - 0.5) * 0.4
+        axis.barh(positions, drawn, 0.38, color=colours, hatch=hatch, edgecolor="white", linewidth=0)
+        for position, share in zip(positions, drawn, strict=True):
+            place_of = {"xytext": (2, 0), "textcoords": "offset points", "va": "center", "fontsize": 6.5}
+            axis.annotate(percentage(share), (share, position), **place_of)
+    axis.set_yticks(range(len(names)), names, fontsize=8.5, parse_math=False)
+    _share_axis(axis.xaxis)
+    axis.set_xlim(0, 1.12 * axis.get_xlim()[1])
+    axis.set_ylim(len(names) - 0.4, -0.6)
+    axis.set_xlabel("share of scored pixels")
+    axis.spines[["top", "right"]].set_visible(False)
 
 
 def save_reliability(path: Path, bins: Mapping[str, Any]) -> None:
@@ -117,43 +121,45 @@ def save_reliability(path: Path, bins: Mapping[str, Any]) -> None:
     save(figure, path)
 
 
-def save_breeds(path: Path, per_breed: Mapping[str, Mapping[str, Any]]) -> None:
-    """Save the mean IoU of each breed as horizontal bars, the best on top, those without a score at the bottom.
+def save_tag(path: Path, tag: str, values: Mapping[str, Mapping[str, Any]], class_set: ClassSet) -> None:
+    """Save the mean IoU of each value of a tag as horizontal bars, the best on top, those without a score below.
+
+    Of more than 42 values the best and the worst are drawn.
 
     Args:
         path: of the PNG.
-        per_breed: breed -> `num_images`, `mean_iou_true_classes` in [0, 1] or None, and `species` ("cat" or "dog", for
-            the colour; grey where None or not given).
+        tag: its name.
+        values: value -> `num_images` and `mean_iou_true_classes` in [0, 1] or None.
+        class_set: a value that is called like a class has that one's colour.
     """
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-    colours = {**dict(zip(CLASS_NAMES[1:], CLASS_COLOURS[1:], strict=True)), UNKNOWN: UNSCORED_COLOUR}
-    known = {breed: scores[TRUE_CLASSES] for breed, scores in per_breed.items()}
-    order = sorted(per_breed, key=lambda breed: (known[breed] is None, -(known[breed] or 0), breed))
-    species = [per_breed[breed].get("species") or UNKNOWN for breed in order]
-    figure = Figure(figsize=(7.0, 1.3 + 0.24 * len(order)), layout="constrained", dpi=DOTS_PER_INCH)
+    names = sorted(values)
+    chosen = best_and_worst([values[name][TRUE_CLASSES] for name in names], MOST_VALUES)
+    order = [names[place] for place in chosen]
+    figure = Figure(figsize=(7.0, 1.3 + 0.24 * max(4, len(order))), layout="constrained", dpi=DOTS_PER_INCH)
     axis = figure.subplots()
-    for row, (breed, one) in enumerate(zip(order, species, strict=True)):
-        score, count = known[breed], per_breed[breed]["num_images"]
-        axis.barh(row, score or 0, 0.75, color=colours[one], alpha=PALE if count < FEW else 1)
+    colours = dict(zip(class_set.names, class_colours(class_set), strict=True))
+    for row, name in enumerate(order):
+        score, count = values[name][TRUE_CLASSES], values[name]["num_images"]
+        axis.barh(row, score or 0, 0.75, color=colours.get(name, BLUE), alpha=PALE if count < FEW else 1)
         label = "-" if score is None else f"{score:.3f}"
         axis.annotate(label, (score or 0, row), (3, 0), textcoords="offset points", va="center", fontsize=8.5)
-    names = [f"{breed.replace('_', ' ')} (n = {per_breed[breed]['num_images']})" for breed in order]
-    axis.set_yticks(range(len(order)), names, fontsize=8.5, parse_math=False)
-    axis.set(xlim=(0, 1.08), ylim=(len(order) - 0.4, -0.6), xlabel="mean IoU of the breed's pictures")
-    axis.set_title("Mean IoU by breed", fontsize=11)
+    ticks = [f"{shortened(name.replace('_', ' '), 40)} (n = {values[name]['num_images']})" for name in order]
+    axis.set_yticks(range(len(order)), ticks, fontsize=8.5, parse_math=False)
+    short = shortened(tag)
+    axis.set_xlabel(f"mean IoU of the pictures of a {short}", parse_math=False)
+    axis.set(xlim=(0, 1.08), ylim=(len(order) - 0.4, -0.6))
+    left_out = f": the best and the worst {len(order) // 2} of {len(values)}" if len(order) < len(values) else ""
+    axis.set_title(f"Mean IoU by {short}{left_out}", fontsize=11, parse_math=False)
     axis.spines[["top", "right"]].set_visible(False)
-    patches = [Patch(color=colour, label=name) for name, colour in colours.items() if name in species]
-    if any(scores["num_images"] < FEW for scores in per_breed.values()):
-        patches.append(Patch(color="grey", alpha=PALE, label=f"pale: fewer than {FEW} pictures"))
-    figure.legend(handles=patches, loc="outside lower center", ncols=len(patches), fontsize=9)
+    if len(order) < len(values):
+        axis.axhline((len(order) - 1) / 2, color="grey", linestyle=":")
+    if any(values[name]["num_images"] < FEW for name in order):
+        pale = Patch(color="grey", alpha=PALE, label=f"pale: fewer than {FEW} pictures")
+        figure.legend(handles=[pale], loc="outside lower center", fontsize=9)
     save(figure, path)
-
-
-def _percent(share: float) -> str:
-    """Return a share as per cent with one place; what is there, though little, is not called nothing."""
-    return "< 0.1 %" if 0 < share < 0.0005 else f"{100 * share:.1f} %"
 
 
 def _share_axis(axis: Any) -> None:

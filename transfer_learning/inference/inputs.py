@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import UserError
-from data.sources.folder import walk
+from data.sources.own.listing import walk
 
 
 def find_files(inputs: Sequence[str], output_dir: Path) -> dict[str, Path]:

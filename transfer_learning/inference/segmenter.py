@@ -19,10 +19,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from core.classes import ClassSet, classes_of_header
 from core.errors import UserError
 from core.evaluation import load_model
 from core.machine.device import resolve_device
 from core.networks.unet import MIN_SIDE, require_sides
+from core.sides import sides_of
 from data.augment.batch import plain
 from data.geometry import fit, resize_image
 from data.pictures import MAX_PIXELS, PictureError, read_picture
@@ -52,8 +54,9 @@ class Segmenter:
     """A trained network and the way in which pictures go through it.
 
     Args:
-        model: in eval mode, on its device: ([N, 3, H, W] in [0, 1], content [N, 1, H, W] bool) -> logits [N, C, H, W].
-        size: side of the square in which a picture is seen whole, and of a window; at least 33.
+        model: in eval mode, on its device: ([N, channels, H, W] in [0, 1], content [N, 1, H, W] bool) -> logits
+            [N, C, H, W].
+        size: height and width of the canvas on which a picture is seen whole, and of a window; at least 33.
         resize_mode: `letterbox` or `stretch`.
         options: how pictures go through; `size` and `resize_mode` above hold instead of its own.
         device: of the model.
@@ -63,13 +66,13 @@ class Segmenter:
     def __init__(
         self,
         model: nn.Module,
-        size: int,
+        size: tuple[int, int],
         resize_mode: str,
         options: InferenceOptions,
         device: torch.device,
         header: dict[str, Any],
     ) -> None:
-        require_sides(size, size)
+        require_sides(*size)
         self.model, self.size, self.resize_mode = model, size, resize_mode
         self.options, self.device, self.header = options, device, header
         self.views = tuple(itertools.product(options.tta_scales, (False, True))) if options.tta else ((1.0, False),)
@@ -95,16 +98,28 @@ class Segmenter:
                 f"{model_path} does not say how its training pictures were resized (it was written before weights did):"
                 " give --size and --resize_mode, which the manifest.json of the training data names"
             )
-        return cls(model, size, mode, chosen, device, header)
+        # Once a size was the side of a square.
+        sides = sides_of(size) if isinstance(size, int | str) else (size[0], size[1])
+        return cls(model, sides, mode, chosen, device, header)
+
+    @property
+    def classes(self) -> ClassSet:
+        """The classes that masks tell apart; a mask's values are their indices."""
+        return classes_of_header(self.header, "the header of these weights")
+
+    @property
+    def channels(self) -> int:
+        """Of the pictures that the network sees: 3, or 1 for grey ones."""
+        return self.header.get("architecture", {}).get("in_channels", 3)  # once there was no other number
 
     def __call__(self, picture: str | Path | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Segment one picture.
 
         Args:
-            picture: a file, or an array [H, W, 3] uint8, RGB.
+            picture: a file, or an array uint8: [H, W, 3], RGB, or [H, W], grey.
 
         Returns:
-            mask [H, W] uint8 (0 background, 1 cat, 2 dog) and confidence [H, W] float32 (the network's probability of
+            mask [H, W] uint8 (indices of `classes`) and confidence [H, W] float32 (the network's probability of
             the mask's class), both at the picture's own size; a file's is that after turning it upright (EXIF).
 
         Raises:
@@ -112,15 +127,24 @@ class Segmenter:
             OSError: the file cannot be read.
         """
         if not isinstance(picture, np.ndarray):
-            picture, _ = read_picture(Path(picture))
+            picture, _ = self.read(Path(picture))
         self.check(picture)
         (found,) = self.segment([picture])
         return found.mask, found.confidence
 
+    def read(self, path: Path) -> tuple[np.ndarray, list[str]]:
+        """Read a picture as those of the training were; returns it and what was unusual about the file.
+
+        Raises:
+            PictureError, OSError: as `read_picture`.
+        """
+        value_range, ground = self.header.get("value_range"), self.header.get("ground")
+        return read_picture(path, value_range=value_range and (value_range[0], value_range[1]), ground=ground)
+
     def check(self, picture: np.ndarray) -> None:
         """Raise PictureError unless `segment` can take the picture."""
-        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
-            raise PictureError(f"{picture.dtype} {picture.shape}: pictures are uint8 [H, W, 3], RGB")
+        if picture.dtype != np.uint8 or picture.shape[2:] not in ((), (3,)) or picture.ndim < 2 or not picture.size:
+            raise PictureError(f"{picture.dtype} {picture.shape}: pictures are uint8 [H, W, 3], RGB, or [H, W], grey")
         if self.is_tiled(picture):
             height, width = self._resized(picture, max(scale for scale, _ in self.views))
             if height * width > MAX_PIXELS:
@@ -128,10 +152,12 @@ class Segmenter:
 
     def is_tiled(self, picture: np.ndarray) -> bool:
         """Say whether a picture is seen in windows: asked for, and it is larger than one."""
-        return self.options.tile and max(self._resized(picture, 1.0)) > self.size
+        (height, width), (window_height, window_width) = self._resized(picture, 1.0), self.size
+        return self.options.tile and (height > window_height or width > window_width)
 
     def segment(self, pictures: Sequence[np.ndarray]) -> list[Segmentation]:
-        """Segment pictures [H, W, 3] uint8 of any sizes, those that are seen whole as one batch."""
+        """Segment pictures [H, W, 3] or [H, W] uint8 of any sizes, those that are seen whole as one batch."""
+        pictures = [with_channels(picture, self.channels) for picture in pictures]
         whole = [place for place, picture in enumerate(pictures) if not self.is_tiled(picture)]
         probabilities = dict(zip(whole, self._seen_whole([pictures[place] for place in whole]), strict=True))
         found = []
@@ -147,10 +173,10 @@ class Segmenter:
         """Return the probabilities [C, H, W] of each picture, the mean over the views."""
         means: list[np.ndarray] = []
         for scale, mirrored in self.views if pictures else ():
-            side = round(self.size * scale)
-            places = [fit(*picture.shape[:2], side, self.resize_mode) for picture in pictures]
-            squares = np.stack([place.image(picture) for place, picture in zip(places, pictures, strict=True)])
-            logits = self._logits(squares, [place.rectangle for place in places], mirrored)
+            sides = [round(side * scale) for side in self.size]
+            places = [fit(*picture.shape[:2], *sides, self.resize_mode) for picture in pictures]
+            laid = np.stack([place.image(picture) for place, picture in zip(places, pictures, strict=True)])
+            logits = self._logits(laid, [place.rectangle for place in places], mirrored)
             for row, (place, scores) in enumerate(zip(places, logits, strict=True)):
                 # Scores come back before the softmax, as in `transfer_learning.evaluate`.
                 seen = probabilities_of(place.restore_scores(scores)) / len(self.views)
@@ -165,7 +191,7 @@ class Segmenter:
         mean = None
         for scale, mirrored in self.views:
             height, width = self._resized(picture, scale)
-            window = (min(self.size, height), min(self.size, width))
+            window = (min(self.size[0], height), min(self.size[1], width))
             resized = resize_image(picture, height, width)
             function = partial(self._window_probabilities, mirrored)
             seen = blend_windows(resized, window, self.options.tile_overlap, self.options.batch_size, function)
@@ -175,7 +201,7 @@ class Segmenter:
         return mean
 
     def _window_probabilities(self, mirrored: bool, windows: np.ndarray) -> np.ndarray:
-        """[N, h, w, 3] uint8 -> [N, C, h, w] float32."""
+        """[N, h, w(, 3)] uint8 -> [N, C, h, w] float32."""
         everything = (0, 0, *windows.shape[1:3])
         return probabilities_of(self._logits(windows, [everything] * len(windows), mirrored), axis=1)
 
@@ -185,17 +211,25 @@ class Segmenter:
         return height, width
 
     def _logits(self, images: np.ndarray, rectangles: Sequence[tuple[int, ...]], mirrored: bool) -> np.ndarray:
-        """Run the network on [N, h, w, 3] uint8 with content at the rectangles; returns [N, C, h, w] float32.
+        """Run the network on [N, h, w(, 3)] uint8 with content at the rectangles; returns [N, C, h, w] float32.
 
         Sides that are too short for the network are lengthened by bars, as of a letterbox.
         """
         height, width = images.shape[1:3]
-        batch = plain(torch.from_numpy(images).to(self.device), torch.tensor(rectangles), None)
+        planes = torch.from_numpy(images).to(self.device).view(*images.shape[:3], -1)
+        batch = plain(planes, torch.tensor(rectangles), None)
         seen, content = (plane.flip(3) if mirrored else plane for plane in (batch.input, batch.content))
         bars = (0, max(0, MIN_SIDE - width), 0, max(0, MIN_SIDE - height))
         with torch.inference_mode():
             logits = self.model(F.pad(seen, bars), F.pad(content, bars))[:, :, :height, :width]
         return (logits.flip(3) if mirrored else logits).float().cpu().numpy()
+
+
+def with_channels(picture: np.ndarray, channels: int) -> np.ndarray:
+    """Return a picture [H, W] or [H, W, 3] uint8 as grey [H, W] for one channel, as RGB [H, W, 3] for three."""
+    if channels == 1:
+        return picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    return picture if picture.ndim == 3 else cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
 
 
 def _restored(probabilities: np.ndarray, height: int, width: int) -> np.ndarray:

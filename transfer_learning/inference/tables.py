@@ -1,18 +1,18 @@
 """The numbers of a prediction: predictions.json, predictions.csv and what is printed."""
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.evaluation import figure, format_cell, print_table, spread
-from core.files import file_sha256, write_csv, write_json
+from core.evaluation import MANY_CLASSES, figure, format_cell, print_table, resolution_of, spread
+from core.files import csv_text, file_sha256, write_csv, write_json
 from transfer_learning.predict_config import PredictConfig
 
 if TYPE_CHECKING:
     from transfer_learning.inference.files import Areas
     from transfer_learning.inference.segmenter import Segmenter
 
+FORMAT = 2
 TABLES = ("predictions.json", "predictions.csv")
 KINDS = ("mask", "overlay", "figure")
 FIGURES_LISTED = 12
@@ -41,36 +41,42 @@ def write_tables(
         segmenter: what segmented them.
         config: the settings.
     """
-    class_names = segmenter.header["class_names"]
     drawn = [records[place] for place in spread(len(records), FIGURES_LISTED)] if config.figures else []
     settings = {name: getattr(config, name) for name in SETTINGS}
     content = {
+        "format": FORMAT,
         "num_pictures": len(records),
-        "class_names": class_names,
+        "class_set": total.class_set.content(),
         "total": total.content(),
         "pictures": records,
         "unreadable": unreadable,
         "figures": [figure(record["figure"], record["file"], CAPTION) for record in drawn],
-        "settings": {"size": segmenter.size, "resize_mode": segmenter.resize_mode, **settings},
+        "settings": {"size": resolution_of(segmenter.size), "resize_mode": segmenter.resize_mode, **settings},
         "provenance": _provenance(segmenter, config),
     }
     write_json(config.output_dir / "predictions.json", content)
-    _write_csv(config.output_dir / "predictions.csv", records, class_names)
+    _write_csv(config.output_dir / "predictions.csv", records)
     return content
 
 
 def print_summary(content: dict[str, Any], config: PredictConfig) -> None:
     """Print the areas of all pictures, where the files are, and which files could not be read."""
-    total = content["total"]
+    total = content["total"]["classes"]
+    names = list(total)
+    if len(names) > MANY_CLASSES:
+        names = sorted((name for name in names if total[name]["pixels"]), key=lambda name: -total[name]["pixels"])
     rows = []
-    for name in content["class_names"]:
-        pictures = sum(record[name]["pixels"] > 0 for record in content["pictures"])
+    for name in names[:MANY_CLASSES]:
+        pictures = sum(record["classes"][name]["pixels"] > 0 for record in content["pictures"])
         rows.append([name, f"{total[name]['share']:.1%}", total[name]["confidence"], pictures])
+    confidence = format_cell(content["total"]["confidence"])
     print_table(
-        f"{content['num_pictures']} pictures segmented, mean confidence {format_cell(total['confidence'])}",
+        f"{content['num_pictures']} pictures segmented, mean confidence {confidence}",
         ["class", "share of pixels", "mean confidence", "pictures with it"],
         rows,
     )
+    if len(rows) < len(total):
+        print(f"the {len(rows)} largest of {len(total)} classes: {TABLES[0]} holds all")
     print(
         f"written to {config.output_dir}: {', '.join(TABLES)}, masks{', overlays, figures' if config.figures else ''}"
     )
@@ -86,7 +92,7 @@ def _provenance(segmenter: "Segmenter", config: PredictConfig) -> dict[str, Any]
     return {
         "commit": commit(),
         "checkpoint_sha256": file_sha256(config.model_path),
-        "resolution": segmenter.size,
+        "resolution": resolution_of(segmenter.size),
         "seed": header["config"]["seed"],
         "epoch": header["epoch"],
         "training": header["config"],
@@ -95,12 +101,13 @@ def _provenance(segmenter: "Segmenter", config: PredictConfig) -> dict[str, Any]
     }
 
 
-def _write_csv(path: Path, records: list[dict[str, Any]], class_names: Sequence[str]) -> None:
-    """Write the records flat, a row a picture: `cat` becomes `cat_pixels`, `cat_share`, `cat_confidence`."""
+def _write_csv(path: Path, records: list[dict[str, Any]]) -> None:
+    """Write the records flat, a row a picture: class `cat` has the columns pixels_cat, share_cat and confidence_cat."""
     rows = []
     for record in records:
         row = {name: record[name] for name in ("file", "height", "width", "tiled", "confidence")}
-        for name in class_names:
-            row |= {f"{name}_{key}": value for key, value in record[name].items()}
+        row["file"] = csv_text(row["file"])
+        for name, values in record["classes"].items():
+            row |= {f"{key}_{name}": value for key, value in values.items()}
         rows.append(row | {kind: record[kind] for kind in KINDS if kind in record})
     write_csv(path, list(rows[0]), rows)

@@ -52,11 +52,11 @@ def blend_windows(
     """Apply `function` to windows of a picture and blend what it returns.
 
     Args:
-        picture: [H, W, 3] uint8.
+        picture: [H, W, 3] or [H, W] uint8.
         window: height and width of a window, at most those of the picture.
         overlap: share of a window's side that its neighbour covers at least, in [0, 1).
         batch_size: windows that `function` gets at a time.
-        function: [N, h, w, 3] uint8 -> [N, C, h, w] float32.
+        function: [N, h, w, 3] or [N, h, w] uint8 -> [N, C, h, w] float32.
 
     Returns:
         [C, H, W] float32: at every pixel the weighted mean over the windows that cover it.

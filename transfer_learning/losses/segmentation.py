@@ -1,14 +1,16 @@
 """The loss of phase 2: soft Dice and weighted cross-entropy, with the pixels of 255 left out of every term.
 
-Both are ratios of sums over the batch; `dice_sums` and `cross_entropy_sums` give the sums, apart from the division.
+Both are ratios of sums over the batch; `ClassSums` gives the sums, apart from the division.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
+from core.classes import IGNORED
 from core.errors import UserError
 from core.losses import check_weights, ratio
 
@@ -61,12 +63,13 @@ class SegmentationLoss(nn.Module):
         """Return what the parts are ratios of; arguments as those of `forward`. Sums of several batches add up."""
         with torch.autocast(logits.device.type, enabled=False):
             log_probabilities = logits.float().log_softmax(1)
-            truth = one_hot(label, logits.shape[1])
-            compute = {
-                "dice": lambda: dice_sums(log_probabilities.exp(), truth),
-                "ce": lambda: cross_entropy_sums(log_probabilities, truth),
-            }
-            return {name: compute[name]() for name, weight in self.weights.items() if weight}
+            scored = (label != IGNORED)[:, None]
+            index = label[:, None] * scored  # a class everywhere, 0 where nothing is scored
+            pixels = class_counts(index, scored, logits.shape[1]).float()
+            wanted = bool(self.weights["dice"]), bool(self.weights["ce"])
+            intersection, predicted, cross_entropy = ClassSums.apply(log_probabilities, index, scored, *wanted)
+            sums = {"dice": (intersection, predicted, pixels), "ce": (cross_entropy, pixels)}
+            return {name: sums[name] for name, weight in self.weights.items() if weight}
 
     def from_sums(self, sums: dict[str, tuple[Tensor, ...]]) -> dict[str, Tensor | None]:
         """Return what `forward` returns, from `sums` of one batch or added over several."""
@@ -84,30 +87,71 @@ class SegmentationLoss(nn.Module):
         return ratio((weights * cross_entropy).sum(), (weights * pixels).sum())
 
 
-def one_hot(label: Tensor, num_classes: int) -> Tensor:
-    """Return [N, C, H, W] bool of label [N, H, W]; a pixel of 255 is of no class."""
-    classes = torch.arange(num_classes, device=label.device).view(1, -1, 1, 1)
-    return label[:, None] == classes
+class ClassSums(torch.autograd.Function):
+    """What soft Dice and cross-entropy of a batch are made of, for each class, with the least work for many classes.
 
-
-def dice_sums(probabilities: Tensor, truth: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Sum what the soft Dice of a batch is made of, for each class.
-
-    Args:
-        probabilities: [N, C, H, W].
-        truth: [N, C, H, W] bool, False for all classes where nothing is scored.
-
-    Returns:
-        intersection, predicted mass and true pixels, each [C] fp32. They add up over batches and processes.
+    A pixel says something of its own class alone, so values are gathered at the labels; a plane a class is gone over as
+    rarely as can be, which is why the gradient is written out. Each class's values are laid back on its plane and
+    summed there: in a fixed order, which adding by index has not on CUDA, and pairwise, so that millions add up well.
     """
-    scored = truth.any(1, keepdim=True)
-    intersection = (probabilities * truth).sum((0, 2, 3))
-    predicted = (probabilities * scored).sum((0, 2, 3))
-    return intersection, predicted, truth.sum((0, 2, 3)).to(predicted)
+
+    @staticmethod
+    def forward(
+        context: Any, log_probabilities: Tensor, index: Tensor, scored: Tensor, dice: bool, cross_entropy: bool
+    ) -> tuple[Tensor | None, ...]:
+        """Return intersection sum(p g), predicted mass sum(p) and cross-entropy sum(-g log p), each [C] fp32 or None.
+
+        Args:
+            context: of autograd.
+            log_probabilities: [N, C, H, W] fp32.
+            index: [N, 1, H, W] int64, the class of each pixel, any where it is not scored.
+            scored: [N, 1, H, W] bool.
+            dice: whether the first two are wanted.
+            cross_entropy: whether the last is.
+        """
+        probabilities = log_probabilities.exp() if dice else None
+        context.save_for_backward(probabilities if dice else log_probabilities, index, scored)
+        context.dice, context.cross_entropy = dice, cross_entropy
+        return (
+            sum_by_class(probabilities, index, scored) if dice else None,
+            (probabilities * scored).sum((0, 2, 3)) if dice else None,
+            -sum_by_class(log_probabilities, index, scored) if cross_entropy else None,
+        )
+
+    @staticmethod
+    @once_differentiable
+    def backward(context: Any, intersection: Tensor, predicted: Tensor, cross_entropy: Tensor) -> tuple[Any, ...]:
+        """Return the gradient of the log-probabilities from those of the three sums."""
+        planes, index, scored = context.saved_tensors
+        if context.dice:
+            gradient = predicted.view(1, -1, 1, 1) * scored
+            _add_at(gradient, index, intersection[index] * scored).mul_(planes)
+        else:
+            gradient = torch.zeros_like(planes)
+        if context.cross_entropy:
+            _add_at(gradient, index, -cross_entropy[index] * scored)
+        return gradient, None, None, None, None
+
+
+def sum_by_class(values: Tensor, index: Tensor, scored: Tensor) -> Tensor:
+    """Sum [N, C, H, W] over the scored pixels of each class; `index` and `scored` are [N, 1, H, W]. Returns [C]."""
+    chosen = values.gather(1, index).where(scored, 0)
+    return torch.zeros_like(values).scatter_(1, index, chosen).sum((0, 2, 3))
+
+
+def class_counts(index: Tensor, scored: Tensor, num_classes: int) -> Tensor:
+    """Count the scored pixels of each class, [C] int64; whole numbers add up to the same in any order."""
+    counts = torch.zeros(num_classes, dtype=torch.int64, device=index.device)
+    return counts.index_add_(0, index.flatten(), scored.flatten().long())
+
+
+def _add_at(planes: Tensor, index: Tensor, values: Tensor) -> Tensor:
+    # No place is named twice, so no sum depends on an order.
+    return planes.scatter_(1, index, planes.gather(1, index) + values)
 
 
 def dice_loss(intersection: Tensor, predicted: Tensor, true: Tensor) -> Tensor:
-    """Return 1 - the mean soft Dice of the classes that the truth holds, from `dice_sums`; 0 where it holds none.
+    """Return 1 - the mean soft Dice of the classes that the truth holds, from the sums of each; 0 where it holds none.
 
     One numerator and one denominator a class over all pixels of the batch: the batch Dice of nnU-Net (Isensee et al.
     2021, nnU-Net, Nature Methods 18), with the soft Dice 2 sum(p g) / (sum(p) + sum(g)) of Drozdzal et al. 2016 ("The
@@ -118,19 +162,6 @@ def dice_loss(intersection: Tensor, predicted: Tensor, true: Tensor) -> Tensor:
     present = true > 0
     dice = 2 * intersection / (predicted + true).where(present, 1)
     return ((1 - dice) * present).sum() / present.sum().clamp(min=1)
-
-
-def cross_entropy_sums(log_probabilities: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
-    """Sum the cross-entropy over each class's pixels; returns it and their number, each [C] fp32.
-
-    Unweighted, so that weights may come from the pixels of the whole batch, wherever its parts are. Written as a sum
-    over one class after another, since torch's own kernel for pictures adds up in no fixed order on CUDA.
-
-    Args:
-        log_probabilities: [N, C, H, W].
-        truth: [N, C, H, W] bool, False for all classes where nothing is scored.
-    """
-    return -log_probabilities.where(truth, 0).sum((0, 2, 3)), truth.sum((0, 2, 3)).float()
 
 
 def class_weights(class_pixels: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
-"""How well the outline of the animal is found.
+"""How well the outline of the foreground is found, all its classes as one.
 
-The trimaps of Oxford-IIIT Pet leave a band along the outline open. Here the band belongs to the animal, so that the
-outline is the band's outer edge; a network that ends the animal within the band is therefore a little inside of it.
+Where the ignored label is the border of things (the trimaps of Oxford-IIIT Pet leave a band along the outline open) the
+band belongs to them, so that the outline is the band's outer edge; a network that ends them within the band is
+therefore a little inside of it.
 """
 
 import cv2
@@ -30,7 +31,7 @@ def boundary_distance(prediction: np.ndarray, truth: np.ndarray) -> float:
     """Return the average symmetric surface distance in pixels (as in Heimann et al. 2009).
 
     The mean over all outline pixels of both masks [H, W] bool of the Euclidean distance to the other's outline. Where
-    one of them alone is empty this is the image's diagonal, so that missing an animal is worse than any outline; NaN
+    one of them alone is empty this is the image's diagonal, so that missing everything is worse than any outline; NaN
     where both are.
     """
     one, other = (_rim(mask, 1) for mask in _cropped(prediction, truth))

@@ -1,15 +1,18 @@
-"""Segmentation scores, all from confusion matrices summed over images."""
+"""Segmentation scores, all from pixels counted over images.
 
-from collections.abc import Callable, Mapping, Sequence
+A confusion matrix [C, C] says which classes are taken for which; scores need three counts a class alone, [C, 3], which
+is what is kept of every image.
+"""
+
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from core.classes import IGNORED, ClassSet
 from core.statistics import interval, resampled_sums
-
-IGNORE_INDEX = 255
 
 
 def confusion_matrix(prediction: Tensor, label: Tensor, num_classes: int) -> Tensor:
@@ -24,7 +27,7 @@ def confusion_matrix(prediction: Tensor, label: Tensor, num_classes: int) -> Ten
         [C, C] int64, rows truth, columns prediction.
     """
     label, prediction = torch.as_tensor(label), torch.as_tensor(prediction)
-    scored = label != IGNORE_INDEX
+    scored = label != IGNORED
     label, prediction = label[scored].long(), prediction[scored].long()
     # Left unchecked, a value outside the set would be counted under another pair of classes.
     for values in (label, prediction):
@@ -38,7 +41,7 @@ def array_confusion_matrix(prediction: np.ndarray, label: np.ndarray, num_classe
     assert prediction.max() < num_classes, "a class outside the set"
     pairs = label.astype(np.intp) * num_classes + prediction
     rows = np.bincount(pairs.ravel(), minlength=256 * num_classes).reshape(256, num_classes)
-    assert not rows[num_classes:IGNORE_INDEX].any(), "a class outside the set"
+    assert not rows[num_classes:IGNORED].any(), "a class outside the set"
     return rows[:num_classes]
 
 
@@ -54,56 +57,73 @@ def likeliest(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return classes, highest
 
 
-def segmentation_scores(matrix: Tensor | np.ndarray, class_names: Sequence[str]) -> dict[str, Any]:
-    """Return the scores of one confusion matrix [C, C], ready for JSON: as `scores_of_matrices`, and the matrix.
+def counts_of(matrices: np.ndarray) -> np.ndarray:
+    """Return what is left of confusion matrices [..., C, C] for scores: hit, truth and said pixels, [..., C, 3]."""
+    return np.stack([matrices.diagonal(axis1=-2, axis2=-1), matrices.sum(axis=-1), matrices.sum(axis=-2)], axis=-1)
 
-    None where there is nothing to score: a class that neither truth nor prediction hold has no score at all, one that
-    was predicted without being there has IoU 0 and no recall.
+
+def segmentation_scores(matrix: Tensor | np.ndarray, class_set: ClassSet) -> dict[str, Any]:
+    """Return the scores of one confusion matrix [C, C], ready for JSON: as `scores_of_counts`, and the matrix.
+
+    None where there is nothing to score: a class that neither truth nor prediction hold has its specificity alone, one
+    that was predicted without being there has IoU 0 and no recall.
     """
     matrix = np.asarray(matrix)
-    scores = mapped(scores_of_matrices(matrix[None], class_names), lambda values: _known(values[0]))
+    scores = mapped(scores_of_counts(counts_of(matrix[None]), class_set), lambda values: known(values[0]))
     return {**scores, "confusion_matrix": matrix.tolist()}
 
 
-def score_intervals(matrices: np.ndarray, class_names: Sequence[str]) -> dict[str, Any]:
-    """Return the 95 % interval [low, high] of each score over images, from their matrices [N, C, C], N >= 1.
+def score_intervals(counts: np.ndarray, class_set: ClassSet) -> dict[str, Any]:
+    """Return the 95 % interval [low, high] of each score over images, from their counts [N, C, 3], N >= 1.
 
     Bootstrap over images (`core.statistics`); None where there is nothing to score.
     """
-    sums = resampled_sums(matrices.reshape(len(matrices), -1))
-    return mapped(scores_of_matrices(sums.reshape(-1, *matrices.shape[1:]), class_names), interval)
+    sums = resampled_sums(counts.reshape(len(counts), -1))
+    return mapped(scores_of_counts(sums.reshape(-1, *counts.shape[1:]), class_set), interval)
 
 
-def scores_of_matrices(matrices: np.ndarray, class_names: Sequence[str]) -> dict[str, Any]:
-    """Return the scores of each of B confusion matrices, all in [0, 1].
+def scores_of_counts(counts: np.ndarray, class_set: ClassSet) -> dict[str, Any]:
+    """Return the scores of each of B sets of counts, all in [0, 1].
 
     Args:
-        matrices: [B, C, C] counts, rows truth, columns prediction; class 0 is the background.
-        class_names: the C names, each the key of its own scores.
+        counts: [B, C, 3] pixels of each class: hit, in the truth, in the prediction; of images or of sums over them.
+        class_set: the C classes.
 
     Returns:
         Arrays [B], NaN where there is nothing to score: `pixel_accuracy`; `mean_iou`, over the classes that truth or
-        prediction hold; `mean_foreground_dice`, likewise without the background; each class's `dice`, `iou`,
-        `precision` and `recall`; `foreground_iou`, all other classes taken as one.
+        prediction hold; `mean_foreground_dice`, likewise without the background, and `foreground_iou`, all but the
+        background taken as one class: both NaN without a background; `classes`: name -> `dice`, `iou`, `precision`,
+        `recall`, `specificity`.
     """
-    assert matrices.shape[1:] == (len(class_names), len(class_names)), "one name for each class"
-    correct = matrices.diagonal(axis1=1, axis2=2)  # [B, C]
-    predicted, true = matrices.sum(axis=1), matrices.sum(axis=2)
+    assert counts.shape[1:] == (len(class_set), 3), "three counts for each class"
+    hit, true, said = counts[..., 0], counts[..., 1], counts[..., 2]  # [B, C]
+    whole = true.sum(axis=1)
+    other = whole[:, None] - true
     columns = {
-        "dice": _ratio(2 * correct, predicted + true),
-        "iou": _ratio(correct, predicted + true - correct),
-        "precision": _ratio(correct, predicted),
-        "recall": _ratio(correct, true),
+        "dice": _ratio(2 * hit, said + true),
+        "iou": _ratio(hit, said + true - hit),
+        "precision": _ratio(hit, said),
+        "recall": _ratio(hit, true),
+        "specificity": _ratio(other - said + hit, other),
     }
-    by_class = {name: {kind: values[:, c] for kind, values in columns.items()} for c, name in enumerate(class_names)}
-    whole = matrices.sum(axis=(1, 2))
     return {
-        "pixel_accuracy": _ratio(correct.sum(axis=1), whole),
+        "pixel_accuracy": _ratio(hit.sum(axis=1), whole),
         "mean_iou": _mean(columns["iou"]),
-        "mean_foreground_dice": _mean(columns["dice"][:, 1:]),
-        **by_class,
-        "foreground_iou": _ratio(matrices[:, 1:, 1:].sum(axis=(1, 2)), whole - matrices[:, 0, 0]),
+        "mean_foreground_dice": _mean(columns["dice"][:, list(class_set.foreground)]),
+        "foreground_iou": foreground_iou(counts, class_set.background),
+        "classes": {
+            name: {kind: values[:, c] for kind, values in columns.items()} for c, name in enumerate(class_set.names)
+        },
     }
+
+
+def foreground_iou(counts: np.ndarray, background: int | None) -> np.ndarray:
+    """Return the IoU [B] of all classes but the background as one, of counts [B, C, 3]; NaN without a background."""
+    if background is None:
+        return np.full(len(counts), np.nan)
+    whole = counts[..., 1].sum(axis=1)
+    hit, true, said = np.moveaxis(counts[:, background], -1, 0)
+    return _ratio(whole - true - said + hit, whole - hit)
 
 
 def mapped(scores: Mapping[str, Any], function: Callable[[np.ndarray], Any]) -> dict[str, Any]:
@@ -123,5 +143,6 @@ def _mean(scores: np.ndarray) -> np.ndarray:
     return _ratio(np.nansum(scores, axis=1), (~np.isnan(scores)).sum(axis=1))
 
 
-def _known(value: float) -> float | None:
+def known(value: float) -> float | None:
+    """Return a score for JSON: None where there is none (NaN)."""
     return None if np.isnan(value) else float(value)

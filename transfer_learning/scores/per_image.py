@@ -1,76 +1,85 @@
-"""The scores of single images and of breeds."""
+"""The scores of single images and of images that share a tag."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from core.files import csv_text
 from data.split import Split
-from transfer_learning.scores.confusion import scores_of_matrices, segmentation_scores
+from transfer_learning.scores.confusion import foreground_iou, known, scores_of_counts
 from transfer_learning.scores.split import SplitScores
 
 TRUE_CLASSES = "mean_iou_true_classes"
+COUNTS = ("hit", "truth", "said")
+# A tag with more values than this tells pictures apart, and not kinds of them.
+MOST_VALUES = 200
 
 
-def image_rows(split: Split, scores: SplitScores, class_names: Sequence[str]) -> list[dict[str, Any]]:
+def image_rows(split: Split, scores: SplitScores) -> list[dict[str, Any]]:
     """Return a row an image: what it is, its scores (None: nothing to score), and the counts they come from.
 
     `mean_iou_true_classes` is the mean over the classes that the image's truth holds: over all classes, a few stray
-    pixels of another class would cost a single image a third. The counts `count_<truth>_as_<prediction>` are pixels;
-    summed over images they give the scores of the split.
+    pixels of another class would cost a single image a third. The counts `hit_<class>`, `truth_<class>` and
+    `said_<class>` are pixels; summed over images they give the scores of the split. Without a background there are no
+    columns of the foreground.
     """
-    of_images = scores_of_matrices(scores.matrices, class_names)
-    columns = {f"iou_{name}": of_images[name]["iou"] for name in class_names}
-    columns[TRUE_CLASSES] = _mean_over_true(scores.matrices, np.stack(list(columns.values()), axis=1))
-    columns["foreground_iou"] = of_images["foreground_iou"]
+    names = scores.class_set.names
+    iou = _iou(scores.counts, scores)
+    columns = {TRUE_CLASSES: _mean_over_true(scores.counts, iou)}
     if scores.boundaries is not None:
+        columns["foreground_iou"] = foreground_iou(scores.counts, scores.class_set.background)
         columns |= {"boundary_iou": scores.boundaries[:, 0], "boundary_distance_pixels": scores.boundaries[:, 1]}
+    columns |= {f"iou_{name}": iou[:, c] for c, name in enumerate(names)}
+    counts = [f"{kind}_{name}" for kind in COUNTS for name in names]
     rows = []
     for place, index in enumerate(scores.indices):
         geometry = split.geometries[index]
         rows.append(
             {
-                "name": split.names[index],
-                "breed": split.breeds[index],
-                "species": split.species[index],
+                "name": csv_text(split.names[index]),
                 "height": geometry.height,
                 "width": geometry.width,
-                **{name: _known(values[place]) for name, values in columns.items()},
-                **{
-                    f"count_{true}_as_{predicted}": int(scores.matrices[place, t, p])
-                    for t, true in enumerate(class_names)
-                    for p, predicted in enumerate(class_names)
-                },
+                **{f"tag_{tag}": csv_text(values[index]) for tag, values in split.tags.items()},
+                **{name: known(values[place]) for name, values in columns.items()},
+                **dict(zip(counts, scores.counts[place].T.ravel().tolist(), strict=True)),
             }
         )
     return rows
 
 
-def breed_scores(split: Split, scores: SplitScores, class_names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return each breed's number of images, species and scores, from its summed matrices; see `image_rows`."""
-    breeds = np.array([split.breeds[index] or "" for index in scores.indices])
-    species = np.array([split.species[index] or "" for index in scores.indices])
+def tag_scores(split: Split, scores: SplitScores) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return for each tag the number of images and the scores of each of its values, from their summed counts.
+
+    Left out are tags that say nothing of kinds: with one value, with more than 200, or with one of its own for every
+    image. `mean_iou_true_classes` is as in `image_rows`.
+    """
     found = {}
-    for breed in sorted(set(breeds) - {""}):
-        of_breed = breeds == breed
-        matrix = scores.matrices[of_breed].sum(axis=0, keepdims=True)
-        result = segmentation_scores(matrix[0], class_names)
-        of_classes = np.array([[result[name]["iou"] for name in class_names]], np.float64)
-        found[str(breed)] = {
-            "num_images": int(of_breed.sum()),
-            "species": str(species[of_breed][0]) or None,
-            TRUE_CLASSES: _known(_mean_over_true(matrix, of_classes)[0]),
-            "foreground_iou": result["foreground_iou"],
-            "iou": {name: result[name]["iou"] for name in class_names},
-        }
+    for tag, of_images in split.tags.items():
+        values = np.array([of_images[index] or "" for index in scores.indices])
+        kinds, images = np.unique(values[values != ""], return_counts=True)
+        if 2 <= len(kinds) <= MOST_VALUES and images.max() > 1:
+            found[tag] = {str(kind): _summed(scores, values == kind) for kind in kinds}
     return found
 
 
-def _mean_over_true(matrices: np.ndarray, iou: np.ndarray) -> np.ndarray:
-    """Return the mean [N] of IoUs [N, C] over the classes that the truth of matrices [N, C, C] holds."""
-    held = matrices.sum(axis=2) > 0
+def _summed(scores: SplitScores, chosen: np.ndarray) -> dict[str, Any]:
+    counts = scores.counts[chosen].sum(axis=0, keepdims=True)
+    iou = _iou(counts, scores)
+    return {
+        "num_images": int(chosen.sum()),
+        TRUE_CLASSES: known(_mean_over_true(counts, iou)[0]),
+        "foreground_iou": known(foreground_iou(counts, scores.class_set.background)[0]),
+        "iou": {name: known(value) for name, value in zip(scores.class_set.names, iou[0], strict=True)},
+    }
+
+
+def _iou(counts: np.ndarray, scores: SplitScores) -> np.ndarray:
+    """Return the IoUs [N, C] of counts [N, C, 3]."""
+    by_class = scores_of_counts(counts, scores.class_set)["classes"]
+    return np.stack([by_class[name]["iou"] for name in scores.class_set.names], axis=1)
+
+
+def _mean_over_true(counts: np.ndarray, iou: np.ndarray) -> np.ndarray:
+    """Return the mean [N] of IoUs [N, C] over the classes that the truth of counts [N, C, 3] holds."""
+    held = counts[..., 1] > 0
     return np.where(held, iou, 0).sum(axis=1) / np.where(held.any(axis=1), held.sum(axis=1), np.nan)
-
-
-def _known(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from rich.progress import track
 from torch import nn
 
+from core.classes import IGNORED, ClassSet
 from core.machine.threads import threaded
 from core.statistics import interval, mean_interval, resampled_sums
 from data.loading import plain_batches
@@ -17,8 +18,9 @@ from data.split import Split
 from transfer_learning.scores.boundary import boundary_distance, boundary_iou
 from transfer_learning.scores.calibration import calibration_counts, expected_calibration_error, reliability
 from transfer_learning.scores.confusion import (
-    IGNORE_INDEX,
     array_confusion_matrix,
+    counts_of,
+    known,
     likeliest,
     score_intervals,
     segmentation_scores,
@@ -31,18 +33,30 @@ class SplitScores:
 
     Attributes:
         indices: [N] places in the split.
-        matrices: [N, C, C] int64 confusion matrices, rows truth, columns prediction; the border is left out.
-        with_border: [N, 3] int64 intersection, prediction and truth of the animal, the border being animal; None where
-            the masks have no border (own pictures).
-        boundaries: [N, 2] Boundary IoU and boundary distance in pixels, NaN where there is none; None likewise.
+        class_set: the C classes.
+        matrix: [C, C] int64 confusion matrix of all images, rows truth, columns prediction; 255 is left out.
+        counts: [N, C, 3] int64 pixels of each class: hit, in the truth, in the prediction.
         calibration: [N, 15, 3], see `calibration_counts`.
+        boundaries: [N, 2] Boundary IoU and boundary distance in pixels of the foreground, NaN where there is none; None
+            without a background.
+        with_border: [N, 3] int64 hit, true and predicted pixels of the foreground, the border being foreground; None
+            where what is ignored is no border.
     """
 
     indices: np.ndarray
-    matrices: np.ndarray
-    with_border: np.ndarray | None
-    boundaries: np.ndarray | None
+    class_set: ClassSet
+    matrix: np.ndarray
+    counts: np.ndarray
     calibration: np.ndarray
+    boundaries: np.ndarray | None = None
+    with_border: np.ndarray | None = None
+
+
+class _OfImage(NamedTuple):
+    matrix: np.ndarray
+    calibration: np.ndarray
+    boundaries: tuple[float, float] | None
+    with_border: list[int] | None
 
 
 def restored_scores(
@@ -58,37 +72,48 @@ def scores_of_split(model: nn.Module, split: Split, batch_size: int, device: tor
     """Return what every labelled image of a split adds to the scores."""
     batches = _logits(model, split, split.labelled, batch_size, device)
     results = threaded(partial(_scored, split), batches)
-    rows = list(track(results, f"segmenting {split.name}", len(split.labelled)))
-    columns = [np.stack(column) for column in zip(*rows, strict=True)]
-    with_border, boundaries = columns[2:] or (None, None)
-    return SplitScores(split.labelled, columns[0], with_border, boundaries, columns[1])
+    classes = len(split.class_set)
+    matrix = np.zeros((classes, classes), np.int64)
+    counts, rest = [], []
+    for one in track(results, f"segmenting {split.name}", len(split.labelled)):
+        matrix += one.matrix
+        counts.append(counts_of(one.matrix))
+        rest.append(one[1:])
+    columns = [None if column[0] is None else np.array(column) for column in zip(*rest, strict=True)]
+    return SplitScores(split.labelled, split.class_set, matrix, np.array(counts), *columns)
 
 
 def _logits(
     model: nn.Module, split: Split, indices: np.ndarray, batch_size: int, device: torch.device
 ) -> Iterator[list[tuple[int, np.ndarray]]]:
-    """Yield a batch's indices and logits [C, S, S] float32 at the size that the network sees."""
+    """Yield a batch's indices and logits [C, h, w] float32 at the size that the network sees."""
     for chosen, batch in plain_batches(split, indices, batch_size, device):
         with torch.inference_mode():
             logits = model(batch.input, batch.content).float().cpu().numpy()
         yield list(zip(chosen.tolist(), logits, strict=True))
 
 
-def _scored(split: Split, item: tuple[int, np.ndarray]) -> tuple[np.ndarray, ...]:
-    """Return what an image adds to matrices and calibration, and to the scores of its outline where borders are open.
+def _scored(split: Split, item: tuple[int, np.ndarray]) -> _OfImage:
+    """Return what an image adds to the scores.
 
     Args:
         split: with the image and its truth.
-        item: its index, and its logits [C, S, S] at the size that the network sees.
+        item: its index, and its logits [C, h, w] at the size that the network sees.
     """
     index, logits = item
     scores = split.geometries[index].restore_scores(logits)
     prediction, truth = likeliest(scores)[0], split.truth(index)
     matrix = array_confusion_matrix(prediction, truth, len(scores))
-    counts = calibration_counts(probabilities_of(scores), truth, IGNORE_INDEX)
-    if split.dataset == "folder":
-        return matrix, counts
-    return matrix, counts, *_with_border(prediction != 0, truth != 0)
+    calibration = calibration_counts(probabilities_of(scores), truth)
+    background, border = split.class_set.background, split.class_set.ignored_is == "border"
+    if background is None:
+        return _OfImage(matrix, calibration, None, None)
+    # A border is foreground; what is not known is in neither outline.
+    judged = True if border else truth != IGNORED
+    found, true = (prediction != background) & judged, (truth != background) & judged
+    outlines = boundary_iou(found, true), boundary_distance(found, true)
+    overlap = [np.count_nonzero(mask) for mask in (found & true, true, found)] if border else None
+    return _OfImage(matrix, calibration, outlines, overlap)
 
 
 def probabilities_of(scores: np.ndarray, axis: int = 0) -> np.ndarray:
@@ -96,47 +121,51 @@ def probabilities_of(scores: np.ndarray, axis: int = 0) -> np.ndarray:
     return torch.from_numpy(scores).softmax(axis).numpy()
 
 
-def results_of(scores: SplitScores, class_names: list[str]) -> dict[str, Any]:
+def results_of(scores: SplitScores) -> dict[str, Any]:
     """Return all scores of a split with their 95 % intervals over images, ready for JSON."""
-    matrix = scores.matrices.sum(axis=0)
-    resampled = resampled_sums(scores.calibration.reshape(len(scores.indices), -1))
-    errors = expected_calibration_error(resampled.reshape(-1, *scores.calibration.shape[1:]))
+    found = segmentation_scores(scores.matrix, scores.class_set)
+    by_class, matrix = found.pop("classes"), found.pop("confusion_matrix")
     calibration = reliability(scores.calibration.sum(axis=0))
-    more = {
-        "foreground_iou_border_as_animal": _border_iou(scores.with_border),
-        **_boundary(scores.boundaries),
-        "expected_calibration_error": (calibration["ece"], interval(errors)),
-    }
+    more = {**_border_iou(scores.with_border), **_boundary(scores.boundaries)}
+    more["expected_calibration_error"] = calibration["ece"], _calibration_interval(scores.calibration)
+    intervals = score_intervals(scores.counts, scores.class_set)
+    of_classes = intervals.pop("classes")
     return {
-        **segmentation_scores(matrix, class_names),
+        **found,
         **{name: value for name, (value, _) in more.items()},
-        "classes_without_truth": [name for name, row in zip(class_names, matrix, strict=True) if not row.any()],
+        "class_set": scores.class_set.content(),
+        "classes": by_class,
+        "confusion_matrix": matrix,
+        "classes_without_truth": [
+            name for name, row in zip(scores.class_set.names, scores.matrix, strict=True) if not row.any()
+        ],
         "calibration": calibration,
-        "intervals": {
-            **score_intervals(scores.matrices, class_names),
-            **{name: between for name, (_, between) in more.items()},
-        },
+        "intervals": {**intervals, **{name: between for name, (_, between) in more.items()}, "classes": of_classes},
     }
 
 
-def _with_border(prediction: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    counts = np.array([np.count_nonzero(mask) for mask in (prediction & truth, prediction, truth)])
-    return counts, np.array([boundary_iou(prediction, truth), boundary_distance(prediction, truth)])
+Scored = tuple[float | None, list[float] | None]  # a score and its interval
 
 
-def _border_iou(counts: np.ndarray | None) -> tuple[float | None, list[float] | None]:
+def _calibration_interval(calibration: np.ndarray) -> list[float] | None:
+    resampled = resampled_sums(calibration.reshape(len(calibration), -1))
+    return interval(expected_calibration_error(resampled.reshape(-1, *calibration.shape[1:])))
+
+
+def _border_iou(counts: np.ndarray | None) -> dict[str, Scored]:
+    """Return the IoU of the foreground with the border as part of it; nothing where there is no border."""
     if counts is None:
-        return None, None
+        return {}
 
     def iou(sums: np.ndarray) -> np.ndarray:
         union = sums[:, 1] + sums[:, 2] - sums[:, 0]
         return np.divide(sums[:, 0], union, out=np.full(len(sums), np.nan), where=union > 0)
 
-    whole = float(iou(counts.sum(axis=0, keepdims=True))[0])
-    return None if np.isnan(whole) else whole, interval(iou(resampled_sums(counts)))
+    whole = known(iou(counts.sum(axis=0, keepdims=True))[0])
+    return {"foreground_iou_border_as_object": (whole, interval(iou(resampled_sums(counts))))}
 
 
-def _boundary(values: np.ndarray | None) -> dict[str, tuple[float | None, list[float] | None]]:
+def _boundary(values: np.ndarray | None) -> dict[str, Scored]:
     """Return the means of both boundary scores over the images that have one, and their intervals."""
     columns = [np.array([np.nan])] * 2 if values is None else list(values.T)
     return {

@@ -21,8 +21,8 @@ _TILE_CELLS, _TILE_SIZE = 64, 512  # the noise tile: bumps and pixels a side
 class Tube(NamedTuple):
     """A curve through four joints, evenly spaced in its parameter, with a radius at each; `paint` is a colour's row."""
 
-    joints: tuple[complex, complex, complex, complex]
-    radii: tuple[float, float, float, float]
+    joints: tuple[complex, ...]
+    radii: tuple[float, ...]
     paint: int
 
 
@@ -82,7 +82,7 @@ def fill(canvas: np.ndarray, polygons: np.ndarray, colours: np.ndarray, smooth: 
     """
     points, line = _fixed_point(polygons, canvas.shape[0]), cv2.LINE_AA if smooth else cv2.LINE_8
     for i, colour in enumerate(colours.tolist()):
-        cv2.fillPoly(canvas, points[i : i + 1], colour, line, _FRACTION_BITS)
+        cv2.fillPoly(canvas, [points[i]], colour, line, _FRACTION_BITS)
 
 
 def coverage(polygons: np.ndarray, size: int) -> np.ndarray:
@@ -91,7 +91,7 @@ def coverage(polygons: np.ndarray, size: int) -> np.ndarray:
     canvas = np.zeros((4 * size, 4 * size), np.uint8)
     points = _fixed_point(polygons, 4 * size)
     for i in range(len(points)):
-        cv2.fillPoly(canvas, points[i : i + 1], 255, cv2.LINE_8, _FRACTION_BITS)
+        cv2.fillPoly(canvas, [points[i]], 255, cv2.LINE_8, _FRACTION_BITS)
     halved = cv2.resize(canvas, (2 * size, 2 * size), interpolation=cv2.INTER_AREA)
     return cv2.resize(halved, (size, size), interpolation=cv2.INTER_AREA)
 

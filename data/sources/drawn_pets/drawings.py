@@ -15,8 +15,8 @@ import numpy as np
 from core.errors import UserError
 from data.sources.drawn_pets.coats import paint_animal
 from data.sources.drawn_pets.scenes import background, light, occluders
+from data.trimaps import BACKGROUND, BORDER, OBJECT
 
-ANIMAL, BACKGROUND, BORDER = 1, 2, 3
 MIN_SIZE = 16
 
 Species = Literal["cat", "dog"]
@@ -131,12 +131,12 @@ def _trimap(animal: np.ndarray) -> np.ndarray:
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     outer = cv2.dilate(animal, kernel)
     inner = cv2.erode(animal, kernel)
-    return np.where(inner == 1, ANIMAL, np.where(outer == 1, BORDER, BACKGROUND)).astype(np.uint8)
+    return np.where(inner == 1, OBJECT, np.where(outer == 1, BORDER, BACKGROUND)).astype(np.uint8)
 
 
 def _contact_shadow(silhouette: np.ndarray) -> np.ndarray:
     """The animal darkens what is just below and behind it  # [size, size] float32, 0..0.5."""
     size = silhouette.shape[0]
-    below = np.float32([[1, 0, 0.01 * size], [0, 1, 0.03 * size]])
+    below = np.array([[1, 0, 0.01 * size], [0, 1, 0.03 * size]], np.float32)
     shadow = cv2.GaussianBlur(cv2.warpAffine(silhouette, below, (size, size)), (0, 0), 0.03 * size)
     return shadow * np.float32(0.5 / 255)

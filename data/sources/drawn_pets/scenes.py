@@ -42,7 +42,7 @@ def background(rng: np.random.Generator, size: int) -> np.ndarray:
     if rng.random() < 0.35:
         _grass(rng, canvas, horizon)
     grain = np.where(floor, _grain(rng, size), _grain(rng, size))
-    textured = canvas * grain[..., None]
+    textured: np.ndarray = canvas * grain[..., None]
     if rng.random() < 0.4:  # out of focus
         textured = cv2.GaussianBlur(textured, (0, 0), size * rng.uniform(0.005, 0.02))
     return textured

@@ -1,12 +1,16 @@
-"""All runs of an ablation, in the order in which they are begun."""
+"""All runs of an ablation in the order in which they are begun, which are to do, and whose their run folders are."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
+from core.errors import UserError
+from core.files import file_sha256
+from experiments.evaluations import read_json
 from experiments.grid.arms import TestedArm, TuningWork
 from experiments.grid.jobs import PretrainingWork, Work
-from experiments.grid.plan import Plan
 from experiments.grid.prepared import Data
-from experiments.grid.variants import Variant
+from experiments.grid.variants import Plan, Variant, differing
 
 # Of a variant at a fraction: the runs of the little grid.
 Trials = dict[tuple[str, float], list[TuningWork]]
@@ -59,3 +63,50 @@ def _arms(
                 needs = [*_before(variant, pretrainings), *trials[variant.name, plan.tuned_at(fraction)]]
                 works.append(TestedArm(plan, data, variant, fraction, seed, needs=needs))
     return works
+
+
+def works_to_do(works: Sequence[Work]) -> list[Work]:
+    """Return the arms that are not finished and what they need: tuning, and pretraining where its weights are gone."""
+    needed = {work for work in works if isinstance(work, TestedArm) and not work.done}
+    needed |= {need for arm in needed for need in arm.needs if not isinstance(need, PretrainingWork) and not need.done}
+    needed |= {need for work in needed for need in work.needs if isinstance(need, PretrainingWork) and not need.at_hand}
+    return [work for work in works if work in needed]
+
+
+def require_same_folders(works: Sequence[Work], data: Data) -> None:
+    """Compare the run folders of works that are to be done with what they would do there, before anything trains.
+
+    Raises:
+        UserError: names the first folder that holds a run on other data, with other settings or from another
+            pretraining, and the difference.
+    """
+    encoders = {}
+    for work in works:
+        for need in work.needs:
+            # Of one that is yet to be trained nothing is known.
+            if isinstance(need, PretrainingWork) and need not in works and need not in encoders:
+                encoders[need] = file_sha256(need.weights)
+        for folder, wanted in work.run_folders():
+            found = list(_differences(work, folder, wanted, data, encoders))
+            if found:
+                raise UserError(
+                    f"{folder} holds another run ({'; '.join(found)}): delete that folder or choose another output_dir"
+                )
+
+
+def _differences(
+    work: Work, folder: Path, wanted: dict[str, Any], data: Data, encoders: dict[Work, str]
+) -> Iterator[str]:
+    path = folder / "training_config.json"
+    if not path.exists():
+        return
+    try:
+        there = read_json(path)["identity"]
+    except (UserError, KeyError):
+        raise UserError(f"{path} is damaged: delete {folder}") from None
+    if there.get("data_fingerprint") != data.sha256:
+        yield "other data"
+    yield from differing(there, wanted, work.phase)
+    for need in work.needs:
+        if need in encoders and there.get("pretrained_encoder_sha256") != encoders[need]:
+            yield f"began with other weights of {need.name}"

@@ -25,7 +25,13 @@ ESCAPES = {
     "−": "$-$",
     "×": r"$\times$",
     "±": r"$\pm$",
+    "|": r"\textbar{}",
+    "[": "{[}",
 }
+# What Markdown takes for markup in a name; `*` stays, which tables use themselves.
+MARKS = {"|": r"\|", "<": "&lt;", "[": r"\[", "`": r"\`"}
+# With more classes no column a class.
+MOST_CLASS_COLUMNS = 12
 
 
 @dataclass(frozen=True)
@@ -50,12 +56,21 @@ class Table:
 
 def markdown(table: Table) -> str:
     """Return a table in Markdown, under a heading of the second level, its notes below."""
+    parts = [
+        f"## {_marked(table.title)}",
+        markdown_rows(table),
+        "\n".join(f"- {_marked(note)}" for note in table.notes),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def markdown_rows(table: Table) -> str:
+    """Return the heads and rows of a table in Markdown."""
     rules = ["---" if column in table.text_columns else "---:" for column in table.columns]
     lines = [_row(table.columns), "|" + "|".join(rules) + "|"]
     for number, cells in enumerate(table.rows):
         lines.append(_row([f"**{cell}**" if cell else "" for cell in cells] if number in table.bold else cells))
-    parts = [f"## {table.title}", "\n".join(lines), "\n".join(f"- {note}" for note in table.notes)]
-    return "\n\n".join(part for part in parts if part)
+    return "\n".join(lines)
 
 
 def latex(table: Table, label: str) -> str:
@@ -99,7 +114,12 @@ def _kind(table: Table, column: int) -> str:
 
 
 def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(map(_marked, cells)) + " |"
+
+
+def _marked(text: str) -> str:
+    """Return text that Markdown shows as it reads: names can be neither markup, links nor code."""
+    return "".join(MARKS.get(character, character) for character in text)
 
 
 def number(value: float | None) -> str:
@@ -115,6 +135,12 @@ def signed(value: float | None) -> str:
 def share(fraction: float) -> str:
     """Return a fraction in per cent."""
     return f"{100 * fraction:g} %"
+
+
+def class_list(names: Sequence[str]) -> str:
+    """Return how many classes there are and what they are called, the first alone where they are many."""
+    told = ", ".join(names[:MOST_CLASS_COLUMNS])
+    return f"{len(names)} classes: {told}{', …' if len(names) > MOST_CLASS_COLUMNS else ''}"
 
 
 def counted(count: int, noun: str) -> str:

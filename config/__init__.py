@@ -1,0 +1,1 @@
+"""Files of settings for `--config`; what each is for stands on its first line."""

@@ -1,0 +1,74 @@
+"""The commands by their names, as text: which module runs, what its settings and its section of a YAML file are called.
+
+A command is imported when it is called, so that help and errors come at once.
+"""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Command:
+    """One module that can be called.
+
+    Attributes:
+        module: holds `main(argv) -> exit code`.
+        settings: the name, in that module, of the dataclass that holds its settings.
+        section: of a YAML file, whose keys are those settings.
+        help: what it does, in one line.
+        name: behind `ae-pretrained`; None for what is called as `python -m MODULE` alone.
+    """
+
+    module: str
+    settings: str
+    section: str
+    help: str
+    name: str | None = None
+
+
+COMMANDS = (
+    Command("data.prepare", "PrepareConfig", "data", "pictures, labels and splits, ready for training", "prepare"),
+    Command("data.inspect", "InspectConfig", "inspect", "say what was understood of your own pictures", "inspect"),
+    Command("reconstruction.train", "ReconstructionConfig", "reconstruction", "phase 1: an autoencoder", "pretrain"),
+    Command("transfer_learning.train", "SegmentationConfig", "transfer_learning", "phase 2: segmentation", "train"),
+    Command(
+        "reconstruction.evaluate",
+        "ReconstructionEvaluationConfig",
+        "reconstruction_evaluation",
+        "score the weights of either phase",
+        "evaluate",
+    ),
+    Command(
+        "transfer_learning.evaluate",
+        "SegmentationEvaluationConfig",
+        "transfer_learning_evaluation",
+        "score the weights of either phase",
+        "evaluate",
+    ),
+    Command(
+        "transfer_learning.predict",
+        "PredictConfig",
+        "transfer_learning_prediction",
+        "segment pictures of any size",
+        "predict",
+    ),
+    Command("experiments.ablate", "AblationConfig", "ablation", "compare variants, labels and seeds", "ablate"),
+    Command("experiments.tables", "TablesConfig", "tables", "write tables again from the JSON of results", "tables"),
+    Command("experiments.report", "ReportConfig", "report", "show runs and results on one HTML page", "report"),
+    Command("benchmarks.throughput", "ThroughputConfig", "throughput", "time training and evaluation"),
+    Command("benchmarks.growth", "GrowthConfig", "growth", "time and memory over the number of pictures"),
+    Command("benchmarks.step_profile", "StepProfileConfig", "step_profile", "where the time of a step goes"),
+)
+SECTIONS = tuple(command.section for command in COMMANDS)
+
+# How the running command was called, where that was not `python -m MODULE`: "ae-pretrained train".
+called_as: ContextVar[str | None] = ContextVar("called_as", default=None)
+
+
+def subcommands() -> dict[str, list[Command]]:
+    """Return what stands behind each name of `ae-pretrained`; `evaluate` is one command a phase."""
+    named: dict[str, list[Command]] = {}
+    for command in COMMANDS:
+        if command.name:
+            named.setdefault(command.name, []).append(command)
+    return named

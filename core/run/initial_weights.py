@@ -1,0 +1,43 @@
+"""Starting a run from weights of its own network and phase (`--init_weights`)."""
+
+from pathlib import Path
+from typing import Any
+
+from core.classes import classes_of_header
+from core.errors import UserError
+from core.files import file_sha256
+from core.run.task import Task
+from core.train_config import TrainConfig
+from core.weights import load_strictly, load_weights
+
+# What training draws and evaluation does not: other rates make no other network.
+FREE = ("encoder_dropout", "decoder_dropout")
+
+
+def load_initial(task: Task, path: Path) -> None:
+    """Load every tensor of weights into the task's network.
+
+    Raises:
+        UserError: the weights are of another phase, network or classes; names the first difference.
+    """
+    tensors, theirs = load_weights(path)
+    ours = task.header()
+    if theirs["phase"] != ours["phase"]:
+        raise UserError(
+            f"{path} comes from {theirs['phase']}, this run is {ours['phase']}: --init_weights takes weights of its "
+            "own phase (--pretrained_encoder carries phase 1's encoder over to phase 2)"
+        )
+    for name, value in ours["architecture"].items():
+        known = theirs["architecture"].get(name, value)  # once there were fewer choices; the tensors tell
+        if name not in FREE and known != value:
+            raise UserError(f"{path} is of another network: {name} {known!r} there, {value!r} here")
+    if "class_set" in ours:
+        there, here = (classes_of_header(header, str(path)).names for header in (theirs, ours))
+        if there != here:
+            raise UserError(f"{path} tells other classes apart: {', '.join(there)} there, {', '.join(here)} here")
+    load_strictly(task.model, tensors, str(path))
+
+
+def sha256_of_initial(config: TrainConfig) -> dict[str, Any]:
+    """Return what makes a run of other initial weights another run: {} without any."""
+    return {"init_weights_sha256": file_sha256(config.init_weights)} if config.init_weights else {}

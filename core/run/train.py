@@ -1,0 +1,48 @@
+"""How both phases train: machine, task, run folder, loop."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+from core.machine.machine import Machine, make_machine
+from core.run.description import defaults_of, describe
+from core.run.folder import RunFolder
+from core.run.initial_weights import load_initial, sha256_of_initial
+from core.run.loop import Loop
+from core.run.task import Task
+from core.train_config import TrainConfig
+
+PhaseTask = TypeVar("PhaseTask", bound=Task)
+
+
+def train_task(
+    config: TrainConfig,
+    make_task: Callable[[Machine], PhaseTask],
+    read: Mapping[str, str | None],
+    opening: Callable[[PhaseTask], Iterable[str]],
+    partly_frozen: bool = False,
+) -> None:
+    """Train from settings to finished run folder.
+
+    Args:
+        config: the settings.
+        make_task: makes the phase's task on a machine.
+        read: fingerprints of what the run reads; part of its identity.
+        opening: what is said before the first step: a sentence without its end, which names the machine, then notes.
+        partly_frozen: whether some parameters may have no gradient.
+
+    Raises:
+        UserError: settings, data or weights do not fit, or the run folder holds another run.
+        RunError: training broke.
+    """
+    machine = make_machine(config, partly_frozen)
+    task = make_task(machine)
+    if config.init_weights:
+        load_initial(task, config.init_weights)
+    description = describe(config, machine, {**read, **sha256_of_initial(config)})
+    writes = machine.processes.is_first
+    with RunFolder(config.output_dir, description, task.log_columns, writes, defaults_of(config)) as folder:
+        summary, *notes = opening(task)
+        machine.processes.say(f"{summary}, on {machine.device}, precision {machine.precision}")
+        for note in notes:
+            machine.processes.say(f"note: {note}")
+        Loop(task, config, machine, folder).run()

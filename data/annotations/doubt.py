@@ -1,0 +1,56 @@
+"""Values of masks that could mean two things: a person has to say which."""
+
+from core.errors import UserError
+from data.annotations.assigning import MOST_FOUND, Numbers
+from data.annotations.canonical import WHITE
+from data.annotations.scan import Tally
+from data.annotations.words import told
+
+# So many values in a mask, and so large a share of one of them, are a drawing with soft edges, not objects.
+SOFT_VALUES = 8
+SOFT_SHARE = 0.8
+_SAY = "Say in a YAML for --classes what each is (`foreground: [128-255]` takes a range)"
+
+
+def require_plain(tally: Tally, found: Numbers, named: bool) -> None:
+    """See that the values can mean one thing alone.
+
+    Args:
+        named: whether --classes lists names, which stand for values in a row: then only two codings are in doubt.
+
+    Raises:
+        UserError: 255 could be ignored, a class, or what others call 1; or the values are greys of soft edges.
+    """
+    values = {value for value in found if value >= 0}
+    others = sorted(values - {0, WHITE})
+    if is_even(values):
+        return
+    if WHITE in values and others and not tally.beside_white:
+        raise UserError(
+            f"{found[WHITE].masks} masks hold {WHITE} and no other value but 0, the other masks do not hold it: are "
+            f"they coded in two ways? {told(found, False)}. Where both mean one class say so in a YAML for --classes "
+            f"(`background: 0`, `foreground: [{others[0]}, {WHITE}]`); if {WHITE} is to be ignored: "
+            f"--ignore_value {WHITE}"
+        )
+    if named or len(others) > MOST_FOUND or "palette" in tally.kinds or _in_a_row(values - {WHITE}):
+        return
+    if WHITE in values and others:
+        raise UserError(
+            f"the masks hold {WHITE} beside values that are not in a row: {told(found, False)}. {_SAY}; if {WHITE} "
+            f"alone is to be ignored: --ignore_value {WHITE}"
+        )
+    a_mask = sum(where.masks for where in found.values()) / tally.masks
+    most = max((where.pixels for where in found.values()), default=0)
+    if a_mask > SOFT_VALUES and most >= SOFT_SHARE * tally.pixels:
+        raise UserError(f"the masks hold {len(found)} greys, as of soft edges: {told(found, False)}. {_SAY}")
+
+
+def is_even(values: set[int]) -> bool:
+    """Say whether values lie evenly from 0 to 255, to a rounding: 0, 128, 255."""
+    ordered = sorted(values)
+    steps = len(ordered) - 1
+    return 0 < steps < WHITE // 2 and all(abs(value - WHITE * place / steps) < 1 for place, value in enumerate(ordered))
+
+
+def _in_a_row(values: set[int]) -> bool:
+    return values in (set(range(len(values))), set(range(1, len(values) + 1)))

@@ -1,0 +1,56 @@
+"""What a person sees of a preparation."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from data.manifest import SPLITS
+from data.sources.table import DATA_SETS
+
+
+def say(line: str) -> None:
+    """Print a line as it is: no markup, no breaks."""
+    Console().print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def print_summary(output: Path, counts: dict[str, Any], noted: Counter[str], seconds: float) -> None:
+    """Say what was made of how many pictures, and what the report tells."""
+    splits = ", ".join(f"{split} {counts[split]['images']} ({counts[split]['labelled']} labelled)" for split in SPLITS)
+    total = sum(members["images"] for members in counts.values())
+    say(f"{output}: {total} images in {seconds:.1f} s: {splits}")
+    if noted:
+        told = ", ".join(f"{count} {action}" for action, count in noted.items())
+        say(f"{told}: see {output / 'prepare_report.json'}")
+
+
+def print_data_sets() -> None:
+    """Print the table of data sets: a block each, since citations are long."""
+    console = Console(highlight=False)
+    for name, row in DATA_SETS.items():
+        told = {
+            "classes": row.classes,
+            "splits": row.splits,
+            "--variant": ", ".join(row.variants),
+            "licence": row.licence,
+            "cite": row.citation,
+            "from": row.address,
+        }
+        console.print(f"[bold]{name}[/bold]: {row.title}", soft_wrap=True)
+        for what, text in told.items():
+            if text:
+                console.print(f"    {what}: {text}", soft_wrap=True, markup=False)
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed or 0:.0f} images/s")
+
+
+def progress_bar() -> Progress:
+    """Return a bar with pictures a second and the time left."""
+    text = TextColumn("[progress.description]{task.description}")
+    return Progress(text, BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())

@@ -1,0 +1,105 @@
+"""Dividing pictures into Train, Val and Test, by names and groups alone; neither order nor machine has a say.
+
+A group (a patient, a scene) lies in one split whole. Groups take their place by the rank of their hash.
+"""
+
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+
+from core.errors import UserError
+
+
+def divide_groups(groups: Mapping[str, str], val_ratio: float, test_ratio: float, seed: int) -> dict[str, str]:
+    """Divide pictures by their groups: about `test_ratio` of all, then about `val_ratio` of those that remain.
+
+    Args:
+        groups: picture -> group.
+
+    Returns:
+        picture -> Train, Val or Test.
+
+    Raises:
+        UserError: there are too few groups to leave no split empty.
+    """
+    sizes = _sizes(groups.values())
+    needed = 1 + (val_ratio > 0) + (test_ratio > 0)
+    if len(sizes) < needed:
+        raise UserError(
+            f"{len(sizes)} groups leave one of {needed} splits empty: group by another tag, or set --val_ratio or "
+            "--test_ratio to 0"
+        )
+    test = _held_out(sizes, test_ratio, seed, spared=needed - 1)
+    rest = {group: size for group, size in sizes.items() if group not in test}
+    val = _held_out(rest, val_ratio, seed, spared=1)
+    return {name: "Test" if group in test else "Val" if group in val else "Train" for name, group in groups.items()}
+
+
+def divide_folds(
+    groups: Mapping[str, str], labelled: Iterable[str], folds: int, fold: int, val_ratio: float, seed: int
+) -> dict[str, str]:
+    """Divide labelled pictures into folds of about one size: `fold` is Test, Val is drawn from the rest.
+
+    Every labelled picture is Test in exactly one of the folds. Pictures without a label are Train, whatever the fold;
+    only those whose group holds labelled ones go where their group goes.
+
+    Args:
+        groups: picture -> group; without groups each picture is its own.
+        labelled: the pictures with a mask.
+        folds: K, at least 2; `fold` is 0 to K - 1.
+
+    Returns:
+        picture -> Train, Val or Test.
+
+    Raises:
+        UserError: there are too few labelled groups for so many folds, with one left for Train and one for Val.
+    """
+    sizes = _sizes(groups[name] for name in labelled)
+    needed = max(folds, 2 + (val_ratio > 0))
+    if len(sizes) < needed:
+        raise UserError(
+            f"{len(sizes)} labelled pictures (or groups of such) are too few for --folds {folds}: it needs {needed}"
+        )
+    places = fold_places(sizes, folds, seed)
+    test = {group for group, place in places.items() if place == fold}
+    rest = {group: size for group, size in sizes.items() if group not in test}
+    if len(rest) < 1 + (val_ratio > 0):
+        raise UserError(f"fold {fold} of {folds} leaves too few groups for Train and Val: use more --folds")
+    val = _held_out(rest, val_ratio, seed, spared=1)
+    return {name: "Test" if group in test else "Val" if group in val else "Train" for name, group in groups.items()}
+
+
+def fold_places(sizes: Mapping[str, int], folds: int, seed: int) -> dict[str, int]:
+    """Give each group its fold: in the order of their hashes, each to the fold that holds fewest pictures so far."""
+    held = [0] * folds
+    places = {}
+    for group in _ranked(sizes, seed):
+        places[group] = held.index(min(held))
+        held[places[group]] += sizes[group]
+    return places
+
+
+def _held_out(sizes: Mapping[str, int], ratio: float, seed: int, spared: int) -> set[str]:
+    """Choose groups until they hold about `ratio` of the pictures; above 0 at least one, and `spared` are left."""
+    if ratio <= 0:
+        return set()
+    wanted, held = ratio * sum(sizes.values()), 0
+    chosen: set[str] = set()
+    for group in _ranked(sizes, seed):
+        # The last group is taken where it brings the share nearer than leaving it out does.
+        enough = chosen and held + sizes[group] / 2 > wanted
+        if enough or len(chosen) >= len(sizes) - spared:
+            break
+        chosen.add(group)
+        held += sizes[group]
+    return chosen
+
+
+def _sizes(groups: Iterable[str]) -> dict[str, int]:
+    sizes: dict[str, int] = {}
+    for group in groups:
+        sizes[group] = sizes.get(group, 0) + 1
+    return sizes
+
+
+def _ranked(groups: Iterable[str], seed: int) -> list[str]:
+    return sorted(groups, key=lambda group: sha256(f"{seed}/{group}".encode("utf-8", "surrogateescape")).digest())

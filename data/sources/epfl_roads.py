@@ -1,0 +1,45 @@
+"""EPFL road segmentation: roads in aerial pictures. `training/images`, `training/groundtruth`.
+
+Of the course on machine learning at EPFL; its test part has no public labels, so that Test is drawn from training by
+the seed, unless lists in the folder say otherwise. Masks are grey with soft edges: road from 128 on.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from core.classes import ClassSet
+from data.prepare_config import PrepareConfig
+from data.sources.codes import read_grey
+from data.sources.listed import files_by_name, listed_source, read_splits, with_val
+from data.sources.official import Official
+from data.sources.source import Source, hash_splits
+
+CLASSES = ClassSet(("background", "road"))
+THRESHOLD = 127
+
+
+def read(config: PrepareConfig) -> Source:
+    """List the pictures.
+
+    Raises:
+        UserError: a folder is missing, or a list is malformed.
+    """
+    official = Official(config, ("training.zip",))
+    folder = official.require("training/images") / "training"
+    images, masks = (files_by_name([folder / name]) for name in ("images", "groundtruth"))
+    splits = with_val(read_splits(folder.parent), config.val_ratio, config.seed)
+    return listed_source(
+        folder.parent,
+        splits or hash_splits(list(images), config.val_ratio, config.test_ratio, config.seed),
+        images,
+        {name: (path,) for name, path in masks.items()},
+        read_label,
+        CLASSES,
+        details=official.details,
+    )
+
+
+def read_label(path: Path) -> np.ndarray:
+    """Read the roads as a label [H, W] uint8; raises PictureError for a file that cannot be read."""
+    return (read_grey(path) > THRESHOLD).astype(np.uint8)

@@ -1,0 +1,111 @@
+"""ISBI 2012 EM segmentation: neurons in `train-volume.tif` and `train-labels.tif`, multi-page TIFFs of 8 bits.
+
+Arganda-Carreras et al., "Crowdsourcing the creation of image segmentation algorithms for connectomics", Frontiers in
+Neuroanatomy 2015; Cardona et al., PLoS Biology 2010. Labels are 0 membrane and 255 cell; membranes are looked for, so
+cell is the background. The challenge's own test has no public labels: the last slices are Test, the block before them
+is Val, so that no slice of Test is the neighbour of one of Train. `slices.txt`, a number a line, says which slices of
+the stack the pages are, where some are missing.
+"""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from core.classes import ClassSet
+from core.errors import UserError
+from data.pictures import PictureError
+from data.prepare_config import PrepareConfig
+from data.sources.official import Official
+from data.sources.source import Sample, Source, file_stamp
+
+CLASSES = ClassSet(("cell", "membrane"))
+MEMBRANE, CELL = 0, 255
+VOLUME, LABELS, NUMBERS, TEST = "train-volume.tif", "train-labels.tif", "slices.txt", "test-volume.tif"
+
+
+def read(config: PrepareConfig) -> Source:
+    """List the slices.
+
+    Raises:
+        UserError: a file is missing or no TIFF, or the numbers of pages differ.
+    """
+    official = Official(config, ())
+    base = official.require(VOLUME, LABELS)
+    pages, labelled = (_count_pages(base / name) for name in (VOLUME, LABELS))
+    if pages != labelled:
+        raise UserError(f"{base}: {VOLUME} has {pages} pages, {LABELS} {labelled}: use the official files")
+    numbers = _read_numbers(base / NUMBERS, pages)
+    splits = dict(zip(sorted(numbers), _blocks(pages, config.val_ratio, config.test_ratio), strict=True))
+    samples = [_sample(base, page, number, splits[number]) for page, number in enumerate(numbers)]
+    unused = [(TEST, "the labels of the challenge's test are not public")] if (base / TEST).exists() else []
+    return Source(samples, CLASSES, channels=1, passed_over=unused, details=official.details)
+
+
+def read_label(path: Path, page: int) -> np.ndarray:
+    """Read a page of the labels as [H, W] uint8: 0 cell, 1 membrane.
+
+    Raises:
+        PictureError: the page is damaged, or holds other values than 0 and 255.
+    """
+    pixels = read_page(path, page)
+    if other := sorted(set(np.unique(pixels).tolist()) - {MEMBRANE, CELL}):
+        raise PictureError(f"page {page} holds {other[:5]}, allowed are {MEMBRANE} membrane and {CELL} cell")
+    return (pixels == MEMBRANE).astype(np.uint8)
+
+
+def read_page(path: Path, page: int) -> np.ndarray:
+    """Read a page of a TIFF as [H, W] uint8.
+
+    Raises:
+        PictureError: it is damaged, or no grey picture of 8 bits.
+    """
+    try:
+        with Image.open(path) as pages:
+            pages.seek(page)
+            if pages.mode != "L":
+                raise PictureError(f"page {page} has mode {pages.mode}; it must be grey with 8 bits")
+            return np.array(pages)
+    except (OSError, ValueError, SyntaxError, EOFError, KeyError, TypeError) as error:
+        raise PictureError(f"page {page} is damaged: {error}") from None
+
+
+def _count_pages(path: Path) -> int:
+    try:
+        with Image.open(path) as pages:
+            return getattr(pages, "n_frames", 1)
+    except (OSError, ValueError, SyntaxError, EOFError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is no TIFF or damaged ({error}): use the official file") from None
+
+
+def _read_numbers(path: Path, pages: int) -> list[int]:
+    """Read the number of each page's slice; without a list they are counted from 0."""
+    if not path.is_file():
+        return list(range(pages))
+    words = path.read_text(encoding="utf-8", errors="replace").split()
+    if not all(word.isdecimal() for word in words) or len(set(words)) != len(words) or len(words) != pages:
+        raise UserError(f"{path} must hold {pages} different numbers, one a page of {VOLUME}, a line each")
+    return [int(word) for word in words]
+
+
+def _blocks(count: int, val_ratio: float, test_ratio: float) -> list[str]:
+    """Return the splits of slices in their order: Train, then a block of Val, then one of Test."""
+    test = round(test_ratio * count)
+    val = round(val_ratio * (count - test))
+    return ["Train"] * (count - test - val) + ["Val"] * val + ["Test"] * test
+
+
+def _sample(base: Path, page: int, number: int, split: str) -> Sample:
+    def image() -> tuple[np.ndarray, list[str]]:
+        return read_page(base / VOLUME, page), []
+
+    return Sample(
+        name=f"slice_{number:02d}",
+        split=split,
+        file=f"{VOLUME}, page {page}",
+        image=image,
+        label_file=f"{LABELS}, page {page}",
+        label=partial(read_label, base / LABELS, page),
+        stamp=file_stamp(base / VOLUME, base / LABELS),
+    )

@@ -1,0 +1,1 @@
+"""One's own pictures: listing them, finding their masks, splits and tags."""

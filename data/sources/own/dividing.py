@@ -1,0 +1,116 @@
+"""Which split each of one's own pictures belongs to, as the settings say."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from core.errors import UserError
+from data.sources.division import divide_folds, divide_groups
+from data.sources.own.listing import Pictures
+from data.sources.own.splits import empty_lists, read_splits
+from data.sources.source import hash_splits, held_out
+
+if TYPE_CHECKING:
+    from data.prepare_config import PrepareConfig
+
+Tags = Mapping[str, Mapping[str, str]]
+
+
+def divide(pictures: Pictures, tags: Tags, config: "PrepareConfig") -> tuple[dict[str, str], list[str], list[str]]:
+    """Divide pictures as --splits, --folds, --group_by, --stratify_by and the ratios say.
+
+    Returns:
+        picture -> Train, Val or Test; what a person should know, a sentence each; the labelled pictures that --splits
+        does not name, which belong nowhere.
+
+    Raises:
+        UserError: settings that contradict each other, a tag that no picture has, groups that lie in two splits or
+            leave one empty.
+    """
+    if config.splits and config.folds:
+        raise UserError("--splits and --folds both say what Test is: give one")
+    groups, notes = _groups(pictures, tags, config.group_by)
+    strata = _values(pictures, tags, "stratify_by", config.stratify_by) if config.stratify_by else None
+    left_out: list[str] = []
+    if config.splits:
+        splits, more, left_out = _official(pictures, groups, config)
+        notes += more
+    elif config.folds:
+        labelled = list(pictures.names(labelled=True))
+        splits = divide_folds(groups, labelled, config.folds, config.fold, config.val_ratio, config.seed)
+        count = sum(splits[name] == "Test" for name in labelled)
+        notes.append(f"fold {config.fold} of {config.folds}: {count} of {len(labelled)} labelled pictures are Test")
+    elif config.group_by:
+        splits = divide_groups(groups, config.val_ratio, config.test_ratio, config.seed)
+    elif strata:
+        splits = _divide_evenly(strata, config)
+    else:
+        splits = hash_splits(list(pictures.names()), config.val_ratio, config.test_ratio, config.seed)
+    return splits, notes, left_out
+
+
+def _groups(pictures: Pictures, tags: Tags, tag: str | None) -> tuple[dict[str, str], list[str]]:
+    """Return each picture's group: its value of the tag, or itself where it has none."""
+    names = list(pictures.names())
+    if tag is None:
+        return {name: name for name in names}, []
+    values = _values(pictures, tags, "group_by", tag)
+    without = sum(value is None for value in values.values())
+    notes = [f"{without} pictures have no {tag}: each is a group of its own"] if without else []
+    # A value must not be taken for a picture's name.
+    return {name: f"={value}" if value is not None else name for name, value in values.items()}, notes
+
+
+def _values(pictures: Pictures, tags: Tags, setting: str, tag: str) -> dict[str, str | None]:
+    """Return each picture's value of the tag that a setting names, None where it has none."""
+    values = {name: tags.get(name, {}).get(tag) for name in pictures.names()}
+    if all(value is None for value in values.values()):
+        known = sorted({known for picture in tags.values() for known in picture})
+        raise UserError(f"--{setting} {tag}: no picture has that tag; {_known(known)}")
+    return values
+
+
+def _divide_evenly(strata: Mapping[str, str | None], config: "PrepareConfig") -> dict[str, str]:
+    """Hold out Test, then Val of the rest, each evenly over the values of a tag."""
+    test = held_out(strata, config.test_ratio, config.seed)
+    rest = {name: stratum for name, stratum in strata.items() if name not in test}
+    val = held_out(rest, config.val_ratio, config.seed)
+    return {name: "Test" if name in test else "Val" if name in val else "Train" for name in strata}
+
+
+def _known(tags: list[str]) -> str:
+    return f"they have {', '.join(tags)}" if tags else "give --tag_file, or lay them in folders"
+
+
+def _official(
+    pictures: Pictures, groups: Mapping[str, str], config: "PrepareConfig"
+) -> tuple[dict[str, str], list[str], list[str]]:
+    assert config.splits is not None, "asked for where it is given"
+    splits = read_splits(config.splits, list(pictures.names()), pictures.find)
+    notes = [f"{path} names no picture" for path in empty_lists(config.splits)]
+    unnamed = [name for name in groups if name not in splits]
+    labelled = set(pictures.names(labelled=True))
+    left_out = [name for name in unnamed if name in labelled]
+    if unlabelled := [name for name in unnamed if name not in labelled]:
+        notes.append(f"{len(unlabelled)} pictures without a mask are not in {config.splits}: they are Train")
+        splits |= dict.fromkeys(unlabelled, "Train")
+    if left_out:
+        notes.append(f"{len(left_out)} pictures with a mask are not in {config.splits}: they are left out")
+    _require_whole_groups(splits, groups)
+    held = set(splits.values())
+    if "Test" not in held:
+        splits = {name: "Test" if split == "Val" else split for name, split in splits.items()}
+        notes.append(f"{config.splits} names no test: its val is Test, and Val is drawn from train")
+    if "Val" not in set(splits.values()) and config.val_ratio > 0:
+        train = {name: groups[name] for name, split in splits.items() if split == "Train"}
+        splits |= divide_groups(train, config.val_ratio, 0.0, config.seed)
+        if "Test" in held:
+            notes.append(f"{config.splits} names no val: Val is drawn from train")
+    return splits, notes, left_out
+
+
+def _require_whole_groups(splits: Mapping[str, str], groups: Mapping[str, str]) -> None:
+    where: dict[str, str] = {}
+    for name, split in splits.items():
+        if where.setdefault(groups[name], split) != split:
+            group = groups[name].removeprefix("=")
+            raise UserError(f"group {group} lies in {where[groups[name]]} and {split}: --splits contradicts --group_by")

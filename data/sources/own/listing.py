@@ -1,0 +1,242 @@
+"""The pictures of a folder and the masks of each: kept on disk, since a folder may hold any number."""
+
+import json
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+from unicodedata import normalize
+
+from core.errors import UserError
+from data.on_disk import sorted_rows, temporary_database
+from data.picture_header import PictureError, PictureHeader, look_at
+from data.sources.source import file_stamp
+
+_TABLE = """CREATE TABLE pictures (
+    name TEXT PRIMARY KEY, folder TEXT, stem TEXT, image BLOB, height INTEGER, width INTEGER, bits INTEGER,
+    channels INTEGER, masks TEXT DEFAULT '[]', stamp TEXT
+) WITHOUT ROWID"""
+_SIDEWAYS = (5, 6, 7, 8)  # orientations of EXIF that swap height and width
+
+
+class Row(NamedTuple):
+    """A picture as it was listed: its size upright, its masks as (class, file), the class "" for a file of all, and
+    sizes and times of the files."""
+
+    name: str
+    image: Path
+    height: int
+    width: int
+    bits: int
+    masks: list[tuple[str, Path]]
+    stamp: tuple[int, ...]
+
+
+@dataclass
+class Facts:
+    """How many pictures are of which kind."""
+
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    formats: Counter[str] = field(default_factory=Counter)
+    channels: Counter[int] = field(default_factory=Counter)
+    bits: Counter[int] = field(default_factory=Counter)
+    turned: Counter[str] = field(default_factory=Counter)
+    unusual: dict[str, list[str]] = field(default_factory=dict)  # what -> files
+
+    def add(self, header: PictureHeader, height: int, width: int, file: str) -> None:
+        """Count one more picture."""
+        self.sizes[height, width] += 1
+        self.formats[header.format] += 1
+        self.channels[header.channels] += 1
+        self.bits[header.bits] += 1
+        self.turned["landscape" if width > height else "portrait" if height > width else "square"] += 1
+        odd = {
+            "turned by EXIF": header.orientation != 1,
+            "can be transparent": header.alpha,
+            "of several pages": header.pages > 1,
+            "of more bands than are taken": header.bands > header.channels + header.alpha,
+        }
+        for what, holds in odd.items():
+            if holds:
+                self.unusual.setdefault(what, []).append(file)
+
+
+class Pictures:
+    """The pictures of a folder in the order of their names."""
+
+    def __init__(self) -> None:
+        self._table = temporary_database(_TABLE)
+        self._table.execute("CREATE INDEX places ON pictures (folder, stem)")
+        self.facts = Facts()
+
+    def __len__(self) -> int:
+        return self.ask("SELECT count(*) FROM pictures")
+
+    def __iter__(self) -> Iterator[Row]:
+        rows = self._table.execute("SELECT name, image, height, width, bits, masks, stamp FROM pictures ORDER BY name")
+        for name, image, height, width, bits, masks, stamp in rows:
+            files = [(key, Path(file)) for key, file in json.loads(masks)]
+            yield Row(name, _path(image), height, width, bits, files, tuple(json.loads(stamp)))
+
+    def ask(self, query: str, *values: str | int) -> int:
+        """Return the one number that a query of the table `pictures` gives."""
+        return self._table.execute(query, values).fetchone()[0]
+
+    def names(self, labelled: bool | None = None) -> Iterator[str]:
+        """Yield the names in their order: all, or those with or without masks."""
+        which = {None: "", True: "WHERE masks != '[]'", False: "WHERE masks = '[]'"}[labelled]
+        return (name for (name,) in self._table.execute(f"SELECT name FROM pictures {which} ORDER BY name"))
+
+    def find(self, written: str) -> str | None:
+        """Return the picture that a file calls so, with or without its suffix; None if there is none."""
+        name = normalize("NFC", written.replace("\\", "/").removeprefix("./"))
+        if not is_text(name):
+            return None
+        for tried in (name, _without_suffix(name)):
+            if self._table.execute("SELECT 1 FROM pictures WHERE name = ?", (tried,)).fetchone():
+                return tried
+        return None
+
+    def within(self, text: str) -> str | None:
+        """Return the longest name of a picture that is part of a text; None without one."""
+        query = "SELECT name FROM pictures WHERE instr(?, name) > 0 ORDER BY length(name) DESC LIMIT 1"
+        found = self._table.execute(query, (text,)).fetchone()
+        return found and found[0]
+
+    def add(self, name: str, image: Path, header: PictureHeader) -> None:
+        """Add a picture.
+
+        Raises:
+            UserError: its name is taken.
+        """
+        folder, _, stem = name.rpartition("/")
+        sides = (header.height, header.width)
+        height, width = sides[::-1] if header.orientation in _SIDEWAYS else sides
+        row = (
+            name,
+            folder,
+            stem,
+            os.fsencode(image),
+            height,
+            width,
+            header.bits,
+            header.channels,
+            json.dumps(file_stamp(image)),
+        )
+        columns = "name, folder, stem, image, height, width, bits, channels, stamp"
+        try:
+            self._table.execute(f"INSERT INTO pictures ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        except sqlite3.IntegrityError:
+            taken = _path(self._table.execute("SELECT image FROM pictures WHERE name = ?", (name,)).fetchone()[0])
+            raise UserError(
+                f"{taken} and {image.name} would get the same name: rename one, or say with --mask_pattern "
+                f"'{{name}}{image.suffix}' that one is the other's mask"
+            ) from None
+        self.facts.add(header, height, width, str(image))
+
+    def add_mask(self, name: str, key: str, mask: Path) -> bool:
+        """Give the picture of that name a mask, of one class where `key` names it; False if there is no such picture.
+
+        Raises:
+            UserError: it has one already.
+        """
+        found = self._table.execute("SELECT masks, stamp FROM pictures WHERE name = ?", (name,)).fetchone()
+        if not found:
+            return False
+        masks, stamp = json.loads(found[0]), json.loads(found[1])
+        for taken, file in masks:
+            if taken == key:
+                raise UserError(f"{file} and {mask} are both masks of {name}: remove one")
+        masks, stamp = [*masks, [key, str(mask)]], [*stamp, *file_stamp(mask)]
+        self._table.execute(
+            "UPDATE pictures SET masks = ?, stamp = ? WHERE name = ?", (json.dumps(masks), json.dumps(stamp), name)
+        )
+        return True
+
+    def remove(self, names: list[str]) -> None:
+        """Take pictures out."""
+        self._table.executemany("DELETE FROM pictures WHERE name = ?", ((name,) for name in names))
+
+    def digest(self, *more: str) -> str:
+        """Return a digest of names and sizes, and of more lines: it notices files that came, went or changed."""
+        rows = self._table.execute("SELECT name, stamp FROM pictures")
+        lines = (f"{name}\t{tuple(json.loads(stamp)[::2])}" for name, stamp in rows)
+        digest = sha256()
+        separator = ""
+        for (line,) in sorted_rows(((line,) for line in (*more, *lines)), 1):
+            digest.update(f"{separator}{line}".encode())
+            separator = "\n"
+        return digest.hexdigest()
+
+
+def list_images(
+    pictures: Pictures, images: Path, excluded: Path | None, is_mask: Callable[[Path], bool]
+) -> list[tuple[str, str]]:
+    """Add the pictures below a folder; returns the files that are none, with the reason."""
+    passed_over = []
+    for path in walk(images, excluded):
+        name = stem_of(path, images)
+        # Bytes that are no UTF-8 come as lone surrogates, on which OpenCV crashes.
+        if not is_text(name):
+            passed_over.append((printable(path), "its name is not valid UTF-8: rename it"))
+        elif not is_mask(path):
+            try:
+                pictures.add(name, path, look_at(path))
+            except PictureError as error:
+                passed_over.append((str(path), str(error)))
+    return passed_over
+
+
+def walk(root: Path, excluded: Path | None) -> Iterator[Path]:
+    """Yield all files below a folder, sorted folder by folder.
+
+    Names with a dot first are skipped, `excluded`, and what `data.prepare` wrote, finished or not.
+
+    Raises:
+        OSError: a folder cannot be listed.
+    """
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    for folder, folders, names in os.walk(root, onerror=fail):
+        kept = (Path(folder, name) for name in sorted(folders) if not name.startswith("."))
+        folders[:] = [
+            path.name
+            for path in kept
+            if not _is_prepared(path) and (excluded is None or path.resolve() != excluded.resolve())
+        ]
+        names.sort()
+        yield from (Path(folder, name) for name in names if not name.startswith("."))
+
+
+def _is_prepared(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in ("prepare_report.json", "journal.jsonl"))
+
+
+def stem_of(path: Path, root: Path) -> str:
+    """Return a file's name relative to a folder, without its suffix, in Unicode's composed form."""
+    return normalize("NFC", path.relative_to(root).with_suffix("").as_posix())
+
+
+def is_text(name: str) -> bool:
+    """Say whether a file's name is valid UTF-8."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
+def printable(path: Path) -> str:
+    """Return a path with marks for bytes that are no UTF-8."""
+    return os.fsencode(path).decode(errors="replace")
+
+
+def _without_suffix(name: str) -> str:
+    head, dot, suffix = name.rpartition(".")
+    return head if dot and "/" not in suffix else name
+
+
+def _path(stored: bytes) -> Path:
+    return Path(os.fsdecode(stored))

@@ -1,0 +1,31 @@
+"""Going through many files with threads, and showing how far it is."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+from rich.progress import Progress
+
+from data.preparing.processing import bounded_map
+
+if TYPE_CHECKING:
+    from data.prepare_config import PrepareConfig
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def with_progress(
+    title: str, total: int, config: "PrepareConfig", function: Callable[[Item], Result], items: Iterable[Item]
+) -> Iterator[Result]:
+    """Map over threads, in order; a bar shows it on a terminal."""
+    with Progress(transient=True) as bar:
+        bar.disable = not bar.console.is_terminal
+        task = bar.add_task(title, total=total)
+        for result in bounded_map(function, items, config.workers or _processors()):
+            yield result
+            bar.advance(task)
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

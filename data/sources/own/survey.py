@@ -1,0 +1,244 @@
+"""Looking at one's own pictures and masks, and deciding how they are read."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.classes import ClassSet
+from core.errors import UserError
+from data.annotations.assigning import BINARY_NAMES
+from data.annotations.coding import Coding
+from data.annotations.decide import decide
+from data.annotations.layers import LayerCounts, add_layers, count_layers
+from data.annotations.request import Request, read_request
+from data.annotations.scan import MaskCounts, Tally, count_mask
+from data.pictures import PictureError
+from data.sources.own.finding import check_folders, find_masks, sibling_pattern
+from data.sources.own.listing import Pictures, Row, list_images
+from data.sources.own.lookalikes import masks_for_pictures, polygons_among, refuse_masks_among_pictures
+from data.sources.own.patterns import Pattern, pattern_of
+from data.sources.own.progress import with_progress
+from data.value_range import PERCENTILES, find_range
+
+if TYPE_CHECKING:
+    from data.prepare_config import PrepareConfig
+
+NAMED_AT_MOST = 5
+
+
+def _ignore(_: object) -> None:
+    pass
+
+
+@dataclass
+class Listing:
+    """Pictures and their masks by their names and headers alone.
+
+    Attributes:
+        pattern: how the masks were found; None without masks.
+        masks: the folder of the masks.
+    """
+
+    pictures: Pictures
+    pattern: Pattern | None = None
+    masks: Path | None = None
+    passed_over: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """Who is told what was seen as soon as it was, so that it can be shown even where the next step refuses it.
+
+    Attributes:
+        listed: of the pictures.
+        found: of the masks, by their names alone.
+        counted: of what the masks hold; of those that can be used.
+    """
+
+    listed: Callable[[Listing], None] = _ignore
+    found: Callable[[Listing], None] = _ignore
+    counted: Callable[[Tally], None] = _ignore
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How pictures and masks are read.
+
+    Attributes:
+        channels: 1 or 3.
+        value_range: of pictures deeper than 8 bits; None without such.
+        coding: what masks mean; None without masks.
+        tally: what the masks hold.
+    """
+
+    channels: int
+    value_range: tuple[float, float] | None
+    coding: Coding | None
+    tally: Tally
+    notes: list[str]
+    requested: Request | None
+
+    @property
+    def classes(self) -> ClassSet:
+        """The classes of the masks; without masks those of --classes, or background and foreground."""
+        if self.coding:
+            return self.coding.class_set
+        if self.requested:
+            return ClassSet(self.requested.names, self.requested.background)
+        return ClassSet(BINARY_NAMES)
+
+
+def list_pictures(config: "PrepareConfig", watcher: Watcher | None = None) -> Listing:
+    """List pictures and find their masks; no pixel is read.
+
+    Raises:
+        UserError: a folder is missing or empty, two pictures share a name, masks fit no pictures or only a few.
+    """
+    watcher = watcher or Watcher()
+    listing = _list_folder(config)
+    watcher.listed(listing)
+    images, masks = config.images, listing.masks
+    assert images is not None, "check_source looks at that"
+    if not listing.pattern:
+        refuse_masks_among_pictures(listing.pictures, images)
+    if masks is None:
+        listing.notes += polygons_among(listing.passed_over, listing.pictures, images)
+    if masks is not None:
+        text = listing.pattern.text if listing.pattern else config.mask_pattern
+        listing.pattern, passed_over, notes = find_masks(listing.pictures, images, masks, text)
+        listing.passed_over += passed_over
+        listing.notes += notes
+        watcher.found(listing)
+    return listing
+
+
+def _list_folder(config: "PrepareConfig") -> Listing:
+    """List pictures; where masks lie beside them, the listing has the pattern that tells them apart."""
+    images, masks = config.images, config.masks
+    assert images is not None, "check_source looks at that"
+    check_folders(images, masks)
+    if masks is None and config.mask_pattern:
+        masks = images
+    if masks is not None and masks.resolve() == images.resolve():
+        if not config.mask_pattern:
+            which = "say which is which, --mask_pattern '{name}_mask.png'"
+            raise UserError(f"{images} holds both images and masks: {which}")
+        return _list_beside(images, config.mask_pattern)
+    listing = Listing(Pictures(), masks=masks)
+    listing.passed_over = list_images(listing.pictures, images, masks, is_mask=lambda path: False)
+    _require_pictures(listing, images)
+    if masks is None and (text := sibling_pattern(listing.pictures)):
+        listing = _list_beside(images, text)
+        listing.notes = [f"masks lie beside their pictures, as --mask_pattern '{text}' would say"]
+    return listing
+
+
+def read_listing(listing: Listing, config: "PrepareConfig", watcher: Watcher | None = None) -> Reading:
+    """Look into masks, and into deep pictures, and decide how all are read.
+
+    Raises:
+        UserError: masks that cannot be used, or whose meaning cannot be told.
+    """
+    requested = read_request(config.classes)
+    facts, notes = listing.pictures.facts, []
+    channels = config.channels or max(facts.channels)
+    if config.channels is None and len(facts.channels) > 1:
+        notes.append(f"{facts.channels[1]} grey pictures among {facts.channels[3]} in colour: all are read in colour")
+    value_range = None
+    if max(facts.bits) > 8:
+        value_range, note = _value_range(listing.pictures, config)
+        notes.append(note)
+    elif config.range:
+        notes.append("no picture is deeper than 8 bits: --range changes nothing")
+    tally = Tally()
+    if listing.pattern is None:
+        notes += masks_for_pictures(listing.pictures)
+        return Reading(channels, value_range, None, tally, notes, requested)
+    tally = _count(listing, config, watcher or Watcher())
+    coding = decide(tally, requested, config.ignore_value)
+    return Reading(channels, value_range, coding, tally, [*notes, *coding.notes], requested)
+
+
+def _list_beside(images: Path, text: str) -> Listing:
+    pattern = pattern_of(text)
+    listing = Listing(Pictures(), pattern, images)
+    listing.passed_over = list_images(
+        listing.pictures, images, None, is_mask=lambda path: pattern.match(path, images) is not None
+    )
+    _require_pictures(listing, images)
+    return listing
+
+
+def _require_pictures(listing: Listing, images: Path) -> None:
+    if not len(listing.pictures):
+        raise UserError(f"{images} holds no picture")
+
+
+def _value_range(pictures: Pictures, config: "PrepareConfig") -> tuple[tuple[float, float] | None, str]:
+    deep = sum(count for bits, count in pictures.facts.bits.items() if bits > 8)
+    found = config.range
+    if not found:
+
+        def paths() -> Iterator[Path]:
+            return (row.image for row in pictures if row.bits > 8)
+
+        mapped = partial(with_progress, "looking at deep pictures", deep, config)
+        found = find_range(paths, mapped)
+    if not found:
+        return None, f"none of {deep} pictures deeper than 8 bits can be read"
+    whence = "--range" if config.range else f"the {PERCENTILES[0]} and {PERCENTILES[1]} percentile of all their pixels"
+    return found, f"{deep} pictures are deeper than 8 bits: {found[0]:g} becomes 0 and {found[1]:g} 255 ({whence})"
+
+
+def _count(listing: Listing, config: "PrepareConfig", watcher: Watcher) -> Tally:
+    """Count what all masks hold, file by file, through threads.
+
+    Raises:
+        UserError: some cannot be used, unless they are to be left out; or none can.
+    """
+    assert listing.pattern is not None, "there are masks"
+    tally, refused = Tally(), []
+    labelled = (row for row in listing.pictures if row.masks)
+    total = sum(1 for _ in listing.pictures.names(labelled=True))
+    look = partial(_look, layered=listing.pattern.is_layered)
+    for row, counts in with_progress("looking at masks", total, config, look, labelled):
+        file = str(row.masks[0][1])
+        if isinstance(counts, str):
+            refused.append((file, counts))
+        elif isinstance(counts, LayerCounts):
+            add_layers(tally, counts, row.masks)
+        else:
+            tally.add(counts, file)
+        if len(refused) == NAMED_AT_MOST and config.bad_masks == "refuse":
+            break
+    tally.settle_palettes(by_index="palette" in tally.kinds)
+    watcher.counted(tally)
+    if refused and (config.bad_masks == "refuse" or not tally.masks):
+        told = "; ".join(f"{file}: {reason}" for file, reason in _once_a_reason(refused))
+        remedy = "Mend them, or leave them out with --bad_masks leave_out" if tally.masks else "Mend them"
+        raise UserError(f"masks do not fit their images: {told}. {remedy}")
+    return tally
+
+
+def _look(row: Row, layered: bool) -> tuple[Row, MaskCounts | LayerCounts | str]:
+    """Count what a picture's masks hold, or say why they cannot be used."""
+    try:
+        counts = count_layers(row.masks) if layered else count_mask(row.masks[0][1])
+    except PictureError as error:
+        return row, str(error)
+    found, expected = (counts.width, counts.height), (row.width, row.height)
+    # The EXIF of a PNG may stand behind its pixels, where the picture's header does not tell it yet.
+    if found != expected and not (found == expected[::-1] and row.image.suffix.lower() == ".png"):
+        return row, f"{found[0]} x {found[1]} pixels, its image has {expected[0]} x {expected[1]}"
+    return row, counts
+
+
+def _once_a_reason(refused: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield files and reasons; those that share a reason together."""
+    files: dict[str, list[str]] = {}
+    for file, reason in refused[:NAMED_AT_MOST]:
+        files.setdefault(reason, []).append(file)
+    return ((", ".join(names), reason) for reason, names in files.items())

@@ -1,0 +1,109 @@
+"""The results that earlier calls of an ablation left: whether they belong to its plan, and to each other."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from core.errors import UserError
+from experiments.ablation.format import (
+    KINDS,
+    PLAN,
+    Encoder,
+    PlanContent,
+    PretrainingRun,
+    Result,
+    Trial,
+    read,
+    results_of,
+)
+from experiments.evaluations import in_pixels
+from experiments.grid.prepared import Data
+from experiments.grid.variants import Plan, differing, plain
+
+
+def require_same_grid(plan: Plan, data: Data) -> None:
+    """Compare every result that is there with the plan, before anything trains.
+
+    Raises:
+        UserError: names the first file that comes from other data or other settings, and the settings that differ.
+    """
+    folder = plan.config.results_dir
+    for kind in KINDS:
+        for path, content in results_of(folder, kind):
+            found = list(_other_data(content, data))
+            what = "data" if found else "settings"
+            found = found or list(_other_settings(content, plan))
+            if found:
+                raise UserError(f"{path} comes from other {what} ({'; '.join(found)}): choose another results_dir")
+    if any(folder.glob("tuning/*.json")) or any(folder.glob("arms/*.json")):
+        _require_same_tuning(plan)
+
+
+def _other_data(content: Result, data: Data) -> Iterator[str]:
+    if content.data_sha256 != data.sha256:
+        yield f"data_sha256 {_short(content.data_sha256)} there, {_short(data.sha256)} now"
+    if not isinstance(content, PretrainingRun) and content.resolution != data.resolution:
+        yield f"resolution {in_pixels(content.resolution)} there, {in_pixels(data.resolution)} now"
+
+
+def _other_settings(content: Result, plan: Plan) -> Iterator[str]:
+    """Yield what differs; results of variants that the plan does not have are no business of it."""
+    if isinstance(content, PretrainingRun):
+        yield from _other_pretraining(content, plan)
+        return
+    arm, variant = content.arm, plan.variants.get(content.arm.variant)
+    if variant is None:
+        return
+    yield from differing(content.settings, plain(variant.config), "transfer_learning", ("lr", "seed", "label_fraction"))
+    name = content.pretraining.name if content.pretraining else None
+    if name != variant.pretraining:
+        yield f"pretraining {name} there, {variant.pretraining} now"
+    elif content.pretraining:
+        yield from _other_pretraining(content.pretraining, plan)
+    if isinstance(content, Trial) and arm.seed != plan.config.seeds[0]:
+        yield f"rates tuned with seed {arm.seed} there, {plan.config.seeds[0]} now"
+    if arm.learning_rate not in plan.config.learning_rates:
+        rates = ", ".join(f"{rate:g}" for rate in plan.config.learning_rates)
+        yield f"learning rate {arm.learning_rate:g} there, one of {rates} now"
+
+
+def _other_pretraining(content: PretrainingRun | Encoder, plan: Plan) -> Iterator[str]:
+    planned = plan.pretrainings.get(content.name)
+    if planned:
+        for difference in differing(content.settings, plain(planned.config), "reconstruction"):
+            yield f"pretraining {planned.name}: {difference}"
+
+
+def _require_same_tuning(plan: Plan) -> None:
+    path = plan.config.results_dir / PLAN
+    if not path.exists():
+        return
+    earlier = read(path, PlanContent)
+    for name in ("learning_rates", "tuned_at"):
+        there, now = (sorted(getattr(entry, name)) for entry in (earlier, plan.config))
+        if there != now:
+            raise UserError(
+                f"{path}: {name} {there} there, {now} now; the arms' rates were chosen by that grid: "
+                "choose another results_dir"
+            )
+
+
+def mixed_encoders(results: Path) -> list[str]:
+    """Return a line for each pretraining of which the arms began with other weights than each other or its JSON."""
+    found: dict[str, Counter[str]] = {}
+    for kind in KINDS:
+        for _, content in results_of(results, kind):
+            origin = content if isinstance(content, PretrainingRun) else content.pretraining
+            if origin:
+                found.setdefault(origin.name, Counter())[str(origin.sha256)] += origin is not content
+    return [
+        f"the runs with pretraining {name} began with {len(shas)} different encoders "
+        f"({', '.join(f'SHA-256 {_short(sha)}: {count} runs' for sha, count in sorted(shas.items()))}): "
+        f"their scores mix them; remove the JSON files of all but one from {results} to have those trained again"
+        for name, shas in sorted(found.items())
+        if len(shas) > 1
+    ]
+
+
+def _short(sha256: str) -> str:
+    return f"{sha256[:12]}…" if len(sha256) > 12 else sha256

@@ -1,0 +1,133 @@
+"""What a finished run folder says, and the small JSON that the grid makes of it."""
+
+import csv
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from core.errors import UserError
+from core.files import atomic_path, file_sha256, write_json
+from experiments.ablation.format import ArmContent, ArmProvenance, Compute, PretrainingRun, Result
+from experiments.evaluations import read_json
+from experiments.grid.prepared import Data
+from experiments.per_image import image_counts
+from experiments.runs import Run
+
+WEIGHTS = "best_model.safetensors"
+# Tensors that are counted along, not learned.
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a run folder of phase 2 says: settings, the best Val score and its step (None: it broke), compute."""
+
+    settings: dict[str, Any]
+    val_mean_iou: float | None
+    best_step: int | None
+    compute: Compute
+
+
+def training_of(folder: Path) -> Training:
+    """Return what a finished run folder of phase 2 says."""
+    best, settings = read_json(folder / "metrics.json"), settings_of(folder)
+    step = min(best["epoch"] * settings["val_every"], settings["max_steps"])
+    compute = compute_of(folder, settings["max_steps"] * settings["batch_size"])
+    return Training(settings, best["mean_iou"], step, compute)
+
+
+def broken_training_of(folder: Path) -> Training:
+    """Return what `training_of` does, for a training that stopped being finite: no score, what it cost up to there."""
+    settings = settings_of(folder)
+    images = len(log_rows(folder)) * settings["val_every"] * settings["batch_size"]
+    return Training(settings, None, None, compute_of(folder, images))
+
+
+def pretraining_of(folder: Path, name: str, data: Data) -> PretrainingRun:
+    """Return what a finished run folder of phase 1 says."""
+    settings, rows = settings_of(folder), log_rows(folder)
+    per_row = settings["val_every"] if settings["max_steps"] else math.ceil(data.train_images / settings["batch_size"])
+    last = settings["max_steps"] or len(rows) * per_row
+    images = settings["max_steps"] * settings["batch_size"] if settings["max_steps"] else len(rows) * data.train_images
+    compute = compute_of(folder, images)
+    return PretrainingRun(
+        name=name,
+        settings=settings,
+        sha256=file_sha256(folder / WEIGHTS),
+        seconds=compute.seconds,
+        images=images,
+        val_loss=read_json(folder / "metrics.json")["val_loss"],
+        log=tuple((min(int(row["epoch"]) * per_row, last), float(row["val_loss"])) for row in rows),
+        data_sha256=data.sha256,
+        compute=compute,
+    )
+
+
+def settings_of(folder: Path) -> dict[str, Any]:
+    """Return the settings that make the run in a folder what it is."""
+    return read_json(folder / "training_config.json")["identity"]
+
+
+def log_rows(folder: Path) -> list[dict[str, str]]:
+    """Return the rows of a run's training_log.csv, none before the first."""
+    log = folder / "training_log.csv"
+    if not log.is_file():
+        return []
+    with log.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def compute_of(folder: Path, images: int) -> Compute:
+    """Return what a run cost: seconds of training and validation, training pictures, parameters, device."""
+    weights = folder / WEIGHTS
+    return Compute(
+        seconds=round(sum(float(row["epoch_time"]) for row in log_rows(folder)), 3),
+        images=images,
+        parameters=parameters_of(weights) if weights.exists() else None,
+        device=read_json(folder / "training_config.json")["machine"]["device"],
+    )
+
+
+def parameters_of(weights: Path) -> int:
+    """Return the number of parameters in a weights file, from its header alone; raises UserError where it is cut."""
+    try:
+        with safe_open(weights, "np") as tensors:
+            shapes = {name: tensors.get_slice(name).get_shape() for name in tensors.keys()}  # noqa: SIM118
+    except SafetensorError:
+        raise UserError(
+            f"{weights} is cut or altered: delete {weights.parent}, the same command trains it again"
+        ) from None
+    return sum(math.prod(shape) for name, shape in shapes.items() if not name.endswith(STATISTICS))
+
+
+def counts_by_image(run: Run) -> dict[str, list[int]]:
+    """Return the counts of each picture as an arm keeps them: all hits, then what is true, then what was said."""
+    return {name: counts.T.ravel().astype(int).tolist() for name, counts in image_counts(run).items()}
+
+
+def provenance_of(folder: Path) -> ArmProvenance:
+    """Return the code, versions and weights that an arm came from."""
+    description = read_json(folder / "training_config.json")
+    known = {name: description[name] for name in ("commit", "versions")}
+    return ArmProvenance(**known, weights_sha256=file_sha256(folder / WEIGHTS))
+
+
+def write_result(path: Path, content: Result) -> None:
+    """Write a result whole or not at all; of an arm one line an image, so that it stays readable and small."""
+    values = content.model_dump(mode="json")
+    if not isinstance(content, ArmContent):
+        write_json(path, values)
+        return
+    images = [f"  {json.dumps(name)}: {_json(counts)}" for name, counts in values.pop("per_image").items()]
+    heads = [f" {json.dumps(name)}: {_json(value)}" for name, value in values.items()]
+    lines = [*heads, ' "per_image": {\n' + ",\n".join(images) + "\n }"]
+    with atomic_path(path) as temporary:
+        temporary.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, allow_nan=False)

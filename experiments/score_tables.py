@@ -1,0 +1,66 @@
+"""The tables of the evaluation commands' JSON files: a row a file, a table a kind of score."""
+
+from collections.abc import Iterable, Mapping
+
+from core.classes import ClassSet
+from experiments.evaluations import Evaluation, in_pixels, same_classes
+from experiments.table_formats import MOST_CLASS_COLUMNS, UNKNOWN, Table, class_list
+
+SHORT = 7  # characters of a fingerprint that tell it from others
+OF_PICTURES = {"PSNR (dB)": ("psnr", 2), "SSIM": ("ssim", 4), "MSE": ("mse", 5)}
+OF_FOREGROUND = {"foreground IoU": "foreground_iou", "mean foreground Dice": "mean_foreground_dice"}
+
+
+def reconstruction_table(results: Mapping[str, Evaluation]) -> Table:
+    """Return a table of row name -> evaluation of phase 1."""
+    origins = _origins(results.values())
+    rows = []
+    for name, result in results.items():
+        known = result.provenance
+        size = f"{in_pixels(known.resolution)} px" if known.resolution else UNKNOWN
+        cells = [*_origin(result, origins), str(result.num_images), size, known.training.get("skips", UNKNOWN)]
+        scores = [_number(result.scores.get(key), places) for key, places in OF_PICTURES.values()]
+        rows.append([name, *cells, *scores])
+    heads = ["reconstruction", *origins, "images", "size", "skips", *OF_PICTURES]
+    return Table("Reconstruction", heads, rows, ["reconstruction", *origins])
+
+
+def segmentation_tables(results: Mapping[str, Evaluation]) -> list[Table]:
+    """Return a table of row name -> evaluation of phase 2 for each class set: scores of other classes do not mix."""
+    kinds: list[tuple[ClassSet, dict[str, Evaluation]]] = []
+    for name, result in results.items():
+        assert result.class_set
+        own = next((rows for classes, rows in kinds if same_classes(classes, result.class_set)), None)
+        if own is None:
+            kinds.append((result.class_set, own := {}))
+        own[name] = result
+    return [_segmentation_table(classes, rows) for classes, rows in kinds]
+
+
+def _segmentation_table(classes: ClassSet, results: Mapping[str, Evaluation]) -> Table:
+    names = classes.names if len(classes) <= MOST_CLASS_COLUMNS else ()
+    further = {**(OF_FOREGROUND if classes.foreground else {}), "accuracy": "pixel_accuracy"}
+    origins = _origins(results.values())
+    rows = []
+    for name, result in results.items():
+        of_classes = [result.classes[of_class].get("iou") for of_class in names]
+        values = [result.scores.get("mean_iou"), *of_classes, *map(result.scores.get, further.values())]
+        cells = [*_origin(result, origins), str(result.num_images)]
+        rows.append([name, *cells, *(_number(value, 4) for value in values)])
+    heads = ["segmentation", *origins, "images", "mean IoU", *(f"IoU {name}" for name in names), *further]
+    return Table(class_list(classes.names), heads, rows, ["segmentation", *origins])
+
+
+def _origins(results: Iterable[Evaluation]) -> dict[str, str]:
+    """Return what rows do not have in common of what they were scored on: head -> field of the provenance."""
+    origins = [result.provenance for result in results]
+    known = {"data": "data_sha256", "split": "split"}
+    return {head: key for head, key in known.items() if len({getattr(origin, key) for origin in origins}) > 1}
+
+
+def _origin(result: Evaluation, origins: Mapping[str, str]) -> list[str]:
+    return [(getattr(result.provenance, key) or UNKNOWN)[:SHORT] for key in origins.values()]
+
+
+def _number(value: float | None, places: int) -> str:
+    return UNKNOWN if value is None else f"{value:.{places}f}"

@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from sample_layouts import halves, save
+
+from data.pictures import PictureError
+from data.sources import ade20k, camvid, cityscapes, codes, msrc_v2, voc2012
+from data.sources.codes import Codes, read_grey, read_pixels
+
+COLOUR = st.tuples(*[st.integers(0, 255)] * 3)
+TABLES = st.dictionaries(COLOUR, st.integers(0, 255), min_size=1, max_size=30)
+FAST = settings(max_examples=60, deadline=None)
+
+
+@FAST
+@given(TABLES, st.data())
+def test_colours_become_their_labels(table, data):
+    colours = data.draw(st.lists(st.sampled_from(sorted(table)), min_size=6, max_size=6))
+    pixels = np.array(colours, np.uint8).reshape(2, 3, 3)
+    expected = [[table[tuple(pixels[row, column].tolist())] for column in range(3)] for row in range(2)]
+    assert Codes(colours=table).decode(pixels).tolist() == expected
+
+
+@FAST
+@given(TABLES, COLOUR)
+def test_another_colour_is_named_with_its_pixels(table, other):
+    pixels = np.array([[other, other, next(iter(table))]], np.uint8)
+    if other in table:
+        assert Codes(colours=table).decode(pixels).shape == (1, 3)
+        return
+    with pytest.raises(PictureError) as error:
+        Codes(colours=table).decode(pixels)
+    assert f"{other} in 2 pixels" in str(error.value)
+
+
+@FAST
+@given(st.dictionaries(st.integers(0, 255), st.integers(0, 255), min_size=1), st.lists(st.integers(0, 255), min_size=1))
+def test_values_become_their_labels_or_are_named(table, values):
+    pixels = np.array([values], np.uint8)
+    unknown = sorted(set(values) - table.keys())
+    if not unknown:
+        assert Codes(table).decode(pixels).tolist() == [[table[value] for value in values]]
+        return
+    with pytest.raises(PictureError) as error:
+        Codes(table).decode(pixels)
+    assert f"{unknown[0]} in {values.count(unknown[0])} pixels" in str(error.value)
+    assert ("more" in str(error.value)) == (len(unknown) > 5)
+
+
+def test_masks_of_the_other_kind_are_refused():
+    with pytest.raises(PictureError, match="holds colours, which the masks of this data set do not"):
+        Codes({0: 0}).decode(np.zeros((2, 2, 3), np.uint8))
+    with pytest.raises(PictureError, match="holds values"):
+        Codes(colours={(0, 0, 0): 0}).decode(np.zeros((2, 2), np.uint8))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif"])
+def test_indices_of_a_palette_survive_every_format(tmp_path, suffix):
+    save(tmp_path / f"mask{suffix}", halves(3, 200), palette=True)
+    np.testing.assert_array_equal(read_pixels(tmp_path / f"mask{suffix}"), halves(3, 200))
+
+
+def test_one_bit_and_grey_are_0_and_255(tmp_path):
+    Image.fromarray(halves(0, 255)).convert("1").save(tmp_path / "mask.png")
+    np.testing.assert_array_equal(read_pixels(tmp_path / "mask.png"), halves(0, 255))
+    indices = Image.fromarray(halves(0, 1))
+    indices.putpalette([0, 0, 0, 255, 255, 255])
+    indices.save(tmp_path / "mask.gif")
+    np.testing.assert_array_equal(read_grey(tmp_path / "mask.gif"), halves(0, 255))
+
+
+def test_what_is_no_mask_says_why(tmp_path, monkeypatch):
+    path = tmp_path / "mask.png"
+    path.write_bytes(b"nothing")
+    with pytest.raises(PictureError, match="not a picture"):
+        read_pixels(path)
+    Image.fromarray(halves(0, 1)).save(path, "JPEG")
+    with pytest.raises(PictureError, match="a JPEG"):
+        read_pixels(path)
+    Image.fromarray(halves(0, 1)).convert("RGBA").save(path)
+    with pytest.raises(PictureError, match="mode RGBA"):
+        read_pixels(path)
+    save(path, halves(0, 1))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(PictureError, match="damaged"):
+        read_pixels(path)
+    path.write_bytes(whole)
+    monkeypatch.setattr(codes, "MAX_PIXELS", 100)
+    with pytest.raises(PictureError, match="16 x 12 is more than 100 pixels"):
+        read_pixels(path)
+    with pytest.raises(FileNotFoundError):
+        read_pixels(tmp_path / "nowhere.png")
+
+
+@pytest.mark.parametrize(
+    ("used", "classes"),
+    [
+        (voc2012.CODES, voc2012.CLASSES),
+        (camvid.CODES, camvid.CLASSES),
+        (camvid.ORIGINAL_CODES, camvid.ORIGINAL_CLASSES),
+        (msrc_v2.codes_of(msrc_v2.classes_of("23")), msrc_v2.classes_of("23")),
+        (msrc_v2.codes_of(msrc_v2.classes_of("21")), msrc_v2.classes_of("21")),
+        (cityscapes.CODES, cityscapes.CLASSES),
+        (ade20k.CODES, ade20k.CLASSES),
+    ],
+)
+def test_every_class_has_one_code_and_one_colour(used, classes):
+    for table in filter(None, (used.values, used.colours)):
+        labels = [label for label in table.values() if label != 255]
+        assert sorted(labels) == list(range(len(classes)))
+    assert all(classes.palette[label] == colour for colour, label in used.colours.items() if label != 255)
+
+
+def test_the_numbers_of_classes_are_the_publishers():
+    sets = (voc2012.CLASSES, camvid.CLASSES, camvid.ORIGINAL_CLASSES, cityscapes.CLASSES, ade20k.CLASSES)
+    assert [len(classes) for classes in sets] == [21, 11, 31, 19, 150]
+    assert [classes.background for classes in sets] == [0, None, None, None, None]
+    assert {"horse", "mountain"} == set(msrc_v2.classes_of("23").names) - set(msrc_v2.classes_of("21").names)
+    train, val = ([number for kind in lists for number in kind.split()] for lists in (msrc_v2.TRAIN, msrc_v2.VAL))
+    assert (len(train), len(val)) == (276, 59)
+    # What everybody who worked with them knows by heart.
+    assert voc2012.CLASSES.names[15] == "person"
+    assert voc2012.CLASSES.palette[15] == (192, 128, 128)
+    assert cityscapes.CODES.values[26] == cityscapes.CLASSES.names.index("car")
+    assert ade20k.CODES.values[1] == ade20k.CLASSES.names.index("wall")
+    assert ade20k.CLASSES.names[-1] == "flag"

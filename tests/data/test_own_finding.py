@@ -1,0 +1,218 @@
+"""Masks are found by names, or the error says what would find them."""
+
+import os
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pytest
+from own_pictures import indices, labels_of, source_of, write_masks, write_pictures
+from PIL import Image
+from sample_pets import picture
+
+from core.errors import UserError
+from data.sources.own.patterns import pattern_of
+
+NAMES = [f"a/photo.{number}" for number in range(6)] + [f"photo {number}" for number in range(6)]
+
+
+def masks_of(names: list[str], before: str = "", after: str = "") -> dict[str, np.ndarray]:
+    parts = ((Path(name).parent, Path(name).name) for name in names)
+    return {str(folder / f"{before}{stem}{after}"): indices(seed) for seed, (folder, stem) in enumerate(parts)}
+
+
+@pytest.fixture
+def images(tmp_path) -> Path:
+    return write_pictures(tmp_path / "images", NAMES, ".JPG")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("", "_mask"), ("", "-gt"), ("seg ", ""), ("", ".jpg"), ("deep/er/", "_L")]
+)
+def test_what_would_fit_is_named_and_fits(images, tmp_path, before, after):
+    folder = before if before.endswith("/") else ""
+    names = {folder + name: mask for name, mask in masks_of(NAMES, before.removeprefix(folder), after).items()}
+    masks = write_masks(tmp_path / "masks", names)
+    pattern = f"{before}{{name}}{after}.png"
+    with pytest.raises(UserError, match=r"no mask in .* fits a picture") as refused:
+        source_of(images, masks)
+    assert f"--mask_pattern '{pattern}' would fit 12 of 12" in str(refused.value) or before == "seg "
+    source = source_of(images, masks, mask_pattern=pattern)
+    assert set(labels_of(source)) == set(NAMES)
+    np.testing.assert_array_equal(labels_of(source)[NAMES[3]], indices(3))
+
+
+def test_three_of_forty_is_no_success(images, tmp_path):
+    masks = write_masks(tmp_path / "masks", masks_of(NAMES[:3]) | masks_of([f"other {n}" for n in range(37)]))
+    with pytest.raises(UserError, match="3 of 40 masks in .* fit a picture"):
+        source_of(images, masks)
+    with pytest.raises(UserError, match=r"3 of 40 masks in .* fit a picture by \{name\}.png: correct --mask_pattern"):
+        source_of(images, masks, mask_pattern="{name}.png")
+    # A few pictures of a larger set, with all their masks, are fine.
+    few = write_pictures(tmp_path / "few", NAMES[:3])
+    source = source_of(few, masks)
+    assert len(labels_of(source)) == 3
+    assert any("37 of 40 masks" in note for note in source.notes)
+
+
+def test_half_of_the_masks_that_fit_no_picture_are_told(images, tmp_path):
+    masks = write_masks(tmp_path / "masks", masks_of(NAMES[:7]) | masks_of(NAMES[7:], after="_gt"))
+    notes = source_of(images, masks, mask_pattern="{name}.png").notes
+    assert not any(
+        "would fit" in note for note in source_of(images, write_masks(tmp_path / "all", masks_of(NAMES))).notes
+    )
+    told = next(note for note in notes if "fit no picture" in note)
+    assert told.startswith("5 of 12 masks in")
+    assert told.endswith("--mask_pattern '{name}_gt.png' would fit 5")
+
+
+def test_a_pattern_that_fits_few_of_the_masks_beside_pictures(images):
+    write_masks(images, masks_of(NAMES[:2], after="_cut") | masks_of([f"other {n}" for n in range(6)], after="_cut"))
+    with pytest.raises(UserError, match="2 of 8 masks in .* fit a picture by"):
+        source_of(images, mask_pattern="{name}_cut.png")
+    for number in range(6):
+        (images / f"other {number}_cut.png").unlink()
+    assert len(labels_of(source_of(images, mask_pattern="{name}_cut.png"))) == 2
+
+
+def test_masks_beside_their_pictures(images):
+    write_masks(images, masks_of(NAMES[:5], after="_mask"))
+    source = source_of(images)
+    assert (len(source.samples), len(labels_of(source))) == (12, 5)
+    assert any("--mask_pattern '{name}_mask'" in note for note in source.notes)
+    said = source_of(images, images, mask_pattern="{name}_mask.png")
+    assert labels_of(said).keys() == labels_of(source).keys()
+    with pytest.raises(UserError, match="holds both images and masks"):
+        source_of(images, images)
+
+
+def test_masks_of_the_same_name_beside_their_pictures(images):
+    write_masks(images, masks_of(NAMES))
+    with pytest.raises(UserError, match=r"would get the same name: .* --mask_pattern '\{name\}\.(png|JPG)'"):
+        source_of(images)
+    assert len(labels_of(source_of(images, mask_pattern="{name}.png"))) == 12
+
+
+def test_two_masks_of_one_picture_are_refused(images, tmp_path):
+    masks = write_masks(tmp_path / "masks", masks_of(NAMES))
+    Image.fromarray(indices(1)).save(masks / "photo 1.TIF")
+    with pytest.raises(UserError, match=r"photo 1\.TIF and .*photo 1\.png are both masks of photo 1: remove one"):
+        source_of(images, masks)
+
+
+def test_composed_and_decomposed_letters_are_the_same_name(tmp_path):
+    composed, decomposed = (unicodedata.normalize(form, "Käse é") for form in ("NFC", "NFD"))
+    images = write_pictures(tmp_path / "images", [decomposed, "other"])
+    masks = write_masks(tmp_path / "masks", masks_of([composed]))
+    (tmp_path / "tags.csv").write_text(f"file,taste\n{decomposed}.jpg,good\n", encoding="utf-8")
+    source = source_of(images, masks, tag_file=tmp_path / "tags.csv")
+    assert list(labels_of(source)) == [composed]
+    assert next(sample for sample in source.samples if sample.label).tags["taste"] == "good"
+
+
+def test_masks_in_folders_of_splits_are_no_classes(tmp_path):
+    images = write_pictures(tmp_path / "images", ["one", "two", "three"])
+    binary = {f"{split}/{name}": indices(0, 2) for split, name in (("train", "one"), ("val", "two"), ("test", "three"))}
+    with pytest.raises(UserError, match="no mask in .* fits a picture"):
+        source_of(images, write_masks(tmp_path / "masks", binary))
+
+
+def test_masks_in_folders_of_batches_are_no_classes(images, tmp_path):
+    masks = {f"{2021 + seed % 2}/{name}": indices(seed, 2) for seed, name in enumerate(NAMES[6:])}
+    folder = write_masks(tmp_path / "masks", masks)
+    with pytest.raises(UserError, match=r"one mask in .*, those of 2021, 2022: .*--mask_pattern '\{class\}/\{name\}'"):
+        source_of(images, folder)
+    source = source_of(images, folder, mask_pattern="{class}/{name}")
+    assert source.classes.names == ("background", "2021", "2022")
+    write_masks(folder, {f"2021/{NAMES[7]}": indices(0, 2)})
+    assert source_of(images, folder).classes.names == ("background", "2021", "2022")
+
+
+def test_lossy_masks_are_refused_with_the_remedy(images, tmp_path):
+    for name in NAMES:
+        path = tmp_path / "masks" / f"{name}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(indices(1)).save(path)
+    with pytest.raises(UserError, match=r"photo\.0\.jpg, .*: a lossy picture .* export the masks again as PNG"):
+        source_of(images, tmp_path / "masks")
+
+
+@pytest.mark.parametrize("file", ["annotations.json", "a/photo.1.txt", "photo 1.json"])
+def test_polygons_are_refused_with_that_word(images, tmp_path, file):
+    path = tmp_path / "labels" / file
+    path.parent.mkdir(parents=True)
+    path.write_text("{}")
+    for masks in (tmp_path / "labels", path):
+        with pytest.raises(
+            UserError, match=r"polygons \(COCO, labelme, YOLO\) are not read yet: they come with advise"
+        ):
+            source_of(images, masks)
+
+
+def test_masks_of_another_size_are_named_before_anything_is_written(images, tmp_path):
+    masks = write_masks(tmp_path / "masks", masks_of(NAMES))
+    Image.fromarray(indices(1)[:, :50]).save(masks / "photo 1.png")
+    (masks / "photo 2.png").write_bytes((masks / "photo 2.png").read_bytes()[:60])
+    with pytest.raises(
+        UserError, match=r"photo 1\.png: 50 x 40 pixels, its image has 60 x 40; .*photo 2\.png: damaged"
+    ):
+        source_of(images, masks)
+    source = source_of(images, masks, bad_masks="leave_out")
+    assert len(source.classes) == 6
+
+
+def test_pipes_are_not_opened(images, tmp_path):
+    os.mkfifo(images / "pipe.png")
+    os.mkfifo(images / "pipe.txt")
+    masks = write_masks(tmp_path / "masks", masks_of(NAMES))
+    os.mkfifo(masks / "pipe.png")
+    source = source_of(images, masks)
+    assert len(source.samples) == 12
+    assert sum("not a regular file" in reason for _, reason in source.passed_over) == 2
+
+
+@pytest.mark.parametrize("text", ["mask.png", "{name}_{name}.png", "{picture}.png"])
+def test_patterns_need_the_name(text):
+    with pytest.raises(UserError, match=r"it needs \{name\} once"):
+        pattern_of(text)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "file", "found"),
+    [
+        ("{name}_mask.png", "a/b/tom_mask.PNG", ("a/b/tom", "")),
+        ("{name}_mask.png", "a/b/tom_mask.gif", None),
+        ("mask_{name}", "a/mask_tom.gif", ("a/tom", "")),
+        ("gt/{name}.png", "gt/a/tom.png", ("a/tom", "")),
+        ("{class}/{name}.png", "cat/a/tom.png", ("a/tom", "cat")),
+        ("{name}/{class}.png", "a/tom/cat.png", ("a/tom", "cat")),
+        ("{name}+(1).png", "tom+(1).png", ("tom", "")),
+    ],
+)
+def test_patterns_give_the_pictures_name(tmp_path, pattern, file, found):
+    assert pattern_of(pattern).match(tmp_path / file, tmp_path) == found
+
+
+@pytest.mark.parametrize("pattern", ["{name}_{class}.png", "{class}_{name}.png"])
+def test_classes_and_pictures_with_the_mark_between_them(tmp_path, pattern):
+    names = [f"{folder}p_{number}" for folder in ("", "a/") for number in range(4)]
+    images = write_pictures(tmp_path / "images", names)
+    for value, key in ((1, "red_car"), (2, "sky")):
+        for seed, name in enumerate(names):
+            folder, _, stem = name.rpartition("/")
+            path = tmp_path / "masks" / folder / pattern.replace("{name}", stem).replace("{class}", key)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray((indices(seed, 3) == value).astype(np.uint8)).save(path)
+    source = source_of(images, tmp_path / "masks", mask_pattern=pattern)
+    assert source.classes.names == ("background", "red_car", "sky")
+    np.testing.assert_array_equal(labels_of(source)["a/p_1"], indices(5, 3))
+    assert not any("fit no picture" in note for note in source.notes)
+
+
+def test_a_mask_that_is_a_picture_by_mistake(images, tmp_path):
+    masks = tmp_path / "masks"
+    for seed, name in enumerate(NAMES):
+        (masks / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture(seed, 40, 60)).save(masks / f"{name}.png")
+    with pytest.raises(UserError, match="colours besides black and white, too many to be classes"):
+        source_of(images, masks)

@@ -1,0 +1,90 @@
+"""Small prepared data of any classes, written without a source: pictures whose colours tell the classes."""
+
+import json
+from dataclasses import asdict
+from hashlib import sha256
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from core.classes import IGNORED, ClassSet
+from data.geometry import fit
+from data.manifest import SPLITS, image_path, label_path, truth_path
+
+# Names that are a danger where they are not taken for what they are.
+HOSTILE = (
+    "mean_iou",
+    "loss",
+    "=1+1",
+    "<script>alert(1)</script>",
+    "a,b",
+    "[bold]",
+    "$x^$",
+    "_hidden",
+    "mean_foreground",
+)
+
+
+def classes_of(count: int, **more) -> ClassSet:
+    """Return so many classes, the first ones with dangerous names."""
+    names = [*HOSTILE, *(f"class {number}" for number in range(count))][:count]
+    return ClassSet(tuple(names), **more)
+
+
+def scene(class_set: ClassSet, channels: int, height: int, width: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return a picture [H, W(, 3)] uint8 and its label [H, W] uint8: blocks of classes, some of them ignored."""
+    generator = np.random.default_rng(seed)
+    rows, columns = -(-height // 12), -(-width // 12)
+    coarse = generator.integers(0, len(class_set), (rows, columns)).astype(np.uint8)
+    coarse[generator.random(coarse.shape) < 0.1] = IGNORED
+    label = np.kron(coarse, np.ones((12, 12), np.uint8))[:height, :width]
+    colours = np.random.default_rng(0).integers(0, 256, (256, channels))
+    noise = generator.normal(0, 6, (height, width, channels))
+    picture = np.clip(colours[label] + noise, 0, 255).astype(np.uint8)
+    return (picture[..., 0] if channels == 1 else picture), label
+
+
+def write_data(
+    root: Path,
+    class_set: ClassSet,
+    channels: int = 3,
+    sides: tuple[int, int] = (40, 40),
+    images: int = 12,
+    tags: dict[str, list[str | None]] | None = None,
+    picture_size: tuple[int, int] = (50, 64),
+) -> Path:
+    """Write prepared data; all pictures have a label, a third of them is in each split."""
+    tags = tags or {}
+    records = []
+    for number in range(images):
+        name, split = f"picture{number}", SPLITS[number % len(SPLITS)]
+        picture, label = scene(class_set, channels, *picture_size, number)
+        geometry = fit(*picture.shape[:2], *sides, "letterbox")
+        for path, pixels in (
+            (image_path(root, split, name), geometry.image(picture[..., ::-1] if channels == 3 else picture)),
+            (label_path(root, split, name), geometry.label(label)),
+            (truth_path(root, split, name), label),
+        ):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), pixels)
+        of_picture = {tag: values[number] for tag, values in tags.items() if values[number] is not None}
+        held = sorted(set(np.unique(label).tolist()) - {IGNORED})
+        record = {"name": name, "split": split, "tags": of_picture, "labelled": True, "classes": held}
+        records.append({**record, "geometry": asdict(geometry)})
+    manifest = {
+        "format_version": 2,
+        "dataset": "folder",
+        "source": {"ground": "white"},
+        "resize_mode": "letterbox",
+        "size": list(sides),
+        "channels": channels,
+        "class_set": class_set.content(),
+        "stratum": None,
+        "tags": sorted(tags),
+        "counts": {},
+        "fingerprint": sha256(repr((class_set, channels, sides, images)).encode()).hexdigest(),
+        "images": records,
+    }
+    (root / "manifest.json").write_text(json.dumps(manifest))
+    return root
