@@ -36,6 +36,7 @@ from data.preparing.contents import (
 )
 from data.preparing.journal import Journal, differences
 from data.preparing.processing import Job, bounded_map, process
+from data.sources.own.progress import processors
 from data.sources.source import Sample, Samples, Source
 from data.sources.table import listing_of, open_source
 
@@ -133,7 +134,7 @@ def _process_all(samples: Samples, job: Job, journal: Journal, workers: int) -> 
     with progress_bar() as progress:
         task = progress.add_task("preparing", total=len(samples), completed=done)
         todo = _unfinished(samples, journal)
-        for outcome in bounded_map(partial(process, job=job), todo, workers or _processors()):
+        for outcome in bounded_map(partial(process, job=job), todo, workers or processors()):
             if outcome.refused:
                 refused.append(outcome.refused)
                 if len(refused) == NAMED_AT_MOST:
@@ -157,10 +158,6 @@ def _unfinished(samples: Samples, journal: Journal) -> Iterator[Sample]:
         for sample in samples:
             if (sample.label is None) == without and not journal.is_finished(sample):
                 yield sample
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 if __name__ == "__main__":

@@ -22,10 +22,11 @@ def with_progress(
     with Progress(transient=True) as bar:
         bar.disable = not bar.console.is_terminal
         task = bar.add_task(title, total=total)
-        for result in bounded_map(function, items, config.workers or _processors()):
+        for result in bounded_map(function, items, config.workers or processors()):
             yield result
             bar.advance(task)
 
 
-def _processors() -> int:
+def processors() -> int:
+    """Return how many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
