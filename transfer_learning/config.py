@@ -9,6 +9,7 @@ from core.train_config import Schedule, TrainConfig
 from data.augment.settings import AugmentConfig
 
 DecoderKind = Literal["unet", "linear"]
+ClassWeights = Literal["static", "log", "batch", "off"]
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,9 @@ class SegmentationConfig(AugmentConfig, TrainConfig):
     """Weight of the Dice loss. 0 leaves it out."""
     ce_weight: float = 1.0
     """Weight of the cross-entropy. 0 leaves it out."""
-    weighted_ce: Literal["static", "batch", "off"] = "static"
-    """Class weights of the cross-entropy: from the training labels' pixels, from each batch, or all one."""
+    weighted_ce: ClassWeights = "static"
+    """Class weights of the cross-entropy: the inverse frequency of the training labels' pixels (static), or of each
+    batch's; log: 1 / ln(1.02 + share) of the training labels (ENet), milder on common classes; off: all one."""
     label_fraction: float = 1.0
     """Share of the labelled training pictures to learn from; smaller shares are contained in larger ones."""
 

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -5,7 +7,7 @@ from segmentation_models_pytorch.losses import DiceLoss
 
 from core.errors import UserError
 from core.machine.processes import merged
-from transfer_learning.losses.segmentation import ClassSums, SegmentationLoss, class_weights
+from transfer_learning.losses.segmentation import ClassSums, SegmentationLoss, class_weights, log_weights
 
 PIXELS = [900, 60, 340]
 PARTS = {"dice": (1, 0), "ce": (0, 1)}
@@ -24,11 +26,13 @@ def certain(label):
     return 50.0 * F.one_hot(label.where(label != 255, 0), 3).movedim(-1, 1)
 
 
-@pytest.mark.parametrize("weighted_ce", ["static", "batch", "off"])
+@pytest.mark.parametrize("weighted_ce", ["static", "log", "batch", "off"])
 def test_cross_entropy_is_that_of_torch(batch, weighted_ce):
     logits, label = batch
     pixels = {"static": torch.tensor(PIXELS), "batch": torch.bincount(label[label != 255]), "off": torch.ones(3)}
-    weight = pixels[weighted_ce].sum() / (3.0 * pixels[weighted_ce])
+    pixels["log"] = pixels["static"]
+    share = pixels[weighted_ce] / pixels[weighted_ce].sum()
+    weight = 1 / torch.log(1.02 + share) if weighted_ce == "log" else 1 / (3.0 * share)
     expected = F.cross_entropy(logits, label, weight, ignore_index=255)
     found = SegmentationLoss(0, 1, weighted_ce, PIXELS)(logits, label)
     assert found["ce"].item() == pytest.approx(expected.item(), rel=1e-5)
@@ -68,7 +72,7 @@ def test_an_absent_class_adds_neither_constant_nor_reward(batch):
     assert SegmentationLoss(1, 0)(certain(invented), label)["dice"].item() == pytest.approx(0.5, abs=1e-5)
 
 
-@pytest.mark.parametrize("weighted_ce", ["static", "batch", "off"])
+@pytest.mark.parametrize("weighted_ce", ["static", "log", "batch", "off"])
 def test_ignored_pixels_have_no_say(batch, weighted_ce):
     logits, label = batch
     loss = SegmentationLoss(1, 1, weighted_ce, PIXELS)
@@ -81,7 +85,7 @@ def test_ignored_pixels_have_no_say(batch, weighted_ce):
     assert changed.grad.masked_select(~ignored).ne(0).all()
 
 
-@pytest.mark.parametrize("weighted_ce", ["static", "batch", "off"])
+@pytest.mark.parametrize("weighted_ce", ["static", "log", "batch", "off"])
 @pytest.mark.parametrize("weights", [(1, 0), (0, 1), (1, 1)])
 def test_a_batch_with_nothing_to_score_gives_zero_and_no_gradient(batch, weights, weighted_ce):
     logits = batch[0].requires_grad_()
@@ -99,7 +103,12 @@ def test_a_class_that_training_never_saw_weighs_nothing(batch):
     torch.testing.assert_close(class_weights(torch.tensor([10, 30, 0])), torch.tensor([40 / 30, 40 / 90, 0.0]))
 
 
-@pytest.mark.parametrize("weighted_ce", ["static", "batch", "off"])
+def test_logarithmic_weights_are_those_of_enet():
+    found = log_weights(torch.tensor([980, 20, 0]))
+    torch.testing.assert_close(found, torch.tensor([1 / math.log(2), 1 / math.log(1.04), 0.0]))
+
+
+@pytest.mark.parametrize("weighted_ce", ["static", "log", "batch", "off"])
 def test_sums_of_parts_give_the_loss_of_the_batch(batch, weighted_ce):
     logits, label = batch
     loss = SegmentationLoss(1, 1, weighted_ce, PIXELS)

@@ -4,7 +4,7 @@ Both are ratios of sums over the batch; `ClassSums` gives the sums, apart from t
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from torch.autograd.function import once_differentiable
 from core.classes import IGNORED
 from core.errors import UserError
 from core.losses import check_weights, ratio
+from transfer_learning.config import ClassWeights
 
 
 class SegmentationLoss(nn.Module):
@@ -21,30 +22,31 @@ class SegmentationLoss(nn.Module):
     Args:
         dice_weight: weight of the Dice loss; 0 leaves it out.
         ce_weight: weight of the cross-entropy; 0 leaves it out.
-        weighted_ce: where the class weights come from: `static` = `class_pixels`, `batch` = the pixels of the batch
-            itself, `off` = all ones.
-        class_pixels: [C] pixels of each class in the training labels; needed for `static`.
+        weighted_ce: where the class weights come from: `static` = `class_weights` of `class_pixels`, `log` = their
+            `log_weights`, `batch` = `class_weights` of the batch itself, `off` = all ones.
+        class_pixels: [C] pixels of each class in the training labels; needed for `static` and `log`.
 
     Raises:
-        UserError: for a negative weight, both weights zero, or `static` without any labelled pixel.
+        UserError: for a negative weight, both weights zero, or `static` or `log` without any labelled pixel.
     """
 
     def __init__(
         self,
         dice_weight: float,
         ce_weight: float,
-        weighted_ce: Literal["static", "batch", "off"] = "off",
+        weighted_ce: ClassWeights = "off",
         class_pixels: Sequence[int] | Tensor | None = None,
     ) -> None:
         super().__init__()
         self.weights = {"dice": dice_weight, "ce": ce_weight}
         check_weights({f"{part}_weight": weight for part, weight in self.weights.items()})
         self.weighted_ce = weighted_ce
-        if weighted_ce == "static":
-            assert class_pixels is not None, "static class weights need the pixels of each class"
+        if weighted_ce in OF_ALL_LABELS:
+            assert class_pixels is not None, f"{weighted_ce} class weights need the pixels of each class"
             if not any(class_pixels):
                 raise UserError("the training labels hold no pixel of any class: there is nothing to learn from")
-            self.register_buffer("static_weights", class_weights(torch.as_tensor(class_pixels)), persistent=False)
+            weights = OF_ALL_LABELS[weighted_ce](torch.as_tensor(class_pixels))
+            self.register_buffer("static_weights", weights, persistent=False)
 
     def forward(self, logits: Tensor, label: Tensor) -> dict[str, Tensor | None]:
         """Return the loss and its parts as fp32 scalars.
@@ -80,7 +82,7 @@ class SegmentationLoss(nn.Module):
 
     def _weighted_mean(self, cross_entropy: Tensor, pixels: Tensor) -> Tensor:
         """Return sum(w ce) / sum(w n) over the classes: torch's weighted `F.cross_entropy`."""
-        if self.weighted_ce == "static":
+        if self.weighted_ce in OF_ALL_LABELS:
             weights = self.static_weights
         else:
             weights = class_weights(pixels) if self.weighted_ce == "batch" else torch.ones_like(pixels)
@@ -171,3 +173,16 @@ def class_weights(class_pixels: Tensor) -> Tensor:
     """
     pixels = class_pixels.float()
     return (pixels.sum() / (len(pixels) * pixels)).where(pixels > 0, 0)
+
+
+def log_weights(class_pixels: Tensor) -> Tensor:
+    """Return 1 / ln(1.02 + n_c / N) of each class, [C] fp32 (Paszke et al. 2016, ENet): 50 at most, 1.4 at least.
+
+    Milder than the inverse frequency, which takes much of the common classes for rare ones. A class without pixels
+    weighs 0, as there.
+    """
+    pixels = class_pixels.float()
+    return (1 / torch.log(1.02 + pixels / pixels.sum())).where(pixels > 0, 0)
+
+
+OF_ALL_LABELS = {"static": class_weights, "log": log_weights}
