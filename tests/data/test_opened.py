@@ -49,15 +49,8 @@ def test_a_command_reads_head_and_records_once(pets, tmp_path, readings):
         (train_segmentation, [*training, "--pretrained_encoder", str(encoder), "--output_dir", str(weights.parent)]),
     ]
     for main, model in ((evaluate_autoencoder, encoder), (evaluate_segmentation, weights)):
-        flags = [
-            "--model_path",
-            str(model),
-            "--visualize_samples",
-            "0",
-            "--output_dir",
-            str(tmp_path / main.__module__),
-        ]
-        commands.append((main, [*small, *flags]))
+        out = ["--output_dir", str(tmp_path / main.__module__)]
+        commands.append((main, [*small, "--model_path", str(model), "--visualize_samples", "0", *out]))
     for main, flags in commands:
         readings.clear()
         assert main(flags) == 0
@@ -65,7 +58,9 @@ def test_a_command_reads_head_and_records_once(pets, tmp_path, readings):
 
 
 def test_splits_are_the_same_whether_opened_together_or_alone(tmp_path, readings):
-    data = open_data(write_data(tmp_path, CLASSES, tags={"camera": [f"{number % 2}" for number in range(12)]}))
+    write_data(tmp_path, CLASSES, tags={"camera": [f"{number % 2}" for number in range(12)]})
+    readings.clear()
+    data = open_data(tmp_path)
     together = data.splits(*SPLITS)
     assert len(readings) == 2
     for name, split in zip(SPLITS, together, strict=True):
@@ -94,9 +89,9 @@ DAMAGED = [
     ("size", [0, 48], "size.0: Input should be greater than or equal to 1"),
     ("resize_mode", "crop", "resize_mode: Input should be 'letterbox' or 'stretch'"),
     ("seed", 4.5, "seed: Input should be a valid integer"),
-    ("ratios", {"val": "0.2"}, "ratios.val.int: Input should be a valid integer"),
+    ("ratios", {"val": "0.2"}, "ratios.val: Input should be a valid number"),
     ("class_set", ["sky"], "class_set: ['sky'] does not describe classes"),
-    ("class_set", {**CLASSES.content(), "names": "sky"}, "does not describe classes (TypeError('names are one text'))"),
+    ("class_set", {**CLASSES.content(), "names": "sky"}, "class_set: {'names': 'sky'"),
     ("class_set", {**CLASSES.content(), "background": 0.5}, "class_set: background 0.5 is none of the 2 classes"),
     ("class_set", {**CLASSES.content(), "names": ["sky"]}, "class_set: 1 classes: a segmentation tells 2 to 254"),
     ("channels", 4, "channels: Input should be 1 or 3"),
@@ -109,7 +104,7 @@ DAMAGED = [
     ("fingerprint", "cut", "fingerprint: String should match pattern"),
     ("listing", 7, "listing: Input should be a valid string"),
     ("value_range", [3], "value_range.1: Field required"),
-    ("value_range", ["a", 3], "value_range.0.int: Input should be a valid integer"),
+    ("value_range", ["a", 3], "value_range.0: Input should be a valid number"),
 ]
 
 
@@ -144,10 +139,9 @@ def test_classes_of_format_1_that_are_none_give_the_line_too(tmp_path, names):
         open_data(folder)
 
 
-def test_what_else_a_manifest_says_does_no_harm_and_numbers_stay_what_they_were(tmp_path):
-    more = {"listing": "d" * 64, "masks": {"found_by": "{name}.png"}, "value_range": [3, 4.0], "trimaps": False}
+def test_what_else_a_manifest_says_does_no_harm(tmp_path):
+    more = {"listing": "d" * 64, "masks": {"found_by": "{name}.png"}, "value_range": [3.0, 4.5], "trimaps": False}
     head = read_manifest(written(tmp_path, {**head_of(CLASSES), **more, "pictures_of_classes": None}))
     assert (head.class_set.names, head.class_set.background) == (CLASSES.names, None)
-    assert json.dumps(head.value_range) == "[3, 4.0]"
-    assert head.listing == "d" * 64
+    assert (head.value_range, head.listing) == ((3.0, 4.5), "d" * 64)
     assert (head.size, head.tags, head.counts["Val"].images) == ((40, 40), (), 0)
