@@ -38,7 +38,7 @@ from data.preparing.journal import Journal, differences
 from data.preparing.processing import Job, bounded_map, process
 from data.sources.own.progress import processors
 from data.sources.source import Sample, Samples, Source
-from data.sources.table import listing_of, open_source
+from data.sources.table import listing_of, lists_of, open_source
 
 NAMED_AT_MOST = 5
 
@@ -98,6 +98,8 @@ def _is_done(config: PrepareConfig) -> bool:
         raise UserError(f"{output} was prepared with other settings ({difference}): {remedy}")
     if manifest.listing is not None and listing_of(config) != manifest.listing:
         raise UserError(f"{output} was prepared before files in {config.images} or its masks changed: {remedy}")
+    if "lists" in manifest and lists_of(config) != manifest["lists"]:
+        raise UserError(f"{output} was prepared before the lists in {config.archives} changed: {remedy}")
     return True
 
 

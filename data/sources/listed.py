@@ -39,6 +39,7 @@ def files_by_name(folders: Iterable[Path], ending: str = "") -> dict[str, Path]:
 
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".webp", ".mat")
+VOLUMES = (".nii.gz", ".nii")
 
 
 def read_names(path: Path) -> list[str]:
@@ -53,7 +54,7 @@ def read_names(path: Path) -> list[str]:
         raise UserError(f"{path} is missing: it lists the names of a split's pictures") from None
     except UnicodeDecodeError:
         raise UserError(f"{path} is no text: it needs a picture's name a line") from None
-    names = [_bare(line.split()[0]) for line in lines if line.strip()]
+    names = [bare_name(line.split()[0]) for line in lines if line.strip()]
     if not names:
         raise UserError(f"{path} names no pictures: it needs a name a line")
     if len(names) > len(set(names)):
@@ -62,21 +63,22 @@ def read_names(path: Path) -> list[str]:
     return names
 
 
-def _bare(entry: str) -> str:
-    """Return a name without its folders and a picture's suffix; a dot may be part of the name."""
-    path = Path(entry)
-    return path.stem if path.suffix.lower() in PICTURES else path.name
+def bare_name(entry: str) -> str:
+    """Return a name without its folders and a picture's or a volume's suffix; a dot may be part of the name."""
+    name = Path(entry).name
+    suffix = next((suffix for suffix in (*PICTURES, *VOLUMES) if name.lower().endswith(suffix)), "")
+    return name[: len(name) - len(suffix)] or name
 
 
-def read_splits(folder: Path, lists: Mapping[str, str] = SPLIT_LISTS) -> dict[str, str]:
-    """Return name -> split from those of the lists (file name -> split) that the folder holds; {} without any.
+def read_splits(folder: Path) -> dict[str, str]:
+    """Return name -> split from those of train.txt, val.txt and test.txt that the folder holds; {} without any.
 
     Raises:
         UserError: as `read_names`, or a name stands in two of them.
     """
     splits: dict[str, str] = {}
     origins: dict[str, str] = {}
-    for file, split in lists.items():
+    for file, split in SPLIT_LISTS.items():
         for name in read_names(folder / file) if (folder / file).is_file() else []:
             if name in splits:
                 raise UserError(f"{folder}: {name} stands in {origins[name]} and in {file}: leave it in one list")
@@ -85,9 +87,13 @@ def read_splits(folder: Path, lists: Mapping[str, str] = SPLIT_LISTS) -> dict[st
 
 
 def with_val(
-    splits: Mapping[str, str], ratio: float, seed: int, groups: Mapping[str, str] | None = None
+    splits: Mapping[str, str],
+    ratio: float,
+    seed: int,
+    groups: Mapping[str, str] | None = None,
+    strata: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Return the splits with a share of Train made Val, drawn by the seed: by whole groups where they are given.
+    """Return the splits with a share of Train made Val, drawn by the seed: by whole groups, or evenly over strata.
 
     What is Val already stays alone: then nothing is drawn.
     """
@@ -95,7 +101,7 @@ def with_val(
         return dict(splits)
     train = [name for name, split in splits.items() if split == "Train"]
     if groups is None:
-        val = held_out(dict.fromkeys(train), ratio, seed)
+        val = held_out({name: strata[name] if strata else None for name in train}, ratio, seed)
     else:
         val = held_out_groups({name: groups[name] for name in train}, ratio, seed)
     return {name: "Val" if name in val else split for name, split in splits.items()}

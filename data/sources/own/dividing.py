@@ -6,7 +6,7 @@ from core.errors import UserError
 from data.sources.division import divide_folds, divide_groups
 from data.sources.own.config import ReadingConfig
 from data.sources.own.listing import Pictures
-from data.sources.own.splits import empty_lists, read_splits
+from data.sources.own.splits import empty_lists, read_splits, val_as_test
 from data.sources.source import hash_splits, held_out
 
 Tags = Mapping[str, Mapping[str, str]]
@@ -93,14 +93,12 @@ def _official(
     if left_out:
         notes.append(f"{len(left_out)} pictures with a mask are not in {config.splits}: they are left out")
     _require_whole_groups(splits, groups)
-    held = set(splits.values())
-    if "Test" not in held:
-        splits = {name: "Test" if split == "Val" else split for name, split in splits.items()}
-        notes.append(f"{config.splits} names no test: its val is Test, and Val is drawn from train")
+    splits, without_test = val_as_test(splits, config.splits)
+    notes += without_test
     if "Val" not in set(splits.values()) and config.val_ratio > 0:
         train = {name: groups[name] for name, split in splits.items() if split == "Train"}
         splits |= divide_groups(train, config.val_ratio, 0.0, config.seed)
-        if "Test" in held:
+        if not without_test:
             notes.append(f"{config.splits} names no val: Val is drawn from train")
     return splits, notes, left_out
 
