@@ -21,7 +21,8 @@ class ReadingConfig:
     """Own pictures: names for the masks' values 0, 1, 2, ..., or a YAML file (`road: 1`, `car: [0, 0, 142]`,
     `ignore: [255]`, `background: 0`). Without it every value found becomes a class."""
     mask_pattern: str | None = None
-    """Own pictures: a mask's file name from its picture's, such as '{name}_mask.png'."""
+    """Own pictures: a mask's file name from its picture's, such as '{name}_mask.png', or from a part of it, such as
+    '{name}_training => {name}_manual1.gif'."""
     ignore_value: tuple[int, ...] = ()
     """Own pictures: values of the masks that are neither learned nor scored."""
     splits: Path | None = None
