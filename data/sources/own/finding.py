@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from core.errors import UserError
-from data.sources.own.listing import Pictures, is_text, printable, stem_of, walk
+from data.sources.own.listing import Pictures, walk
+from data.sources.own.names import is_text, printable, stem_of
 from data.sources.own.patterns import PICTURE_SUFFIXES, Pattern, pattern_of, siblings
 
 PLAIN = pattern_of("{name}")

@@ -7,7 +7,8 @@ from pathlib import Path
 from unicodedata import normalize
 
 from core.errors import UserError
-from data.sources.own.listing import Pictures, is_text, stem_of
+from data.sources.own.listing import Pictures
+from data.sources.own.names import is_text, stem_of
 
 PICTURE_SUFFIXES = (
     *(".png", ".tif", ".tiff", ".bmp", ".gif", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".ppm", ".pgm", ".pbm"),

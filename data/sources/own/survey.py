@@ -13,7 +13,7 @@ from data.annotations.decide import decide
 from data.annotations.layers import LayerCounts, add_layers, count_layers
 from data.annotations.request import Request, read_request
 from data.annotations.scan import MaskCounts, Tally, count_mask
-from data.pictures import PictureError
+from data.pictures import PictureError, read_picture
 from data.sources.own.config import ReadingConfig
 from data.sources.own.finding import check_folders, find_masks, sibling_pattern
 from data.sources.own.listing import Pictures, Row, list_images
@@ -225,10 +225,20 @@ def _look(row: Row, layered: bool) -> tuple[Row, MaskCounts | LayerCounts | str]
     except PictureError as error:
         return row, str(error)
     found, expected = (counts.width, counts.height), (row.width, row.height)
-    # The EXIF of a PNG may stand behind its pixels, where the picture's header does not tell it yet.
-    if found != expected and not (found == expected[::-1] and row.image.suffix.lower() == ".png"):
+    if found == expected[::-1] != expected:
+        expected = _size_read(row)
+    if found != expected:
         return row, f"{found[0]} x {found[1]} pixels, its image has {expected[0]} x {expected[1]}"
     return row, counts
+
+
+def _size_read(row: Row) -> tuple[int, int]:
+    """Return a picture's width and height by its pixels: the EXIF of a PNG that turns it may stand behind those."""
+    try:
+        image, _ = read_picture(row.image)
+    except PictureError:
+        return row.width, row.height
+    return image.shape[1], image.shape[0]
 
 
 def _once_a_reason(refused: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
