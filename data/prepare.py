@@ -95,7 +95,7 @@ def _is_done(config: PrepareConfig) -> bool:
         raise UserError(f"{output} was prepared with other settings ({difference}): {remedy}")
     if manifest.listing is not None and listing_of(config) != manifest.listing:
         raise UserError(f"{output} was prepared before files in {config.images} or its masks changed: {remedy}")
-    if "lists" in manifest and lists_of(config) != manifest["lists"]:
+    if manifest.lists is not None and lists_of(config) != manifest.lists:
         raise UserError(f"{output} was prepared before the lists in {config.archives} changed: {remedy}")
     return True
 
