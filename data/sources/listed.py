@@ -1,9 +1,7 @@
 """Pictures and masks that belong together by their names, and the lists that say which split a name is in."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from core.classes import ClassSet
 from core.errors import UserError
 from data.manifest import SPLITS
 from data.pictures import read_picture
+from data.sources.division import held_out_groups
 from data.sources.source import Sample, Source, file_stamp, held_out
 
 Masks = Mapping[str, Sequence[Path]]
@@ -107,29 +106,6 @@ def with_val(
     return {name: "Val" if name in val else split for name, split in splits.items()}
 
 
-def held_out_groups(groups: Mapping[str, str], ratio: float, seed: int) -> set[str]:
-    """Choose whole groups (cities, sequences), in an order that the seed draws, to come near a share of all names.
-
-    Args:
-        groups: name -> group. Of one group alone, names are chosen one by one.
-        ratio: share to hold out, in [0, 1). Above 0 one group at least is, and one at least is not.
-    """
-    members = defaultdict(list)
-    for name, group in groups.items():
-        members[group].append(name)
-    if len(members) < 2:
-        return held_out(dict.fromkeys(groups), ratio, seed)
-    wanted = ratio * len(groups)
-    chosen: list[str] = []
-    for group in _shuffled(members, seed):
-        more = len(chosen) + len(members[group])
-        if more < len(groups) and abs(more - wanted) < abs(len(chosen) - wanted):
-            chosen += members[group]
-    if ratio > 0 and not chosen:
-        chosen = min(members.values(), key=len)
-    return set(chosen)
-
-
 def listed_source(
     root: Path,
     splits: Mapping[str, str],
@@ -202,8 +178,3 @@ def _sample(
 
 def _shown(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
-
-
-def _shuffled(names: Iterable[str], seed: int) -> list[str]:
-    # By the rank of a hash: neither the order of listing nor the machine has a say.
-    return sorted(names, key=lambda name: sha256(f"{seed}/{name}".encode()).digest())
