@@ -84,18 +84,19 @@ def _say(lines: Iterable[str]) -> None:
 def _require_trainable(seen: "Understood") -> None:
     """Raise what a preparation raises where the masks of Train hold fewer than two classes."""
     from core.classes import IGNORED
+    from data.manifest import SPLITS
     from data.preparing.contents import require_classes
 
-    held: set[int] = set()
+    held: dict[str, set[int]] = {split: set() for split in SPLITS}
     labelled = 0
     for sample in seen.source.samples:
-        if sample.split != "Train" or sample.label is None:
+        if sample.label is None:
             continue
-        labelled += 1
-        held |= _classes_in(sample.label) - {IGNORED}
-        if len(held) > 1:
+        labelled += sample.split == "Train"
+        held[sample.split] |= _classes_in(sample.label) - {IGNORED}
+        if len(held["Train"]) > 1:
             return
-    pictures = {"Train": [int(c in held) for c in range(len(seen.source.classes))]}
+    pictures = {split: [int(c in found) for c in range(len(seen.source.classes))] for split, found in held.items()}
     require_classes(seen.source, {"counts": {"Train": {"labelled": labelled}}, "pictures_of_classes": pictures})
 
 

@@ -35,6 +35,7 @@ from data.preparing.contents import (
 )
 from data.preparing.journal import LOCK, Journal, clear_abandoned, differences, require_ours
 from data.preparing.processing import Job, bounded_map, process
+from data.preparing.settling import settle
 from data.sources.own.progress import processors
 from data.sources.source import Sample, Samples, Source
 from data.sources.table import listing_of, lists_of, open_source
@@ -72,12 +73,12 @@ def prepare(config: PrepareConfig) -> None:
     unfinished.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(unfinished / LOCK, timeout=0):
-            counts, noted = _prepare_or_leave_nothing(unfinished, source, config)
+            manifest, noted = _prepare_or_leave_nothing(unfinished, source, config)
             (unfinished / LOCK).unlink(missing_ok=True)
             os.replace(unfinished, config.output_dir)
     except Timeout:
         raise UserError(f"{unfinished} is being written by another call: wait for it") from None
-    print_summary(config.output_dir, counts, noted, time.perf_counter() - began)
+    print_summary(config.output_dir, manifest, noted, time.perf_counter() - began)
 
 
 def _is_done(config: PrepareConfig) -> bool:
@@ -112,7 +113,7 @@ def _prepare_or_leave_nothing(root: Path, source: Source, config: PrepareConfig)
 
 
 def _prepare_into(root: Path, source: Source, config: PrepareConfig) -> tuple[dict[str, Any], Counter[str]]:
-    """Write everything; returns how many pictures each split holds, and how often the report tells of what."""
+    """Write everything; returns the manifest, and how often the report tells of what."""
     job = Job(root, config.sides, config.resize_mode, source.classes, source.channels, config.bad_masks)
     unusable = [(file, "passed over", reason) for file, reason in source.passed_over]
     with Journal(root, config.settings()) as journal:
@@ -123,6 +124,11 @@ def _prepare_into(root: Path, source: Source, config: PrepareConfig) -> tuple[di
         def notes() -> Iterator[Note]:
             return chain(unusable, (note for entry in journal.entries(noted=True) for note in entry["notes"]))
 
+        settled = settle(journal, source)
+        journal.move(settled.moved)
+        unusable += settled.notes
+        for line in settled.lines:
+            say(line)
         manifest = make_manifest(config, source, journal)
         require_classes(source, manifest)
         for note in splits_without_masks(manifest):
@@ -135,7 +141,7 @@ def _prepare_into(root: Path, source: Source, config: PrepareConfig) -> tuple[di
         write_json(root / "prepare_report.json", {"counts": noted, "files": make_report(notes())})
         write_json(root / "manifest.json", manifest)
         journal.close_folder()
-    return manifest["counts"], noted
+    return manifest, noted
 
 
 def _process_all(samples: Samples, job: Job, journal: Journal, workers: int) -> list[Note]:

@@ -19,6 +19,7 @@ from core.classes import IGNORED, ClassSet
 from core.errors import UserError
 from core.files import atomic_path
 from data.geometry import Geometry
+from data.lacking import without_masks
 from data.manifest import Manifest, Record, image_path, label_path, prepare_hint, trimap_path, truth_path
 from data.subsets import strata_of
 from data.trimaps import trimap_to_label
@@ -78,6 +79,12 @@ class Split:
     def labelled(self) -> np.ndarray:
         """[M] int64, the indices of the images that have a mask, in the order of `labels`."""
         return np.flatnonzero(self.label_rows >= 0)
+
+    @property
+    def lacking(self) -> str:
+        """What to say where no image has a mask."""
+        counts = {name: count.labelled for name, count in self.manifest.counts.items()}
+        return without_masks(self.name, counts, self.manifest.dataset)
 
     def truth(self, index: int) -> np.ndarray:
         """Return the label [H, W] uint8 (indices of classes, 255) of image `index` at its original size.

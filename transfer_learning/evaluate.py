@@ -65,7 +65,7 @@ def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
     data = open_data(config.data_dir)
     split = data.split(config.split)
     if not len(split.labelled):
-        raise UserError(f"{config.data_dir}: no labelled images in {config.split}, so nothing can be scored")
+        raise UserError(f"{config.data_dir}: {split.lacking}")
     require_fit(classes_of_header(header, str(config.model_path)), header, split, config)
     scores = scores_of_split(model, split, config.batch_size, device)
     rows = image_rows(split, scores)

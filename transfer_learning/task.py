@@ -171,7 +171,7 @@ def chosen_labels(train: Split, config: SegmentationConfig) -> np.ndarray:
 def require_masks(split: Split) -> None:
     """Raise UserError unless a split has a mask, and a pixel in it that is not left out; Train two classes to tell."""
     if not len(split.labelled):
-        raise UserError(f"{split.data_dir}: no picture of {split.name} has a mask, so nothing can be learned")
+        raise UserError(f"{split.data_dir}: {split.lacking}")
     held = np.flatnonzero(class_pixels(split, split.labelled))
     if not len(held):
         raise UserError(f"{split.data_dir}: the masks of {split.name} hold no pixel of any class, only {IGNORED}")

@@ -1,6 +1,7 @@
 """What a person sees of a preparation."""
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,22 @@ from rich.text import Text
 from data.manifest import SPLITS
 from data.sources.table import DATA_SETS
 
+SHARES_SHOWN = 12
+
 
 def say(line: str) -> None:
     """Print a line as it is: no markup, no breaks."""
     Console().print(line, soft_wrap=True, highlight=False, markup=False)
 
 
-def print_summary(output: Path, counts: dict[str, Any], noted: Counter[str], seconds: float) -> None:
-    """Say what was made of how many pictures, and what the report tells."""
+def print_summary(output: Path, manifest: Mapping[str, Any], noted: Counter[str], seconds: float) -> None:
+    """Say what was made of how many pictures, what their masks hold, and what the report tells."""
+    counts, names = manifest["counts"], manifest["class_set"]["names"]
+    pixels = Counter(dict(zip(names, manifest["pixels_of_classes"]["Train"], strict=True)))
+    if total := pixels.total():
+        shares = ", ".join(f"{name} {count / total:.1%}" for name, count in pixels.most_common(SHARES_SHOWN))
+        more = f" and {len(pixels) - SHARES_SHOWN} classes more" if len(pixels) > SHARES_SHOWN else ""
+        say(f"the masks of Train hold {shares}{more}")
     splits = ", ".join(f"{split} {counts[split]['images']} ({counts[split]['labelled']} labelled)" for split in SPLITS)
     total = sum(members["images"] for members in counts.values())
     say(f"{output}: {total} images in {seconds:.1f} s: {splits}")

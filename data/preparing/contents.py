@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Any
 
 from core.errors import UserError
+from data.lacking import without_masks
 from data.manifest import FORMAT_VERSION, SPLITS
 from data.on_disk import sorted_rows
 from data.prepare_config import PrepareConfig
@@ -19,7 +20,7 @@ def make_manifest(config: PrepareConfig, source: Source, journal: Journal) -> di
     """Return the manifest of the pictures that the journal keeps; the records of its images are an iterator."""
     settings = config.settings()
     meaning = {"class_set": source.classes.content(), "channels": source.channels, "stratum": source.stratum}
-    held, tags = journal.held()
+    held, pixels, tags = journal.held()
     return {
         "format_version": FORMAT_VERSION,
         **settings,
@@ -28,6 +29,7 @@ def make_manifest(config: PrepareConfig, source: Source, journal: Journal) -> di
         "tags": tags,
         "counts": {split: journal.counts(split) for split in SPLITS},
         "pictures_of_classes": {split: [held[split][c] for c in range(len(source.classes))] for split in SPLITS},
+        "pixels_of_classes": {split: [pixels[split][c] for c in range(len(source.classes))] for split in SPLITS},
         "fingerprint": _fingerprint({**settings, **meaning}, journal.entries()),
         "images": (entry["record"] for entry in journal.entries()),
     }
@@ -37,32 +39,43 @@ def require_classes(source: Source, manifest: Mapping[str, Any]) -> None:
     """See that masks to train with hold two classes.
 
     Raises:
-        UserError: there are such masks, and fewer than two classes in them.
+        UserError: there are such masks, and fewer than two classes in them; with the likely reason.
     """
-    if not manifest["counts"]["Train"]["labelled"]:
+    masks = manifest["counts"]["Train"]["labelled"]
+    if not masks:
         return
-    names = zip(source.classes.names, manifest["pictures_of_classes"]["Train"], strict=True)
-    found = [name for name, count in names if count]
-    if len(found) < 2:
-        raise UserError(
-            f"the masks of Train hold {f'one class alone, {found[0]}' if found else 'no class at all'}: nothing could "
-            "be told apart. Look at what your masks hold (python -m data.inspect), or at --classes and --ignore_value"
-        )
+    pictures = manifest["pictures_of_classes"]
+    found = [number for number, count in enumerate(pictures["Train"]) if count]
+    if len(found) > 1:
+        return
+    names, background = source.classes.names, source.classes.background
+    elsewhere = [
+        name
+        for number, name in enumerate(names)
+        if number not in found and any(counts[number] for counts in pictures.values())
+    ]
+    if not found:
+        held, likely = "no class at all, only what is ignored", "the value of the object is probably ignored"
+    elif found == [background]:
+        held = f"no class but the background, {names[found[0]]}"
+        likely = "the value of the object is probably ignored or counted as background (255 beside 0, say)"
+    else:
+        held = f"one class alone, {names[found[0]]}"
+        likely = "what lies around the objects has probably no value of its own, or is ignored"
+    if elsewhere:
+        likely = f"{', '.join(elsewhere[:5])} lies in Val and Test alone: another --seed or ratio puts some into Train"
+    raise UserError(
+        f"the {masks} masks of Train hold {held}, so nothing could be told apart: {likely}. Look at what your masks "
+        "hold (python -m data.inspect), and at --classes and --ignore_value"
+    )
 
 
 def splits_without_masks(manifest: Mapping[str, Any]) -> Iterator[str]:
     """Yield a note for each split that has no mask although others have."""
-    counts = manifest["counts"]
-    labelled = sum(counts[split]["labelled"] for split in SPLITS)
-    lack = {
-        "Train": "phase 2 can learn nothing",
-        "Val": "phase 2 cannot choose its weights",
-        "Test": "nothing is scored",
-    }
-    for split, consequence in lack.items():
-        if labelled and not counts[split]["labelled"]:
-            remedy = "other ratios, seed, splits or groups put some there"
-            yield f"note: all {labelled} masks lie outside {split}, so {consequence}: {remedy}"
+    labelled = {split: manifest["counts"][split]["labelled"] for split in SPLITS}
+    for split, count in labelled.items():
+        if any(labelled.values()) and not count:
+            yield f"note: {without_masks(split, labelled, manifest['dataset'])}"
 
 
 def classes_not_held(source: Source, manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

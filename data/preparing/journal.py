@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -15,10 +15,12 @@ from core.errors import UserError
 from core.files import write_json
 from data.manifest import SPLITS, image_path, label_path, truth_path
 from data.on_disk import temporary_database
+from data.preparing.looks import Look
 from data.preparing.processing import Outcome
 from data.sources.source import Sample, Samples
 
 LOCK = ".lock"
+_VERSION = 2  # of what a line holds: those of before are done again
 _JOURNAL, _SETTINGS = "journal.jsonl", "settings.json"
 _FILES = (_JOURNAL, _SETTINGS, "classes.yaml", "splits.json", "prepare_report.json", "manifest.json")
 _INDEX = """CREATE TABLE entries (
@@ -40,6 +42,7 @@ class Journal:
         self.path = root / _JOURNAL
         write_json(root / _SETTINGS, settings)
         self._index = temporary_database(_INDEX)
+        self._resumed = False
         self._read()
         self._file = self.path.open("ab")
 
@@ -68,6 +71,8 @@ class Journal:
             "record": outcome.record,
             "digest": outcome.digest,
             "notes": outcome.notes,
+            "pixels": outcome.pixels,
+            "look": outcome.look.text() if outcome.look else "",
         }
         self._note(entry, self._file.tell())
         self._file.write(json.dumps(entry).encode() + b"\n")
@@ -81,12 +86,36 @@ class Journal:
         return self._index.execute("SELECT count(*) FROM entries WHERE kept").fetchone()[0]
 
     def entries(self, noted: bool = False) -> Iterator[dict[str, Any]]:
-        """Yield the entries kept (`record`, `digest`, `notes`) in the order of their names, or those with notes."""
-        query = f"SELECT place FROM entries WHERE kept {'AND noted' if noted else ''} ORDER BY name"
+        """Yield the entries kept in the order of their names, or those with notes.
+
+        Each has `record`, with the split where the picture lies by now, `digest`, `pixels`, `look` and `notes`.
+        """
+        query = f"SELECT place, split FROM entries WHERE kept {'AND noted' if noted else ''} ORDER BY name"
         with self.path.open("rb") as lines:
-            for (place,) in self._index.execute(query):
+            for place, split in self._index.execute(query):
                 lines.seek(place)
-                yield json.loads(lines.readline())
+                entry = json.loads(lines.readline())
+                entry["record"]["split"] = split
+                yield {**entry, "look": Look.of_text(entry["look"]) if entry["look"] else None}
+
+    def move(self, splits: Mapping[str, str]) -> None:
+        """Let pictures lie in these splits; their files follow, those too that an earlier call had moved elsewhere."""
+        if not splits and not self._resumed:
+            return
+        for name, split in splits.items():
+            self._index.execute("UPDATE entries SET split = ? WHERE name = ?", (split, name))
+        for split in SPLITS:
+            for name in list(self.names(split)):
+                self._fetch(name, split)
+
+    def _fetch(self, name: str, split: str) -> None:
+        for other in SPLITS:
+            for place in (image_path, label_path, truth_path):
+                path = place(self.root, other, name)
+                if other != split and path.exists():
+                    (target := place(self.root, split, name)).parent.mkdir(parents=True, exist_ok=True)
+                    if not target.exists():
+                        path.replace(target)
 
     def counts(self, split: str) -> dict[str, int]:
         """Return how many pictures and labelled ones are kept in a split."""
@@ -94,14 +123,18 @@ class Journal:
         counts = self._index.execute(query, (split,)).fetchone()
         return dict(zip(("images", "labelled"), counts, strict=True))
 
-    def held(self) -> tuple[dict[str, Counter[int]], list[str]]:
-        """Return, for each split, by how many of its pictures kept each class is held; and the tags of all, sorted."""
-        classes: dict[str, Counter[int]] = {split: Counter() for split in SPLITS}
+    def held(self) -> tuple[dict[str, Counter[int]], dict[str, Counter[int]], list[str]]:
+        """Return, for each split, by how many of its pictures kept and by how many of their pixels each class is held;
+        and the tags of all, sorted.
+        """
+        pictures, pixels = ({split: Counter[int]() for split in SPLITS} for _ in range(2))
         tags: set[str] = set()
         for entry in self.entries():
-            classes[entry["record"]["split"]].update(entry["record"]["classes"])
+            split = entry["record"]["split"]
+            pictures[split].update(entry["record"]["classes"])
+            pixels[split].update(dict(enumerate(entry["pixels"])))
             tags.update(entry["record"]["tags"])
-        return classes, sorted(tags)
+        return pictures, pixels, sorted(tags)
 
     def names(self, split: str) -> Iterator[str]:
         """Yield the names kept in a split, in their order."""
@@ -147,6 +180,7 @@ class Journal:
                     break
                 self._note(entry, whole)
                 whole += len(line)
+        self._resumed = whole > 0
         os.truncate(self.path, whole)  # what a kill cut off
 
 
@@ -219,5 +253,7 @@ def _pictures(folder: Path) -> Iterator[Path]:
 
 
 def _key(sample: Sample) -> str:
-    text = json.dumps([sample.split, dict(sample.tags), sample.label is not None, *sample.stamp], sort_keys=True)
+    text = json.dumps(
+        [_VERSION, sample.split, dict(sample.tags), sample.label is not None, *sample.stamp], sort_keys=True
+    )
     return sha256(text.encode()).hexdigest()[:16]

@@ -15,6 +15,7 @@ from core.classes import IGNORED, ClassSet
 from data.geometry import fit
 from data.manifest import image_path, label_path, truth_path
 from data.pictures import PictureError
+from data.preparing.looks import Look, look_of
 from data.sources.source import Sample
 
 Item = TypeVar("Item")
@@ -44,6 +45,8 @@ class Outcome:
     Attributes:
         record: the image's entry in the manifest.
         digest: SHA-256 of the written pixels.
+        look: what the picture looks like, at its original size.
+        pixels: of each class in the mask at original size.
         notes: (file, action, reason) for the report.
         refused: why its mask stops the preparation.
     """
@@ -51,6 +54,8 @@ class Outcome:
     sample: Sample
     record: dict[str, Any] | None = None
     digest: str = ""
+    look: Look | None = None
+    pixels: list[int] = field(default_factory=list)
     notes: list[tuple[str, str, str]] = field(default_factory=list)
     refused: str | None = None
 
@@ -112,21 +117,21 @@ def _write_sample(outcome: Outcome, image: np.ndarray, truth: np.ndarray | None,
     digest = sha256(laid.tobytes())
     stored = laid if job.channels == 1 else cv2.cvtColor(laid, cv2.COLOR_RGB2BGR)
     _write_png(image_path(job.root, sample.split, sample.name), stored)
-    held: list[int] = []
     if truth is not None:
         label = geometry.label(truth)
-        held = sorted(set(np.unique(truth).tolist()) - {IGNORED})
+        outcome.pixels = np.bincount(truth.ravel(), minlength=len(job.classes))[: len(job.classes)].tolist()
         _write_png(label_path(job.root, sample.split, sample.name), label)
         _write_png(truth_path(job.root, sample.split, sample.name), truth)
         digest.update(label.tobytes())
         digest.update(truth.tobytes())
     outcome.digest = digest.hexdigest()
+    outcome.look = look_of(image)
     outcome.record = {
         "name": sample.name,
         "split": sample.split,
         "tags": dict(sorted(sample.tags.items())),
         "labelled": truth is not None,
-        "classes": held,
+        "classes": [number for number, count in enumerate(outcome.pixels) if count],
         "geometry": asdict(geometry),
     }
 

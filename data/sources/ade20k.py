@@ -71,7 +71,7 @@ def read(config: PrepareConfig) -> Source:
         images |= found
         splits |= dict.fromkeys(found, split)
         masks |= {name: (path,) for name, path in annotated.items()}
-    splits, notes = divide(config, splits, folder_lists((official.folder, base), images), masks)
+    splits, notes, drawn = divide(config, splits, folder_lists((official.folder, base), images), masks)
     return listed_source(
         base,
         splits,
@@ -80,6 +80,7 @@ def read(config: PrepareConfig) -> Source:
         CODES.read,
         CLASSES,
         _scenes(base / "sceneCategories.txt"),
+        drawn=drawn,
         details=official.details,
         notes=notes,
     )

@@ -93,9 +93,19 @@ def _eleven(config: PrepareConfig) -> Source:
     masks = {name: (path,) for name, path in files_by_name(base / f"{part}annot" for part in _PARTS).items()}
     own = {name: SPLIT_LISTS[f"{path.parent.name}.txt"] for name, path in images.items()}
     lists = folder_lists((official.folder, base), images, published=base)
-    splits, notes = divide(config, own, lists, masks, _sequences((*own, *lists.splits)))
+    splits, notes, drawn = divide(config, own, lists, masks, _sequences((*own, *lists.splits)))
     return listed_source(
-        base, splits, images, masks, CODES.read, CLASSES, _tags(splits), details=official.details, notes=notes
+        base,
+        splits,
+        images,
+        masks,
+        CODES.read,
+        CLASSES,
+        _tags(splits),
+        group="sequence",
+        drawn=drawn,
+        details=official.details,
+        notes=notes,
     )
 
 
@@ -113,7 +123,7 @@ def _original(config: PrepareConfig) -> Source:
     sequences = _sequences(images)
     own = {name: "Test" if sequence == TEST_SEQUENCE else "Train" for name, sequence in sequences.items()}
     lists = folder_lists((official.folder, folder.parent, folder), images)
-    splits, notes = divide(config, own, lists, files, sequences)
+    splits, notes, drawn = divide(config, own, lists, files, sequences)
     return listed_source(
         folder,
         splits,
@@ -122,6 +132,8 @@ def _original(config: PrepareConfig) -> Source:
         codes.read,
         ORIGINAL_CLASSES,
         _tags(splits),
+        group="sequence",
+        drawn=drawn,
         details=official.details,
         notes=notes,
     )

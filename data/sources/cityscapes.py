@@ -71,7 +71,9 @@ def read(config: PrepareConfig) -> Source:
             cities |= dict.fromkeys(found, city.name)
         masks |= {name: (path,) for name, path in files_by_name(_cities(fine / part), _MASK).items()}
     test = pictures / "test"
-    splits, notes = divide(config, splits, folder_lists((official.folder, pictures.parent), images), masks, cities)
+    splits, notes, drawn = divide(
+        config, splits, folder_lists((official.folder, pictures.parent), images), masks, cities
+    )
     return listed_source(
         pictures.parent,
         splits,
@@ -80,7 +82,9 @@ def read(config: PrepareConfig) -> Source:
         CODES.read,
         CLASSES,
         {name: {"city": city} for name, city in cities.items()},
+        group="city",
         passed_over=[(test, "the labels of the test part are not public")] if test.is_dir() else [],
+        drawn=drawn,
         details=official.details,
         notes=notes,
     )

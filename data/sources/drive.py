@@ -43,7 +43,7 @@ def read(config: PrepareConfig) -> Source:
                 raise UserError(f"{folder / 'mask'} has no field of view for {path.name}: scores are taken inside it")
             if number in manual:
                 masks[path.stem] = (manual[number], view[number])
-    splits, notes = divide(config, splits, folder_lists((official.folder, folder.parent), images), masks)
+    splits, notes, drawn = divide(config, splits, folder_lists((official.folder, folder.parent), images), masks)
     return listed_source(
         folder.parent,
         splits,
@@ -51,6 +51,7 @@ def read(config: PrepareConfig) -> Source:
         masks,
         read_label,
         CLASSES,
+        drawn=drawn,
         details=official.details,
         notes=notes,
     )

@@ -30,7 +30,7 @@ def read(config: PrepareConfig) -> Source:
     folder = official.require("training/images") / "training"
     images, masks = (files_by_name([folder / name]) for name in ("images", "groundtruth"))
     own = hash_splits(list(images), config.val_ratio, config.test_ratio, config.seed)
-    splits, notes = divide(config, own, folder_lists((official.folder, folder.parent), images), masks)
+    splits, notes, drawn = divide(config, own, folder_lists((official.folder, folder.parent), images), masks)
     return listed_source(
         folder.parent,
         splits,
@@ -38,6 +38,7 @@ def read(config: PrepareConfig) -> Source:
         {name: (path,) for name, path in masks.items()},
         read_label,
         CLASSES,
+        drawn=drawn,
         details=official.details,
         notes=notes,
     )

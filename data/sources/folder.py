@@ -17,7 +17,7 @@ import cv2
 
 from data.pictures import Ground, read_picture
 from data.sources.own.config import ReadingConfig
-from data.sources.own.dividing import divide
+from data.sources.own.dividing import divide, into_folds
 from data.sources.own.listing import Pictures, Row
 from data.sources.own.survey import Listing, Reading, Watcher, list_pictures, read_listing
 from data.sources.own.tags import read_tags
@@ -48,19 +48,22 @@ def understand(config: ReadingConfig, watcher: Watcher | None = None) -> Underst
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     found = list_pictures(config, watcher)
     tags = _tags(found, config)
-    splits, notes, left_out = divide(found.pictures, tags, config)
+    division = divide(found.pictures, tags, config)
     digest = found.pictures.digest(*_setting_files(config))
-    found.pictures.remove(left_out)
+    found.pictures.remove(division.left_out)
     reading = read_listing(found, config, watcher)
     source = Source(
-        _Samples(found.pictures, splits, tags, reading, config.ground),
+        _Samples(found.pictures, division.splits, tags, reading, config.ground),
         reading.classes,
         channels=reading.channels,
         stratum=config.stratify_by,
         official=False,
-        passed_over=sorted([*found.passed_over, *((name, f"not in {config.splits}") for name in left_out)]),
+        drawn=division.drawn,
+        group=config.group_by,
+        redivide=partial(into_folds, found.pictures, config) if config.folds else None,
+        passed_over=sorted([*found.passed_over, *((name, f"not in {config.splits}") for name in division.left_out)]),
         details=_details(digest, found, reading),
-        notes=_notes(found, reading, notes),
+        notes=_notes(found, reading, division.notes),
         classes_yaml=reading.coding.yaml if reading.coding else "",
     )
     return Understood(source, found, reading)

@@ -43,7 +43,7 @@ def read(config: PrepareConfig) -> Source:
         masks |= {name: (path,) for name, path in outlines.items()}
     lists = folder_lists((official.folder, base), {name: images[name] for name in parts})
     own, about_parts = _official_splits(parts, config)
-    splits, notes = divide(config, own, lists, masks)
+    splits, notes, drawn = divide(config, own, lists, masks)
     return listed_source(
         base,
         splits,
@@ -51,6 +51,7 @@ def read(config: PrepareConfig) -> Source:
         masks,
         CODES.read,
         CLASSES,
+        drawn=drawn,
         details=official.details,
         notes=notes if lists.splits else about_parts,
     )

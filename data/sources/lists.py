@@ -29,7 +29,7 @@ def divide(
     masks: Iterable[str],
     groups: Mapping[str, str] | None = None,
     strata: Mapping[str, str] | None = None,
-) -> tuple[dict[str, str], list[str]]:
+) -> tuple[dict[str, str], list[str], tuple[str, ...]]:
     """Return name -> split as the lists of the folder say, without any as the data set's own division does.
 
     Where that has no Val, it is drawn from Train. Pictures that no list names are left out, unless they have no mask
@@ -42,13 +42,15 @@ def divide(
         strata: name -> stratum, over which Val is drawn evenly.
 
     Returns:
-        the splits, and what is to be said about them.
+        the splits, what is to be said about them, and which of them were drawn here.
     """
-    splits = with_val(lists.splits or own, config.val_ratio, config.seed, groups, strata)
+    published = lists.splits or own
+    splits = with_val(published, config.val_ratio, config.seed, groups, strata)
     labelled = set(masks)
     rest = [name for name, split in own.items() if split == "Train" and name not in splits and name not in labelled]
     notes = [f"{len(rest)} pictures without a mask are in no list: they are Train"] if rest else []
-    return splits | dict.fromkeys(rest, "Train"), [*lists.notes, *notes]
+    drawn = ("Train", "Val") if "Val" not in published.values() else ()
+    return splits | dict.fromkeys(rest, "Train"), [*lists.notes, *notes], drawn
 
 
 def folder_lists(

@@ -91,9 +91,9 @@ def read(config: PrepareConfig) -> Source:
     images = files_by_name([base / folders[0]])
     masks = {name: (path,) for name, path in files_by_name([base / folders[1]], "_GT").items()}
     lists = folder_lists((official.folder, base), images, published=base)
-    splits, notes = divide(config, published_splits(images), lists, masks)
+    splits, notes, drawn = divide(config, published_splits(images), lists, masks)
     return listed_source(
-        base, splits, images, masks, codes_of(classes).read, classes, details=official.details, notes=notes
+        base, splits, images, masks, codes_of(classes).read, classes, drawn=drawn, details=official.details, notes=notes
     )
 
 

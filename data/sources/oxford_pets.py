@@ -88,7 +88,9 @@ def read_pets(images: Path, annotations: Path, folder: Path, config: PrepareConf
     own = dict.fromkeys(trainval, "Train") | dict.fromkeys(test, "Test")
     lists = folder_lists([folder], {name: name for name in entries})
     masks = {Path(file).stem for file in _names(annotations / "trimaps")}
-    splits, notes = divide(config, own, lists, masks, strata={name: entry.breed for name, entry in entries.items()})
+    # The lists alone decide, Val by the seed: copies of a picture (Pets holds some 40) are reported, not moved.
+    strata = {name: entry.breed for name, entry in entries.items()}
+    splits, notes, _ = divide(config, own, lists, masks, strata=strata)
     present = _names(images)
     samples, passed_over = [], []
     for name, entry in sorted((name, entries[name]) for name in splits):

@@ -63,6 +63,9 @@ class Source:
         stratum: the tag by whose values label fractions are shared out and draws balanced; None takes the rarest class
             that a picture holds.
         official: whether classes and splits are the publisher's: a class that no mask holds is then a note.
+        drawn: the splits that were drawn here: copies of one picture in several of these are laid into one.
+        group: the tag whose values lie in one split whole, or should.
+        redivide: divides anew by groups (picture -> group), where copies could not be laid together one by one: folds.
         passed_over: the files that belong to no sample, with the reason.
         details: what the manifest says besides; plain JSON values.
         notes: what is printed before the work begins, a sentence each.
@@ -75,6 +78,9 @@ class Source:
     channels: int = 3
     stratum: str | None = None
     official: bool = True
+    drawn: tuple[str, ...] = ()
+    group: str | None = None
+    redivide: Callable[[Mapping[str, str]], dict[str, str]] | None = None
     passed_over: list[tuple[str, str]] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)

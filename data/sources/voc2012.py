@@ -50,7 +50,7 @@ def read(config: PrepareConfig) -> Source:
         train |= _augmented(base / _LISTS, more, val)
         masks = more | masks  # where both have one, the official mask
     own = dict.fromkeys(train, "Train") | dict.fromkeys(val, "Test")
-    splits, notes = divide(config, own, folder_lists((official.folder, base), images), masks)
+    splits, notes, drawn = divide(config, own, folder_lists((official.folder, base), images), masks)
     splits |= dict.fromkeys(images.keys() - masks.keys() - own.keys() - splits.keys(), "Train")
     return listed_source(
         base,
@@ -60,6 +60,7 @@ def read(config: PrepareConfig) -> Source:
         CODES.read,
         CLASSES,
         passed_over=[(masks[name], "in no list") for name in (masks.keys() & images.keys()) - splits.keys()],
+        drawn=drawn,
         details=official.details,
         notes=notes,
     )

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from weakref import WeakSet
 
+import numpy as np
 import pytest
 from PIL import Image
 from sample_classes import head_of
@@ -23,6 +24,7 @@ from data.opened import open_data
 from data.prepare import prepare
 from data.prepare_config import PrepareConfig
 from data.preparing.journal import Journal
+from data.preparing.looks import SIDE, Look
 from data.preparing.processing import Outcome
 from data.sources.source import hash_splits, held_out
 
@@ -32,7 +34,9 @@ def noted(sample, job) -> Outcome:
     geometry = asdict(fit(40, 60, *job.sides, job.resize_mode))
     names = {name: getattr(sample, name) for name in ("name", "split", "tags")}
     known = {"labelled": sample.label is not None, "classes": [0, 1], "geometry": geometry}
-    return Outcome(sample, {**names, **known}, "0" * 64)
+    number = int.from_bytes(sample.name.encode()[-6:])
+    look = Look(f"{number:016x}", number, np.full((SIDE, SIDE), number % 256, np.uint8))
+    return Outcome(sample, {**names, **known}, "0" * 64, look)
 
 
 def linked(folder: Path, count: int) -> Path:

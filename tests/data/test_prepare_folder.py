@@ -136,6 +136,6 @@ def test_a_split_without_a_mask_is_said(tmp_path, capsys):
     splits = {"splits": tmp_path / "splits.json", "masks": masks}
     prepare(PrepareConfig(dataset="folder", images=images, output_dir=tmp_path / "out", size=40, **splits))
     said = capsys.readouterr().out
-    assert "all 1 masks lie outside Train, so phase 2 can learn nothing" in said
-    assert "outside Val" in said
-    assert "outside Test" not in said
+    assert "none of the 1 masks lies in Train (Train 0, Val 0, Test 1), so phase 2 can learn nothing" in said
+    assert "none of the 1 masks lies in Val" in said
+    assert "lies in Test" not in said

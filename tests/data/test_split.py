@@ -176,7 +176,7 @@ def test_masks_of_one_class_leave_nothing_to_learn(tmp_path, monkeypatch):
         return replace(whole, samples=alike)
 
     monkeypatch.setattr(command, "open_source", read)
-    with pytest.raises(UserError, match="hold one class alone, sky: nothing could be told apart"):
+    with pytest.raises(UserError, match="hold one class alone, sky, so nothing could be told apart: what lies around"):
         prepare(PrepareConfig(dataset="drawn_pets", output_dir=tmp_path / "out", size=24, workers=1))
     assert not list(tmp_path.iterdir())
 

@@ -1,8 +1,10 @@
 """Which split each of one's own pictures belongs to, as the settings say."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from core.errors import UserError
+from data.manifest import SPLITS
 from data.sources.division import divide_folds, divide_groups
 from data.sources.own.config import ReadingConfig
 from data.sources.own.listing import Pictures
@@ -12,12 +14,24 @@ from data.sources.source import hash_splits, held_out
 Tags = Mapping[str, Mapping[str, str]]
 
 
-def divide(pictures: Pictures, tags: Tags, config: ReadingConfig) -> tuple[dict[str, str], list[str], list[str]]:
-    """Divide pictures as --splits, --folds, --group_by, --stratify_by and the ratios say.
+class Division(NamedTuple):
+    """How pictures are divided.
 
-    Returns:
-        picture -> Train, Val or Test; what a person should know, a sentence each; the labelled pictures that --splits
-        does not name, which belong nowhere.
+    Attributes:
+        splits: picture -> Train, Val or Test.
+        drawn: the splits that were drawn here, not given.
+        notes: what a person should know, a sentence each.
+        left_out: the labelled pictures that --splits does not name, which belong nowhere.
+    """
+
+    splits: dict[str, str]
+    drawn: tuple[str, ...]
+    notes: list[str]
+    left_out: list[str]
+
+
+def divide(pictures: Pictures, tags: Tags, config: ReadingConfig) -> Division:
+    """Divide pictures as --splits, --folds, --group_by, --stratify_by and the ratios say.
 
     Raises:
         UserError: settings that contradict each other, a tag that no picture has, groups that lie in two splits or
@@ -27,13 +41,11 @@ def divide(pictures: Pictures, tags: Tags, config: ReadingConfig) -> tuple[dict[
         raise UserError("--splits and --folds both say what Test is: give one")
     groups, notes = _groups(pictures, tags, config.group_by)
     strata = _values(pictures, tags, "stratify_by", config.stratify_by) if config.stratify_by else None
-    left_out: list[str] = []
     if config.splits:
-        splits, more, left_out = _official(pictures, groups, config)
-        notes += more
-    elif config.folds:
+        return _official(pictures, groups, config, notes)
+    if config.folds:
         labelled = list(pictures.names(labelled=True))
-        splits = divide_folds(groups, labelled, config.folds, config.fold, config.val_ratio, config.seed)
+        splits = into_folds(pictures, config, groups)
         count = sum(splits[name] == "Test" for name in labelled)
         notes.append(f"fold {config.fold} of {config.folds}: {count} of {len(labelled)} labelled pictures are Test")
     elif config.group_by:
@@ -42,7 +54,13 @@ def divide(pictures: Pictures, tags: Tags, config: ReadingConfig) -> tuple[dict[
         splits = _divide_evenly(strata, config)
     else:
         splits = hash_splits(list(pictures.names()), config.val_ratio, config.test_ratio, config.seed)
-    return splits, notes, left_out
+    return Division(splits, SPLITS, notes, [])
+
+
+def into_folds(pictures: Pictures, config: ReadingConfig, groups: Mapping[str, str]) -> dict[str, str]:
+    """Divide by --folds, groups (picture -> group) whole. Raises as `divide_folds`."""
+    labelled = [name for name in pictures.names(labelled=True) if name in groups]
+    return divide_folds(groups, labelled, config.folds, config.fold, config.val_ratio, config.seed)
 
 
 def _groups(pictures: Pictures, tags: Tags, tag: str | None) -> tuple[dict[str, str], list[str]]:
@@ -78,12 +96,11 @@ def _known(tags: list[str]) -> str:
     return f"they have {', '.join(tags)}" if tags else "give --tag_file, or lay them in folders"
 
 
-def _official(
-    pictures: Pictures, groups: Mapping[str, str], config: ReadingConfig
-) -> tuple[dict[str, str], list[str], list[str]]:
+def _official(pictures: Pictures, groups: Mapping[str, str], config: ReadingConfig, notes: list[str]) -> Division:
     assert config.splits is not None, "asked for where it is given"
     splits = read_splits(config.splits, list(pictures.names()), pictures.find)
-    notes = [f"{path} names no picture" for path in empty_lists(config.splits)]
+    notes = [*notes, *(f"{path} names no picture" for path in empty_lists(config.splits))]
+    drawn: tuple[str, ...] = ()
     unnamed = [name for name in groups if name not in splits]
     labelled = set(pictures.names(labelled=True))
     left_out = [name for name in unnamed if name in labelled]
@@ -98,9 +115,10 @@ def _official(
     if "Val" not in set(splits.values()) and config.val_ratio > 0:
         train = {name: groups[name] for name, split in splits.items() if split == "Train"}
         splits |= divide_groups(train, config.val_ratio, 0.0, config.seed)
+        drawn = ("Train", "Val")
         if not without_test:
             notes.append(f"{config.splits} names no val: Val is drawn from train")
-    return splits, notes, left_out
+    return Division(splits, drawn, notes, left_out)
 
 
 def _require_whole_groups(splits: Mapping[str, str], groups: Mapping[str, str]) -> None:
