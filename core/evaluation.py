@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from core.errors import UserError
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from torch import nn
 
@@ -33,12 +34,23 @@ class EvaluationConfig:
     """Pictures drawn in each figure of single pictures. 0: none of those."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1 or mps."""
+    allow_seen: bool = False
+    """Score pictures of Val or Test that the weights were trained on, which is refused otherwise."""
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise UserError(f"batch_size {self.batch_size} must be at least 1")
         if self.visualize_samples < 0:
             raise UserError(f"visualize_samples {self.visualize_samples} must be at least 0 (0: no single pictures)")
+
+
+class Evaluated(Protocol):
+    """What the data tell of themselves: `data.opened.Data`."""
+
+    @property
+    def fingerprint(self) -> str: ...  # noqa: D102
+
+    def require_unseen(self, weights: Path, seen: "np.ndarray", allowed: bool, *names: str) -> dict[str, int]: ...  # noqa: D102
 
 
 RESULT_FILES = {"transfer_learning": "evaluation_results.json", "reconstruction": "reconstruction_metrics.json"}
@@ -73,18 +85,29 @@ def load_model(
 
 
 def provenance(
-    config: EvaluationConfig, header: dict[str, Any], fingerprint: str, size: Sequence[int], device: "torch.device"
+    config: EvaluationConfig,
+    header: dict[str, Any],
+    data: "Evaluated",
+    size: Sequence[int],
+    device: "torch.device",
 ) -> dict[str, Any]:
     """Return where the scores come from (design: commit, weights, data, resolution, seed, versions, device).
 
-    `size` is height and width of what the network sees.
+    `size` is height and width of what the network sees. `pictures_seen` says how many of the pictures scored the
+    weights were trained on, null where they do not tell.
+
+    Raises:
+        UserError: they were trained on some of Val or Test, without --allow_seen.
     """
     from core.files import file_sha256
     from core.run.provenance import commit, device_name, versions
+    from core.seen import read_seen
 
     assert config.model_path is not None
+    seen = read_seen(config.model_path)
+    found = data.require_unseen(config.model_path, seen, config.allow_seen or config.split == "Train", config.split)
     trained_on = header["config"].get("data_fingerprint")
-    if trained_on != fingerprint:
+    if trained_on != data.fingerprint and not len(seen):
         print(
             f"note: these weights were trained on other data than {config.data_dir} (source, size or division): "
             f"training may have seen pictures of its {config.split}"
@@ -92,7 +115,8 @@ def provenance(
     return {
         "commit": commit(),
         "checkpoint_sha256": file_sha256(config.model_path),
-        "data_sha256": fingerprint,
+        "data_sha256": data.fingerprint,
+        "pictures_seen": found[config.split] if len(seen) else None,
         "split": config.split,
         "resolution": resolution_of(size),
         "seed": header["config"]["seed"],

@@ -39,6 +39,9 @@ class TrainConfig:
     init_weights: Path | None = None
     """Weights that the whole network starts from instead of random ones: those of another run of this phase with the
     same network. The run folder keeps their SHA-256."""
+    allow_seen: bool = False
+    """Go on where what the run begins with (--pretrained_encoder, --init_weights) was trained on pictures of this Val
+    or Test, which is refused otherwise."""
     normalisation: Literal["imagenet", "unit"] = "imagenet"
     """Mean and deviation that pictures are normalised with; stored with the weights, the same in both phases."""
     encoder_dropout: tuple[float, float, float, float, float, float] = (0.0, 0.0, 0.05, 0.1, 0.15, 0.15)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from core.errors import UserError
 from core.files import atomic_path
 from core.header import FORMAT_VERSION, HEADER_KEY, read_header
+from core.seen import SEEN
 
 
 def save_weights(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
@@ -36,6 +37,7 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     header = read_header(path)
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    tensors.pop(SEEN, None)
     return tensors, header
 
 

@@ -1,7 +1,8 @@
 """From a split's arrays to batches on a device."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from core.errors import UserError
 from core.networks.unet import require_sides
 from core.randomness import keys
+from core.seen import read_seen
 from data.augment.batch import Batch, augment, plain
 from data.augment.settings import AugmentConfig
 from data.opened import Data
@@ -27,6 +29,20 @@ def open_training(data: Data, augment: AugmentConfig) -> tuple[Split, Split]:
         if sides:
             require_sides(*sides)
     return train, val
+
+
+def require_unseen(data: Data, begun_with: Iterable[Path | None], allowed: bool) -> bool:
+    """See that weights a run begins with were not trained on pictures of Val or Test; say whether they all tell.
+
+    Raises:
+        UserError: some were, and that is not allowed.
+    """
+    tell = True
+    for path in filter(None, begun_with):
+        seen = read_seen(path)
+        data.require_unseen(path, seen, allowed, "Val", "Test")
+        tell = tell and len(seen) > 0
+    return tell
 
 
 def training_batch(

@@ -108,13 +108,18 @@ class Manifest:
 
 
 class Record(NamedTuple):
-    """What the manifest says of a picture."""
+    """What the manifest says of a picture.
+
+    Attributes:
+        content: 16 hexadecimal digits over its pixels at original size; "" in data prepared before there was that.
+    """
 
     name: str
     tags: dict[str, str]
     classes: tuple[int, ...]
     labelled: bool
     geometry: Geometry
+    content: str = ""
 
 
 def read_manifest(data_dir: Path) -> Manifest:

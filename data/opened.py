@@ -1,11 +1,14 @@
 """Prepared data as commands open them: the head of the manifest once, its records once for all splits asked for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from core.classes import ClassSet
 from core.errors import UserError
+from core.seen import of_contents, united
 from data.geometry import Geometry
 from data.manifest import SPLITS, Manifest, Record, read_manifest, read_records
 from data.split import Split, make_split
@@ -17,6 +20,7 @@ class Data:
 
     data_dir: Path
     manifest: Manifest
+    _contents: dict[str, np.ndarray] = field(default_factory=dict, compare=False)
 
     @property
     def class_set(self) -> ClassSet:
@@ -55,10 +59,45 @@ class Data:
             raise UserError(f"unknown split {unknown[0]!r}: use {', '.join(SPLITS)}")
         shared: dict[Any, Any] = {}
         found: dict[str, list[Record]] = {name: [] for name in names}
-        for record in read_records(self.data_dir):
-            if record["split"] in found:
-                found[record["split"]].append(_record(record, shared))
+        contents: dict[str, list[str]] = {name: [] for name in SPLITS}
+        for content in read_records(self.data_dir):
+            record, split = _record(content, shared), content["split"]
+            contents[split].append(record.content)
+            if split in found:
+                found[split].append(record)
+        self._contents.update({split: of_contents(texts) for split, texts in contents.items()})
         return {name: sorted(records, key=lambda record: record.name) for name, records in found.items()}
+
+    def require_unseen(self, weights: Path, seen: np.ndarray, allowed: bool, *names: str) -> dict[str, int]:
+        """Count the pictures of splits that weights were trained on.
+
+        A picture that Train of these data holds too, as published sets do, does not count: the report of the
+        preparation names it.
+
+        Args:
+            weights: named in the error.
+            seen: what they were trained on (`core.seen`).
+            allowed: count, but do not refuse.
+            names: the splits that are to be unseen.
+
+        Raises:
+            UserError: there are such pictures, and that is not allowed.
+        """
+        if not self._contents:
+            self.records()
+        known = {name: united(self._contents[name]) for name in SPLITS}
+        found = {
+            name: int(np.isin(np.setdiff1d(known[name], known["Train"]), seen, assume_unique=True).sum())
+            for name in names
+        }
+        if any(found.values()) and not allowed:
+            counts = " and ".join(f"{count} of {name}" for name, count in found.items() if count)
+            raise UserError(
+                f"{weights} was trained on pictures that {self.data_dir} holds out ({counts}), so scores on them would "
+                "flatter: prepare the data of both phases with one division (the same --seed, ratios or lists), train "
+                "phase 1 on these data, or give --allow_seen to go on, which the results then say"
+            )
+        return found
 
 
 def open_data(data_dir: Path) -> Data:
@@ -79,4 +118,5 @@ def _record(content: dict[str, Any], shared: dict[Any, Any]) -> Record:
         classes=shared.setdefault(classes, classes),
         labelled=content["labelled"],
         geometry=shared.setdefault(geometry, geometry),
+        content=content.get("content", ""),
     )

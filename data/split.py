@@ -18,6 +18,7 @@ from rich.progress import track
 from core.classes import IGNORED, ClassSet
 from core.errors import UserError
 from core.files import atomic_path
+from core.seen import of_contents
 from data.geometry import Geometry
 from data.lacking import without_masks
 from data.manifest import Manifest, Record, image_path, label_path, prepare_hint, trimap_path, truth_path
@@ -41,6 +42,7 @@ class Split:
         tags: tag -> its value for each image, None where it is not known.
         strata: what label fractions are shared out by and draws balanced: the value of the tag `stratum`, or where the
             data have none the name of the rarest class that an image holds; None where neither is known.
+        contents: [N] int64, what an image is known by (`core.seen`); 0: not known.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Split:
     tags: dict[str, list[str | None]]
     strata: list[str | None]
     geometries: list[Geometry]
+    contents: np.ndarray
 
     @property
     def size(self) -> tuple[int, int]:
@@ -129,6 +132,7 @@ def make_split(data_dir: Path, manifest: Manifest, name: str, records: Sequence[
         tags={tag: [record.tags.get(tag) for record in records] for tag in manifest.tags},
         strata=strata_of(records, manifest),
         geometries=[record.geometry for record in records],
+        contents=of_contents(record.content for record in records),
     )
 
 

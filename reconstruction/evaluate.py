@@ -72,6 +72,7 @@ def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
     data = open_data(config.data_dir)
     split = data.split(config.split)
     require_channels(config.model_path, model.in_channels, split.channels)
+    origin = provenance(config, header, data, split.size, device)
     scores, about, notes = _scores(config, model, split, device, pretext)
     result = {
         "format": 2,
@@ -80,7 +81,7 @@ def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
         **about,
         "pretext": pretext.pretext,
         "num_samples": len(split.names),
-        "provenance": provenance(config, header, data.fingerprint, split.size, device),
+        "provenance": origin,
     }
     rows = image_rows(split, scores)
     write_csv(config.output_dir / "per_image.csv", list(rows[0]), rows)

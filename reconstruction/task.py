@@ -15,6 +15,7 @@ from core.networks.unet import initialise
 from core.randomness import keys, seed_of
 from core.run.sampling import Draws
 from core.run.task import Task
+from core.seen import read_seen, united
 from data.augment.batch import Batch
 from data.loading import on_device, plain_batches, strata_groups, training_batch
 from data.split import Split
@@ -75,6 +76,7 @@ class ReconstructionTask(Task):
         )
         groups = strata_groups(train, _chosen(train, config), config.class_balance)
         self.draws = Draws(groups, config.batch_size, config.seed, refill=bool(config.max_steps))
+        self.seen = united(train.contents, *(read_seen(path) for path in (config.init_weights,) if path))
         self.train = on_device(train, device, config.device_memory_limit)
 
     def read(self, draw: tuple[np.ndarray, ...]) -> tuple[Batch, Shown]:

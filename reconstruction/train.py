@@ -18,14 +18,16 @@ def train(config: ReconstructionConfig) -> None:
     from core.evaluation import in_words
     from core.machine.machine import Machine
     from core.run.train import train_task
-    from data.loading import open_training
+    from data.loading import open_training, require_unseen
     from data.opened import open_data
     from reconstruction.task import ReconstructionTask
 
     data = open_data(config.data_dir)
+    splits = open_training(data, config)
+    require_unseen(data, [config.init_weights], config.allow_seen)
 
     def make_task(machine: Machine) -> ReconstructionTask:
-        return ReconstructionTask(config, *open_training(data, config), machine)
+        return ReconstructionTask(config, *splits, machine)
 
     def opening(task: ReconstructionTask) -> Iterator[str]:
         pictures = f"{len(task.train.names)} training pictures, {len(task.val.names)} for validation"

@@ -67,6 +67,7 @@ def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
     if not len(split.labelled):
         raise UserError(f"{config.data_dir}: {split.lacking}")
     require_fit(classes_of_header(header, str(config.model_path)), header, split, config)
+    origin = provenance(config, header, data, split.size, device)
     scores = scores_of_split(model, split, config.batch_size, device)
     rows = image_rows(split, scores)
     result = {
@@ -76,7 +77,7 @@ def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
         "num_images": len(split.labelled),
         "tags": tag_scores(split, scores),
         "figures": [],
-        "provenance": provenance(config, header, data.fingerprint, split.size, device),
+        "provenance": origin,
     }
     write_csv(config.output_dir / "per_image.csv", list(rows[0]), rows)
     write_json(config.output_dir / "evaluation_results.json", result)  # kept even if a figure fails

@@ -16,6 +16,7 @@ from core.networks.unet import initialise
 from core.randomness import seed_of
 from core.run.sampling import Draws
 from core.run.task import Task
+from core.seen import read_seen, united
 from data.augment.batch import Batch
 from data.loading import on_device, plain_batches, strata_groups, training_batch
 from data.split import Split
@@ -84,6 +85,8 @@ class SegmentationTask(Task):
             parts = TRANSFERRED[config.transfer]
             header = load_pretrained(self.model, config.pretrained_encoder, config.normalisation, parts, config.encoder)
             self.pretrained_on: str | None = header["config"].get("data_fingerprint")
+        begun_with = [read_seen(path) for path in (config.pretrained_encoder, config.init_weights) if path]
+        self.seen = united(train.contents[self.chosen], *begun_with)
         pixels = class_pixels(train, self.chosen)
         self.loss = SegmentationLoss(config.dice_weight, config.ce_weight, config.weighted_ce, pixels).to(device)
         self.optimizer = _optimizer(self.model, config, fused=not machine.scales_gradients)

@@ -21,19 +21,22 @@ def train(config: SegmentationConfig) -> None:
     from core.files import file_sha256
     from core.machine.machine import Machine
     from core.run.train import train_task
-    from data.loading import open_training
+    from data.loading import open_training, require_unseen
     from data.opened import open_data
     from transfer_learning.task import SegmentationTask
 
     data = open_data(config.data_dir)
+    begun_with = (config.pretrained_encoder, config.init_weights)
+    splits = open_training(data, config)
+    told = require_unseen(data, begun_with, config.allow_seen)
 
     def make_task(machine: Machine) -> SegmentationTask:
-        return SegmentationTask(config, *open_training(data, config), machine)
+        return SegmentationTask(config, *splits, machine)
 
     def opening(task: SegmentationTask) -> Iterator[str]:
         pictures = f"{len(task.chosen)} labelled training pictures, {len(task.val.labelled)} for validation"
         yield f"{len(task.classes)} classes, {pictures}, {in_words(task.val.size)} px, encoder {_origin(config)}"
-        if config.pretrained_encoder and task.pretrained_on != data.fingerprint:
+        if config.pretrained_encoder and task.pretrained_on != data.fingerprint and not told:
             yield (
                 "the encoder learned from other data than these (source, size or division, another fold perhaps): see "
                 "that it saw no picture of this Val and Test"

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from core.machine.processes import Processes, Sums
 from core.run.sampling import Draws
+from core.seen import NOTHING
 
 
 class Loss(Protocol):
@@ -30,6 +31,7 @@ class Task(ABC):
         processes: those of the run; each reads its share of a step and of Val.
         select: the validation score that chooses the best epoch; `maximise` says which way.
         log_columns: of `training_log.csv`, in order; no two of the same name.
+        seen: the pictures that the weights learn from, those of what they begin with among them (`core.seen`).
     """
 
     model: nn.Module
@@ -40,6 +42,7 @@ class Task(ABC):
     select: str
     maximise: bool
     log_columns: tuple[str, ...]
+    seen: np.ndarray = NOTHING
 
     @abstractmethod
     def read(self, draw: tuple[np.ndarray, ...]) -> Any:

@@ -31,7 +31,10 @@ def make_manifest(config: PrepareConfig, source: Source, journal: Journal) -> di
         "pictures_of_classes": {split: [held[split][c] for c in range(len(source.classes))] for split in SPLITS},
         "pixels_of_classes": {split: [pixels[split][c] for c in range(len(source.classes))] for split in SPLITS},
         "fingerprint": _fingerprint({**settings, **meaning}, journal.entries()),
-        "images": (entry["record"] for entry in journal.entries()),
+        "images": (
+            {**entry["record"], "sha256": entry["digest"], "content": entry["look"].content}
+            for entry in journal.entries()
+        ),
     }
 
 

@@ -1,0 +1,117 @@
+"""Weights keep which pictures they were trained on, and none of these is scored without a word."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from own_pictures import indices, write_masks, write_pictures
+from safetensors import safe_open
+
+from core.seen import of_contents, read_seen, united
+from core.weights import load_weights
+from data.opened import open_data
+from data.prepare import main as prepare
+from reconstruction.evaluate import main as evaluate_autoencoder
+from reconstruction.train import main as train_autoencoder
+from transfer_learning.evaluate import main as evaluate
+from transfer_learning.train import main as train
+
+SMALL = ["--width", "2", "--batch_size", "4", "--max_steps", "1", "--val_every", "1"]
+TRAINING = [*SMALL, "--device", "cpu", "--amp", "off"]
+    "--width",
+    "2",
+    "--batch_size",
+    "4",
+    "--max_steps",
+    "1",
+    "--val_every",
+    "1",
+    "--device",
+    "cpu",
+    "--amp",
+    "off",
+]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """One's own twenty pictures, prepared three times: `a`, other splits `b`, and `a` at another size."""
+    root = tmp_path_factory.mktemp("seen")
+    names = [f"p{number}" for number in range(20)]
+    write_pictures(root / "images", names)
+    write_masks(root / "masks", {name: indices(seed, 3) for seed, name in enumerate(names)})
+    for name, flags in {"a": "--size 40", "b": "--size 40 --seed 7", "larger": "--size 48"}.items():
+        source = ["--dataset", "folder", "--images", str(root / "images"), "--masks", str(root / "masks")]
+        assert prepare([*source, *flags.split(), "--output_dir", str(root / name)]) == 0
+    pretext = ["--perceptual_weight", "0", "--ssim_weight", "0", "--data_dir", str(root / "a")]
+    assert train_autoencoder([*TRAINING, *pretext, "--output_dir", str(root / "ae")]) == 0
+    return root
+
+
+def flags_of(data: Path, name: str, output: Path, *more: str) -> list[str]:
+    encoder = ["--pretrained_encoder", str(data / "ae/best_model.safetensors")]
+    return [*TRAINING, *encoder, "--data_dir", str(data / name), "--output_dir", str(output), *more]
+
+
+def split_of(folder: Path) -> dict[str, set[str]]:
+    return {split: set(names) for split, names in json.loads((folder / "splits.json").read_text()).items()}
+
+
+def test_weights_name_the_pictures_they_saw_beside_the_network(data):
+    path = data / "ae/best_model.safetensors"
+    train = open_data(data / "a").split("Train")
+    np.testing.assert_array_equal(read_seen(path), np.sort(train.contents))
+    assert len(set(train.contents.tolist())) == len(train.names) == 13
+    assert not [name for name in load_weights(path)[0] if "seen" in name]
+    with safe_open(path, framework="np") as file:
+        assert len(next(iter(file.metadata().values()))) < 3000
+
+
+def test_another_division_is_refused_and_another_size_of_the_same_is_not(data, tmp_path, capsys):
+    a, b = split_of(data / "a"), split_of(data / "b")
+    held = {split: len(a["Train"] & b[split]) for split in ("Val", "Test")}
+    assert min(held.values()) > 0
+    assert train(flags_of(data, "b", tmp_path / "refused")) == 2
+    error = capsys.readouterr().err
+    assert f"holds out ({held['Val']} of Val and {held['Test']} of Test)" in error
+    assert "--allow_seen" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "refused").exists()
+    assert train(flags_of(data, "larger", tmp_path / "larger")) == 0
+    assert "the encoder learned from other data" not in capsys.readouterr().out
+
+
+def test_what_phase_1_saw_goes_on_into_the_results(data, tmp_path, capsys):
+    assert train(flags_of(data, "b", tmp_path / "run", "--allow_seen")) == 0
+    weights = tmp_path / "run/best_model.safetensors"
+    both = [open_data(data / name).split("Train").contents for name in "ab"]
+    np.testing.assert_array_equal(read_seen(weights), united(*both))
+    score = ["--model_path", str(weights), "--data_dir", str(data / "b"), "--device", "cpu", "--no_figures"]
+    assert evaluate([*score, "--output_dir", str(tmp_path / "refused")]) == 2
+    assert "of Test), so scores on them would flatter" in capsys.readouterr().err
+    assert not (tmp_path / "refused/evaluation_results.json").exists()
+    assert evaluate([*score, "--output_dir", str(tmp_path / "out"), "--allow_seen"]) == 0
+    origin = json.loads((tmp_path / "out/evaluation_results.json").read_text())["provenance"]
+    splits = split_of(data / "a"), split_of(data / "b")
+    assert origin["pictures_seen"] == len(splits[0]["Train"] & splits[1]["Test"])
+    assert origin["training"]["allow_seen"] is True
+
+
+@pytest.mark.parametrize(("name", "code"), [("a", 0), ("larger", 0), ("b", 2)])
+def test_an_autoencoder_is_scored_on_what_it_did_not_see(data, tmp_path, name, code):
+    score = ["--model_path", str(data / "ae/best_model.safetensors"), "--data_dir", str(data / name), "--device", "cpu"]
+    assert evaluate_autoencoder([*score, "--visualize_samples", "0", "--output_dir", str(tmp_path / "out")]) == code
+    if code == 0:
+        content = json.loads((tmp_path / "out/reconstruction_metrics.json").read_text())
+        assert content["provenance"]["pictures_seen"] == 0
+
+
+def test_pictures_without_a_content_and_copies_in_train_do_not_count(data):
+    assert united(of_contents(["", "00000000000000ff", "ffffffffffffffff", "00000000000000ff"])).tolist() == [-1, 255]
+    opened = open_data(data / "a")
+    train, test = opened.splits("Train", "Test")
+    assert opened.require_unseen(Path("w"), train.contents, False, "Val", "Test") == {"Val": 0, "Test": 0}
+    opened._contents["Train"] = np.append(opened._contents["Train"], test.contents[0])
+    seen = united(train.contents, test.contents[:1])
+    assert opened.require_unseen(Path("w"), seen, False, "Test") == {"Test": 0}
