@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from core.command import run_command
 from core.errors import UserError
 from core.files import write_json
-from data.manifest import SPLITS, read_manifest
+from data.manifest import SPLITS, Manifest, read_manifest
 from data.prepare_config import PrepareConfig
 from data.preparing.console import print_data_sets, print_summary, progress_bar, say
 from data.preparing.contents import (
@@ -33,12 +33,13 @@ from data.preparing.contents import (
     require_classes,
     splits_without_masks,
 )
+from data.preparing.inputs import INPUTS, Inputs, Row, files_now, write_inputs
 from data.preparing.journal import LOCK, Journal, clear_abandoned, differences, require_ours
 from data.preparing.processing import Job, bounded_map, process
 from data.preparing.settling import settle
 from data.sources.own.progress import processors
 from data.sources.source import Sample, Samples, Source
-from data.sources.table import listing_of, lists_of, open_source
+from data.sources.table import files_of, listing_of, lists_of, open_source
 
 NAMED_AT_MOST = 5
 
@@ -94,11 +95,28 @@ def _is_done(config: PrepareConfig) -> bool:
         before["source"] = {**config.source_defaults(), **manifest.source}
     if difference := differences(before, config.settings()):
         raise UserError(f"{output} was prepared with other settings ({difference}): {remedy}")
+    if (output / INPUTS).exists():
+        _require_same_inputs(output, manifest, config, remedy)
     if manifest.listing is not None and listing_of(config) != manifest.listing:
         raise UserError(f"{output} was prepared before files in {config.images} or its masks changed: {remedy}")
     if manifest.lists is not None and lists_of(config) != manifest.lists:
         raise UserError(f"{output} was prepared before the lists in {config.archives} changed: {remedy}")
     return True
+
+
+def _require_same_inputs(output: Path, manifest: Manifest, config: PrepareConfig, remedy: str) -> None:
+    try:
+        inputs = Inputs(output)
+    except ValueError:
+        raise UserError(f"{output / INPUTS} is damaged, so what was prepared cannot be compared: {remedy}") from None
+    if manifest.listing is not None:
+        changed = inputs.changed_file(files_of(config), complete=False)
+    elif manifest.archives or config.archives is None:
+        changed = inputs.changed_archive(config.archives)
+    else:
+        changed = inputs.changed_file(files_now(open_source(config).samples), complete=True)
+    if changed:
+        raise UserError(f"{output} was prepared before {changed}: {remedy}")
 
 
 def _prepare_or_leave_nothing(root: Path, source: Source, config: PrepareConfig) -> tuple[dict[str, Any], Counter[str]]:
@@ -117,7 +135,8 @@ def _prepare_into(root: Path, source: Source, config: PrepareConfig) -> tuple[di
     job = Job(root, config.sides, config.resize_mode, source.classes, source.channels, config.bad_masks)
     unusable = [(file, "passed over", reason) for file, reason in source.passed_over]
     with Journal(root, config.settings()) as journal:
-        unusable += _process_all(source.samples, job, journal, config.workers)
+        left_out, unread = _process_all(source.samples, job, journal, config.workers)
+        unusable += left_out
         if not journal.keep(source.samples):
             raise UserError(f"none of the {len(source.samples)} pictures can be used; the first: {unusable[-1]}")
 
@@ -137,6 +156,8 @@ def _prepare_into(root: Path, source: Source, config: PrepareConfig) -> tuple[di
         noted = Counter(action for _, action, _ in notes())
         if source.classes_yaml:
             (root / "classes.yaml").write_text(source.classes_yaml, encoding="utf-8")
+        rows = chain(unread, (row for entry in journal.entries() for row in entry["inputs"]))
+        write_inputs(root, rows, config.archives, source.details.get("archives", {}))
         write_json(root / "splits.json", {split: journal.names(split) for split in SPLITS})
         write_json(root / "prepare_report.json", {"counts": noted, "files": make_report(notes())})
         write_json(root / "manifest.json", manifest)
@@ -144,8 +165,11 @@ def _prepare_into(root: Path, source: Source, config: PrepareConfig) -> tuple[di
     return manifest, noted
 
 
-def _process_all(samples: Samples, job: Job, journal: Journal, workers: int) -> list[Note]:
-    left_out, refused = [], []
+def _process_all(samples: Samples, job: Job, journal: Journal, workers: int) -> tuple[list[Note], list[Row]]:
+    """Process what is not finished; returns the notes of what was left out, and which files those are."""
+    left_out: list[Note] = []
+    unread: list[Row] = []
+    refused = []
     done = journal.count_finished(samples)
     with progress_bar() as progress:
         task = progress.add_task("preparing", total=len(samples), completed=done)
@@ -159,13 +183,14 @@ def _process_all(samples: Samples, job: Job, journal: Journal, workers: int) -> 
                 journal.append(outcome)
             else:
                 left_out += outcome.notes
+                unread += outcome.inputs
             progress.advance(task)
     if refused:
         raise UserError(
             f"masks do not fit their images: {'; '.join(refused)}. "
             f"Mend them, or leave them out with --bad_masks leave_out"
         )
-    return left_out
+    return left_out, unread
 
 
 def _unfinished(samples: Samples, journal: Journal) -> Iterator[Sample]:

@@ -15,6 +15,7 @@ from core.errors import UserError
 from core.files import write_json
 from data.manifest import SPLITS, image_path, label_path, truth_path
 from data.on_disk import temporary_database
+from data.preparing.inputs import INPUTS
 from data.preparing.looks import Look
 from data.preparing.processing import Outcome
 from data.sources.source import Sample, Samples
@@ -22,7 +23,7 @@ from data.sources.source import Sample, Samples
 LOCK = ".lock"
 _VERSION = 2  # of what a line holds: those of before are done again
 _JOURNAL, _SETTINGS = "journal.jsonl", "settings.json"
-_FILES = (_JOURNAL, _SETTINGS, "classes.yaml", "splits.json", "prepare_report.json", "manifest.json")
+_FILES = (_JOURNAL, _SETTINGS, INPUTS, "classes.yaml", "splits.json", "prepare_report.json", "manifest.json")
 _INDEX = """CREATE TABLE entries (
     name TEXT PRIMARY KEY, key TEXT, place INTEGER, split TEXT, labelled INTEGER, noted INTEGER, kept INTEGER DEFAULT 0
 ) WITHOUT ROWID"""
@@ -73,6 +74,7 @@ class Journal:
             "notes": outcome.notes,
             "pixels": outcome.pixels,
             "look": outcome.look.text() if outcome.look else "",
+            "inputs": outcome.inputs,
         }
         self._note(entry, self._file.tell())
         self._file.write(json.dumps(entry).encode() + b"\n")
@@ -88,7 +90,8 @@ class Journal:
     def entries(self, noted: bool = False) -> Iterator[dict[str, Any]]:
         """Yield the entries kept in the order of their names, or those with notes.
 
-        Each has `record`, with the split where the picture lies by now, `digest`, `pixels`, `look` and `notes`.
+        Each has `record`, with the split where the picture lies by now, `digest`, `pixels`, `look`, `inputs` and
+        `notes`.
         """
         query = f"SELECT place, split FROM entries WHERE kept {'AND noted' if noted else ''} ORDER BY name"
         with self.path.open("rb") as lines:

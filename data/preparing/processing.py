@@ -15,6 +15,7 @@ from core.classes import IGNORED, ClassSet
 from data.geometry import fit
 from data.manifest import image_path, label_path, truth_path
 from data.pictures import PictureError
+from data.preparing.inputs import rows_of
 from data.preparing.looks import Look, look_of
 from data.sources.source import Sample
 
@@ -48,6 +49,7 @@ class Outcome:
         look: what the picture looks like, at its original size.
         pixels: of each class in the mask at original size.
         notes: (file, action, reason) for the report.
+        inputs: what `inputs.rows_of` says of the files read.
         refused: why its mask stops the preparation.
     """
 
@@ -58,11 +60,12 @@ class Outcome:
     pixels: list[int] = field(default_factory=list)
     notes: list[tuple[str, str, str]] = field(default_factory=list)
     refused: str | None = None
+    inputs: list[list[Any]] = field(default_factory=list)
 
 
 def process(sample: Sample, job: Job) -> Outcome:
     """Read, check, resize and write one sample. Files of an earlier, interrupted try are overwritten."""
-    outcome = Outcome(sample)
+    outcome = Outcome(sample, inputs=rows_of(sample))
     try:
         image, unusual = sample.image()
     except PictureError as error:

@@ -74,6 +74,11 @@ def listing(config: ReadingConfig) -> str:
     return list_pictures(config).pictures.digest(*_setting_files(config))
 
 
+def files(config: ReadingConfig) -> Iterator[tuple[str, tuple[Path, ...]]]:
+    """Yield the name and the files of each picture, without looking into any file. Raises as `read`."""
+    return ((row.name, row.files) for row in list_pictures(config).pictures)
+
+
 def _tags(found: Listing, config: ReadingConfig) -> dict[str, dict[str, str]]:
     """Return the tags of pictures: of --tag_file, and the folder where there are several."""
     tags = read_tags(config.tag_file, found.pictures.find) if config.tag_file else {}
@@ -112,6 +117,7 @@ class _Samples:
             label=partial(reading.coding.label, row.masks) if reading.coding and row.masks else None,
             tags=self.tags.get(row.name, {}),
             stamp=(*row.stamp, _decided(reading)),
+            files=row.files,
         )
 
 

@@ -120,4 +120,5 @@ def _sample(base: Path, page: int, name: str, split: str) -> Sample:
         label_file=f"{LABELS}, page {page}",
         label=partial(read_label, base / LABELS, page),
         stamp=file_stamp(base / VOLUME, base / LABELS),
+        files=(base / VOLUME, base / LABELS),
     )

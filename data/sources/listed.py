@@ -173,6 +173,7 @@ def _sample(
         label=partial(decode, *masks) if masks else None,
         tags=tags,
         stamp=file_stamp(image, *masks),
+        files=(image, *masks),
     )
 
 

@@ -136,6 +136,7 @@ def read_list(path: Path) -> dict[str, Entry]:
 def _sample(images: Path, annotations: Path, name: str, entry: Entry, split: str) -> Sample:
     image, mask = images / f"{name}.jpg", annotations / "trimaps" / f"{name}.png"
     has_mask = mask.is_file()
+    files = (image, mask) if has_mask else (image,)
     return Sample(
         name=name,
         split=split,
@@ -144,7 +145,8 @@ def _sample(images: Path, annotations: Path, name: str, entry: Entry, split: str
         label_file=f"annotations/trimaps/{mask.name}",
         label=partial(_label, mask, entry.species) if has_mask else None,
         tags={"species": entry.species, "breed": entry.breed},
-        stamp=file_stamp(image, mask) if has_mask else file_stamp(image),
+        stamp=file_stamp(*files),
+        files=files,
     )
 
 

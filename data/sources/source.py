@@ -25,6 +25,7 @@ class Sample:
         label: reads the label at the picture's original size, [H, W] uint8: indices of classes, or 255 where nothing
             is learned or scored. Every other coding ends in here. None without a mask.
         tags: what else is known of the picture: {"species": "cat", "breed": "beagle"}, {"patient": "7"}.
+        files: what `image` and `label` read, for the comparison with a later state of them.
         stamp: changes when the files change (sizes and times), so that an interrupted run redoes what is stale.
 
     `image` and `label` raise `data.pictures.PictureError` where a file cannot be used.
@@ -38,6 +39,7 @@ class Sample:
     label: Callable[[], np.ndarray] | None = None
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     stamp: tuple[int, ...] = ()
+    files: tuple[Path, ...] = ()
 
 
 class Samples(Protocol):

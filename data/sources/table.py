@@ -5,6 +5,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from data.prepare_config import PrepareConfig
     from data.sources.source import Source
 
@@ -189,6 +192,11 @@ def lists_of(config: "PrepareConfig") -> dict[str, str]:
     """Return what the manifest of a public data set calls `lists` as it is now: a digest of each in its folder."""
     digests: dict[str, str] = import_module("data.sources.lists").list_digests(config.archives)
     return digests
+
+
+def files_of(config: "PrepareConfig") -> "Iterator[tuple[str, tuple[Path, ...], None]]":
+    """Yield the name and the files of each of one's own pictures as they are now. Raises as `open_source`."""
+    return ((name, files, None) for name, files in import_module(DATA_SETS[config.dataset].module).files(config))
 
 
 def listing_of(config: "PrepareConfig") -> str:

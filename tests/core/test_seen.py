@@ -19,19 +19,6 @@ from transfer_learning.train import main as train
 
 SMALL = ["--width", "2", "--batch_size", "4", "--max_steps", "1", "--val_every", "1"]
 TRAINING = [*SMALL, "--device", "cpu", "--amp", "off"]
-    "--width",
-    "2",
-    "--batch_size",
-    "4",
-    "--max_steps",
-    "1",
-    "--val_every",
-    "1",
-    "--device",
-    "cpu",
-    "--amp",
-    "off",
-]
 
 
 @pytest.fixture(scope="module")

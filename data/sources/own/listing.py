@@ -36,6 +36,11 @@ class Row(NamedTuple):
     masks: list[tuple[str, Path]]
     stamp: tuple[int, ...]
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The picture and its masks."""
+        return (self.image, *(file for _, file in self.masks))
+
 
 @dataclass
 class Facts:
