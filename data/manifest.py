@@ -16,6 +16,7 @@ from data.geometry import Geometry, ResizeMode
 
 FORMAT_VERSION = 2
 SPLITS = ("Train", "Val", "Test")
+ARRAYS = "arrays"
 LABEL_FOLDERS = {"Train": "resized_label", "Val": "processed_labels", "Test": "masks"}
 
 _CHUNK = 1 << 16

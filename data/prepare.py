@@ -5,23 +5,23 @@ Everything is written to OUTPUT_DIR.partial, which becomes OUTPUT_DIR when whole
 or goes on where it was interrupted; after an error nothing is left.
 """
 
-import os
 import shutil
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import cv2
-from filelock import FileLock, Timeout
 
 from core.command import run_command
 from core.errors import UserError
 from core.files import write_json
+from core.writing import LOCK, followed, lock
 from data.manifest import SPLITS, Manifest, read_manifest
 from data.prepare_config import PrepareConfig
 from data.preparing.console import print_data_sets, print_summary, progress_bar, say
@@ -34,7 +34,8 @@ from data.preparing.contents import (
     splits_without_masks,
 )
 from data.preparing.inputs import INPUTS, Inputs, Row, files_now, write_inputs
-from data.preparing.journal import LOCK, Journal, clear_abandoned, differences, require_ours
+from data.preparing.journal import Journal, clear_abandoned, differences, require_ours
+from data.preparing.place import building_place, goes_on, is_empty, take_place
 from data.preparing.processing import Job, bounded_map, process
 from data.preparing.settling import settle
 from data.sources.own.progress import processors
@@ -60,31 +61,41 @@ def prepare(config: PrepareConfig) -> None:
         print_data_sets()
         return
     config.check_source()
+    output = followed(config.output_dir, "--output_dir")  # nothing can be renamed to a link
+    place = building_place(output)
+    if goes_on(place, config.settings()):
+        _finish(place, output)
     if _is_done(config):
         say(f"{config.output_dir} is already prepared with these settings: nothing to do")
         return
     began = time.perf_counter()
     # The report says what is wrong with a file; OpenCV's own warnings would only tear the progress bar.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    source = open_source(config)
-    for note in source.notes:
-        say(note)
-    unfinished = Path(f"{config.output_dir.absolute()}.partial")
-    require_ours(unfinished)
-    unfinished.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(unfinished / LOCK, timeout=0):
-            manifest, noted = _prepare_or_leave_nothing(unfinished, source, config)
-            (unfinished / LOCK).unlink(missing_ok=True)
-            os.replace(unfinished, config.output_dir)
-    except Timeout:
-        raise UserError(f"{unfinished} is being written by another call: wait for it") from None
+    require_ours(place)
+    with _locked(place):
+        manifest, noted = _prepare_or_leave_nothing(place, config)
+        take_place(place, output)
     print_summary(config.output_dir, manifest, noted, time.perf_counter() - began)
+
+
+@contextmanager
+def _locked(place: Path) -> Iterator[None]:
+    held = lock(place, "--output_dir", "preparation")
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def _finish(place: Path, output: Path) -> None:
+    """Let what an earlier call built whole take its place."""
+    with _locked(place):
+        take_place(place, output)
 
 
 def _is_done(config: PrepareConfig) -> bool:
     output = config.output_dir
-    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+    if is_empty(output):
         return False
     if not (output / "manifest.json").exists():
         raise UserError(f"{output} holds something else than prepared data: give another --output_dir")
@@ -119,8 +130,16 @@ def _require_same_inputs(output: Path, manifest: Manifest, config: PrepareConfig
         raise UserError(f"{output} was prepared before {changed}: {remedy}")
 
 
-def _prepare_or_leave_nothing(root: Path, source: Source, config: PrepareConfig) -> tuple[dict[str, Any], Counter[str]]:
+def _prepare_or_leave_nothing(root: Path, config: PrepareConfig) -> tuple[dict[str, Any], Counter[str]]:
     """Do what `_prepare_into` does; a refusal leaves nothing, a kill what the same command goes on from."""
+    try:
+        source = open_source(config)
+    except BaseException:
+        if {path.name for path in root.iterdir()} <= {LOCK}:
+            shutil.rmtree(root)
+        raise
+    for note in source.notes:
+        say(note)
     if difference := clear_abandoned(root, config.settings()):
         say(f"{root} was left by a call with other settings ({difference}) that did not end: it is replaced")
     try:

@@ -12,10 +12,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from filelock import FileLock, Timeout
-
 from core.command import run_command
-from core.errors import RunError, UserError
+from core.errors import RunError
+from core.writing import lock
 from experiments.grid.config import AblationConfig
 from experiments.grid.console import Console, seconds_left
 from experiments.grid.earlier_results import mixed_encoders, require_same_grid
@@ -50,14 +49,14 @@ def ablate(config: AblationConfig) -> None:
     if config.list:
         show(works, to_do, speeds, config.jobs)
         return
-    lock = _only_one(config)
+    held = lock(config.output_dir, "--output_dir", "ablation")
     try:
         write_plan(plan)
         _run(config, works, to_do, speeds)
         if to_do:
             _tell_mixed(config)
     finally:
-        lock.release()
+        held.release()
 
 
 def show(works: Sequence[Work], to_do: Sequence[Work], speeds: Speeds, jobs: int) -> None:
@@ -108,16 +107,6 @@ def _run(config: AblationConfig, works: Sequence[Work], to_do: Sequence[Work], s
 def _tell_mixed(config: AblationConfig) -> None:
     for line in mixed_encoders(config.results_dir):
         print(f"WARNING: {line}", file=sys.stderr)
-
-
-def _only_one(config: AblationConfig) -> FileLock:
-    config.output_dir.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(config.output_dir / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise UserError(f"{config.output_dir} is in use by another ablation: wait for it or choose another") from None
-    return lock
 
 
 def main(argv: Sequence[str] | None = None) -> int:

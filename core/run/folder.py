@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from core.errors import UserError
 from core.files import write_csv, write_json
 from core.run.state import STATE, load_state
+from core.writing import lock, sweep
 
 # Where things lie and what computes them does not make another run of it.
-PLACES = ("output_dir", "data_dir", "pretrained_encoder", "init_weights", "device", "device_memory_limit")
+PLACES = ("output_dir", "data_dir", "cache_dir", "pretrained_encoder", "init_weights", "device", "device_memory_limit")
 NOT_COMPARED = (*PLACES, "save_every", "save_every_steps")
 
 
@@ -56,19 +57,14 @@ class RunFolder:
         self._defaults = identity_of(dict(defaults or {}))
         self._extends = False
         self.identity: dict[str, Any] = description["identity"]
-        self._lock = FileLock(path / ".lock")
+        self._lock: FileLock | None = None
         if writes:
             self._begin(description)
 
     def _begin(self, description: dict[str, Any]) -> None:
         path = self.path
-        path.mkdir(parents=True, exist_ok=True)
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise UserError(f"{path} is in use by another run: wait for it or choose another --output_dir") from None
-        for left_over in path.rglob(".*.tmp"):  # by a process killed while it wrote
-            left_over.unlink()
+        self._lock = lock(path, "--output_dir", "run")
+        sweep(path)
         if not self._compare(self.identity):
             if self.identity.get("extend_to"):
                 raise UserError(f"{path} holds no run that --extend_to could make longer: train it first without it")
@@ -83,7 +79,8 @@ class RunFolder:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._lock.release()
+        if self._lock:
+            self._lock.release()
 
     def _compare(self, identity: dict[str, Any]) -> bool:
         """Say whether an earlier run with the same settings is here."""

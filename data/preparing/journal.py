@@ -13,14 +13,14 @@ from typing import Any
 
 from core.errors import UserError
 from core.files import write_json
-from data.manifest import SPLITS, image_path, label_path, truth_path
+from core.writing import LOCK
+from data.manifest import ARRAYS, SPLITS, image_path, label_path, truth_path
 from data.on_disk import temporary_database
 from data.preparing.inputs import INPUTS
 from data.preparing.looks import Look
 from data.preparing.processing import Outcome
 from data.sources.source import Sample, Samples
 
-LOCK = ".lock"
 _VERSION = 2  # of what a line holds: those of before are done again
 _JOURNAL, _SETTINGS = "journal.jsonl", "settings.json"
 _FILES = (_JOURNAL, _SETTINGS, INPUTS, "classes.yaml", "splits.json", "prepare_report.json", "manifest.json")
@@ -198,7 +198,7 @@ def require_ours(root: Path) -> None:
     if root.is_symlink() or not root.is_dir():
         raise UserError(f"{root} is no folder: move it away")
     names = {path.name for path in root.iterdir()}
-    foreign = sorted(name for name in names if not _is_of_preparation(name))
+    foreign = sorted(name for name in names if not is_of_preparation(name))
     if foreign or (not names <= {LOCK} and _settings_of(root) is None):
         held = (foreign or sorted(names))[0]
         raise UserError(f"{root} holds {held}, which is of no unfinished preparation: move the folder away")
@@ -224,9 +224,10 @@ def _settings_of(root: Path) -> dict[str, Any] | None:
     return settings if isinstance(settings, dict) and "dataset" in settings else None
 
 
-def _is_of_preparation(name: str) -> bool:
+def is_of_preparation(name: str) -> bool:
+    """Say whether a file or folder of this name is one that a preparation leaves at its top."""
     temporary = re.fullmatch(r"\.(.+)\.\d+\.tmp", name)  # of `write_json`
-    return (temporary[1] if temporary else name) in (*_FILES, *SPLITS, LOCK)
+    return (temporary[1] if temporary else name) in (*_FILES, *SPLITS, ARRAYS, LOCK)
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
