@@ -24,6 +24,9 @@ class EvaluationConfig:
     """Weights to evaluate: a run's best_model.safetensors. Must be given."""
     data_dir: Path = Path("data/processed")
     """Folder that `python -m data.prepare` made."""
+    cache_dir: Path | None = None
+    """Where arrays of the pictures go if they cannot be written into --data_dir (read-only data). Left out:
+    $XDG_CACHE_HOME/ae_pretrained, or ~/.cache/ae_pretrained."""
     split: Literal["Test", "Val", "Train"] = "Test"
     """Which split to score. Choose between models on Val; score Test once."""
     output_dir: Path = Path("evaluation_results")

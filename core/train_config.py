@@ -25,6 +25,9 @@ class TrainConfig:
 
     data_dir: Path = Path("data/processed")
     """Folder that `python -m data.prepare` made."""
+    cache_dir: Path | None = None
+    """Where arrays of the pictures go if they cannot be written into --data_dir (read-only data). Left out:
+    $XDG_CACHE_HOME/ae_pretrained, or ~/.cache/ae_pretrained."""
     output_dir: Path = Path("runs/run")
     """Run folder. The same command again goes on where it stopped; other settings need another folder."""
     width: int = 32

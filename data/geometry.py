@@ -39,6 +39,13 @@ class Geometry:
         return self.canvas_height, self.canvas_width
 
     @property
+    def is_possible(self) -> bool:
+        """Whether a picture of some size lies on the canvas whole."""
+        top, left, bottom, right = self.rectangle
+        sides = min(self.height, self.width, self.content_height, self.content_width)
+        return sides > 0 and 0 <= top < bottom <= self.canvas_height and 0 <= left < right <= self.canvas_width
+
+    @property
     def rectangle(self) -> tuple[int, int, int, int]:
         """The content on the canvas as (top, left, bottom, right), bottom and right exclusive."""
         return self.top, self.left, self.top + self.content_height, self.left + self.content_width

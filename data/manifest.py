@@ -11,10 +11,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, TypeAd
 
 from core.classes import ClassSet
 from core.errors import UserError, first_problem
+from data.fingerprint import FORMAT_VERSION
 from data.format_1 import head_of_today, record_of_today
 from data.geometry import Geometry, ResizeMode
 
-FORMAT_VERSION = 2
 SPLITS = ("Train", "Val", "Test")
 ARRAYS = "arrays"
 LABEL_FOLDERS = {"Train": "resized_label", "Val": "processed_labels", "Test": "masks"}
@@ -110,11 +110,26 @@ class Manifest:
         return {**{name: getattr(self, name) for name in names}, "size": list(self.size)}
 
 
+@dataclass(frozen=True)
+class RecordContent:
+    """What a record in the manifest has to be."""
+
+    name: Annotated[str, Field(min_length=1)]
+    split: Literal["Train", "Val", "Test"]
+    tags: dict[str, str]
+    labelled: Annotated[bool, Field(strict=True)]
+    classes: list[_Count]
+    geometry: Geometry
+    sha256: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")] = ""
+    content: Annotated[str, Field(pattern="^([0-9a-f]{16})?$")] = ""
+
+
 class Record(NamedTuple):
     """What the manifest says of a picture.
 
     Attributes:
-        content: 16 hexadecimal digits over its pixels at original size; "" in data prepared before there was that.
+        content: 16 hexadecimal digits over its pixels at original size.
+        sha256: of its pixels as written, and those of its label and truth. Both are "" in data prepared before.
     """
 
     name: str
@@ -123,6 +138,7 @@ class Record(NamedTuple):
     labelled: bool
     geometry: Geometry
     content: str = ""
+    sha256: str = ""
 
 
 def read_manifest(data_dir: Path) -> Manifest:
@@ -158,14 +174,19 @@ def read_records(data_dir: Path) -> Iterator[dict[str, Any]]:
     Raises:
         UserError: the manifest is cut or damaged.
     """
-    path = data_dir / "manifest.json"
     try:
-        with path.open(encoding="utf-8") as file:
+        with (data_dir / "manifest.json").open(encoding="utf-8") as file:
             _, text = _until_images(file)
             for record in _objects(text, file):
                 yield record if "tags" in record else record_of_today(record)
-    except ValueError:
-        raise UserError(f"{path} is damaged: delete {data_dir} and {prepare_hint(data_dir)}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise UserError(damaged(data_dir, "")) from None
+
+
+def damaged(data_dir: Path, why: str) -> str:
+    """Return the error of a manifest that is not as it was written."""
+    of = f" ({why})" if why else ""
+    return f"{data_dir / 'manifest.json'} is damaged{of}: delete {data_dir} and {prepare_hint(data_dir)}"
 
 
 def _until_images(file: TextIO) -> tuple[str, str]:

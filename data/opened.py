@@ -1,17 +1,33 @@
 """Prepared data as commands open them: the head of the manifest once, its records once for all splits asked for."""
 
+from collections import Counter
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from core.classes import ClassSet
-from core.errors import UserError
+from core.errors import UserError, first_problem
 from core.seen import of_contents, united
+from data.fingerprint import fingerprint_of
 from data.geometry import Geometry
-from data.manifest import SPLITS, Manifest, Record, read_manifest, read_records
+from data.manifest import (
+    SPLITS,
+    Counts,
+    Manifest,
+    Record,
+    RecordContent,
+    damaged,
+    read_manifest,
+    read_records,
+)
 from data.split import Split, make_split
+
+_SCHEMA = TypeAdapter(RecordContent)
 
 
 @dataclass(frozen=True)
@@ -20,6 +36,7 @@ class Data:
 
     data_dir: Path
     manifest: Manifest
+    cache_dir: Path | None = None
     _contents: dict[str, np.ndarray] = field(default_factory=dict, compare=False)
 
     @property
@@ -44,7 +61,7 @@ class Data:
             UserError: a split is unknown or empty, or a file in it is missing or not as written.
         """
         records = self.records(*names)
-        return tuple(make_split(self.data_dir, self.manifest, name, records[name]) for name in names)
+        return tuple(make_split(self.data_dir, self.manifest, name, records[name], self.cache_dir) for name in names)
 
     def records(self, *names: str) -> dict[str, list[Record]]:
         """Return for each of these splits what the manifest says of its pictures, sorted by name.
@@ -57,16 +74,52 @@ class Data:
         """
         if unknown := [name for name in names if name not in SPLITS]:
             raise UserError(f"unknown split {unknown[0]!r}: use {', '.join(SPLITS)}")
-        shared: dict[Any, Any] = {}
         found: dict[str, list[Record]] = {name: [] for name in names}
-        contents: dict[str, list[str]] = {name: [] for name in SPLITS}
-        for content in read_records(self.data_dir):
-            record, split = _record(content, shared), content["split"]
-            contents[split].append(record.content)
-            if split in found:
-                found[split].append(record)
-        self._contents.update({split: of_contents(texts) for split, texts in contents.items()})
+        entries = self._entries(found)
+        if (first := next(entries, None)) and first[1]:
+            said = self.manifest
+            meaning = {"class_set": said.class_set.content(), "channels": said.channels, "stratum": said.stratum}
+            if fingerprint_of({**said.settings, **meaning}, chain([first], entries)) != self.fingerprint:
+                why = "altered after data.prepare wrote it: its fingerprint does not fit"
+                raise UserError(damaged(self.data_dir, why))
+        for _ in entries:  # of before there were digests
+            pass
         return {name: sorted(records, key=lambda record: record.name) for name, records in found.items()}
+
+    def _entries(self, found: dict[str, list[Record]]) -> Iterator[tuple[dict[str, Any], str]]:
+        """Yield every picture's record as it stands and its digest; add those of the splits in `found` to them."""
+        shared: dict[Any, Any] = {}
+        counts: Counter[tuple[str, bool]] = Counter()
+        contents: dict[str, list[str]] = {name: [] for name in SPLITS}
+        sealed = set()
+        for number, content in enumerate(read_records(self.data_dir)):
+            checked = self._validated(content, number, shared)
+            sealed.add(bool(checked.sha256))
+            if len(sealed) > 1:
+                raise UserError(damaged(self.data_dir, f"images.{number}: some records have a digest, others none"))
+            counts[checked.split, checked.labelled] += 1
+            contents[checked.split].append(checked.content)
+            if checked.split in found:
+                found[checked.split].append(_record(checked, shared))
+            yield content, checked.sha256
+        for split, said in self.manifest.counts.items():
+            if said != Counts(counts[split, True] + counts[split, False], counts[split, True]):
+                raise UserError(damaged(self.data_dir, f"counts.{split}: there are other records than it says"))
+        self._contents.update({split: of_contents(texts) for split, texts in contents.items()})
+
+    def _validated(self, content: dict[str, Any], number: int, known: Container[Geometry]) -> RecordContent:
+        try:
+            record = _SCHEMA.validate_python(content)
+        except ValidationError as errors:
+            raise UserError(damaged(self.data_dir, f"images.{number}.{first_problem(errors)}")) from None
+        geometry, problem = record.geometry, ""
+        if any(number >= len(self.class_set) for number in record.classes):
+            problem = f"classes: {record.classes} are more than the {len(self.class_set)} there are"
+        elif geometry not in known and not (geometry.canvas == tuple(self.manifest.size) and geometry.is_possible):
+            problem = "geometry: the picture does not lie on the canvas"
+        if problem:
+            raise UserError(damaged(self.data_dir, f"images.{number}.{problem}"))
+        return record
 
     def require_unseen(self, weights: Path, seen: np.ndarray, allowed: bool, *names: str) -> dict[str, int]:
         """Count the pictures of splits that weights were trained on.
@@ -100,23 +153,28 @@ class Data:
         return found
 
 
-def open_data(data_dir: Path) -> Data:
+def open_data(data_dir: Path, cache_dir: Path | None = None) -> Data:
     """Open a processed folder.
+
+    Args:
+        data_dir: the folder.
+        cache_dir: where arrays go if they cannot be written beside the pictures; None: the user's cache.
 
     Raises:
         UserError: it holds no prepared data, or its manifest is not one that this version reads.
     """
-    return Data(data_dir, read_manifest(data_dir))
+    return Data(data_dir, read_manifest(data_dir), cache_dir)
 
 
-def _record(content: dict[str, Any], shared: dict[Any, Any]) -> Record:
+def _record(checked: RecordContent, shared: dict[Any, Any]) -> Record:
     """Return a record with the one copy of what it has in common with those before, which `shared` holds."""
-    geometry, classes = Geometry(**content["geometry"]), tuple(content["classes"])
+    classes = tuple(checked.classes)
     return Record(
-        name=content["name"],
-        tags={name: shared.setdefault(value, value) for name, value in content["tags"].items()},
+        name=checked.name,
+        tags={name: shared.setdefault(value, value) for name, value in checked.tags.items()},
         classes=shared.setdefault(classes, classes),
-        labelled=content["labelled"],
-        geometry=shared.setdefault(geometry, geometry),
-        content=content.get("content", ""),
+        labelled=checked.labelled,
+        geometry=shared.setdefault(checked.geometry, checked.geometry),
+        content=checked.content,
+        sha256=checked.sha256,
     )

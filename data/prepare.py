@@ -23,6 +23,7 @@ from core.errors import UserError
 from core.files import write_json
 from core.writing import LOCK, followed, lock
 from data.manifest import SPLITS, Manifest, read_manifest
+from data.opened import open_data
 from data.prepare_config import PrepareConfig
 from data.preparing.console import print_data_sets, print_summary, progress_bar, say
 from data.preparing.contents import (
@@ -106,12 +107,12 @@ def _is_done(config: PrepareConfig) -> bool:
         before["source"] = {**config.source_defaults(), **manifest.source}
     if difference := differences(before, config.settings()):
         raise UserError(f"{output} was prepared with other settings ({difference}): {remedy}")
+    if manifest.lists is not None and lists_of(config) != manifest.lists:
+        raise UserError(f"{output} was prepared before the lists in {config.archives} changed: {remedy}")
     if (output / INPUTS).exists():
         _require_same_inputs(output, manifest, config, remedy)
     if manifest.listing is not None and listing_of(config) != manifest.listing:
         raise UserError(f"{output} was prepared before files in {config.images} or its masks changed: {remedy}")
-    if manifest.lists is not None and lists_of(config) != manifest.lists:
-        raise UserError(f"{output} was prepared before the lists in {config.archives} changed: {remedy}")
     return True
 
 
@@ -180,8 +181,15 @@ def _prepare_into(root: Path, source: Source, config: PrepareConfig) -> tuple[di
         write_json(root / "splits.json", {split: journal.names(split) for split in SPLITS})
         write_json(root / "prepare_report.json", {"counts": noted, "files": make_report(notes())})
         write_json(root / "manifest.json", manifest)
+        build_arrays(root)
         journal.close_folder()
     return manifest, noted
+
+
+def build_arrays(root: Path) -> None:
+    """Build what training reads, so that the prepared folder may be read-only from now on."""
+    data = open_data(root)
+    data.splits(*(split for split, count in data.manifest.counts.items() if count.images))
 
 
 def _process_all(samples: Samples, job: Job, journal: Journal, workers: int) -> tuple[list[Note], list[Row]]:

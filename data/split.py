@@ -1,32 +1,26 @@
 """A split of the processed folder as memory-mapped uint8 arrays.
 
 Decoding thousands of PNGs every epoch costs more than a small network does, so each split is decoded once into one
-array beside the pictures; its file name carries the data's fingerprint, so that other data never meet an old array.
+array (`data.arrays`).
 """
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import cv2
 import numpy as np
-from filelock import FileLock
-from rich.progress import track
 
 from core.classes import IGNORED, ClassSet
 from core.errors import UserError
-from core.files import atomic_path
 from core.seen import of_contents
+from data.arrays import Wanted, folders_of, open_array
 from data.geometry import Geometry
 from data.lacking import without_masks
 from data.manifest import Manifest, Record, image_path, label_path, prepare_hint, trimap_path, truth_path
 from data.subsets import strata_of
 from data.trimaps import trimap_to_label
-
-CHUNK = 64
-Reader = Callable[[str], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -43,6 +37,7 @@ class Split:
         strata: what label fractions are shared out by and draws balanced: the value of the tag `stratum`, or where the
             data have none the name of the rarest class that an image holds; None where neither is known.
         contents: [N] int64, what an image is known by (`core.seen`); 0: not known.
+        digests: SHA-256 of each image as written, with its label and its truth; "" in data prepared before these.
     """
 
     name: str
@@ -57,6 +52,7 @@ class Split:
     strata: list[str | None]
     geometries: list[Geometry]
     contents: np.ndarray
+    digests: list[str]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -107,11 +103,36 @@ class Split:
         if self.manifest.trimaps:
             species = self.tags["species"][index]
             label = trimap_to_label(label, self.class_set.names.index(species) if species else None)
-        return _checked(label, len(self.class_set), path)
+        label = _checked(label, len(self.class_set), path)
+        self.require_as_prepared(index, label)
+        return label
+
+    def require_as_prepared(self, index: int, truth: np.ndarray | None = None) -> None:
+        """See that image `index`, its label and its truth [H, W] uint8 (None: read it) are what was prepared.
+
+        Raises:
+            UserError: one of them was altered since.
+        """
+        if not (wanted := self.digests[index]):
+            return
+        digest = sha256(np.ascontiguousarray(self.images[index]).data)
+        if (row := int(self.label_rows[index])) >= 0:
+            if truth is None:
+                self.truth(index)  # which comes back with it
+                return
+            digest.update(np.ascontiguousarray(self.labels[row]).data)
+            digest.update(np.ascontiguousarray(truth).data)
+        if digest.hexdigest() != wanted:
+            raise UserError(
+                f"{self.data_dir}: {self.names[index]} of {self.name} or its mask was altered after data.prepare wrote "
+                f"it: delete {self.data_dir} and {prepare_hint(self.data_dir)}"
+            )
 
 
-def make_split(data_dir: Path, manifest: Manifest, name: str, records: Sequence[Record]) -> Split:
-    """Make a split of what the manifest says of its pictures, sorted by name; its arrays are built at the first call.
+def make_split(
+    data_dir: Path, manifest: Manifest, name: str, records: Sequence[Record], cache_dir: Path | None = None
+) -> Split:
+    """Make a split of what the manifest says of its pictures, sorted by name; its arrays are built where they lack.
 
     Raises:
         UserError: there is no picture, or a file is missing or not as written.
@@ -119,8 +140,8 @@ def make_split(data_dir: Path, manifest: Manifest, name: str, records: Sequence[
     if not records:
         raise UserError(f"{data_dir} has no image in the split {name}: {prepare_hint(data_dir)} with other ratios")
     labelled = np.array([record.labelled for record in records])
-    images, labels = _arrays(data_dir, name, manifest, records)
-    return Split(
+    images, labels, built = _arrays(data_dir, name, manifest, records, cache_dir)
+    split = Split(
         name=name,
         data_dir=data_dir,
         manifest=manifest,
@@ -133,14 +154,21 @@ def make_split(data_dir: Path, manifest: Manifest, name: str, records: Sequence[
         strata=strata_of(records, manifest),
         geometries=[record.geometry for record in records],
         contents=of_contents(record.content for record in records),
+        digests=[record.sha256 for record in records],
     )
+    if built:
+        for index in range(len(records)):
+            split.require_as_prepared(index)
+    return split
 
 
-def _arrays(data_dir: Path, split: str, manifest: Manifest, records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray]:
-    size, channels = manifest.size, manifest.channels
+def _arrays(
+    data_dir: Path, split: str, manifest: Manifest, records: Sequence[Record], cache_dir: Path | None
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Return images, labels, and whether some of them had to be built."""
+    size, channels, classes = manifest.size, manifest.channels, len(manifest.class_set)
     names = [record.name for record in records]
     masked = [record.name for record in records if record.labelled]
-    stem = data_dir / "arrays" / f"{split}-{manifest.fingerprint[:16]}"
     flags = cv2.IMREAD_COLOR_RGB if channels == 3 else cv2.IMREAD_GRAYSCALE
 
     def image(name: str) -> np.ndarray:
@@ -150,42 +178,15 @@ def _arrays(data_dir: Path, split: str, manifest: Manifest, records: Sequence[Re
     def label(name: str) -> np.ndarray:
         path = label_path(data_dir, split, name)
         pixels = _sized(_read(path, cv2.IMREAD_UNCHANGED, data_dir), size, path)
-        return _checked(pixels, len(manifest.class_set), path)
+        return _checked(pixels, classes, path)
 
-    images_file, labels_file = stem.with_name(f"{stem.name}-images.npy"), stem.with_name(f"{stem.name}-labels.npy")
-    _build(images_file, image, names, (*size, channels), f"{split} images")
-    _build(labels_file, label, masked, size, f"{split} labels")
-    return _open(images_file), _open(labels_file)
-
-
-def _build(path: Path, read: Reader, names: Sequence[str], shape: tuple[int, ...], what: str) -> None:
-    if path.exists():
-        return
-    path.parent.mkdir(exist_ok=True)
-    # Of several processes that start together one builds and the others wait; a killed one gives its lock up.
-    with FileLock(f"{path}.lock"):
-        if path.exists():
-            return
-        with atomic_path(path) as temporary, temporary.open("wb") as file:
-            header = {"descr": "|u1", "fortran_order": False, "shape": (len(names), *shape)}
-            np.lib.format.write_array_header_1_0(file, header)
-            for array in _decoded(read, names, f"array of {what}"):
-                file.write(np.ascontiguousarray(array).data)
-
-
-def _decoded(read: Reader, names: Sequence[str], what: str) -> Iterator[np.ndarray]:
-    with ThreadPoolExecutor() as threads:
-        chunks = range(0, len(names), CHUNK)
-        for start in track(chunks, what, transient=True, disable=not sys.stdout.isatty()):
-            yield from threads.map(read, names[start : start + CHUNK])
-
-
-def _open(path: Path) -> np.ndarray:
-    try:
-        return np.load(path, mmap_mode="r")
-    except ValueError:
-        # NumPy cannot map an empty array, and a split without masks is legitimate.
-        return np.load(path)
+    stem = f"{split}-{manifest.fingerprint[:16]}"
+    folders = folders_of(data_dir, cache_dir, manifest.fingerprint)
+    of_images = Wanted(f"{stem}-images.npy", (len(names), *size, channels), f"{split} images")
+    of_labels = Wanted(f"{stem}-labels.npy", (len(masked), *size), f"{split} labels", classes)
+    images, built_images = open_array(folders, of_images, names, image)
+    labels, built_labels = open_array(folders, of_labels, masked, label)
+    return images, labels, built_images or built_labels
 
 
 def _read(path: Path, flags: int, data_dir: Path) -> np.ndarray:

@@ -69,7 +69,7 @@ def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
     device = resolve_device(config.device)
     model, header = load_model(config.model_path, "reconstruction", Autoencoder, device)
     pretext = Pretext.of(header["config"])
-    data = open_data(config.data_dir)
+    data = open_data(config.data_dir, config.cache_dir)
     split = data.split(config.split)
     require_channels(config.model_path, model.in_channels, split.channels)
     origin = provenance(config, header, data, split.size, device)

@@ -22,7 +22,7 @@ def train(config: ReconstructionConfig) -> None:
     from data.opened import open_data
     from reconstruction.task import ReconstructionTask
 
-    data = open_data(config.data_dir)
+    data = open_data(config.data_dir, config.cache_dir)
     splits = open_training(data, config)
     require_unseen(data, [config.init_weights], config.allow_seen)
 

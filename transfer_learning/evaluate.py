@@ -62,7 +62,7 @@ def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
     require_own_folder(config.output_dir, PHASE)
     device = resolve_device(config.device)
     model, header = load_model(config.model_path, PHASE, SegmentationUNet, device)
-    data = open_data(config.data_dir)
+    data = open_data(config.data_dir, config.cache_dir)
     split = data.split(config.split)
     if not len(split.labelled):
         raise UserError(f"{config.data_dir}: {split.lacking}")

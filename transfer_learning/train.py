@@ -25,7 +25,7 @@ def train(config: SegmentationConfig) -> None:
     from data.opened import open_data
     from transfer_learning.task import SegmentationTask
 
-    data = open_data(config.data_dir)
+    data = open_data(config.data_dir, config.cache_dir)
     begun_with = (config.pretrained_encoder, config.init_weights)
     splits = open_training(data, config)
     told = require_unseen(data, begun_with, config.allow_seen)

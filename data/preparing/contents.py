@@ -1,13 +1,12 @@
 """What a preparation says of itself: manifest, fingerprint, report."""
 
-import json
 from collections.abc import Iterator, Mapping
-from hashlib import sha256
 from typing import Any
 
 from core.errors import UserError
+from data.fingerprint import FORMAT_VERSION, fingerprint_of
 from data.lacking import without_masks
-from data.manifest import FORMAT_VERSION, SPLITS
+from data.manifest import SPLITS
 from data.on_disk import sorted_rows
 from data.prepare_config import PrepareConfig
 from data.preparing.journal import Journal
@@ -30,7 +29,9 @@ def make_manifest(config: PrepareConfig, source: Source, journal: Journal) -> di
         "counts": {split: journal.counts(split) for split in SPLITS},
         "pictures_of_classes": {split: [held[split][c] for c in range(len(source.classes))] for split in SPLITS},
         "pixels_of_classes": {split: [pixels[split][c] for c in range(len(source.classes))] for split in SPLITS},
-        "fingerprint": _fingerprint({**settings, **meaning}, journal.entries()),
+        "fingerprint": fingerprint_of(
+            {**settings, **meaning}, ((entry["record"], entry["digest"]) for entry in journal.entries())
+        ),
         "images": (
             {**entry["record"], "sha256": entry["digest"], "content": entry["look"].content}
             for entry in journal.entries()
@@ -91,20 +92,6 @@ def classes_not_held(source: Source, manifest: Mapping[str, Any]) -> Iterator[tu
             elsewhere = sum(pictures[split][number] for split in SPLITS)
             where = f"{elsewhere} of Val and Test do" if elsewhere else "nor does any other"
             yield name, f"no mask of Train holds this class, {where}: it cannot be learned"
-
-
-def _fingerprint(settings: dict[str, Any], entries: Iterator[dict[str, Any]]) -> str:
-    # Neither paths nor times: the same data prepared elsewhere have the same fingerprint.
-    portable = {key: value for key, value in settings.items() if key != "source"}
-    contents = sorted_rows(((json.dumps([entry["record"], entry["digest"]], sort_keys=True),) for entry in entries), 1)
-    # The digest of json.dumps([FORMAT_VERSION, portable, [text, …]], sort_keys=True), piece by piece.
-    digest = sha256(json.dumps([FORMAT_VERSION, portable, []], sort_keys=True).removesuffix("]]").encode())
-    separator = ""
-    for (text,) in contents:
-        digest.update(f"{separator}{json.dumps(text)}".encode())
-        separator = ", "
-    digest.update(b"]]")
-    return digest.hexdigest()
 
 
 def make_report(notes: Iterator[Note]) -> Iterator[dict[str, str]]:

@@ -65,10 +65,10 @@ def test_a_volume_is_filled_from_inside(tmp_path, monkeypatch, killed):
     prepare(config_of(volume))
     plain = config_of(tmp_path / "plain")
     prepare(plain)
-    found = {path.relative_to(volume).as_posix() for path in volume.rglob("*")}
-XX
-        "lost+found"
-    }
+    found, expected = (
+        {path.relative_to(root).as_posix() for path in root.rglob("*")} for root in (volume, plain.output_dir)
+    )
+    assert found == expected | {"lost+found"}
     assert not list(tmp_path.glob("*.partial"))
 
 

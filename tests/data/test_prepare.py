@@ -74,7 +74,16 @@ def test_manifest_counts_and_names(config):
     assert sorted(splits["Train"] + splits["Val"]) == sorted(TRAINVAL)
     assert sorted(name[:-2] for name in splits["Val"]) == sorted(BREEDS)  # one of five of each breed
     top = {path.name for path in config.output_dir.iterdir()}
-    assert top == {"Train", "Val", "Test", "manifest.json", "splits.json", "prepare_report.json", "inputs.json"}
+    assert top == {
+        "Train",
+        "Val",
+        "Test",
+        "manifest.json",
+        "splits.json",
+        "prepare_report.json",
+        "inputs.json",
+        "arrays",
+    }
 
 
 def test_membership_depends_on_the_lists_alone(config, pets):
