@@ -1,9 +1,11 @@
 """Folders that are written to: tried before long work begins, by one process at a time, and free of what kills left."""
 
+import glob
+import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -64,11 +66,20 @@ def lock(folder: Path, flag: str, by: str = "call", name: str = LOCK) -> FileLoc
 
 
 @contextmanager
-def sole_writer(folder: Path, flag: str = "--output_dir", name: str = LOCK) -> Iterator[None]:
-    """Let this process alone write to a folder; what a killed one left there goes first. Raises as `lock`."""
+def sole_writer(folder: Path, flag: str = "--output_dir", file: str | None = None) -> Iterator[None]:
+    """Let this process alone write to a folder, or to one file of it; what a killed one left there goes first.
+
+    Raises:
+        UserError: as `lock`.
+    """
+    name = f".{file}.lock" if file else LOCK
     held = lock(folder, flag, name=name)
     try:
-        sweep(folder)
+        if file:
+            for path in folder.glob(f".{glob.escape(file)}.*.tmp"):
+                path.unlink(missing_ok=True)
+        else:
+            sweep(folder)
         yield
     finally:
         (folder / name).unlink(missing_ok=True)
@@ -86,25 +97,51 @@ def sweep(folder: Path) -> None:
 
 
 @contextmanager
-def replacing(folder: Path) -> Iterator[Path]:
+def replacing(folder: Path, earlier: Iterable[str] = ()) -> Iterator[Path]:
     """Give an empty folder inside `folder`; its files take their places when the block ends well, those of JSON last.
 
     Until then `folder` stays as it was, and so it does when the block fails.
+
+    Args:
+        folder: the output folder, locked.
+        earlier: files of earlier results, relative to it; those that are not replaced go with them.
     """
     staged = folder / STAGED
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir()
     try:
         yield staged
-        publish(staged, folder)
+        publish(staged, folder, earlier)
     finally:
         shutil.rmtree(staged, ignore_errors=True)
 
 
-def publish(staged: Path, folder: Path) -> None:
+def publish(staged: Path, folder: Path, earlier: Iterable[str] = ()) -> None:
     """Move all files of a folder into another, over those of the same names; JSON, which names the others, last."""
-    files = [path for path in staged.rglob("*") if path.is_file()]
-    for path in sorted(files, key=lambda path: (path.suffix == ".json", path)):
-        target = folder / path.relative_to(staged)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(path, target)
+    files = [path.relative_to(staged) for path in staged.rglob("*") if path.is_file()]
+    for file in {Path(name) for name in earlier} - set(files):
+        # What a result names is not believed: nothing outside the folder is touched.
+        if (folder / file).resolve().is_relative_to(folder.resolve()) and (folder / file).is_file():
+            (folder / file).unlink()
+    for file in sorted(files, key=lambda file: (file.suffix == ".json", file)):
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(staged / file, folder / file)
+
+
+def files_named(path: Path) -> list[str]:
+    """Return the files that the JSON of earlier results names: figures, and what a prediction wrote of each picture."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return []
+    entries = content if isinstance(content, dict) else {}
+    named = [entry.get("file") for entry in _objects(entries.get("figures"))]
+    named += [
+        record.get(kind) for record in _objects(entries.get("pictures")) for kind in ("mask", "overlay", "figure")
+    ]
+    files = [name for name in named if isinstance(name, str) and "\0" not in name]
+    return [*files, *(f"{name.removesuffix('.png')}.svg" for name in files)]
+
+
+def _objects(entries: object) -> list[dict[str, object]]:
+    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []

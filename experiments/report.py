@@ -21,6 +21,7 @@ from tyro.conf import Positional, arg
 from core.command import run_command
 from core.errors import RunError, UserError
 from core.files import atomic_path
+from core.writing import sole_writer
 from experiments.runs import Run, find_runs
 
 PAGE = Path(__file__).parent / "page"
@@ -47,11 +48,12 @@ def report(config: ReportConfig) -> Path:
     output = config.output or (first.parent if first.is_file() else first) / "report.html"
     if output.is_dir():
         raise UserError(f"--output {output} is a folder: name the HTML file")
-    if config.data_dir:
-        evaluate_missing(config.runs, config.data_dir)
-    page, notes = render(find_runs(config.runs))
-    with atomic_path(output) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    with sole_writer(output.parent, "--output", output.name):
+        if config.data_dir:
+            evaluate_missing(config.runs, config.data_dir)
+        page, notes = render(find_runs(config.runs))
+        with atomic_path(output) as temporary:
+            temporary.write_text(page, encoding="utf-8")
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     print(f"written to {output} ({output.stat().st_size / 1e6:.1f} MB)")

@@ -23,6 +23,7 @@ from typing import Any
 from core.command import run_command
 from core.errors import UserError
 from core.files import atomic_path
+from core.writing import sole_writer
 from experiments.evaluations import Evaluation, is_evaluation
 from experiments.score_tables import reconstruction_table, segmentation_tables
 from experiments.table_formats import markdown, markdown_rows
@@ -42,6 +43,11 @@ def tables(config: TablesConfig) -> str:
     """Write and print the tables; returns the Markdown."""
     if not config.results.is_dir():
         raise UserError(f"{config.results} is not a folder: the evaluation commands' --output_dir makes one")
+    with sole_writer(config.results, "--results", "tables.md"):
+        return _write(config)
+
+
+def _write(config: TablesConfig) -> str:
     ablation = _ablation(config.results)
     parts, files = evaluation_tables(config.results)
     if not parts and not ablation:

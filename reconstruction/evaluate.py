@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import torch
 
     from data.split import Split
+    from reconstruction.figures.evaluation import Gallery
     from reconstruction.network import Autoencoder
     from reconstruction.pretext import Pretext
 
@@ -55,17 +56,25 @@ class ReconstructionEvaluationConfig(EvaluationConfig):
 
 
 def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
-    """Score, write, draw, print; returns the content of reconstruction_metrics.json."""
+    """Score, write, draw, print; returns the content of reconstruction_metrics.json, which replaces an earlier one."""
+    from core.writing import sole_writer
+
+    require_own_folder(config.output_dir, "reconstruction")
+    with sole_writer(config.output_dir):
+        return _evaluate(config)
+
+
+def _evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
     from core.files import write_csv, write_json
     from core.machine.device import resolve_device
     from core.networks.unet import require_channels
+    from core.writing import files_named, replacing
     from data.opened import open_data
-    from reconstruction.figures.evaluation import Gallery, draw_curves, draw_pictures
+    from reconstruction.figures.evaluation import Gallery
     from reconstruction.network import Autoencoder
     from reconstruction.per_image import image_rows, summary
     from reconstruction.pretext import Pretext
 
-    require_own_folder(config.output_dir, "reconstruction")
     device = resolve_device(config.device)
     model, header = load_model(config.model_path, "reconstruction", Autoencoder, device)
     pretext = Pretext.of(header["config"])
@@ -84,21 +93,37 @@ def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
         "provenance": origin,
     }
     rows = image_rows(split, scores)
-    write_csv(config.output_dir / "per_image.csv", list(rows[0]), rows)
-    write_json(config.output_dir / "reconstruction_metrics.json", result)  # kept even if a figure fails
-    gallery = Gallery(model, split, scores, config.output_dir, config.batch_size, device, pretext, model.target)
-    result["figures"] = draw_pictures(gallery, config.visualize_samples, header["config"])
-    entries, note = draw_curves(config.model_path, config.output_dir, header["epoch"])
-    result["figures"] += entries
-    result["notes"] = [line for line in (note, *notes) if line]
+    failure = None
+    with replacing(config.output_dir, files_named(config.output_dir / "reconstruction_metrics.json")) as folder:
+        write_csv(folder / "per_image.csv", list(rows[0]), rows)
+        gallery = Gallery(model, split, scores, folder, config.batch_size, device, pretext, model.target)
+        try:
+            result |= _drawn(gallery, header, notes, config)
+        except Exception as error:  # the scores are kept all the same
+            failure = error
+        write_json(folder / "reconstruction_metrics.json", result)
+    if failure:
+        raise failure
+    _print(result, config, in_words(split.size))
+    return result
+
+
+def _drawn(
+    gallery: "Gallery", header: dict[str, Any], notes: list[str | None], config: ReconstructionEvaluationConfig
+) -> dict[str, Any]:
+    """Draw into the gallery's folder; returns what the result says of that, and of the latent space."""
+    from reconstruction.figures.evaluation import draw_curves, draw_pictures
+
+    assert config.model_path is not None
+    figures = draw_pictures(gallery, config.visualize_samples, header["config"])
+    entries, note = draw_curves(config.model_path, gallery.folder, header["epoch"])
+    result: dict[str, Any] = {"figures": figures + entries, "notes": [line for line in (note, *notes) if line]}
     if config.analyze_latent_space:
         from reconstruction.latent.analysis import analyse
 
-        arguments = (header["architecture"], split, config.output_dir, config.batch_size, device)
-        result["latent_space"], entries = analyse(model, *arguments)
-        result["figures"] += entries
-    write_json(config.output_dir / "reconstruction_metrics.json", result)
-    _print(result, config, in_words(split.size))
+        arguments = (header["architecture"], gallery.split, gallery.folder, config.batch_size, gallery.device)
+        result["latent_space"], entries = analyse(gallery.model, *arguments)
+        result["figures"] = result["figures"] + entries
     return result
 
 

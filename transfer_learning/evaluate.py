@@ -9,7 +9,7 @@ their intervals from a bootstrap over pictures. Writes evaluation_results.json, 
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from core.command import run_command
@@ -50,16 +50,24 @@ class SegmentationEvaluationConfig(EvaluationConfig):
 
 
 def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
-    """Score, write, print; returns the content of evaluation_results.json."""
+    """Score, write, print; returns the content of evaluation_results.json, which replaces an earlier one when whole."""
+    from core.writing import sole_writer
+
+    require_own_folder(config.output_dir, PHASE)
+    with sole_writer(config.output_dir):
+        return _evaluate(config)
+
+
+def _evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
     from core.classes import classes_of_header
     from core.files import write_csv, write_json
     from core.machine.device import resolve_device
+    from core.writing import files_named, replacing
     from data.opened import open_data
     from transfer_learning.network import SegmentationUNet
     from transfer_learning.scores.per_image import image_rows, tag_scores
     from transfer_learning.scores.split import results_of, scores_of_split
 
-    require_own_folder(config.output_dir, PHASE)
     device = resolve_device(config.device)
     model, header = load_model(config.model_path, PHASE, SegmentationUNet, device)
     data = open_data(config.data_dir, config.cache_dir)
@@ -79,13 +87,19 @@ def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
         "figures": [],
         "provenance": origin,
     }
-    write_csv(config.output_dir / "per_image.csv", list(rows[0]), rows)
-    write_json(config.output_dir / "evaluation_results.json", result)  # kept even if a figure fails
-    if config.figures:
-        from transfer_learning.figures.evaluation import draw
+    failure = None
+    with replacing(config.output_dir, files_named(config.output_dir / "evaluation_results.json")) as folder:
+        write_csv(folder / "per_image.csv", list(rows[0]), rows)
+        if config.figures:
+            from transfer_learning.figures.evaluation import draw
 
-        result["figures"] = draw(model, split, result, rows, config, device)
-        write_json(config.output_dir / "evaluation_results.json", result)
+            try:
+                result["figures"] = draw(model, split, result, rows, replace(config, output_dir=folder), device)
+            except Exception as error:  # the scores are kept all the same
+                failure = error
+        write_json(folder / "evaluation_results.json", result)
+    if failure:
+        raise failure
     _print(result, config)
     return result
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.command import run_command
 from core.errors import RunError, UserError
+from core.writing import files_named, publish, replacing, sole_writer
 from transfer_learning.inference.tables import TABLES, print_summary, result_places, write_tables
 from transfer_learning.predict_config import InferenceOptions, PredictConfig
 
@@ -37,6 +38,7 @@ def predict(config: PredictConfig) -> dict[str, Any]:
         UserError: no such input, no file in it that can be read, or weights that do not fit.
         RunError: after all is written, where some of the files could not be read.
     """
+    from core.run.signals import Terminated
     from transfer_learning.inference.inputs import find_files, result_names
     from transfer_learning.inference.segmenter import Segmenter
 
@@ -46,12 +48,25 @@ def predict(config: PredictConfig) -> dict[str, Any]:
     results = result_names(list(files))
     _keep_inputs(files.values(), results.values(), config.output_dir)
     options = {field.name: getattr(config, field.name) for field in dataclasses.fields(InferenceOptions)}
-    segmenter = Segmenter.load(config.model_path, **options)
-    content = _segment_files(files, results, segmenter, config)
+    earlier = _results_of_before(config.output_dir, files.values())
+    with sole_writer(config.output_dir), replacing(config.output_dir, earlier) as folder:
+        segmenter = Segmenter.load(config.model_path, **options)
+        try:
+            content = _segment_files(files, results, segmenter, dataclasses.replace(config, output_dir=folder))
+        except (KeyboardInterrupt, Terminated):
+            if not earlier:  # what is done is whole, and mixes with nothing
+                publish(folder, config.output_dir)
+            raise
     print_summary(content, config)
     if content["unreadable"]:
         raise RunError(f"{len(content['unreadable'])} of {len(files)} files could not be read (listed above)")
     return content
+
+
+def _results_of_before(output_dir: Path, inputs: Iterable[Path]) -> list[str]:
+    """Return what an earlier prediction left in the folder; these results replace it."""
+    kept = {path.resolve() for path in inputs}
+    return [file for file in files_named(output_dir / TABLES[0]) if (output_dir / file).resolve() not in kept]
 
 
 def _keep_inputs(files: Iterable[Path], results: Iterable[str], output_dir: Path) -> None:
@@ -71,8 +86,6 @@ def _segment_files(
     from core.run.signals import Terminated
     from transfer_learning.inference.files import Areas
 
-    for table in TABLES:  # those of an earlier call would not fit the new masks if this one were interrupted
-        (config.output_dir / table).unlink(missing_ok=True)
     unreadable: list[dict[str, str]] = []
     records = []
     total = Areas(segmenter.classes)
@@ -85,7 +98,7 @@ def _segment_files(
                 places = result_places(results[name])
                 records.append(record | _write(picture, segmentation, places, total, config))
     except (KeyboardInterrupt, Terminated) as stop:
-        message = f"{len(records)} of {len(files)} pictures are done, their files whole; the same command starts again"
+        message = f"{len(records)} of {len(files)} pictures were done; the same command starts again"
         raise type(stop)(message) from None
     if not records:
         reasons = "; ".join(f"{entry['file']}: {entry['reason']}" for entry in unreadable[:3])

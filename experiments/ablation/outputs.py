@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from core.files import atomic_path, csv_text, write_csv, write_json
+from core.writing import replacing
 from experiments.ablation.figure import save_label_efficiency
 from experiments.ablation.pretraining_length import length_curves, save_pretraining_length
 from experiments.ablation.public_results import public_tables
@@ -31,17 +32,18 @@ def write_ablation(folder: Path) -> str:
     analysis = analysed(read_ablation(folder))
     tables = [*tables_of(analysis), *public_tables(analysis)]
     rows = long_rows(analysis)
-    write_csv(folder / CSV, list(rows[0]), rows)
-    head = "% By `python -m experiments.tables`; the document needs \\usepackage{booktabs}."
-    parts = [head, *(latex(table, f"ablation_{number}") for number, table in enumerate(tables, start=1))]
-    with atomic_path(folder / LATEX) as temporary:
-        temporary.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    write_json(folder / SUMMARY, summary(analysis))
-    save_label_efficiency(folder / FIGURE, analysis)
-    pictures = [f"![Label efficiency]({FIGURE})"]
-    if curves := length_curves(analysis):
-        save_pretraining_length(folder / LENGTHS, curves)
-        pictures.append(f"![Pretraining length]({LENGTHS})")
+    with replacing(folder) as staged:
+        write_csv(staged / CSV, list(rows[0]), rows)
+        head = "% By `python -m experiments.tables`; the document needs \\usepackage{booktabs}."
+        parts = [head, *(latex(table, f"ablation_{number}") for number, table in enumerate(tables, start=1))]
+        with atomic_path(staged / LATEX) as temporary:
+            temporary.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+        write_json(staged / SUMMARY, summary(analysis))
+        save_label_efficiency(staged / FIGURE, analysis)
+        pictures = [f"![Label efficiency]({FIGURE})"]
+        if curves := length_curves(analysis):
+            save_pretraining_length(staged / LENGTHS, curves)
+            pictures.append(f"![Pretraining length]({LENGTHS})")
     return "\n\n".join(["# Ablation", *pictures, *map(markdown, tables)])
 
 

@@ -18,6 +18,7 @@ from core.classes import ClassSet
 from core.errors import UserError
 from core.networks.unet import initialise
 from core.weights import load_weights, save_weights
+from core.writing import lock
 from data.opened import open_data
 from data.pictures import PictureError, read_mask
 from data.prepare import main as prepare
@@ -409,14 +410,15 @@ def test_an_input_is_never_overwritten(run, tmp_path, capsys):
     assert "would be overwritten" in capsys.readouterr().err
 
 
-def test_ctrl_c_leaves_whole_files_and_no_stale_table(run, tmp_path, monkeypatch, capsys):
-    folder = tmp_path / "in"
+@pytest.mark.parametrize("again", [False, True])
+def test_ctrl_c_leaves_whole_files_and_no_mixture(run, tmp_path, monkeypatch, capsys, again):
+    folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
     for index in range(3):
         Image.fromarray(picture(index)).save(folder / f"{index}.png")
-    assert run(folder)[0] == 0
-    for path in (tmp_path / "out").rglob("*.png"):
-        path.unlink()
+    if again:
+        assert run(folder)[0] == 0
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     segment, calls = Segmenter.segment, []
 
     def interrupted(self, pictures):
@@ -426,9 +428,47 @@ def test_ctrl_c_leaves_whole_files_and_no_stale_table(run, tmp_path, monkeypatch
         return segment(self, pictures)
 
     monkeypatch.setattr(Segmenter, "segment", interrupted)
-    assert run(folder, flags=("--batch_size", "1")) == (130, {})
-    assert "1 of 3 pictures are done" in capsys.readouterr().err
-    assert [path.name for path in (tmp_path / "out/masks").iterdir()] == ["0.png"]
+    code, _ = run(folder, flags=("--batch_size", "1"))
+    assert code == 130
+    assert "1 of 3 pictures were done" in capsys.readouterr().err
+    after = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    if again:
+        assert after == before
+    else:
+        assert [path.name for path in (out / "masks").iterdir()] == ["0.png"]
+        assert not (out / "predictions.json").exists()
+    assert not (out / ".partial").exists()
+
+
+def test_a_second_prediction_replaces_the_first_and_nothing_else(run, tmp_path):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    for name in ("tom", "kim"):
+        Image.fromarray(picture(len(name))).save(folder / f"{name}.png")
+    assert run(folder)[0] == 0
+    (out / "masks" / "mine.png").write_bytes(b"mine")
+    (tmp_path / "outside.png").write_bytes(b"mine")
+    tables = out / "predictions.json"
+    content = json.loads(tables.read_text())
+    content["pictures"][0]["mask"] = "../outside.png"
+    content["figures"] = [7, {"file": None}, {"file": str(tmp_path / "outside.png")}]
+    tables.write_text(json.dumps(content))
+    (folder / "tom.png").unlink()
+    Image.fromarray(picture(9)).save(folder / "pat.png")
+    assert run(folder, flags=("--no_figures",))[0] == 0
+    found = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert {"masks/kim.png", "masks/pat.png", "masks/mine.png", "predictions.json"} <= found
+    assert not {"masks/tom.png", "overlays/tom.png", "overlays/kim.png", "figures/tom.png"} & found
+    assert (tmp_path / "outside.png").read_bytes() == b"mine"
+
+
+def test_one_prediction_at_a_time_writes_to_a_folder(run, tmp_path, capsys):
+    Image.fromarray(picture(1)).save(tmp_path / "a.png")
+    held = lock(tmp_path / "out", "--output_dir")
+    assert run(tmp_path / "a.png")[0] == 2
+    assert "is in use by another call" in capsys.readouterr().err
+    held.release()
+    assert run(tmp_path / "a.png")[0] == 0
 
 
 def test_a_grey_picture_is_seen_as_one_of_colours():
