@@ -19,8 +19,7 @@ from reconstruction.latent.groups import groupings
 from reconstruction.latent.space import pooled_bottleneck, project, random_twin, separability
 from reconstruction.network import Autoencoder
 
-
-# What groups pictures does not look at them: in colour in `make test`, in grey too in the rest.
+# Groups do not depend on the channels: in colour in `make test`, in grey too in the rest.
 COLOURED_FIRST = pytest.mark.parametrize("rectangles", [pytest.param(1, marks=pytest.mark.all), 3], indirect=True)
 
 

@@ -89,7 +89,8 @@ def test_training_and_evaluation_leave_it_out(pets, tmp_path):
     losses = [float(row.split(",")[2]) for row in rows[1:]]
     assert losses[-1] < 0.92 * losses[0]  # 0.84 here: rounding cannot eat the margin
     places = ["--data_dir", str(pets), "--output_dir", str(tmp_path / "out"), "--device", "cpu"]
-    assert evaluate([*places, "--visualize_samples", "3", "--model_path", str(tmp_path / "run/best_model.safetensors")]) == 0
+    places += ["--visualize_samples", "3", "--model_path", str(tmp_path / "run/best_model.safetensors")]
+    assert evaluate(places) == 0
 
 
 @pytest.mark.parametrize("flags", ["", "--pretext denoise", "--pretext mask --encoder tf_efficientnet_lite0"])
