@@ -21,7 +21,7 @@ from benchmarks.timing import OfOthers
 from core.machine.device import LAYOUTS, for_inference
 from core.machine.fabric import Fabric
 from core.networks.unet import InstanceNorm
-from data.split import open_split
+from data.opened import open_data
 from transfer_learning.inference.segmenter import Segmenter
 from transfer_learning.network import SegmentationUNet
 from transfer_learning.predict_config import InferenceOptions
@@ -121,7 +121,7 @@ def evaluation_arms(config: ThroughputConfig, fabric: Fabric) -> tuple[Arms, int
     Ours scores boundary and calibration as well, the plain loop counts pixels alone; prediction counts nothing.
     """
     data_dir = prepared(config.work_dir, config.size, config.images)
-    split = open_split(data_dir, "Test")
+    split = open_data(data_dir).split("Test")
     files = exported(data_dir, "Test", config.work_dir / f"test-{config.size}-{config.images}")
     images, device = len(split.labelled), fabric.device
     model = for_inference(SegmentationUNet(practitioner.NUM_CLASSES, config.width), device)

@@ -13,7 +13,7 @@ from core.run.loop import Loop
 from core.run.signals import StopSignals
 from core.run.task import Task
 from core.train_config import TrainConfig
-from data.split import open_split
+from data.opened import open_data
 from reconstruction.config import ReconstructionConfig
 from reconstruction.task import ReconstructionTask
 from transfer_learning.config import SegmentationConfig
@@ -42,7 +42,7 @@ def training(
     task_type, config_type, more = TASKS[phase]
     config = config_type(data_dir=data_dir, output_dir=folder, max_steps=10**6, val_every=10**6, **more, **settings)
     machine = Machine.of(fabric, config.memory_format)
-    task = task_type(config, *(open_split(data_dir, name) for name in ("Train", "Val")), machine)
+    task = task_type(config, *open_data(data_dir).splits("Train", "Val"), machine)
     if fixed_batch:
         batch = task.read(task.draws.batch(0))
         task.read = lambda draw: batch

@@ -5,9 +5,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from data.opened import open_data
 from data.prepare import prepare
 from data.prepare_config import PrepareConfig
-from data.split import open_split
 
 QUALITY = 90
 
@@ -25,7 +25,7 @@ def prepared(folder: Path, size: int, images: int, labelled_fraction: float = 1.
 def exported(data_dir: Path, split: str, folder: Path) -> Path:
     """Write a split's pictures as JPEG and its masks as PNG of the same names (once)."""
     if not folder.exists():
-        opened = open_split(data_dir, split)
+        opened = open_data(data_dir).split(split)
         partial = folder.with_name(f".{folder.name}.partial")
         for kind in ("images", "masks"):
             (partial / kind).mkdir(parents=True, exist_ok=True)

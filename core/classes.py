@@ -55,7 +55,7 @@ class ClassSet:
                 raise UserError(f"class name {name!r}: a name is text that can be printed, on one line and not empty")
             if self.names.count(name) > 1:
                 raise UserError(f"class name {name!r} stands twice: every class needs a name of its own")
-        if self.background is not None and not 0 <= self.background < len(self.names):
+        if self.background is not None and self.background not in range(len(self.names)):
             raise UserError(f"background {self.background} is none of the {len(self.names)} classes, counted from 0")
         if self.ignored_is not in get_args(IgnoredIs):
             raise UserError(f"ignored_is {self.ignored_is!r}: use {' or '.join(get_args(IgnoredIs))}")
@@ -88,13 +88,15 @@ class ClassSet:
         return {**asdict(self), "names": list(self.names), "colours": [list(colour) for colour in self.palette]}
 
     @classmethod
-    def of(cls, content: Any, where: str = "class_set") -> Self:
+    def of(cls, content: Any, where: str = "") -> Self:
         """Make a set of what `content` returned.
 
         Raises:
             UserError: it is something else; `where` says whose it was.
         """
         try:
+            if isinstance(content["names"], str):
+                raise TypeError("names are one text")
             return cls(
                 names=tuple(content["names"]),
                 background=content["background"],
@@ -102,7 +104,7 @@ class ClassSet:
                 colours=tuple(tuple(colour) for colour in content["colours"]),
             )
         except (TypeError, KeyError) as error:
-            raise UserError(f"{where}: {content!r} does not describe classes ({error!r})") from None
+            raise UserError(f"{where and f'{where}: '}{content!r} does not describe classes ({error!r})") from None
 
 
 def classes_of_header(header: Mapping[str, Any], where: str) -> ClassSet:

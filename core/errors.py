@@ -6,6 +6,10 @@
 
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class UserError(ValueError):
@@ -21,3 +25,10 @@ def require_finite(values: Mapping[str, float | None], where: str) -> None:
     wrong = [f"{name} {value}" for name, value in values.items() if value is not None and not math.isfinite(value)]
     if wrong:
         raise RunError(f"{', '.join(wrong)}: not finite {where}")
+
+
+def first_problem(errors: "ValidationError") -> str:
+    """Return where the first thing is that a schema does not allow, and what is wrong with it."""
+    error = errors.errors()[0]
+    where, what = ".".join(map(str, error["loc"])), error["msg"].removeprefix("Value error, ")
+    return f"{where}: {what}" if where else what

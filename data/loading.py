@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,16 +12,17 @@ from core.networks.unet import require_sides
 from core.randomness import keys
 from data.augment.batch import Batch, augment, plain
 from data.augment.settings import AugmentConfig
-from data.split import Split, open_split
+from data.opened import Data
+from data.split import Split
 
 
-def open_training(data_dir: Path, augment: AugmentConfig) -> tuple[Split, Split]:
-    """Return Train and Val of a processed folder.
+def open_training(data: Data, augment: AugmentConfig) -> tuple[Split, Split]:
+    """Return Train and Val.
 
     Raises:
         UserError: a split cannot be opened, or the pictures or their training windows are too small for a network.
     """
-    train, val = (open_split(data_dir, name) for name in ("Train", "Val"))
+    train, val = data.splits("Train", "Val")
     for sides in (train.size, augment.window):
         if sides:
             require_sides(*sides)

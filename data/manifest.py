@@ -1,13 +1,18 @@
-"""The processed folder: where its files lie and what its manifest says."""
+"""The processed folder: where its files lie and what its manifest says, read through one schema."""
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Annotated, Any, Literal, NamedTuple, TextIO
+
+from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, TypeAdapter, ValidationError
 
 from core.classes import ClassSet
-from core.errors import UserError
+from core.errors import UserError, first_problem
+from data.format_1 import head_of_today, record_of_today
+from data.geometry import Geometry, ResizeMode
 
 FORMAT_VERSION = 2
 SPLITS = ("Train", "Val", "Test")
@@ -15,6 +20,11 @@ LABEL_FOLDERS = {"Train": "resized_label", "Val": "processed_labels", "Test": "m
 
 _CHUNK = 1 << 16
 _IMAGES = re.compile(r'"images"\s*:\s*\[')
+
+_Integer = Annotated[int, Field(strict=True)]
+_Count = Annotated[_Integer, Field(ge=0)]
+_Side = Annotated[_Integer, Field(ge=1)]
+_Number = Annotated[FiniteFloat, Field(strict=True)]
 
 
 def image_path(root: Path, split: str, name: str) -> Path:
@@ -37,52 +47,97 @@ def trimap_path(root: Path, split: str, name: str) -> Path:
     return root / split / "original_trimaps" / f"{name}.png"
 
 
-def read_manifest(data_dir: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Counts:
+    """How many pictures a split has, and how many of them have a mask."""
+
+    images: _Count
+    labelled: _Count
+
+
+def _of_every_split(counts: dict[str, Counts]) -> dict[str, Counts]:
+    if missing := [split for split in SPLITS if split not in counts]:
+        raise ValueError(f"it lacks {', '.join(missing)}")
+    return counts
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What the manifest says of the data as a whole; what it says besides is for people.
+
+    Attributes:
+        format_version: in which it was written; what format 1 called otherwise has the names of today here.
+        dataset, source, seed, ratios: what was prepared, with which settings; see `PrepareConfig.settings`.
+        size: height and width of the canvas that the pictures lie on.
+        resize_mode: how they came onto it.
+        class_set: what the labels mean.
+        channels: of the pictures, 1 or 3.
+        stratum: the tag that label fractions are shared out by; None takes the rarest class that a picture holds.
+        tags: the names of what else is known of pictures.
+        counts: split -> how many pictures it has.
+        fingerprint: SHA-256 over settings and contents.
+        listing: digest of the names, sizes and times of the files that were prepared, of one's own pictures.
+        value_range: of pictures deeper than 8 bits, the values that became 0 and 255.
+        trimaps: whether the truth is kept as trimaps, as format 1 did for Pets.
+    """
+
+    format_version: Literal[1, 2]
+    dataset: str
+    source: dict[str, Any]
+    size: tuple[_Side, _Side]
+    resize_mode: ResizeMode
+    seed: _Integer
+    ratios: dict[str, _Number]
+    class_set: Annotated[ClassSet, BeforeValidator(ClassSet.of)]
+    channels: Literal[1, 3]
+    stratum: str | None
+    tags: tuple[str, ...]
+    counts: Annotated[dict[str, Counts], AfterValidator(_of_every_split)]
+    fingerprint: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    listing: str | None = None
+    value_range: tuple[_Number, _Number] | None = None
+    trimaps: bool = False
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What decided the prepared data, as `PrepareConfig.settings` says it."""
+        names = ("dataset", "source", "resize_mode", "seed", "ratios")
+        return {**{name: getattr(self, name) for name in names}, "size": list(self.size)}
+
+
+class Record(NamedTuple):
+    """What the manifest says of a picture."""
+
+    name: str
+    tags: dict[str, str]
+    classes: tuple[int, ...]
+    labelled: bool
+    geometry: Geometry
+
+
+def read_manifest(data_dir: Path) -> Manifest:
     """Read the manifest of a processed folder, without the records of its images: those come from `read_records`.
 
-    One of format 1 comes in the form of today, with `trimaps` saying whether its truth is kept as trimaps.
-
     Raises:
-        UserError: if there is none, or it is not one that this version reads.
+        UserError: if there is none, it is not one that this version reads, or a field of it is not what it must be.
     """
     path = data_dir / "manifest.json"
+    remedy = f"delete {data_dir} and {prepare_hint(data_dir)}"
     try:
         with path.open(encoding="utf-8") as file:
             head, _ = _until_images(file)
-        manifest = json.loads(head)
+        content = json.loads(head)
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{data_dir} holds no prepared data (no manifest.json): {prepare_hint(data_dir)}") from None
     except ValueError:
-        raise UserError(f"{path} is damaged: delete {data_dir} and {prepare_hint(data_dir)}") from None
-    version = manifest.get("format_version") if isinstance(manifest, dict) else None
+        raise UserError(f"{path} is damaged: {remedy}") from None
+    version = content.get("format_version") if isinstance(content, dict) else None
     if version not in (1, FORMAT_VERSION):
-        raise UserError(f"{path} is of another version: delete {data_dir} and {prepare_hint(data_dir)}")
-    return _of_format_1(manifest) if version == 1 else {"trimaps": False, **manifest}
-
-
-def classes_of(manifest: Mapping[str, Any], data_dir: Path) -> ClassSet:
-    """Return the classes that a manifest names; raises UserError where it names none."""
-    return ClassSet.of(manifest.get("class_set"), str(data_dir / "manifest.json"))
-
-
-def _of_format_1(manifest: dict[str, Any]) -> dict[str, Any]:
-    own_pictures = manifest["dataset"] == "folder"
-    names = {"synthetic": "drawn_pets"}
-    classes = ClassSet(tuple(manifest["class_names"]), ignored_is="unknown" if own_pictures else "border")
-    return {
-        **{key: value for key, value in manifest.items() if key != "class_names"},
-        "dataset": names.get(manifest["dataset"], manifest["dataset"]),
-        "size": [manifest["size"]] * 2,
-        "channels": 3,
-        "class_set": classes.content(),
-        "stratum": "species",
-        "tags": ["breed", "species"],
-        "trimaps": not own_pictures,
-        "counts": {
-            split: {name: counts[name] for name in ("images", "labelled")}
-            for split, counts in manifest["counts"].items()
-        },
-    }
+        raise UserError(f"{path} is of another version: {remedy}")
+    try:
+        return TypeAdapter(Manifest).validate_python(head_of_today(content) if version == 1 else content)
+    except ValidationError as errors:
+        raise UserError(f"{path} is damaged ({first_problem(errors)}): {remedy}") from None
 
 
 def read_records(data_dir: Path) -> Iterator[dict[str, Any]]:
@@ -98,17 +153,9 @@ def read_records(data_dir: Path) -> Iterator[dict[str, Any]]:
         with path.open(encoding="utf-8") as file:
             _, text = _until_images(file)
             for record in _objects(text, file):
-                yield record if "tags" in record else _record_of_format_1(record)
+                yield record if "tags" in record else record_of_today(record)
     except ValueError:
         raise UserError(f"{path} is damaged: delete {data_dir} and {prepare_hint(data_dir)}") from None
-
-
-def _record_of_format_1(record: dict[str, Any]) -> dict[str, Any]:
-    tags = {name: record[name] for name in ("species", "breed") if record[name] is not None}
-    geometry = {name: value for name, value in record["geometry"].items() if name != "size"}
-    canvas = dict.fromkeys(("canvas_height", "canvas_width"), record["geometry"]["size"])
-    known = {name: record[name] for name in ("name", "split", "labelled")}
-    return {**known, "tags": tags, "classes": [], "geometry": {**geometry, **canvas}}
 
 
 def _until_images(file: TextIO) -> tuple[str, str]:

@@ -91,12 +91,12 @@ def _is_done(config: PrepareConfig) -> bool:
         raise UserError(f"{output} holds something else than prepared data: give another --output_dir")
     manifest = read_manifest(output)
     remedy = "give another --output_dir, or delete that one first"
-    settings = config.settings()
-    if manifest["format_version"] == 1:  # which knew fewer settings of a source
-        manifest["source"] = {**config.source_defaults(), **manifest["source"]}
-    if difference := differences(manifest, settings):
+    before = manifest.settings
+    if manifest.format_version == 1:  # which knew fewer settings of a source
+        before["source"] = {**config.source_defaults(), **manifest.source}
+    if difference := differences(before, config.settings()):
         raise UserError(f"{output} was prepared with other settings ({difference}): {remedy}")
-    if "listing" in manifest and listing_of(config) != manifest["listing"]:
+    if manifest.listing is not None and listing_of(config) != manifest.listing:
         raise UserError(f"{output} was prepared before files in {config.images} or its masks changed: {remedy}")
     return True
 

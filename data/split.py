@@ -5,11 +5,10 @@ array beside the pictures; its file name carries the data's fingerprint, so that
 """
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -20,17 +19,7 @@ from core.classes import IGNORED, ClassSet
 from core.errors import UserError
 from core.files import atomic_path
 from data.geometry import Geometry
-from data.manifest import (
-    SPLITS,
-    classes_of,
-    image_path,
-    label_path,
-    prepare_hint,
-    read_manifest,
-    read_records,
-    trimap_path,
-    truth_path,
-)
+from data.manifest import Manifest, Record, image_path, label_path, prepare_hint, trimap_path, truth_path
 from data.subsets import strata_of
 from data.trimaps import trimap_to_label
 
@@ -38,23 +27,12 @@ CHUNK = 64
 Reader = Callable[[str], np.ndarray]
 
 
-class Record(NamedTuple):
-    """What the manifest says of a picture."""
-
-    name: str
-    tags: dict[str, str]
-    classes: tuple[int, ...]
-    labelled: bool
-    geometry: Geometry
-
-
 @dataclass(frozen=True)
 class Split:
     """One split: all its images, the labels of those that have a mask, and the way back to their original size.
 
     Attributes:
-        height, width: of the canvas that the pictures lie on.
-        channels: 1 or 3.
+        manifest: what is said of all splits together.
         images: [N, H, W, channels] uint8, RGB or grey, memory-mapped (or a tensor: `data.loading.on_device`).
         labels: [M, H, W] uint8 (indices of classes, 255), likewise, of the labelled images alone.
         label_rows: [N] int64, the row of each image in `labels`, -1 without a mask.
@@ -62,14 +40,11 @@ class Split:
         tags: tag -> its value for each image, None where it is not known.
         strata: what label fractions are shared out by and draws balanced: the value of the tag `stratum`, or where the
             data have none the name of the rarest class that an image holds; None where neither is known.
-        class_set: what the labels mean.
-        trimaps: whether the truth is kept as trimaps, as format 1 did for Pets.
     """
 
     name: str
-    height: int
-    width: int
-    channels: int
+    data_dir: Path
+    manifest: Manifest
     names: list[str]
     images: np.ndarray
     labels: np.ndarray
@@ -77,16 +52,27 @@ class Split:
     rectangles: np.ndarray
     tags: dict[str, list[str | None]]
     strata: list[str | None]
-    stratum: str | None
     geometries: list[Geometry]
-    class_set: ClassSet
-    data_dir: Path
-    trimaps: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of the canvas."""
-        return self.height, self.width
+        """Height and width of the canvas that the pictures lie on."""
+        return self.manifest.size
+
+    @property
+    def channels(self) -> int:
+        """Of the pictures, 1 or 3."""
+        return self.manifest.channels
+
+    @property
+    def class_set(self) -> ClassSet:
+        """What the labels mean."""
+        return self.manifest.class_set
+
+    @property
+    def stratum(self) -> str | None:
+        """The tag whose values are the strata; None where those are classes."""
+        return self.manifest.stratum
 
     @property
     def labelled(self) -> np.ndarray:
@@ -103,86 +89,47 @@ class Split:
         name = self.names[index]
         if self.label_rows[index] < 0:
             raise ValueError(f"{self.name}/{name} has no mask, so nothing to be scored against")
-        path = (trimap_path if self.trimaps else truth_path)(self.data_dir, self.name, name)
+        path = (trimap_path if self.manifest.trimaps else truth_path)(self.data_dir, self.name, name)
         label = _read(path, cv2.IMREAD_UNCHANGED, self.data_dir)
         geometry = self.geometries[index]
         if label.shape != (geometry.height, geometry.width):
             raise UserError(f"{path} is {label.shape}, its image was {geometry.height} x {geometry.width} pixels")
-        if self.trimaps:
+        if self.manifest.trimaps:
             species = self.tags["species"][index]
             label = trimap_to_label(label, self.class_set.names.index(species) if species else None)
         return _checked(label, len(self.class_set), path)
 
 
-def open_split(data_dir: Path, split: str) -> Split:
-    """Open a split of a processed folder; its arrays are built at the first call.
+def make_split(data_dir: Path, manifest: Manifest, name: str, records: Sequence[Record]) -> Split:
+    """Make a split of what the manifest says of its pictures, sorted by name; its arrays are built at the first call.
 
     Raises:
-        UserError: if there is no manifest, the split is unknown or empty, or a file in it is missing or not as written.
+        UserError: there is no picture, or a file is missing or not as written.
     """
-    data_dir = Path(data_dir)
-    manifest = read_manifest(data_dir)
-    if split not in SPLITS:
-        raise UserError(f"unknown split {split!r}: use {', '.join(SPLITS)}")
-    records = _records(data_dir, split)
     if not records:
-        raise UserError(f"{data_dir} has no image in the split {split}: {prepare_hint(data_dir)} with other ratios")
+        raise UserError(f"{data_dir} has no image in the split {name}: {prepare_hint(data_dir)} with other ratios")
     labelled = np.array([record.labelled for record in records])
-    class_set = classes_of(manifest, data_dir)
-    images, labels = _arrays(data_dir, split, manifest, records, len(class_set))
-    height, width = manifest["size"]
+    images, labels = _arrays(data_dir, name, manifest, records)
     return Split(
-        name=split,
-        height=height,
-        width=width,
-        channels=manifest["channels"],
+        name=name,
+        data_dir=data_dir,
+        manifest=manifest,
         names=[record.name for record in records],
         images=images,
         labels=labels,
         label_rows=np.where(labelled, np.cumsum(labelled) - 1, -1).astype(np.int64),
         rectangles=np.array([record.geometry.rectangle for record in records], np.int64),
-        tags={tag: [record.tags.get(tag) for record in records] for tag in manifest["tags"]},
-        strata=strata_of(
-            [record.tags for record in records],
-            [record.classes for record in records],
-            manifest["stratum"],
-            class_set.names,
-        ),
-        stratum=manifest["stratum"],
+        tags={tag: [record.tags.get(tag) for record in records] for tag in manifest.tags},
+        strata=strata_of(records, manifest),
         geometries=[record.geometry for record in records],
-        class_set=class_set,
-        data_dir=data_dir,
-        trimaps=manifest["trimaps"],
     )
 
 
-def _records(data_dir: Path, split: str) -> list[Record]:
-    """Return what the manifest says of a split's pictures, sorted by name; what they have in common is kept once."""
-    shared: dict[Any, Any] = {}
-    records = []
-    for record in read_records(data_dir):
-        if record["split"] == split:
-            geometry = Geometry(**record["geometry"])
-            tags = {name: shared.setdefault(value, value) for name, value in record["tags"].items()}
-            classes = tuple(record["classes"])
-            kept = shared.setdefault(classes, classes), record["labelled"], shared.setdefault(geometry, geometry)
-            records.append(Record(record["name"], tags, *kept))
-    return sorted(records, key=lambda record: record.name)
-
-
-def fingerprint(data_dir: Path) -> str:
-    """Return the SHA-256 over settings and contents of a processed folder, as its manifest states it."""
-    return read_manifest(Path(data_dir))["fingerprint"]
-
-
-def _arrays(
-    data_dir: Path, split: str, manifest: Mapping[str, Any], records: Sequence[Record], num_classes: int
-) -> tuple[np.ndarray, np.ndarray]:
-    height, width = size = tuple(manifest["size"])
-    channels = manifest["channels"]
+def _arrays(data_dir: Path, split: str, manifest: Manifest, records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray]:
+    size, channels = manifest.size, manifest.channels
     names = [record.name for record in records]
     masked = [record.name for record in records if record.labelled]
-    stem = data_dir / "arrays" / f"{split}-{manifest['fingerprint'][:16]}"
+    stem = data_dir / "arrays" / f"{split}-{manifest.fingerprint[:16]}"
     flags = cv2.IMREAD_COLOR_RGB if channels == 3 else cv2.IMREAD_GRAYSCALE
 
     def image(name: str) -> np.ndarray:
@@ -191,11 +138,12 @@ def _arrays(
 
     def label(name: str) -> np.ndarray:
         path = label_path(data_dir, split, name)
-        return _checked(_sized(_read(path, cv2.IMREAD_UNCHANGED, data_dir), size, path), num_classes, path)
+        pixels = _sized(_read(path, cv2.IMREAD_UNCHANGED, data_dir), size, path)
+        return _checked(pixels, len(manifest.class_set), path)
 
     images_file, labels_file = stem.with_name(f"{stem.name}-images.npy"), stem.with_name(f"{stem.name}-labels.npy")
-    _build(images_file, image, names, (height, width, channels), f"{split} images")
-    _build(labels_file, label, masked, (height, width), f"{split} labels")
+    _build(images_file, image, names, (*size, channels), f"{split} images")
+    _build(labels_file, label, masked, size, f"{split} labels")
     return _open(images_file), _open(labels_file)
 
 

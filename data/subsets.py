@@ -6,10 +6,14 @@ more labels lack.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from core.errors import UserError
+
+if TYPE_CHECKING:
+    from data.manifest import Manifest, Record
 
 
 def label_subset(names: Sequence[str], strata: Sequence[str], fraction: float, seed: int) -> list[str]:
@@ -51,17 +55,16 @@ def rarest_classes(held: Sequence[Sequence[int]]) -> list[int | None]:
     return [min(classes, key=lambda number: (counts[number], number), default=None) for classes in held]
 
 
-def strata_of(
-    tags: Sequence[Mapping[str, str]], held: Sequence[Sequence[int]], stratum: str | None, class_names: Sequence[str]
-) -> list[str | None]:
+def strata_of(records: "Sequence[Record]", manifest: "Manifest") -> list[str | None]:
     """Return what label fractions are shared out by and draws balanced, of each image.
 
     That is the value of the tag `stratum`, or where the data have no such tag the name of the rarest class that an
     image holds; None where neither is known.
     """
-    if stratum:
-        return [of_image.get(stratum) for of_image in tags]
-    return [None if number is None else class_names[number] for number in rarest_classes(held)]
+    if manifest.stratum:
+        return [record.tags.get(manifest.stratum) for record in records]
+    rarest = rarest_classes([record.classes for record in records])
+    return [None if number is None else manifest.class_set.names[number] for number in rarest]
 
 
 def _rank(name: str, seed: int) -> bytes:

@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from core.classes import ClassSet
-from core.errors import UserError
+from core.errors import UserError, first_problem
 from core.evaluation import in_words
 
 FORMAT = 2
@@ -173,13 +173,6 @@ def is_evaluation(content: Mapping[str, Any]) -> bool:
     if isinstance(content.get("format"), str):
         return False
     return "provenance" in content and bool(content.keys() & {*DECISIVE})
-
-
-def first_problem(errors: ValidationError) -> str:
-    """Return where the first thing is that a schema does not allow, and what is wrong with it."""
-    error = errors.errors()[0]
-    where = ".".join(map(str, error["loc"]))
-    return f"{where}: {error['msg']}" if where else error["msg"]
 
 
 def is_number(value: Any) -> bool:

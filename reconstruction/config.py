@@ -8,6 +8,8 @@ from core.errors import UserError
 from core.train_config import OWN_ENCODER, TrainConfig
 from data.augment.settings import AugmentConfig
 
+Target = Literal["pixels", "normalised", "hog"]
+
 
 @dataclass(frozen=True)
 class ReconstructionConfig(AugmentConfig, TrainConfig):
@@ -39,7 +41,7 @@ class ReconstructionConfig(AugmentConfig, TrainConfig):
     SparK), so that it sees of a part what it would see in the whole picture. --encoder unet alone."""
     loss_on: Literal["masked", "all"] = "masked"
     """With --pretext mask: judge what is restored where it was hidden, or everywhere."""
-    target: Literal["pixels", "normalised", "hog"] = "pixels"
+    target: Target = "pixels"
     """What is predicted: the picture, each patch without its own mean and deviation, or oriented gradients. The last
     two are judged by their squared error alone."""
     skips: Literal["all", "none", "deep"] = "all"

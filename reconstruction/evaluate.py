@@ -59,7 +59,7 @@ def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
     from core.files import write_csv, write_json
     from core.machine.device import resolve_device
     from core.networks.unet import require_channels
-    from data.split import fingerprint, open_split
+    from data.opened import open_data
     from reconstruction.figures.evaluation import Gallery, draw_curves, draw_pictures
     from reconstruction.network import Autoencoder
     from reconstruction.per_image import image_rows, summary
@@ -69,7 +69,8 @@ def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
     device = resolve_device(config.device)
     model, header = load_model(config.model_path, "reconstruction", Autoencoder, device)
     pretext = Pretext.of(header["config"])
-    split = open_split(config.data_dir, config.split)
+    data = open_data(config.data_dir)
+    split = data.split(config.split)
     require_channels(config.model_path, model.in_channels, split.channels)
     scores, about, notes = _scores(config, model, split, device, pretext)
     result = {
@@ -79,7 +80,7 @@ def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
         **about,
         "pretext": pretext.pretext,
         "num_samples": len(split.names),
-        "provenance": provenance(config, header, fingerprint(config.data_dir), split.size, device),
+        "provenance": provenance(config, header, data.fingerprint, split.size, device),
     }
     rows = image_rows(split, scores)
     write_csv(config.output_dir / "per_image.csv", list(rows[0]), rows)

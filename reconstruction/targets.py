@@ -1,14 +1,12 @@
 """What is to be predicted besides pixels: normalised patches and oriented gradients."""
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reconstruction.config import Target
 from reconstruction.losses import ratio
 
-Target = Literal["pixels", "normalised", "hog"]
 ORIENTATIONS = 9
 CELL = 8
 

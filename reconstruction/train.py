@@ -19,11 +19,13 @@ def train(config: ReconstructionConfig) -> None:
     from core.machine.machine import Machine
     from core.run.train import train_task
     from data.loading import open_training
-    from data.split import fingerprint
+    from data.opened import open_data
     from reconstruction.task import ReconstructionTask
 
+    data = open_data(config.data_dir)
+
     def make_task(machine: Machine) -> ReconstructionTask:
-        return ReconstructionTask(config, *open_training(config.data_dir, config), machine)
+        return ReconstructionTask(config, *open_training(data, config), machine)
 
     def opening(task: ReconstructionTask) -> Iterator[str]:
         pictures = f"{len(task.train.names)} training pictures, {len(task.val.names)} for validation"
@@ -31,7 +33,7 @@ def train(config: ReconstructionConfig) -> None:
         if idle := settings_without_effect(config):
             yield f"--target {config.target} is judged by its squared error alone, without {', '.join(idle)}"
 
-    train_task(config, make_task, {"data_fingerprint": fingerprint(config.data_dir)}, opening)
+    train_task(config, make_task, {"data_fingerprint": data.fingerprint}, opening)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,9 +1,11 @@
 """Small prepared data of any classes, written without a source: pictures whose colours tell the classes."""
 
 import json
+from collections import Counter
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -72,19 +74,34 @@ def write_data(
         held = sorted(set(np.unique(label).tolist()) - {IGNORED})
         record = {"name": name, "split": split, "tags": of_picture, "labelled": True, "classes": held}
         records.append({**record, "geometry": asdict(geometry)})
-    manifest = {
+    counts = Counter(record["split"] for record in records)
+    head = head_of(
+        class_set,
+        size=list(sides),
+        channels=channels,
+        tags=sorted(tags),
+        counts={split: {"images": counts[split], "labelled": counts[split]} for split in SPLITS},
+        fingerprint=sha256(repr((class_set, channels, sides, images)).encode()).hexdigest(),
+    )
+    (root / "manifest.json").write_text(json.dumps({**head, "images": records}))
+    return root
+
+
+def head_of(class_set: ClassSet, **more: Any) -> dict[str, Any]:
+    """Return a manifest without its records."""
+    return {
         "format_version": 2,
         "dataset": "folder",
         "source": {"ground": "white"},
+        "size": [40, 40],
         "resize_mode": "letterbox",
-        "size": list(sides),
-        "channels": channels,
+        "seed": 0,
+        "ratios": {},
         "class_set": class_set.content(),
+        "channels": 3,
         "stratum": None,
-        "tags": sorted(tags),
-        "counts": {},
-        "fingerprint": sha256(repr((class_set, channels, sides, images)).encode()).hexdigest(),
-        "images": records,
+        "tags": [],
+        "counts": {split: {"images": 0, "labelled": 0} for split in SPLITS},
+        "fingerprint": "0" * 64,
+        **more,
     }
-    (root / "manifest.json").write_text(json.dumps(manifest))
-    return root

@@ -9,7 +9,7 @@ import torch
 
 from core.networks.unet import initialise
 from core.weights import save_weights
-from data.manifest import read_manifest
+from data.opened import open_data
 from reconstruction.network import Autoencoder
 
 
@@ -29,7 +29,7 @@ def evaluate_untrained(
 ) -> dict[str, Any]:
     """Evaluate a small network, by default one whose skips let it see the picture; returns the JSON's content."""
     torch.manual_seed(1)
-    architecture = {"width": 2, "image_statistics": True, "in_channels": read_manifest(data_dir)["channels"]}
+    architecture = {"width": 2, "image_statistics": True, "in_channels": open_data(data_dir).manifest.channels}
     model = Autoencoder(**architecture)
     initialise(model)
     if config.pop("broken", False):

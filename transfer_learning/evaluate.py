@@ -54,7 +54,7 @@ def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
     from core.classes import classes_of_header
     from core.files import write_csv, write_json
     from core.machine.device import resolve_device
-    from data.split import fingerprint, open_split
+    from data.opened import open_data
     from transfer_learning.network import SegmentationUNet
     from transfer_learning.scores.per_image import image_rows, tag_scores
     from transfer_learning.scores.split import results_of, scores_of_split
@@ -62,7 +62,8 @@ def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
     require_own_folder(config.output_dir, PHASE)
     device = resolve_device(config.device)
     model, header = load_model(config.model_path, PHASE, SegmentationUNet, device)
-    split = open_split(config.data_dir, config.split)
+    data = open_data(config.data_dir)
+    split = data.split(config.split)
     if not len(split.labelled):
         raise UserError(f"{config.data_dir}: no labelled images in {config.split}, so nothing can be scored")
     require_fit(classes_of_header(header, str(config.model_path)), header, split, config)
@@ -75,7 +76,7 @@ def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
         "num_images": len(split.labelled),
         "tags": tag_scores(split, scores),
         "figures": [],
-        "provenance": provenance(config, header, fingerprint(config.data_dir), split.size, device),
+        "provenance": provenance(config, header, data.fingerprint, split.size, device),
     }
     write_csv(config.output_dir / "per_image.csv", list(rows[0]), rows)
     write_json(config.output_dir / "evaluation_results.json", result)  # kept even if a figure fails

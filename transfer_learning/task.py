@@ -18,7 +18,6 @@ from core.run.sampling import Draws
 from core.run.task import Task
 from data.augment.batch import Batch
 from data.loading import on_device, plain_batches, strata_groups, training_batch
-from data.manifest import read_manifest
 from data.split import Split
 from data.subsets import label_subset
 from transfer_learning.config import SegmentationConfig
@@ -134,14 +133,16 @@ class SegmentationTask(Task):
 
     def header(self) -> dict[str, Any]:
         """What the weights file says of the network."""
+        data = self.val.manifest
         return {
             "phase": "transfer_learning",
             "architecture": self.architecture,
             "class_set": self.classes.content(),
-            # How a picture of any size comes to what the network was trained on.
-            "size": list(self.val.size),
-            "resize_mode": self.val.geometries[0].mode,
-            **reading_of(self.val.data_dir),
+            # How a picture of any size and depth, transparent perhaps, comes to what the network was trained on.
+            "size": data.size,
+            "resize_mode": data.resize_mode,
+            "value_range": data.value_range,
+            "ground": data.source.get("ground"),
         }
 
     def save_pictures(self, path: Path) -> None:
@@ -156,12 +157,6 @@ class SegmentationTask(Task):
         names = [self.val.names[index] for index in chosen]
         pictures = as_rgb(batch.clean.permute(0, 2, 3, 1).cpu().numpy())
         save_panels(path, names, pictures, batch.label.cpu().numpy(), prediction.cpu().numpy(), self.classes)
-
-
-def reading_of(data_dir: Path) -> dict[str, Any]:
-    """Return how files were read that are deeper than 8 bits or transparent, which a prediction has to do alike."""
-    manifest = read_manifest(data_dir)
-    return {"value_range": manifest.get("value_range"), "ground": manifest.get("source", {}).get("ground")}
 
 
 def chosen_labels(train: Split, config: SegmentationConfig) -> np.ndarray:

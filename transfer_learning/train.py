@@ -22,16 +22,18 @@ def train(config: SegmentationConfig) -> None:
     from core.machine.machine import Machine
     from core.run.train import train_task
     from data.loading import open_training
-    from data.split import fingerprint
+    from data.opened import open_data
     from transfer_learning.task import SegmentationTask
 
+    data = open_data(config.data_dir)
+
     def make_task(machine: Machine) -> SegmentationTask:
-        return SegmentationTask(config, *open_training(config.data_dir, config), machine)
+        return SegmentationTask(config, *open_training(data, config), machine)
 
     def opening(task: SegmentationTask) -> Iterator[str]:
         pictures = f"{len(task.chosen)} labelled training pictures, {len(task.val.labelled)} for validation"
         yield f"{len(task.classes)} classes, {pictures}, {in_words(task.val.size)} px, encoder {_origin(config)}"
-        if config.pretrained_encoder and task.pretrained_on != fingerprint(config.data_dir):
+        if config.pretrained_encoder and task.pretrained_on != data.fingerprint:
             yield (
                 "the encoder learned from other data than these (source, size or division, another fold perhaps): see "
                 "that it saw no picture of this Val and Test"
@@ -40,7 +42,7 @@ def train(config: SegmentationConfig) -> None:
             yield "--decoder linear is a probe of the encoder only where that stands still: --freeze always"
 
     read = {
-        "data_fingerprint": fingerprint(config.data_dir),
+        "data_fingerprint": data.fingerprint,
         "pretrained_encoder_sha256": file_sha256(config.pretrained_encoder) if config.pretrained_encoder else None,
     }
     train_task(config, make_task, read, opening, partly_frozen=config.freeze != "never")

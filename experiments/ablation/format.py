@@ -6,8 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 import numpy as np
 from pydantic import Field, FiniteFloat, ValidationError, model_validator
 
-from core.errors import UserError
-from experiments.evaluations import Classes, Content, Count, Resolution, Score, first_problem
+from core.errors import UserError, first_problem
+from experiments.evaluations import Classes, Content, Count, Resolution, Score
 
 PLAN = "plan.json"
 

@@ -17,11 +17,11 @@ from experiments.ablation.format import (
     results_of,
 )
 from experiments.evaluations import in_pixels
-from experiments.grid.prepared import Data
+from experiments.grid.prepared import GridData
 from experiments.grid.variants import Plan, differing, plain
 
 
-def require_same_grid(plan: Plan, data: Data) -> None:
+def require_same_grid(plan: Plan, data: GridData) -> None:
     """Compare every result that is there with the plan, before anything trains.
 
     Raises:
@@ -39,7 +39,7 @@ def require_same_grid(plan: Plan, data: Data) -> None:
         _require_same_tuning(plan)
 
 
-def _other_data(content: Result, data: Data) -> Iterator[str]:
+def _other_data(content: Result, data: GridData) -> Iterator[str]:
     if content.data_sha256 != data.sha256:
         yield f"data_sha256 {_short(content.data_sha256)} there, {_short(data.sha256)} now"
     if not isinstance(content, PretrainingRun) and content.resolution != data.resolution:

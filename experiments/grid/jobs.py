@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from core.files import file_sha256
 from experiments.ablation.format import PretrainingRun, Result, read
-from experiments.grid.prepared import Data
+from experiments.grid.prepared import GridData
 from experiments.grid.run_folder import WEIGHTS, pretraining_of, write_result
 from experiments.grid.variants import MANAGED, Plan, Pretraining, plain, rows_of
 from experiments.page.command_lines import defaults, flag
@@ -27,7 +27,7 @@ class Work(ABC):
     """
 
     plan: Plan
-    data: Data
+    data: GridData
     needs: list["Work"] = field(default_factory=list, kw_only=True)
 
     phase: ClassVar[str]

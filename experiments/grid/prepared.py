@@ -5,18 +5,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from core.errors import UserError
 from core.evaluation import resolution_of
-from data.manifest import classes_of, read_manifest, read_records
 from data.subsets import label_subset, strata_of
 from experiments.evaluations import Resolution
 
+if TYPE_CHECKING:
+    from data.opened import Data
+
 
 @dataclass(frozen=True)
-class Data:
-    """The prepared data of a grid.
+class GridData:
+    """What a grid needs to know of its prepared data.
 
     Args:
         sha256: the data's fingerprint.
@@ -40,8 +42,8 @@ def read_data(
     seeds: Sequence[int],
     tuned_at: Sequence[float],
     more_seeds: Mapping[float, Sequence[int]] | None = None,
-) -> Data:
-    """Read the manifest and count the labels of every fraction that is trained or tuned with.
+) -> GridData:
+    """Open the data and count the labels of every fraction that is trained or tuned with.
 
     Args:
         data_dir: what `data.prepare` made.
@@ -52,12 +54,14 @@ def read_data(
         UserError: no prepared data, a split without labels, more labels asked for than exist, a stratum without
             a label, or two fractions that mean the same pictures.
     """
-    manifest = read_manifest(data_dir)
-    records = list(read_records(data_dir))
-    for split in ("Train", "Val", "Test"):
-        if not any(record["split"] == split and record["labelled"] for record in records):
+    from data.opened import open_data
+
+    data = open_data(data_dir)
+    counts = data.manifest.counts
+    for split, count in counts.items():
+        if not count.labelled:
             raise UserError(f"{data_dir}: no picture of {split} has a mask, which every arm needs")
-    train = _train_labels(records, manifest, data_dir)
+    train = _train_labels(data)
     every = sorted({*fractions, *tuned_at})
     for fraction in every:
         if fraction > 1:
@@ -66,15 +70,15 @@ def read_data(
                 f"fraction {fraction:g} asks for {asked} labels, more than exist: {data_dir} has {len(train.strata)}"
             )
     train.require_distinct(fractions)
-    return Data(
+    return GridData(
         folder=data_dir,
-        sha256=manifest["fingerprint"],
-        resolution=resolution_of(manifest["size"]),
+        sha256=data.fingerprint,
+        resolution=resolution_of(data.manifest.size),
         num_labels={
             (f, seed): train.count(f, seed) for f in every for seed in (*seeds, *(more_seeds or {}).get(f, ()))
         },
-        train_images=sum(record["split"] == "Train" for record in records),
-        test_labels=sum(record["split"] == "Test" and record["labelled"] for record in records),
+        train_images=counts["Train"].images,
+        test_labels=counts["Test"].labelled,
     )
 
 
@@ -114,11 +118,8 @@ class _TrainLabels:
                 )
 
 
-def _train_labels(records: Sequence[dict[str, Any]], manifest: dict[str, Any], data_dir: Path) -> _TrainLabels:
-    train = [record for record in records if record["split"] == "Train"]
-    tags, held = ([record[name] for record in train] for name in ("tags", "classes"))
-    strata = strata_of(tags, held, manifest["stratum"], classes_of(manifest, data_dir).names)
-    labelled = {
-        record["name"]: stratum or "" for record, stratum in zip(train, strata, strict=True) if record["labelled"]
-    }
-    return _TrainLabels(labelled, {*filter(None, strata)}, manifest["stratum"] or "class", data_dir)
+def _train_labels(data: "Data") -> _TrainLabels:
+    train = data.records("Train")["Train"]
+    strata = strata_of(train, data.manifest)
+    labelled = {record.name: stratum or "" for record, stratum in zip(train, strata, strict=True) if record.labelled}
+    return _TrainLabels(labelled, {*filter(None, strata)}, data.manifest.stratum or "class", data.data_dir)

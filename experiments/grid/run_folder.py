@@ -13,7 +13,7 @@ from core.errors import UserError
 from core.files import atomic_path, file_sha256, write_json
 from experiments.ablation.format import ArmContent, ArmProvenance, Compute, PretrainingRun, Result
 from experiments.evaluations import read_json
-from experiments.grid.prepared import Data
+from experiments.grid.prepared import GridData
 from experiments.per_image import image_counts
 from experiments.runs import Run
 
@@ -47,7 +47,7 @@ def broken_training_of(folder: Path) -> Training:
     return Training(settings, None, None, compute_of(folder, images))
 
 
-def pretraining_of(folder: Path, name: str, data: Data) -> PretrainingRun:
+def pretraining_of(folder: Path, name: str, data: GridData) -> PretrainingRun:
     """Return what a finished run folder of phase 1 says."""
     settings, rows = settings_of(folder), log_rows(folder)
     per_row = settings["val_every"] if settings["max_steps"] else math.ceil(data.train_images / settings["batch_size"])

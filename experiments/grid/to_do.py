@@ -9,14 +9,14 @@ from core.files import file_sha256
 from experiments.evaluations import read_json
 from experiments.grid.arms import TestedArm, TuningWork
 from experiments.grid.jobs import PretrainingWork, Work
-from experiments.grid.prepared import Data
+from experiments.grid.prepared import GridData
 from experiments.grid.variants import Plan, Variant, differing
 
 # Of a variant at a fraction: the runs of the little grid.
 Trials = dict[tuple[str, float], list[TuningWork]]
 
 
-def all_works(plan: Plan, data: Data) -> list[Work]:
+def all_works(plan: Plan, data: GridData) -> list[Work]:
     """Return the runs of the grid in the order in which they are begun.
 
     First the rates are tuned, each pretraining right before the first run that needs it; then the arms, all variants
@@ -40,7 +40,7 @@ def _before(variant: Variant, pretrainings: Mapping[str, PretrainingWork]) -> li
     return [pretrainings[variant.pretraining]] if variant.pretraining else []
 
 
-def _tuning(plan: Plan, data: Data, variant: Variant, before: list[PretrainingWork]) -> Trials:
+def _tuning(plan: Plan, data: GridData, variant: Variant, before: list[PretrainingWork]) -> Trials:
     config = plan.config
     rates = config.learning_rates if len(config.learning_rates) > 1 else ()
     return {
@@ -52,7 +52,7 @@ def _tuning(plan: Plan, data: Data, variant: Variant, before: list[PretrainingWo
 
 
 def _arms(
-    plan: Plan, data: Data, variants: list[Variant], pretrainings: Mapping[str, PretrainingWork], trials: Trials
+    plan: Plan, data: GridData, variants: list[Variant], pretrainings: Mapping[str, PretrainingWork], trials: Trials
 ) -> list[Work]:
     config = plan.config
     more = [seed for seeds in config.more_seeds.values() for seed in seeds]
@@ -73,7 +73,7 @@ def works_to_do(works: Sequence[Work]) -> list[Work]:
     return [work for work in works if work in needed]
 
 
-def require_same_folders(works: Sequence[Work], data: Data) -> None:
+def require_same_folders(works: Sequence[Work], data: GridData) -> None:
     """Compare the run folders of works that are to be done with what they would do there, before anything trains.
 
     Raises:
@@ -95,7 +95,7 @@ def require_same_folders(works: Sequence[Work], data: Data) -> None:
 
 
 def _differences(
-    work: Work, folder: Path, wanted: dict[str, Any], data: Data, encoders: dict[Work, str]
+    work: Work, folder: Path, wanted: dict[str, Any], data: GridData, encoders: dict[Work, str]
 ) -> Iterator[str]:
     path = folder / "training_config.json"
     if not path.exists():

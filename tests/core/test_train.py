@@ -13,7 +13,7 @@ from core.machine.machine import make_machine
 from core.run.folder import RunFolder
 from core.run.sampling import Draws
 from core.weights import load_weights
-from data.split import open_split
+from data.opened import open_data
 from reconstruction.config import ReconstructionConfig
 from reconstruction.task import ReconstructionTask
 from reconstruction.train import main as train_autoencoder
@@ -230,7 +230,7 @@ def test_a_damaged_state_falls_back_to_the_one_before(phase, tmp_path, capsys, d
 
 def test_weight_decay_does_not_shrink_layers_with_tiny_gradients(pets):
     config = ReconstructionConfig(width=2, perceptual_weight=0, lr=0.01, weight_decay=1e-3, device="cpu")
-    splits = [open_split(pets, name) for name in ("Train", "Val")]
+    splits = open_data(pets).splits("Train", "Val")
     task = ReconstructionTask(config, *splits, make_machine(config))
     before = [parameter.detach().clone() for parameter in task.model.parameters()]
     for _ in range(10):

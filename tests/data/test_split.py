@@ -12,10 +12,10 @@ from core.classes import ClassSet
 from core.errors import UserError
 from data import prepare as command
 from data.loading import moved, on_device, plain_batches, strata_groups
+from data.opened import open_data
 from data.prepare import prepare
 from data.prepare_config import PrepareConfig
 from data.sources.source import Sample, Source
-from data.split import fingerprint, open_split
 from data.trimaps import trimap_to_label
 
 LABEL_FOLDERS = {"Train": "resized_label", "Val": "processed_labels", "Test": "masks"}
@@ -34,7 +34,7 @@ def data_dir(config) -> Path:
 
 @pytest.mark.parametrize("name", ["Train", "Val", "Test"])
 def test_the_arrays_hold_what_the_pictures_hold(data_dir, name):
-    split = open_split(data_dir, name)
+    split = open_data(data_dir).split(name)
     assert split.names == sorted(path.stem for path in (data_dir / name / "resized").iterdir())
     assert isinstance(split.images, np.memmap)
     assert split.images.shape == (len(split.names), 48, 48, 3)
@@ -49,7 +49,7 @@ def test_the_arrays_hold_what_the_pictures_hold(data_dir, name):
 
 
 def test_rectangles_species_and_truth(data_dir):
-    split = open_split(data_dir, "Test")
+    split = open_data(data_dir).split("Test")
     assert (split.label_rows == -1).sum() == 4
     assert split.rectangles.dtype == split.label_rows.dtype == np.int64
     for index, name in enumerate(split.names):
@@ -67,18 +67,18 @@ def test_rectangles_species_and_truth(data_dir):
 
 
 def test_an_image_without_a_mask_has_no_truth(data_dir):
-    split = open_split(data_dir, "Test")
+    split = open_data(data_dir).split("Test")
     with pytest.raises(ValueError, match="has no mask"):
         split.truth(int(np.flatnonzero(split.label_rows < 0)[0]))
 
 
 def test_the_arrays_are_built_once_and_by_fingerprint(data_dir, config):
-    open_split(data_dir, "Val")
-    assert fingerprint(data_dir)[:16] in next((data_dir / "arrays").glob("*.npy")).name
+    open_data(data_dir).split("Val")
+    assert open_data(data_dir).fingerprint[:16] in next((data_dir / "arrays").glob("*.npy")).name
     times = {path: path.stat().st_mtime_ns for path in (data_dir / "arrays").iterdir()}
     for path in (data_dir / "Val").rglob("*.png"):
         path.unlink()
-    assert len(open_split(data_dir, "Val").names) == 4
+    assert len(open_data(data_dir).split("Val").names) == 4
     assert {path: path.stat().st_mtime_ns for path in (data_dir / "arrays").iterdir()} == times
 
 
@@ -86,7 +86,7 @@ def test_a_build_that_breaks_leaves_no_array(data_dir):
     next((data_dir / "Train" / "resized").iterdir()).write_bytes(b"damaged")
     for _ in range(2):
         with pytest.raises(UserError, match=r"Train/resized/.*missing or damaged.*data\.prepare"):
-            open_split(data_dir, "Train")
+            open_data(data_dir).split("Train")
     assert not [path for path in (data_dir / "arrays").iterdir() if path.suffix != ".lock"]
 
 
@@ -96,7 +96,7 @@ def test_a_split_may_lack_masks(tmp_path):
         Image.fromarray(picture(index)).save(tmp_path / "images" / f"{index}.png")
     config = PrepareConfig(dataset="folder", images=tmp_path / "images", output_dir=tmp_path / "bare", size="48x32")
     prepare(config)
-    train = open_split(config.output_dir, "Train")
+    train = open_data(config.output_dir).split("Train")
     assert train.labels.shape == (0, 48, 32)
     assert not train.labelled.size
     assert set(train.strata) == {None}
@@ -136,7 +136,7 @@ def made(tmp_path, monkeypatch) -> Path:
 
 
 def test_classes_channels_and_sides_come_from_the_data(made):
-    split = open_split(made, "Train")
+    split = open_data(made).split("Train")
     assert split.class_set.names == Made().classes.names
     assert split.class_set.background is None
     assert (split.channels, split.size) == (1, (24, 40))
@@ -150,11 +150,11 @@ def test_classes_channels_and_sides_come_from_the_data(made):
 
 def test_without_a_tag_the_rarest_class_is_the_stratum(made):
     # sky and road are held by five pictures, car by two, mean_iou by one; a tie goes to the lower number.
-    assert open_split(made, "Train").strata == [None, "sky", "car", "mean_iou", "sky", "sky"]
+    assert open_data(made).split("Train").strata == [None, "sky", "car", "mean_iou", "sky", "sky"]
 
 
 def test_balance_draws_by_the_strata(made):
-    split = open_split(made, "Train")
+    split = open_data(made).split("Train")
     groups = strata_groups(split, split.labelled, True)
     assert sorted(group.tolist() for group in groups) == [[1, 4, 5], [2], [3]]
     with pytest.raises(UserError, match="needs the classes of every picture; 1 have none"):
@@ -218,7 +218,7 @@ def test_what_format_1_prepared_is_read_alike(config, format_1, capsys):
     other = replace(config, output_dir=config.output_dir.with_name("new"))
     prepare(other)
     for name in ("Train", "Val", "Test"):
-        old, new = open_split(format_1, name), open_split(other.output_dir, name)
+        old, new = open_data(format_1).split(name), open_data(other.output_dir).split(name)
         for field in ("size", "channels", "names", "tags", "strata", "geometries", "class_set"):
             assert getattr(old, field) == getattr(new, field)
         np.testing.assert_array_equal(old.images, new.images)
@@ -250,24 +250,24 @@ def test_settings_that_format_1_did_not_know_are_not_taken_for_prepared(tmp_path
 
 def test_a_missing_folder_says_what_to_run(tmp_path):
     with pytest.raises(UserError, match=r"holds no prepared data.*python -m data\.prepare"):
-        open_split(tmp_path / "nowhere", "Train")
+        open_data(tmp_path / "nowhere").split("Train")
 
 
 def test_a_missing_or_unknown_split_is_named(data_dir):
     with pytest.raises(UserError, match="unknown split 'Trian': use Train, Val, Test"):
-        open_split(data_dir, "Trian")
+        open_data(data_dir).split("Trian")
     manifest = json.loads((data_dir / "manifest.json").read_text())
     manifest["images"] = [record for record in manifest["images"] if record["split"] != "Val"]
     (data_dir / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(UserError, match=r"no image in the split Val: run python -m data\.prepare"):
-        open_split(data_dir, "Val")
+        open_data(data_dir).split("Val")
 
 
 @pytest.mark.parametrize("content", ["{cut", "[]", '{"format_version": 0}'])
 def test_a_manifest_that_is_not_one_is_refused(data_dir, content):
     (data_dir / "manifest.json").write_text(content)
     with pytest.raises(UserError, match=r"manifest\.json is (damaged|of another version)"):
-        open_split(data_dir, "Train")
+        open_data(data_dir).split("Train")
 
 
 @pytest.mark.parametrize("value", [3, 254])
@@ -277,18 +277,18 @@ def test_labels_outside_the_set_are_refused(data_dir, value):
     label[20, 20] = value
     Image.fromarray(label).save(file)
     with pytest.raises(UserError, match=f"{file.name} holds values outside the set"):
-        open_split(data_dir, "Train")
+        open_data(data_dir).split("Train")
 
 
 def test_a_label_of_another_size_is_refused(data_dir):
     file = next((data_dir / "Train" / "resized_label").iterdir())
     Image.fromarray(np.zeros((47, 48), np.uint8)).save(file)
     with pytest.raises(UserError, match="48 x 47 pixels, the manifest says 48 x 48"):
-        open_split(data_dir, "Train")
+        open_data(data_dir).split("Train")
 
 
 def test_an_altered_truth_is_refused(data_dir):
-    split = open_split(data_dir, "Val")
+    split = open_data(data_dir).split("Val")
     index = int(split.labelled[0])
     file = data_dir / "Val" / "original_labels" / f"{split.names[index]}.png"
     original = pixels(file)
@@ -309,7 +309,7 @@ def test_trimap_to_label():
 
 def test_arrays_on_a_device_give_the_same_batches(data_dir):
     device = torch.device("cpu")
-    split = open_split(data_dir, "Train")
+    split = open_data(data_dir).split("Train")
     assert on_device(split, device, None) is split
     for indices in (split.labelled[::-1].copy(), np.arange(len(split.names))):
         pair = [next(plain_batches(s, indices, 8, device))[1] for s in (split, moved(split, device))]

@@ -10,8 +10,8 @@ from sample_latent import evaluate_untrained, save_untrained
 from sample_pets import make_pets
 
 from core.networks.normalise import normalise
+from data.opened import open_data
 from data.prepare import main as prepare
-from data.split import open_split
 from reconstruction.evaluate import main
 from reconstruction.latent.analysis import analyse
 from reconstruction.latent.figures import save_panels, save_scatter
@@ -199,7 +199,7 @@ def test_other_tags_and_the_rarest_class_group_pictures_too(rectangles, tmp_path
 
 
 def test_tags_of_one_value_of_too_many_or_of_one_each_group_nothing(pets):
-    split = open_split(pets, "Train")
+    split = open_data(pets).split("Train")
     count = len(split.names)
     tags = {
         "one": ["a"] * count,
@@ -213,8 +213,8 @@ def test_tags_of_one_value_of_too_many_or_of_one_each_group_nothing(pets):
     assert len({group.stem for group in found}) == 2
     assert strata is None
     assert notes == []
-    many = replace(split, tags={"many": [f"{index % 201}" for index in range(402)]}, stratum=None)
-    found, strata, notes = groupings(many)
+    tags = {"many": [f"{index % 201}" for index in range(402)]}
+    found, strata, notes = groupings(replace(split, tags=tags, manifest=replace(split.manifest, stratum=None)))
     assert found == []
     assert strata is not None
     assert strata.title == "rarest class"
@@ -223,11 +223,12 @@ def test_tags_of_one_value_of_too_many_or_of_one_each_group_nothing(pets):
 
 @COLOURED_FIRST
 def test_many_groups_are_drawn_as_panels_and_few_as_colours(rectangles, tmp_path):
-    split = open_split(rectangles, "Train")
+    split = open_data(rectangles).split("Train")
     architecture = {"width": 2, "in_channels": split.channels}
     model = random_twin(architecture, torch.device("cpu"))
     tags = {"=1+$x$": [f"_{index % 9} $\foo$" for index in range(len(split.names))]}
-    split = replace(split, tags=tags, stratum="=1+$x$", strata=tags["=1+$x$"])
+    manifest = replace(split.manifest, stratum="=1+$x$")
+    split = replace(split, tags=tags, manifest=manifest, strata=tags["=1+$x$"])
     result, entries = analyse(model, architecture, split, tmp_path, 8, torch.device("cpu"))
     assert result["tags"].keys() == tags.keys()
     assert [entry["title"] for entry in entries] == [

@@ -13,7 +13,7 @@ from skimage.feature import hog
 from core.errors import UserError
 from core.machine.machine import make_machine
 from core.randomness import keys
-from data.split import open_split
+from data.opened import open_data
 from reconstruction.config import ReconstructionConfig
 from reconstruction.evaluate import main as evaluate
 from reconstruction.network import Autoencoder
@@ -193,7 +193,7 @@ def test_evaluation_shows_what_the_task_left(flags, pets, tmp_path):
 
 def test_phase_1_may_learn_from_unlabelled_pictures_alone(pets):
     machine = make_machine(ReconstructionConfig(device="cpu", amp="off"))
-    train_split, val = (open_split(pets, name) for name in ("Train", "Val"))
+    train_split, val = open_data(pets).splits("Train", "Val")
     settings = {"width": 2, "perceptual_weight": 0.0, "batch_size": 4, "device": "cpu", "amp": "off"}
     task = ReconstructionTask(ReconstructionConfig(pictures="unlabelled", **settings), train_split, val, machine)
     drawn = {int(index) for step in range(task.draws.steps_per_pass) for index in task.draws.batch(step)[1]}

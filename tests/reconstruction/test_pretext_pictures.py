@@ -12,7 +12,7 @@ import reconstruction.figures.pictures
 from core.evaluation import load_model
 from core.randomness import keys
 from data.loading import plain_batches
-from data.split import open_split
+from data.opened import open_data
 from experiments.report import main as report
 from reconstruction.evaluate import main as evaluate
 from reconstruction.figures.pretext import pretext_columns, strokes
@@ -85,7 +85,7 @@ def test_what_is_no_picture_is_scored_by_its_error_and_drawn(pets, tmp_path, cap
     assert "figures/pretext.png" in [entry["file"] for entry in content["figures"]]
     assert f"predicts {target}, not pictures" in capsys.readouterr().out
 
-    split = open_split(pets, "Val")
+    split = open_data(pets).split("Val")
     network, _ = load_model(model, "reconstruction", Autoencoder, torch.device("cpu"))
     _, batch = next(plain_batches(split, np.arange(len(split.names)), len(split.names), torch.device("cpu")))
     seen = shown(batch.clean, batch.content, keys(0, 0, np.arange(len(split.names))), Pretext("mask", mask_patch=8))

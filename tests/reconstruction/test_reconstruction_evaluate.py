@@ -15,8 +15,8 @@ from sample_pets import make_pets, picture
 
 from core.statistics import mean_interval
 from data.augment.settings import LARGEST, AugmentConfig
+from data.opened import open_data
 from data.prepare import main as prepare
-from data.split import open_split
 from reconstruction.evaluate import main
 from reconstruction.figures.evaluation import corruption_of
 from reconstruction.figures.pictures import file_stems, printable, save_comparison
@@ -66,7 +66,7 @@ def test_perceptual_distance_of_each_image_is_that_of_it_alone():
 def test_the_table_holds_what_the_means_are_made_of(pets, tmp_path):
     content = evaluate_untrained(main, pets, tmp_path)
     rows = table_of(tmp_path)
-    split = open_split(pets, "Test")
+    split = open_data(pets).split("Test")
     species = split.tags["species"]
     assert [(row["name"], row["tag_species"]) for row in rows] == list(zip(split.names, species, strict=True))
     assert list(rows[0]) == ["name", "tag_species", *METRICS]

@@ -12,7 +12,7 @@ from skimage.metrics import structural_similarity
 
 from core.evaluation import load_model
 from data.loading import plain_batches
-from data.split import open_split
+from data.opened import open_data
 from reconstruction.evaluate import main as evaluate
 from reconstruction.network import Autoencoder
 from reconstruction.train import main as train
@@ -31,7 +31,7 @@ def run(data, folder, *flags):
 
 def test_scores_are_those_of_the_content_of_each_picture(rectangles, tmp_path):
     model, content = run(rectangles, tmp_path)
-    split = open_split(rectangles, "Test")
+    split = open_data(rectangles).split("Test")
     network, header = load_model(model, "reconstruction", Autoencoder, torch.device("cpu"))
     assert header["architecture"]["in_channels"] == split.channels
     assert content["provenance"]["resolution"] == [40, 56]
@@ -76,7 +76,7 @@ def test_every_kind_of_phase_1_takes_them(rectangles, kind, tmp_path):
     assert content["num_samples"] == 6
     assert len(list((tmp_path / "run/figures").iterdir())) == 2
     with safe_open(model, "pt") as file:
-        channels = open_split(rectangles, "Test").channels
+        channels = open_data(rectangles).split("Test").channels
         assert file.get_tensor("head.weight").shape[0] == channels * (9 if kind == "hog" else 1)
 
 

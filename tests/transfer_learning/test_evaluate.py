@@ -16,7 +16,7 @@ from core.classes import ClassSet
 from core.evaluation import best_and_worst, print_table
 from core.run.console import Console
 from core.weights import HEADER_KEY, load_weights, save_weights
-from data.split import open_split
+from data.opened import open_data
 from experiments.tables import main as tables
 from reconstruction.evaluate import main as evaluate_autoencoder
 from reconstruction.network import Autoencoder
@@ -55,7 +55,7 @@ def trained(results: Path) -> SegmentationUNet:
 
 def test_segmentation_json(results, pets):
     content = json.loads((results / "out/seg/evaluation_results.json").read_text())
-    split = open_split(pets, "Test")
+    split = open_data(pets).split("Test")
     assert content["num_images"] == len(split.labelled)
     for name in CLASSES:
         assert set(content["classes"][name]) == {"dice", "iou", "precision", "recall", "specificity"}
@@ -89,7 +89,7 @@ def test_rows_of_images_add_up_to_the_matrix(results, pets):
     content = json.loads((results / "out/seg/evaluation_results.json").read_text())
     with (results / "out/seg/per_image.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    split = open_split(pets, "Test")
+    split = open_data(pets).split("Test")
     assert [row["name"] for row in rows] == [split.names[index] for index in split.labelled]
     matrix = np.array(content["confusion_matrix"])
     for kind, expected in (("hit", matrix.diagonal()), ("truth", matrix.sum(axis=1)), ("said", matrix.sum(axis=0))):
@@ -100,7 +100,7 @@ def test_rows_of_images_add_up_to_the_matrix(results, pets):
 def test_the_border_counts_as_object_where_it_is_asked_to(results, pets):
     content = json.loads((results / "out/seg/evaluation_results.json").read_text())
     model = trained(results)
-    split = open_split(pets, "Test")
+    split = open_data(pets).split("Test")
     found = dict(restored_scores(model, split, split.labelled, 4, torch.device("cpu")))
     pairs = [(found[index].argmax(0) > 0, split.truth(index) > 0) for index in split.labelled]
     both, either = (sum(int(how(*pair).sum()) for pair in pairs) for how in (np.logical_and, np.logical_or))
@@ -119,7 +119,7 @@ def test_without_pictures(results, pets, tmp_path):
 def test_segmentation_scores_equal_torchmetrics(results, pets):
     content = json.loads((results / "out/seg/evaluation_results.json").read_text())
     model = trained(results)
-    split = open_split(pets, "Test")
+    split = open_data(pets).split("Test")
     truths, predictions = [], []
     for index in split.labelled:
         picture = torch.from_numpy(split.images[index].copy()).permute(2, 0, 1)[None] / 255
@@ -142,7 +142,7 @@ def test_reconstruction_scores_equal_torchmetrics(results, pets):
     tensors, header = load_weights(results / "ae/best_model.safetensors")
     model = Autoencoder(**header["architecture"]).eval()
     model.load_state_dict(tensors)
-    pictures = torch.from_numpy(np.array(open_split(pets, "Test").images)).permute(0, 3, 1, 2) / 255
+    pictures = torch.from_numpy(np.array(open_data(pets).split("Test").images)).permute(0, 3, 1, 2) / 255
     with torch.inference_mode():
         restored = model(pictures)
     ratio = peak_signal_noise_ratio(restored, pictures, data_range=1.0, reduction="none", dim=(1, 2, 3))
@@ -164,7 +164,7 @@ class Constant(torch.nn.Module):
 
 
 def test_a_model_that_never_says_cat_scores_0_for_it(pets):
-    split = open_split(pets, "Train")
+    split = open_data(pets).split("Train")
     assert {split.tags["species"][index] for index in split.labelled} == {"cat", "dog"}
     found = scores_of_split(Constant(2), split, 8, torch.device("cpu"))
     scores = segmentation_scores(found.matrix, PETS)
@@ -176,7 +176,7 @@ def test_a_model_that_never_says_cat_scores_0_for_it(pets):
 
 
 def test_all_background(pets):
-    split = open_split(pets, "Test")
+    split = open_data(pets).split("Test")
     result = results_of(scores_of_split(Constant(0), split, 8, torch.device("cpu")))
     assert result["foreground_iou"] == result["foreground_iou_border_as_object"] == result["boundary_iou"] == 0
     diagonals = [np.hypot(*split.truth(index).shape) for index in split.labelled]
@@ -200,7 +200,7 @@ class Oracle(Constant):
 
 
 def test_a_perfect_prediction(pets):
-    split = open_split(pets, "Test")
+    split = open_data(pets).split("Test")
     oracle = Oracle(np.array(split.labels))
     result = results_of(scores_of_split(oracle, split, 3, torch.device("cpu")))
     assert min(result["mean_iou"], result["pixel_accuracy"]) >= 0.95  # but for resizing

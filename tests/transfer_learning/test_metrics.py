@@ -135,6 +135,9 @@ def test_segmentation_scores_agree_with_torchmetrics():
     assert scores["mean_foreground_dice"] == pytest.approx((by_class["cat"]["dice"] + by_class["dog"]["dice"]) / 2)
     scored = label != 255
     assert scores["pixel_accuracy"] == pytest.approx((prediction == label)[scored].float().mean().item())
+    held = sorted(set(label[scored].tolist()))  # macro recall of torchmetrics counts what was predicted alone as 0
+    recall = multiclass_recall(prediction, label, 3, average="none", ignore_index=255)
+    assert scores["mean_accuracy"] == pytest.approx(recall[held].mean().item())
     animals = multiclass_jaccard_index(
         (prediction > 0).long(), label.where(~scored, (label > 0).long()), 2, average="none", ignore_index=255
     )
@@ -147,8 +150,8 @@ def test_confusion_matrix_by_hand():
     matrix = confusion_matrix(prediction, label, 3)
     assert matrix.dtype == torch.int64
     assert matrix.tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 1]]
-    scores = ["pixel_accuracy", "mean_iou", "mean_foreground_dice", "foreground_iou", "classes", "confusion_matrix"]
-    assert list(segmentation_scores(matrix, PETS)) == scores
+    headlines = ["pixel_accuracy", "mean_accuracy", "mean_iou", "mean_foreground_dice", "foreground_iou"]
+    assert list(segmentation_scores(matrix, PETS)) == [*headlines, "classes", "confusion_matrix"]
     assert counts_of(matrix.numpy()).tolist() == [[1, 2, 2], [1, 1, 2], [1, 2, 1]]
 
 
@@ -218,7 +221,7 @@ def test_scores_of_many_matrices_are_those_of_each():
     together = scores_of_counts(counts_of(matrices), PETS)
     for place, matrix in enumerate(matrices):
         alone = segmentation_scores(matrix, PETS)
-        for name in ("mean_iou", "pixel_accuracy", "mean_foreground_dice", "foreground_iou"):
+        for name in ("mean_iou", "pixel_accuracy", "mean_accuracy", "mean_foreground_dice", "foreground_iou"):
             expected = np.nan if alone[name] is None else alone[name]
             assert together[name][place] == pytest.approx(expected, nan_ok=True)
     assert segmentation_scores(matrices[1], PETS)["mean_iou"] is None

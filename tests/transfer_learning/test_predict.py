@@ -18,9 +18,9 @@ from core.classes import ClassSet
 from core.errors import UserError
 from core.networks.unet import initialise
 from core.weights import load_weights, save_weights
+from data.opened import open_data
 from data.pictures import PictureError, read_mask
 from data.prepare import main as prepare
-from data.split import open_split
 from transfer_learning.inference.files import overlay, side_by_side
 from transfer_learning.inference.inputs import find_files, result_names
 from transfer_learning.inference.segmenter import Segmenter
@@ -195,7 +195,7 @@ def test_the_command_agrees_with_the_evaluation(tmp_path, mode):
     weights = write_weights(tmp_path / "weights.safetensors", mode)
     flags = ["--model_path", str(weights), "--input", str(images), "--output_dir", str(out), "--no_figures"]
     assert predict([*flags, "--device", "cpu"]) == 0
-    split = open_split(data, "Test")
+    split = open_data(data).split("Test")
     model = Segmenter.load(weights, device="cpu").model
     found = dict(restored_scores(model, split, np.arange(len(split.names)), 8, torch.device("cpu")))
     assert len(found) >= 3

@@ -11,8 +11,8 @@ import torch
 from core.machine.machine import make_machine
 from core.weights import load_weights
 from data.loading import training_batch
+from data.opened import open_data
 from data.prepare import main as prepare
-from data.split import open_split
 from reconstruction.train import main as train_autoencoder
 from transfer_learning.config import SegmentationConfig
 from transfer_learning.task import SegmentationTask
@@ -50,7 +50,7 @@ def test_freezing_keeps_the_encoder_as_it_came(pets, encoder, tmp_path, freeze, 
 @pytest.mark.parametrize(("transfer", "carried"), [("encoder", False), ("all", True)])
 def test_the_decoder_comes_along_where_it_is_asked_to(pets, encoder, transfer, carried):
     config = SegmentationConfig(width=2, pretrained_encoder=encoder, transfer=transfer, device="cpu")
-    splits = [open_split(pets, name) for name in ("Train", "Val")]
+    splits = open_data(pets).splits("Train", "Val")
     model = SegmentationTask(config, *splits, make_machine(config)).model.state_dict()
     tensors, _ = load_weights(encoder)
     weights = [name for name in tensors if name.startswith("decoder.") and "conv" in name and name.endswith("weight")]
@@ -109,7 +109,7 @@ def test_class_balance_draws_cats_and_dogs_alike(pets, tmp_path, monkeypatch):
     monkeypatch.setattr("transfer_learning.task.training_batch", record)
     assert segmentation(pets, tmp_path, "--class_balance") == 0
     assert abs(shown.count("cat") - shown.count("dog")) <= 2
-    train = open_split(pets, "Train")
+    train = open_data(pets).split("Train")
     labelled = [train.strata[index] for index in train.labelled]
     assert labelled.count("cat") < labelled.count("dog") / 1.5
 
@@ -129,10 +129,10 @@ def test_weights_say_what_they_came_from(pets, encoder, tmp_path):
 
 
 def test_validation_loss_does_not_depend_on_the_batch_size(pets):
-    losses = []
+    losses, train = [], open_data(pets).split("Train")
     for batch_size in (1, 3):
         config = SegmentationConfig(width=2, batch_size=batch_size, device="cpu")
-        task = SegmentationTask(config, open_split(pets, "Train"), open_split(pets, "Train"), make_machine(config))
+        task = SegmentationTask(config, train, train, make_machine(config))
         task.model.eval()
         with torch.inference_mode():
             losses.append(task.validate()["val_loss"])

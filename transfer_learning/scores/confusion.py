@@ -90,10 +90,11 @@ def scores_of_counts(counts: np.ndarray, class_set: ClassSet) -> dict[str, Any]:
         class_set: the C classes.
 
     Returns:
-        Arrays [B], NaN where there is nothing to score: `pixel_accuracy`; `mean_iou`, over the classes that truth or
-        prediction hold; `mean_foreground_dice`, likewise without the background, and `foreground_iou`, all but the
-        background taken as one class: both NaN without a background; `classes`: name -> `dice`, `iou`, `precision`,
-        `recall`, `specificity`.
+        Arrays [B], NaN where there is nothing to score: `pixel_accuracy`; `mean_accuracy`, the mean recall of the
+        classes that the truth holds (SegNet's class average); `mean_iou`, over the classes that truth or prediction
+        hold; `mean_foreground_dice`, likewise without the background, and `foreground_iou`, all but the background
+        taken as one class: both NaN without a background; `classes`: name -> `dice`, `iou`, `precision`, `recall`,
+        `specificity`.
     """
     assert counts.shape[1:] == (len(class_set), 3), "three counts for each class"
     hit, true, said = counts[..., 0], counts[..., 1], counts[..., 2]  # [B, C]
@@ -108,6 +109,7 @@ def scores_of_counts(counts: np.ndarray, class_set: ClassSet) -> dict[str, Any]:
     }
     return {
         "pixel_accuracy": _ratio(hit.sum(axis=1), whole),
+        "mean_accuracy": _mean(columns["recall"]),
         "mean_iou": _mean(columns["iou"]),
         "mean_foreground_dice": _mean(columns["dice"][:, list(class_set.foreground)]),
         "foreground_iou": foreground_iou(counts, class_set.background),

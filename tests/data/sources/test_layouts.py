@@ -7,9 +7,9 @@ from sample_sources import FORMS, config_of, names, pack, read, samples
 
 from core.errors import UserError
 from data.manifest import SPLITS
+from data.opened import open_data
 from data.prepare import prepare
 from data.sources.table import DATA_SETS, open_source
-from data.split import open_split
 
 EXPECTED = {  # how many pictures each split holds, and the names of Test
     "voc": ((6, 1, 2), {"2007_000006", "2007_000007"}),
@@ -109,7 +109,7 @@ def test_a_whole_preparation(name, tmp_path):
     config = config_of(form, tmp_path / "data", output_dir=tmp_path / "out", size="24x32", workers=1)
     prepare(config)
     source = open_source(config)
-    split = open_split(tmp_path / "out", "Test")
+    split = open_data(tmp_path / "out").split("Test")
     assert split.class_set.content() == source.classes.content()
     assert split.channels == source.channels
     for index, sample in enumerate(sorted(names(source, "Test"))):
