@@ -53,6 +53,15 @@ def test_flags_win_over_the_file(tmp_path):
     assert (config.epochs, config.lr, config.amp, config.batch_size) == (5, 1e-4, "off", 32)
 
 
+def test_a_flag_takes_back_what_may_be_none(tmp_path, capsys):
+    path = tmp_path / "mine.yaml"
+    path.write_text("reconstruction:\n  max_steps: 40\n  width: 8\n")
+    given = parsed("--config", str(path), "--no_max_steps")
+    assert (given.max_steps, given.width) == (None, 8)
+    assert train(["--no_width"]) == 2
+    assert "width" in capsys.readouterr().err
+
+
 def test_bare_flags_mean_what_they_meant():
     config = parsed("--weighted_ce", "--amp", config_type=SegmentationConfig)
     assert (config.weighted_ce, config.amp) == ("static", "auto")
