@@ -105,3 +105,18 @@ def head_of(class_set: ClassSet, **more: Any) -> dict[str, Any]:
         "fingerprint": "0" * 64,
         **more,
     }
+
+
+def write_manifest(folder: Path, manifest: dict[str, Any], **head: Any) -> None:
+    """Write a manifest that a test changed, as data of before had it: without digests, so that nobody could tell."""
+    records = [{k: v for k, v in record.items() if k not in ("sha256", "content")} for record in manifest["images"]]
+    counts = {
+        split: {
+            "images": sum(record["split"] == split for record in records),
+            "labelled": sum(record["split"] == split and record["labelled"] for record in records),
+        }
+        for split in SPLITS
+    }
+    content = {**manifest, "fingerprint": "0" * 64, "counts": counts, **head}
+    folder.mkdir(exist_ok=True)
+    (folder / "manifest.json").write_text(json.dumps({**content, "images": records}))

@@ -36,11 +36,12 @@ def train(config: SegmentationConfig) -> None:
     def opening(task: SegmentationTask) -> Iterator[str]:
         pictures = f"{len(task.chosen)} labelled training pictures, {len(task.val.labelled)} for validation"
         yield f"{len(task.classes)} classes, {pictures}, {in_words(task.val.size)} px, encoder {_origin(config)}"
-        if config.pretrained_encoder and task.pretrained_on != data.fingerprint and not told:
-            yield (
-                "the encoder learned from other data than these (source, size or division, another fold perhaps): see "
-                "that it saw no picture of this Val and Test"
+        if config.pretrained_encoder and task.pretrained_on != data.fingerprint:
+            known = (
+                "none of its pictures lies in this Val or Test" if told else "see that none lies in this Val or Test"
             )
+            seen = "--allow_seen lets it have seen pictures of this Val and Test" if config.allow_seen else known
+            yield f"the encoder learned from other data than these (source, size or division, another fold perhaps): {seen}"
         if config.decoder == "linear" and config.freeze != "always":
             yield "--decoder linear is a probe of the encoder only where that stands still: --freeze always"
 

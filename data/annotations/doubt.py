@@ -25,7 +25,8 @@ def require_plain(tally: Tally, found: Numbers, named: bool) -> None:
     others = sorted(values - {0, WHITE})
     if is_even(values):
         return
-    if WHITE in values and others and not tally.beside_white:
+    # A mask of 255 alone, where others hold classes, is one of which nothing is known.
+    if WHITE in values and others and tally.black_and_white and not tally.beside_white:
         raise UserError(
             f"{found[WHITE].masks} masks hold {WHITE} and no other value but 0, the other masks do not hold it: are "
             f"they coded in two ways? {told(found, False)}. Where both mean one class say so in a YAML for --classes "

@@ -72,6 +72,7 @@ class Tally:
         found: (kind, step, value) -> where.
         colours: packed colour of an index -> where; as `found` for palettes read by colour.
         beside_white: masks that hold 255 and another value that is not 0.
+        black_and_white: masks that hold 0 and 255 alone.
         palette: index -> packed colour, of those in use.
         shown: (index, packed colour) of palettes of greys alone -> where, until it is settled how those count.
         palettes_differ: an index has another colour in another file, so that indices mean nothing.
@@ -84,6 +85,7 @@ class Tally:
     between: int = 0
     at_edges: int = 0
     beside_white: int = 0
+    black_and_white: int = 0
     found: dict[tuple[Kind, int, int], Found] = field(default_factory=dict)
     colours: dict[int, Found] = field(default_factory=dict)
     palette: dict[int, int] = field(default_factory=dict)
@@ -101,6 +103,7 @@ class Tally:
         self.between += counts.between
         self.at_edges += counts.at_edges
         self.beside_white += WHITE in counts.pixels and any(value not in (0, WHITE) for value in counts.pixels)
+        self.black_and_white += counts.pixels.keys() == {0, WHITE}
         if counts.transparent:
             self.transparent.add(counts.transparent, file)
         if counts.kind == "grey" and counts.palette:

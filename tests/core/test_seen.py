@@ -66,7 +66,7 @@ def test_another_division_is_refused_and_another_size_of_the_same_is_not(data, t
     assert error.count("\n") == 1
     assert not (tmp_path / "refused").exists()
     assert train(flags_of(data, "larger", tmp_path / "larger")) == 0
-    assert "the encoder learned from other data" not in capsys.readouterr().out
+    assert "other data than these (source, size or division, another fold perhaps): none" in capsys.readouterr().out
 
 
 def test_what_phase_1_saw_goes_on_into_the_results(data, tmp_path, capsys):

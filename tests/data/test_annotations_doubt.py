@@ -55,3 +55,11 @@ def test_masks_coded_in_two_ways_are_told_apart(tmp_path, other):
     (tmp_path / "c.yaml").write_text(f"background: 0\nforeground: [{other}, 255]\n")
     assert decide(tally, read_request([str(tmp_path / "c.yaml")])).labels == {0: 0, other: 1, 255: 1}
     assert decide(tally, None, [255]).labels == {0: 0, other: 1, 255: 255}
+
+
+def test_a_mask_of_white_alone_is_unknown_where_others_hold_classes():
+    coding = decide(tally_of({0: 500, 1: 300, 2: 200}, {0: 900, 1: 100}, {255: 1000}), None)
+    assert len(coding.class_set.names) == 3
+    assert any(meaning.code == "255" and meaning.becomes == "ignored" for meaning in coding.meanings)
+    with pytest.raises(UserError, match="coded in two ways"):
+        decide(tally_of({0: 500, 1: 300, 2: 200}, {255: 1000}, {0: 900, 255: 100}), None)

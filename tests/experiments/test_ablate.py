@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 from ablation_grid import Here, read, run, two_variants
+from sample_classes import write_manifest
 
 from core.files import file_sha256
 from experiments.grid import queue
@@ -142,9 +143,8 @@ def test_a_results_folder_of_other_settings_is_refused(finished, pets, tmp_path,
 def test_a_results_folder_of_other_data_is_refused(finished, pets, tmp_path, here, capsys):
     shutil.copytree(finished[0] / "results", tmp_path / "results")
     other = tmp_path / "data"
-    other.mkdir()
     manifest = json.loads((pets / "manifest.json").read_text())
-    (other / "manifest.json").write_text(json.dumps({**manifest, "fingerprint": "0" * 64}))
+    write_manifest(other, manifest)
     assert run(tmp_path, other, two_variants()) == 2
     assert f"data_sha256 {manifest['fingerprint'][:12]}… there, 000000000000… now" in capsys.readouterr().err
     assert here == []

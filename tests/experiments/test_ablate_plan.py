@@ -5,6 +5,7 @@ import json
 import pytest
 from ablation_grid import change, grid, run
 from ablation_samples import arm, counts_of
+from sample_classes import write_manifest
 
 from core.errors import UserError
 from data.subsets import label_subset
@@ -133,8 +134,7 @@ def test_an_unknown_variant_and_a_class_without_labels_are_refused(pets, tmp_pat
     manifest = json.loads((pets / "manifest.json").read_text())
     for image in manifest["images"]:
         image["labelled"] &= image["tags"]["species"] == "dog"
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data/manifest.json").write_text(json.dumps(manifest))
+    write_manifest(tmp_path / "data", manifest)
     assert run(tmp_path, tmp_path / "data", grid()) == 2
     assert "leaves no labelled picture of the species cat to learn from" in capsys.readouterr().err
     assert here == []
@@ -225,8 +225,7 @@ def with_records(folder, pets, stratum, change):
     manifest = json.loads((pets / "manifest.json").read_text())
     for number, record in enumerate(manifest["images"]):
         change(number, record)
-    folder.mkdir()
-    (folder / "manifest.json").write_text(json.dumps({**manifest, "stratum": stratum}))
+    write_manifest(folder, manifest, stratum=stratum)
     return folder
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from sample_classes import write_manifest
 
 from core.machine.machine import make_machine
 from core.weights import load_weights
@@ -91,10 +92,9 @@ def test_data_without_masks_is_refused_for_segmentation_only(pets, tmp_path, cap
     manifest = json.loads((bare / "manifest.json").read_text())
     for record in manifest["images"]:
         record["labelled"] = False
-    manifest["fingerprint"] = "0" * 64
-    (bare / "manifest.json").write_text(json.dumps(manifest))
+    write_manifest(bare, manifest)
     assert segmentation(bare, tmp_path / "run") == 2
-    assert "no picture of Train has a mask" in capsys.readouterr().err
+    assert "no picture has a mask, so phase 2 can learn nothing" in capsys.readouterr().err
     flags = [*SMALL, "--perceptual_weight", "0", "--data_dir", str(bare), "--output_dir", str(tmp_path / "ae")]
     assert train_autoencoder([*flags, "--epochs", "1"]) == 0
 
