@@ -48,6 +48,7 @@ def report(config: ReportConfig) -> Path:
     output = config.output or (first.parent if first.is_file() else first) / "report.html"
     if output.is_dir():
         raise UserError(f"--output {output} is a folder: name the HTML file")
+    find_runs(config.runs)  # which says what is wrong with those named
     with sole_writer(output.parent, "--output", output.name):
         if config.data_dir:
             evaluate_missing(config.runs, config.data_dir)

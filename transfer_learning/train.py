@@ -37,11 +37,11 @@ def train(config: SegmentationConfig) -> None:
         pictures = f"{len(task.chosen)} labelled training pictures, {len(task.val.labelled)} for validation"
         yield f"{len(task.classes)} classes, {pictures}, {in_words(task.val.size)} px, encoder {_origin(config)}"
         if config.pretrained_encoder and task.pretrained_on != data.fingerprint:
-            known = (
-                "none of its pictures lies in this Val or Test" if told else "see that none lies in this Val or Test"
-            )
-            seen = "--allow_seen lets it have seen pictures of this Val and Test" if config.allow_seen else known
-            yield f"the encoder learned from other data than these (source, size or division, another fold perhaps): {seen}"
+            what = "the encoder learned from other data than these (source, size or division, another fold perhaps)"
+            if config.allow_seen:
+                yield f"{what}, and may have seen pictures of this Val and Test: --allow_seen"
+            else:
+                yield f"{what}: {'none' if told else 'see that none'} of its pictures lies in this Val or Test"
         if config.decoder == "linear" and config.freeze != "always":
             yield "--decoder linear is a probe of the encoder only where that stands still: --freeze always"
 

@@ -15,7 +15,7 @@ from core.writing import lock, sweep
 
 # Where things lie and what computes them does not make another run of it.
 PLACES = ("output_dir", "data_dir", "cache_dir", "pretrained_encoder", "init_weights", "device", "device_memory_limit")
-NOT_COMPARED = (*PLACES, "save_every", "save_every_steps")
+NOT_COMPARED = (*PLACES, "save_every", "save_every_steps", "allow_seen")
 
 
 def settings_of(config: Any) -> dict[str, Any]:

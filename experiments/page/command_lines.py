@@ -18,12 +18,14 @@ LINE = 96
 NOT_COMPARED = (
     "output_dir",
     "data_dir",
+    "cache_dir",
     "pretrained_encoder",
     "init_weights",
     "device",
     "device_memory_limit",
     "save_every",
     "save_every_steps",
+    "allow_seen",
 )
 
 

@@ -82,7 +82,7 @@ def test_what_phase_1_saw_goes_on_into_the_results(data, tmp_path, capsys):
     origin = json.loads((tmp_path / "out/evaluation_results.json").read_text())["provenance"]
     splits = split_of(data / "a"), split_of(data / "b")
     assert origin["pictures_seen"] == len(splits[0]["Train"] & splits[1]["Test"])
-    assert origin["training"]["allow_seen"] is True
+    assert json.loads((tmp_path / "run/training_config.json").read_text())["settings"]["allow_seen"] is True
 
 
 @pytest.mark.parametrize(("name", "code"), [("a", 0), ("larger", 0), ("b", 2)])
