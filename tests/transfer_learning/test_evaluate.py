@@ -17,6 +17,7 @@ from core.classes import ClassSet
 from core.evaluation import best_and_worst, print_table
 from core.run.console import Console
 from core.weights import HEADER_KEY, load_weights, save_weights
+from core.writing import lock
 from data.opened import open_data
 from experiments.tables import main as tables
 from reconstruction.evaluate import main as evaluate_autoencoder
@@ -363,3 +364,28 @@ def test_a_console_shows_what_it_has_room_for(capsys):
     shown = capsys.readouterr().out
     assert "train_loss 0.5000  mean_iou 0.2500" in shown
     assert "dice" not in shown
+
+
+def test_results_of_before_stay_until_the_new_ones_are_whole(results, pets, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "out"
+    flags = ["--data_dir", str(pets), "--output_dir", str(out), "--device", "cpu", "--visualize_samples", "1"]
+    flags += ["--model_path", str(results / "seg/best_model.safetensors")]
+    held = lock(out, "--output_dir")
+    assert evaluate_segmentation(flags) == 2
+    assert "is in use by another call" in capsys.readouterr().err
+    held.release()
+    assert evaluate_segmentation(flags) == 0
+    before = {path: path.read_bytes() for path in out.rglob("*.*") if path.is_file()}
+    named = [entry["file"] for entry in json.loads((out / "evaluation_results.json").read_text())["figures"]]
+    assert named
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("transfer_learning.figures.evaluation.draw", stopped)
+        assert evaluate_segmentation([*flags, "--split", "Val"]) == 130
+    assert {path: path.read_bytes() for path in out.rglob("*.*") if path.is_file()} == before
+    assert evaluate_segmentation([*flags, "--split", "Val", "--no_figures"]) == 0
+    assert json.loads((out / "evaluation_results.json").read_text())["provenance"]["split"] == "Val"
+    assert not [file for file in named if (out / file).exists()]
