@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from core.errors import UserError
-from data.text_file import read_text
+from core.text_file import read_text
 
 FORMS = (
     'a JSON ({"train": [...], "val": [...], "test": [...]}), a CSV (columns file and split), a folder of train.txt, '

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from core.errors import UserError
 from data.sources.own.splits import NAMED_AT_MOST, csv_rows
-from data.text_file import read_text
+from core.text_file import read_text
 
 
 def read_tags(path: Path, find: Callable[[str], str | None]) -> dict[str, dict[str, str]]:
