@@ -61,7 +61,9 @@ def read_section(path: Path, section: str) -> dict[str, Any]:
         if name not in SECTIONS:
             raise UserError(f"config file {path}: unknown section {name!r}{nearest(str(name), SECTIONS)}")
         if not isinstance(values, dict | None):
-            raise UserError(f"config file {path}: section {name} must hold settings (name: value), not {_SHOWN.repr(values)}")
+            raise UserError(
+                f"config file {path}: section {name} must hold settings (name: value), not {_SHOWN.repr(values)}"
+            )
     return content.get(section) or {}
 
 
@@ -128,7 +130,7 @@ def kind_of(hint: Any) -> str:
 
 def _with_whole_paths(config: Config) -> Config:
     """Return the settings with `~` and variables in their paths filled in."""
-    changed = {}
+    changed: dict[str, Any] = {}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if isinstance(value, Path):

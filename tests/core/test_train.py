@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from core.header import header_content
 from core.machine.machine import make_machine
 from core.run.folder import RunFolder
 from core.run.sampling import Draws
-from core.weights import load_weights
 from data.opened import open_data
 from reconstruction.config import ReconstructionConfig
 from reconstruction.task import ReconstructionTask
@@ -68,7 +68,7 @@ def test_a_run_leaves_what_the_design_says(phase, tmp_path, pets):
     config = json.loads((tmp_path / "training_config.json").read_text())
     assert config["settings"]["epochs"] == 2
     assert config["identity"]["data_fingerprint"] == json.loads((pets / "manifest.json").read_text())["fingerprint"]
-    assert str(tmp_path) not in json.dumps(load_weights(tmp_path / "best_model.safetensors")[1])
+    assert str(tmp_path) not in json.dumps(header_content(tmp_path / "best_model.safetensors"))
 
 
 def test_a_stopped_run_goes_on_to_the_same_bits(phase, tmp_path, monkeypatch, capsys):
