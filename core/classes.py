@@ -57,7 +57,7 @@ class ClassSet:
         if self.background is not None and not (
             type(self.background) is int and self.background in range(len(self.names))
         ):
-            raise UserError(f"background {self.background} is none of the {len(self.names)} classes, counted from 0")
+            raise UserError(f"background {self.background!r} is none of the {len(self.names)} classes, counted from 0")
         if self.ignored_is not in get_args(IgnoredIs):
             raise UserError(f"ignored_is {self.ignored_is!r}: use {' or '.join(get_args(IgnoredIs))}")
         if self.ignored_is == "border" and self.background is None:

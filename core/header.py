@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from core.classes import ClassSet
 from core.errors import UserError, first_problem
+from core.sides import MAX_SIZE
 from core.train_config import OWN_ENCODER, Normalisation, TrainConfig
 
 HEADER_KEY = "ae_pretrained"
@@ -27,7 +28,7 @@ STRANGERS = (
 ANEW = "train again or copy it anew"
 
 _Integer = Annotated[int, Field(strict=True)]
-_Side = Annotated[_Integer, Field(ge=1)]
+_Side = Annotated[_Integer, Field(ge=1, le=MAX_SIZE)]
 _Number = Annotated[FiniteFloat, Field(strict=True)]
 _Rate = Annotated[_Number, Field(ge=0, lt=1)]
 
@@ -107,7 +108,7 @@ class Header:
         if self.phase == "transfer_learning":
             count = self.architecture.get("num_classes", 3)  # once there was no other number
             if len(self.classes) != count:
-                raise UserError(f"class_set names {len(self.classes)} classes, the network tells {count} apart")
+                raise UserError(f"class_set names {len(self.classes)} classes, the network tells {count!r} apart")
 
     @classmethod
     def of(cls, content: Mapping[str, Any], where: str) -> Self:
