@@ -77,8 +77,12 @@ def build(network: type[nn.Module], tensors: Mapping[str, Tensor], header: Heade
         UserError: an argument that the network does not have or take, or tensors that do not fit it.
     """
     arguments = arguments_of(network, header, source)
-    with torch.device("meta"):  # without memory: whatever the header claims, no more is taken than the file holds
-        require_fit(network(**arguments).state_dict(), tensors, source)
+    try:
+        with torch.device("meta"):  # without memory: whatever the header claims, no more is taken than the file holds
+            wanted = network(**arguments).state_dict()
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from None
+    require_fit(wanted, tensors, source)
     model = network(**arguments)
     model.load_state_dict(dict(tensors))
     return model
