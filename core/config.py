@@ -162,7 +162,7 @@ def parse(config_type: type[Config], argv: Sequence[str], command: str, section:
     if given and not values:
         print(f"note: {given} has no section {section!r}; the defaults hold", file=sys.stderr)
     default = from_mapping(config_type, values, str(path))
-    argv = _complete_bare_flags(config_type, argv)
+    argv = _take_back(config_type, _complete_bare_flags(config_type, argv))
     _check_names(config_type, argv)
     errors = io.StringIO()
     try:
@@ -218,6 +218,17 @@ def _complete_bare_flags(config_type: type, argv: list[str]) -> list[str]:
         if argument.startswith("--") and name in bare and following.startswith("--"):
             completed.append(bare[name])
     return completed
+
+
+def _take_back(config_type: type, argv: list[str]) -> list[str]:
+    """Spell out `--no_NAME` of a setting that may be None; those of switches are flags of their own."""
+    types = get_type_hints(config_type)
+    spelled: list[str] = []
+    for argument in argv:
+        name = argument.replace("-", "_").removeprefix("__no_")
+        is_taken_back = argument.startswith(("--no_", "--no-")) and type(None) in get_args(types.get(name))
+        spelled += [f"--{name}", "None"] if is_taken_back else [argument]
+    return spelled
 
 
 def _check_names(config_type: type, argv: list[str]) -> None:

@@ -77,6 +77,7 @@ class Manifest:
         counts: split -> how many pictures it has.
         fingerprint: SHA-256 over settings and contents.
         listing: digest of the names, sizes and times of the files that were prepared, of one's own pictures.
+        lists: SHA-256 of each list that lay in the folder of a public data set.
         value_range: of pictures deeper than 8 bits, the values that became 0 and 255.
         trimaps: whether the truth is kept as trimaps, as format 1 did for Pets.
     """
@@ -95,6 +96,7 @@ class Manifest:
     counts: Annotated[dict[str, Counts], AfterValidator(_of_every_split)]
     fingerprint: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     listing: str | None = None
+    lists: dict[str, str] | None = None
     value_range: tuple[_Number, _Number] | None = None
     trimaps: bool = False
 

@@ -2,7 +2,7 @@
 splits out. --list_datasets shows what there is.
 
 Everything is written to OUTPUT_DIR.partial, which becomes OUTPUT_DIR when whole. The same command again does nothing,
-or goes on where it was interrupted.
+or goes on where it was interrupted; after an error nothing is left.
 """
 
 import os
@@ -26,7 +26,6 @@ from data.manifest import SPLITS, read_manifest
 from data.prepare_config import PrepareConfig
 from data.preparing.console import print_data_sets, print_summary, progress_bar, say
 from data.preparing.contents import (
-    MeaninglessMasksError,
     Note,
     classes_not_held,
     make_manifest,
@@ -34,11 +33,11 @@ from data.preparing.contents import (
     require_classes,
     splits_without_masks,
 )
-from data.preparing.journal import Journal, differences
+from data.preparing.journal import LOCK, Journal, clear_abandoned, differences, require_ours
 from data.preparing.processing import Job, bounded_map, process
 from data.sources.own.progress import processors
 from data.sources.source import Sample, Samples, Source
-from data.sources.table import listing_of, open_source
+from data.sources.table import listing_of, lists_of, open_source
 
 NAMED_AT_MOST = 5
 
@@ -69,15 +68,13 @@ def prepare(config: PrepareConfig) -> None:
     for note in source.notes:
         say(note)
     unfinished = Path(f"{config.output_dir.absolute()}.partial")
+    require_ours(unfinished)
     unfinished.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(unfinished / ".lock", timeout=0):
-            counts, noted = _prepare_into(unfinished, source, config)
-            (unfinished / ".lock").unlink(missing_ok=True)
+        with FileLock(unfinished / LOCK, timeout=0):
+            counts, noted = _prepare_or_leave_nothing(unfinished, source, config)
+            (unfinished / LOCK).unlink(missing_ok=True)
             os.replace(unfinished, config.output_dir)
-    except MeaninglessMasksError:
-        shutil.rmtree(unfinished)  # other settings, which are the remedy, would not go on from it
-        raise
     except Timeout:
         raise UserError(f"{unfinished} is being written by another call: wait for it") from None
     print_summary(config.output_dir, counts, noted, time.perf_counter() - began)
@@ -98,7 +95,20 @@ def _is_done(config: PrepareConfig) -> bool:
         raise UserError(f"{output} was prepared with other settings ({difference}): {remedy}")
     if manifest.listing is not None and listing_of(config) != manifest.listing:
         raise UserError(f"{output} was prepared before files in {config.images} or its masks changed: {remedy}")
+    if manifest.lists is not None and lists_of(config) != manifest.lists:
+        raise UserError(f"{output} was prepared before the lists in {config.archives} changed: {remedy}")
     return True
+
+
+def _prepare_or_leave_nothing(root: Path, source: Source, config: PrepareConfig) -> tuple[dict[str, Any], Counter[str]]:
+    """Do what `_prepare_into` does; a refusal leaves nothing, a kill what the same command goes on from."""
+    if difference := clear_abandoned(root, config.settings()):
+        say(f"{root} was left by a call with other settings ({difference}) that did not end: it is replaced")
+    try:
+        return _prepare_into(root, source, config)
+    except UserError:
+        shutil.rmtree(root)
+        raise
 
 
 def _prepare_into(root: Path, source: Source, config: PrepareConfig) -> tuple[dict[str, Any], Counter[str]]:

@@ -7,10 +7,10 @@ more labels lack.
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from core.errors import UserError
+from data.ranking import ranked
 
 if TYPE_CHECKING:
     from data.manifest import Manifest, Record
@@ -40,8 +40,7 @@ def label_subset(names: Sequence[str], strata: Sequence[str], fraction: float, s
         by_stratum[stratum].append(name)
     chosen = []
     for members in by_stratum.values():
-        members.sort(key=lambda name: _rank(name, seed))
-        chosen += members[: max(1, round(fraction * len(members)))]
+        chosen += ranked(members, seed)[: max(1, round(fraction * len(members)))]
     return sorted(chosen)
 
 
@@ -65,8 +64,3 @@ def strata_of(records: "Sequence[Record]", manifest: "Manifest") -> list[str | N
         return [record.tags.get(manifest.stratum) for record in records]
     rarest = rarest_classes([record.classes for record in records])
     return [None if number is None else manifest.class_set.names[number] for number in rarest]
-
-
-def _rank(name: str, seed: int) -> bytes:
-    # A hash orders the images alike on every machine and in every order of listing; a shuffled list would not.
-    return sha256(f"{seed}/{name}".encode()).digest()

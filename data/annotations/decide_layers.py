@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from core.classes import IGNORED, ClassSet
 from core.errors import UserError
 from data.annotations.coding import Coding
-from data.annotations.request import Request
+from data.annotations.request import IGNORE, Request, called_ignore
 from data.annotations.scan import Tally
 from data.annotations.words import layer_meanings, layers_yaml, transparency
 
@@ -26,6 +26,8 @@ def decide_layers(tally: Tally, request: Request | None, ignore_values: Sequence
             f"{said} has no meaning where each class has a binary file: remove it, and the file of what "
             "is to be ignored"
         )
+    if IGNORE in tally.layers and request is None:
+        raise called_ignore(tally.layers[IGNORE].first or f"files called {IGNORE}", IGNORE)
     held = sorted(key for key, where in tally.layers.items() if where.pixels)
     own_background = next((key for key in sorted(tally.layers) if key.lower() == "background"), None)
     needs_background = bool(tally.unclaimed.pixels) and own_background is None

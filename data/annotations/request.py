@@ -13,6 +13,7 @@ from data.annotations.canonical import RGB
 
 Code = int | str | list[Any]
 _RANGE = re.compile(r"(\d{1,5})-(\d{1,5})")
+IGNORE = "ignore"  # what a YAML calls the values that are neither learned nor scored
 FORMS = "`road: 1`, `car: [0, 0, 142]`, `ignore: [255]`, `background: 0`"
 
 
@@ -54,6 +55,8 @@ def read_request(classes: Sequence[str]) -> Request | None:
     if not classes:
         return None
     if len(classes) > 1 or not classes[0].lower().endswith((".yaml", ".yml")):
+        if IGNORE in classes:
+            raise called_ignore("--classes", classes.index(IGNORE))
         return Request(tuple(classes))
     path = Path(expanded(classes[0]))
     try:
@@ -61,6 +64,14 @@ def read_request(classes: Sequence[str]) -> Request | None:
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: --classes takes names, or a YAML with {FORMS}") from None
     return _of_yaml(content, str(path))
+
+
+def called_ignore(where: str, code: int | str) -> UserError:
+    """Return the error that a class, which `code` stands for, is called as a YAML calls what is left out."""
+    return UserError(
+        f"{where}: `{IGNORE}` names what is neither learned nor scored, so no class can be called that: call it "
+        f"otherwise, such as `other: {code}` in a YAML for --classes"
+    )
 
 
 def values_of(code: Code, where: str) -> list[int]:
@@ -120,7 +131,9 @@ def _of_yaml(content: Any, where: str) -> Request:
             raise UserError(f"{where}: the name {name!r} is no text: put it in quotes")
         if not isinstance(code, int | str | list) or isinstance(code, bool) or code == []:
             raise UserError(f"{where}: {name}: {code!r} is neither a value nor a colour: {FORMS}")
-    ignored = content.pop("ignore", None)
+    ignored = content.pop(IGNORE, None)
+    if ignored == IGNORE:  # a class with files of that name
+        raise called_ignore(where, ignored)
     return Request(tuple(content), tuple(content.values()), ignored, where)
 
 

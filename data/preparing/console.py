@@ -43,6 +43,9 @@ def print_data_sets() -> None:
         for what, text in told.items():
             if text:
                 console.print(f"    {what}: {text}", soft_wrap=True, markup=False)
+    console.print(
+        "Lists in the folder of --archives (train.txt, ..., or split.json) win over these splits.", soft_wrap=True
+    )
 
 
 class _Rate(ProgressColumn):

@@ -33,22 +33,18 @@ def make_manifest(config: PrepareConfig, source: Source, journal: Journal) -> di
     }
 
 
-class MeaninglessMasksError(UserError):
-    """The masks, as they were read, leave nothing to tell apart."""
-
-
 def require_classes(source: Source, manifest: Mapping[str, Any]) -> None:
     """See that masks to train with hold two classes.
 
     Raises:
-        MeaninglessMasksError: there are such masks, and fewer than two classes in them.
+        UserError: there are such masks, and fewer than two classes in them.
     """
     if not manifest["counts"]["Train"]["labelled"]:
         return
     names = zip(source.classes.names, manifest["pictures_of_classes"]["Train"], strict=True)
     found = [name for name, count in names if count]
     if len(found) < 2:
-        raise MeaninglessMasksError(
+        raise UserError(
             f"the masks of Train hold {f'one class alone, {found[0]}' if found else 'no class at all'}: nothing could "
             "be told apart. Look at what your masks hold (python -m data.inspect), or at --classes and --ignore_value"
         )

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from hashlib import sha256
@@ -16,6 +18,9 @@ from data.on_disk import temporary_database
 from data.preparing.processing import Outcome
 from data.sources.source import Sample, Samples
 
+LOCK = ".lock"
+_JOURNAL, _SETTINGS = "journal.jsonl", "settings.json"
+_FILES = (_JOURNAL, _SETTINGS, "classes.yaml", "splits.json", "prepare_report.json", "manifest.json")
 _INDEX = """CREATE TABLE entries (
     name TEXT PRIMARY KEY, key TEXT, place INTEGER, split TEXT, labelled INTEGER, noted INTEGER, kept INTEGER DEFAULT 0
 ) WITHOUT ROWID"""
@@ -30,20 +35,10 @@ class Journal:
     """
 
     def __init__(self, root: Path, settings: dict[str, Any]) -> None:
-        """Open or start the folder.
-
-        Raises:
-            UserError: the folder holds an unfinished preparation with other settings.
-        """
+        """Open or start the folder; what was left with other settings is cleared before, by `clear_abandoned`."""
         self.root = root
-        self.path = root / "journal.jsonl"
-        settings_path = root / "settings.json"
-        if settings_path.exists():
-            difference = differences(json.loads(settings_path.read_text(encoding="utf-8")), settings)
-            if difference:
-                raise UserError(f"{root} is an unfinished preparation with other settings ({difference}): delete it")
-        else:
-            write_json(settings_path, settings)
+        self.path = root / _JOURNAL
+        write_json(root / _SETTINGS, settings)
         self._index = temporary_database(_INDEX)
         self._read()
         self._file = self.path.open("ab")
@@ -120,7 +115,7 @@ class Journal:
             for path in [path for path in _pictures(self.root / split) if not self._belongs(split, path)]:
                 path.unlink()
         self.path.unlink()
-        (self.root / "settings.json").unlink()
+        (self.root / _SETTINGS).unlink()
 
     def _belongs(self, split: str, path: Path) -> bool:
         _, *parts = path.relative_to(self.root / split).parts
@@ -153,6 +148,48 @@ class Journal:
                 self._note(entry, whole)
                 whole += len(line)
         os.truncate(self.path, whole)  # what a kill cut off
+
+
+def require_ours(root: Path) -> None:
+    """See that a folder is not there, or holds nothing but what an unfinished preparation leaves.
+
+    Raises:
+        UserError: it is or holds something else, which is not touched.
+    """
+    if not root.exists() and not root.is_symlink():
+        return
+    if root.is_symlink() or not root.is_dir():
+        raise UserError(f"{root} is no folder: move it away")
+    names = {path.name for path in root.iterdir()}
+    foreign = sorted(name for name in names if not _is_of_preparation(name))
+    if foreign or (not names <= {LOCK} and _settings_of(root) is None):
+        held = (foreign or sorted(names))[0]
+        raise UserError(f"{root} holds {held}, which is of no unfinished preparation: move the folder away")
+
+
+def clear_abandoned(root: Path, settings: dict[str, Any]) -> str:
+    """Empty a folder that a preparation with other settings left, but for its lock; returns the difference, "" else."""
+    before = _settings_of(root)
+    difference = differences(before, settings) if before is not None else ""
+    for path in list(root.iterdir()) if difference else ():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
+    return difference
+
+
+def _settings_of(root: Path) -> dict[str, Any] | None:
+    try:
+        settings = json.loads((root / _SETTINGS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return settings if isinstance(settings, dict) and "dataset" in settings else None
+
+
+def _is_of_preparation(name: str) -> bool:
+    temporary = re.fullmatch(r"\.(.+)\.\d+\.tmp", name)  # of `write_json`
+    return (temporary[1] if temporary else name) in (*_FILES, *SPLITS, LOCK)
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> str:

@@ -21,6 +21,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 # PNG is for safe keeping here; training reads the array made from it, so speed counts more than the last few percent.
+LONGEST_STEM = 255 - len("..png.tmp")  # bytes of a name, which `_write_png` adds to
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 

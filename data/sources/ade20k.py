@@ -10,11 +10,12 @@ from pathlib import Path
 from core.classes import IGNORED, RGB, ClassSet
 from data.prepare_config import PrepareConfig
 from data.sources.codes import Codes
-from data.sources.listed import files_by_name, listed_source, with_val
+from data.sources.listed import files_by_name, listed_source
+from data.sources.lists import divide, folder_lists
 from data.sources.official import Official
 from data.sources.source import Source
 
-# The first of the names of each class in objectInfo150.txt, and the benchmark's colours.
+# The first of the names of each class in objectInfo150.txt, and the benchmark's colours: road and skyscraper share one.
 _NAMES = """
 wall, building, sky, floor, tree, ceiling, road, bed, windowpane, grass, cabinet, sidewalk, person, earth, door,
 table, mountain, plant, curtain, chair, car, water, painting, sofa, shelf, house, sea, mirror, rug, field, armchair,
@@ -70,15 +71,17 @@ def read(config: PrepareConfig) -> Source:
         images |= found
         splits |= dict.fromkeys(found, split)
         masks |= {name: (path,) for name, path in annotated.items()}
+    splits, notes = divide(config, splits, folder_lists((official.folder, base), images), masks)
     return listed_source(
         base,
-        with_val(splits, config.val_ratio, config.seed),
+        splits,
         images,
         masks,
         CODES.read,
         CLASSES,
         _scenes(base / "sceneCategories.txt"),
         details=official.details,
+        notes=notes,
     )
 
 

@@ -6,13 +6,15 @@ whose lines name files below another folder. `32`: 701 pictures with `*_L.png` i
 `labels/*_P.png`, `codes.txt`); Void is ignored, which leaves 31 classes. No class is a background.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from core.classes import IGNORED, RGB, ClassSet
 from core.errors import UserError
 from data.prepare_config import PrepareConfig
 from data.sources.codes import Codes
-from data.sources.listed import SPLIT_LISTS, files_by_name, listed_source, read_splits, with_val
+from data.sources.listed import SPLIT_LISTS, files_by_name, listed_source
+from data.sources.lists import divide, folder_lists
 from data.sources.official import Official
 from data.sources.source import Source
 
@@ -89,10 +91,12 @@ def _eleven(config: PrepareConfig) -> Source:
     base = official.require("train", "trainannot")
     images = files_by_name(base / part for part in _PARTS)
     masks = {name: (path,) for name, path in files_by_name(base / f"{part}annot" for part in _PARTS).items()}
-    splits = read_splits(base) or {name: SPLIT_LISTS[f"{path.parent.name}.txt"] for name, path in images.items()}
-    splits = with_val(splits, config.val_ratio, config.seed, {name: _sequence(name) for name in splits})
-    tags = {name: {"sequence": _sequence(name)} for name in splits}
-    return listed_source(base, splits, images, masks, CODES.read, CLASSES, tags, details=official.details)
+    own = {name: SPLIT_LISTS[f"{path.parent.name}.txt"] for name, path in images.items()}
+    lists = folder_lists((official.folder, base), images, published=base)
+    splits, notes = divide(config, own, lists, masks, _sequences((*own, *lists.splits)))
+    return listed_source(
+        base, splits, images, masks, CODES.read, CLASSES, _tags(splits), details=official.details, notes=notes
+    )
 
 
 def _original(config: PrepareConfig) -> Source:
@@ -106,10 +110,10 @@ def _original(config: PrepareConfig) -> Source:
     images = files_by_name([folder])
     if folder == labels:
         images = {name: path for name, path in images.items() if not name.endswith(ending)}
-    splits = _read_lists(folder, official) or {
-        name: "Test" if _sequence(name) == TEST_SEQUENCE else "Train" for name in images
-    }
-    splits = with_val(splits, config.val_ratio, config.seed, {name: _sequence(name) for name in splits})
+    sequences = _sequences(images)
+    own = {name: "Test" if sequence == TEST_SEQUENCE else "Train" for name, sequence in sequences.items()}
+    lists = folder_lists((official.folder, folder.parent, folder), images)
+    splits, notes = divide(config, own, lists, files, sequences)
     return listed_source(
         folder,
         splits,
@@ -117,8 +121,9 @@ def _original(config: PrepareConfig) -> Source:
         {name: (path,) for name, path in files.items()},
         codes.read,
         ORIGINAL_CLASSES,
-        {name: {"sequence": _sequence(name)} for name in splits},
+        _tags(splits),
         details=official.details,
+        notes=notes,
     )
 
 
@@ -135,11 +140,9 @@ def _labels(official: Official) -> tuple[Path, str, Codes]:
     return folder, "_P", Codes({value: known[name] for value, name in enumerate(names)})
 
 
-def _read_lists(folder: Path, official: Official) -> dict[str, str]:
-    """Read train.txt, val.txt and test.txt where they lie beside the pictures or above them."""
-    found = (read_splits(place) for place in (folder, folder.parent, official.folder))
-    return next((splits for splits in found if splits), {})
+def _sequences(names: Iterable[str]) -> dict[str, str]:
+    return {name: name.partition("_")[0] for name in names}
 
 
-def _sequence(name: str) -> str:
-    return name.partition("_")[0]
+def _tags(names: Iterable[str]) -> dict[str, dict[str, str]]:
+    return {name: {"sequence": sequence} for name, sequence in _sequences(names).items()}

@@ -10,7 +10,8 @@ from pathlib import Path
 from core.classes import IGNORED, RGB, ClassSet
 from data.prepare_config import PrepareConfig
 from data.sources.codes import Codes
-from data.sources.listed import files_by_name, listed_source, with_val
+from data.sources.listed import files_by_name, listed_source
+from data.sources.lists import divide, folder_lists
 from data.sources.official import Official
 from data.sources.source import Source
 
@@ -70,9 +71,10 @@ def read(config: PrepareConfig) -> Source:
             cities |= dict.fromkeys(found, city.name)
         masks |= {name: (path,) for name, path in files_by_name(_cities(fine / part), _MASK).items()}
     test = pictures / "test"
+    splits, notes = divide(config, splits, folder_lists((official.folder, pictures.parent), images), masks, cities)
     return listed_source(
         pictures.parent,
-        with_val(splits, config.val_ratio, config.seed, cities),
+        splits,
         images,
         masks,
         CODES.read,
@@ -80,6 +82,7 @@ def read(config: PrepareConfig) -> Source:
         {name: {"city": city} for name, city in cities.items()},
         passed_over=[(test, "the labels of the test part are not public")] if test.is_dir() else [],
         details=official.details,
+        notes=notes,
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from core.classes import RGB
-from data.pictures import MAX_PIXELS, PictureError
+from data.pictures import MAX_PIXELS, PictureError, raw_mask
 
 _NAMED_AT_MOST = 5
 
@@ -30,10 +30,24 @@ class Codes:
     def read(self, path: Path) -> np.ndarray:
         """Read a mask as a label [H, W] uint8.
 
+        Values of 1, 2 and 4 bits count as they are stored where those are codes, else as the greys that a viewer shows.
+
         Raises:
-            PictureError: it cannot be read, or holds what is no code: named, with the number of pixels.
+            PictureError: it cannot be read, is of a kind that codes nothing, or holds what is no code: named, with the
+                number of pixels.
         """
-        return self.decode(read_pixels(path))
+        mask = raw_mask(path)
+        if mask.values.ndim == 3 and mask.values.shape[2] > 3:
+            raise PictureError(f"{mask.header.format} of mode {mask.header.mode}; a mask here has no transparency")
+        values = mask.values
+        if mask.header.bits in (1, 2, 4) and not mask.palette:
+            greys = values * np.uint8(255 // (2**mask.header.bits - 1))
+            if not self._are_codes(values) and self._are_codes(greys):
+                values = greys
+        return self.decode(values)
+
+    def _are_codes(self, values: np.ndarray) -> bool:
+        return set(np.unique(values).tolist()) <= self.values.keys()
 
     def decode(self, pixels: np.ndarray) -> np.ndarray:
         """Turn values [H, W] or colours [H, W, 3] into a label [H, W] uint8.
@@ -52,21 +66,6 @@ class Codes:
         if np.array_equal(known[places], pixels):
             return np.array([codes[code] for code in known.tolist()], np.uint8)[places]
         raise PictureError(f"holds {kind} that are no codes of this data set: {_unknown(pixels, known, kind)}")
-
-
-def read_pixels(path: Path) -> np.ndarray:
-    """Read a mask as it is: values or indices of a palette [H, W], or colours [H, W, 3] uint8; 1 bit is 0 and 255.
-
-    Raises:
-        PictureError: no picture, damaged, too large, a JPEG (whose pixels are only near to what was meant), or of a
-            kind that codes nothing.
-    """
-    with _opened(path) as mask:
-        if mask.format in ("JPEG", "MPO"):
-            raise PictureError("a JPEG, whose pixels are only near to the codes: use the official masks")
-        if mask.mode not in ("1", "L", "P", "RGB", "I", "I;16"):
-            raise PictureError(f"{mask.format} of mode {mask.mode}; a mask holds values, a palette or RGB colours")
-        return np.array(mask.convert("L") if mask.mode == "1" else mask)
 
 
 def read_grey(path: Path) -> np.ndarray:

@@ -3,10 +3,12 @@
 A group (a patient, a scene) lies in one split whole. Groups take their place by the rank of their hash.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from hashlib import sha256
 
 from core.errors import UserError
+from data.ranking import ranked
+from data.sources.source import held_out
 
 
 def divide_groups(groups: Mapping[str, str], val_ratio: float, test_ratio: float, seed: int) -> dict[str, str]:
@@ -72,10 +74,35 @@ def fold_places(sizes: Mapping[str, int], folds: int, seed: int) -> dict[str, in
     """Give each group its fold: in the order of their hashes, each to the fold that holds fewest pictures so far."""
     held = [0] * folds
     places = {}
-    for group in _ranked(sizes, seed):
+    for group in ranked(sizes, seed):
         places[group] = held.index(min(held))
         held[places[group]] += sizes[group]
     return places
+
+
+def held_out_groups(groups: Mapping[str, str], ratio: float, seed: int) -> set[str]:
+    """Choose whole groups (cities, sequences), in an order that the seed draws, to come near a share of all names.
+
+    Published sets have few groups and large ones: one too large for the share is passed over, where `_held_out` ends.
+
+    Args:
+        groups: name -> group. Of one group alone, names are chosen one by one.
+        ratio: share to hold out, in [0, 1). Above 0 one group at least is, and one at least is not.
+    """
+    members = defaultdict(list)
+    for name, group in groups.items():
+        members[group].append(name)
+    if len(members) < 2:
+        return held_out(dict.fromkeys(groups), ratio, seed)
+    wanted = ratio * len(groups)
+    chosen: list[str] = []
+    for group in ranked(members, seed):
+        more = len(chosen) + len(members[group])
+        if more < len(groups) and abs(more - wanted) < abs(len(chosen) - wanted):
+            chosen += members[group]
+    if ratio > 0 and not chosen:
+        chosen = min(members.values(), key=len)
+    return set(chosen)
 
 
 def _held_out(sizes: Mapping[str, int], ratio: float, seed: int, spared: int) -> set[str]:
@@ -84,7 +111,7 @@ def _held_out(sizes: Mapping[str, int], ratio: float, seed: int, spared: int) ->
         return set()
     wanted, held = ratio * sum(sizes.values()), 0
     chosen: set[str] = set()
-    for group in _ranked(sizes, seed):
+    for group in ranked(sizes, seed):
         # The last group is taken where it brings the share nearer than leaving it out does.
         enough = chosen and held + sizes[group] / 2 > wanted
         if enough or len(chosen) >= len(sizes) - spared:
@@ -99,7 +126,3 @@ def _sizes(groups: Iterable[str]) -> dict[str, int]:
     for group in groups:
         sizes[group] = sizes.get(group, 0) + 1
     return sizes
-
-
-def _ranked(groups: Iterable[str], seed: int) -> list[str]:
-    return sorted(groups, key=lambda group: sha256(f"{seed}/{group}".encode("utf-8", "surrogateescape")).digest())

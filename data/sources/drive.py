@@ -14,7 +14,8 @@ from core.errors import UserError
 from data.pictures import PictureError
 from data.prepare_config import PrepareConfig
 from data.sources.codes import read_grey
-from data.sources.listed import files_by_name, listed_source, with_val
+from data.sources.listed import files_by_name, listed_source
+from data.sources.lists import divide, folder_lists
 from data.sources.official import Official
 from data.sources.source import Source
 
@@ -42,14 +43,16 @@ def read(config: PrepareConfig) -> Source:
                 raise UserError(f"{folder / 'mask'} has no field of view for {path.name}: scores are taken inside it")
             if number in manual:
                 masks[path.stem] = (manual[number], view[number])
+    splits, notes = divide(config, splits, folder_lists((official.folder, folder.parent), images), masks)
     return listed_source(
         folder.parent,
-        with_val(splits, config.val_ratio, config.seed),
+        splits,
         images,
         masks,
         read_label,
         CLASSES,
         details=official.details,
+        notes=notes,
     )
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from core.classes import ClassSet
 from data.prepare_config import PrepareConfig
 from data.sources.codes import read_grey
-from data.sources.listed import files_by_name, listed_source, read_splits, with_val
+from data.sources.listed import files_by_name, listed_source
+from data.sources.lists import divide, folder_lists
 from data.sources.official import Official
 from data.sources.source import Source, hash_splits
 
@@ -28,15 +29,17 @@ def read(config: PrepareConfig) -> Source:
     official = Official(config, ("training.zip",))
     folder = official.require("training/images") / "training"
     images, masks = (files_by_name([folder / name]) for name in ("images", "groundtruth"))
-    splits = with_val(read_splits(folder.parent), config.val_ratio, config.seed)
+    own = hash_splits(list(images), config.val_ratio, config.test_ratio, config.seed)
+    splits, notes = divide(config, own, folder_lists((official.folder, folder.parent), images), masks)
     return listed_source(
         folder.parent,
-        splits or hash_splits(list(images), config.val_ratio, config.test_ratio, config.seed),
+        splits,
         images,
         {name: (path,) for name, path in masks.items()},
         read_label,
         CLASSES,
         details=official.details,
+        notes=notes,
     )
 
 

@@ -11,19 +11,17 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 
 from data.pictures import Ground, read_picture
+from data.sources.own.config import ReadingConfig
 from data.sources.own.dividing import divide
 from data.sources.own.listing import Pictures, Row
 from data.sources.own.survey import Listing, Reading, Watcher, list_pictures, read_listing
 from data.sources.own.tags import read_tags
 from data.sources.source import Sample, Source
-
-if TYPE_CHECKING:
-    from data.prepare_config import PrepareConfig
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class Understood:
     reading: Reading
 
 
-def read(config: "PrepareConfig") -> Source:
+def read(config: ReadingConfig) -> Source:
     """List one's own pictures, find their masks and decide what those mean; pictures are read later.
 
     Raises:
@@ -44,7 +42,7 @@ def read(config: "PrepareConfig") -> Source:
     return understand(config).source
 
 
-def understand(config: "PrepareConfig", watcher: Watcher | None = None) -> Understood:
+def understand(config: ReadingConfig, watcher: Watcher | None = None) -> Understood:
     """Do what `read` does, and keep what was seen on the way. Raises as `read` does."""
     # The report says what is wrong with a file; OpenCV's own warnings would only tear the progress bar.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -68,12 +66,12 @@ def understand(config: "PrepareConfig", watcher: Watcher | None = None) -> Under
     return Understood(source, found, reading)
 
 
-def listing(config: "PrepareConfig") -> str:
+def listing(config: ReadingConfig) -> str:
     """Return `Source.details["listing"]` of `read`, without looking into any file: it notices what changed."""
     return list_pictures(config).pictures.digest(*_setting_files(config))
 
 
-def _tags(found: Listing, config: "PrepareConfig") -> dict[str, dict[str, str]]:
+def _tags(found: Listing, config: ReadingConfig) -> dict[str, dict[str, str]]:
     """Return the tags of pictures: of --tag_file, and the folder where there are several."""
     tags = read_tags(config.tag_file, found.pictures.find) if config.tag_file else {}
     by_split = config.splits == Path("folders")
@@ -144,7 +142,7 @@ def _notes(found: Listing, reading: Reading, notes: list[str]) -> list[str]:
     return [first, *found.notes, *reading.notes, *notes]
 
 
-def _setting_files(config: "PrepareConfig") -> Iterator[str]:
+def _setting_files(config: ReadingConfig) -> Iterator[str]:
     """Yield a line for each file that the settings name: what it holds decides too."""
     files = [config.tag_file, config.splits, *(Path(word) for word in config.classes)]
     for path in files:

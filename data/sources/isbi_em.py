@@ -17,6 +17,8 @@ from core.classes import ClassSet
 from core.errors import UserError
 from data.pictures import PictureError
 from data.prepare_config import PrepareConfig
+from data.sources.listed import with_val
+from data.sources.lists import folder_lists
 from data.sources.official import Official
 from data.sources.source import Sample, Source, file_stamp
 
@@ -37,10 +39,16 @@ def read(config: PrepareConfig) -> Source:
     if pages != labelled:
         raise UserError(f"{base}: {VOLUME} has {pages} pages, {LABELS} {labelled}: use the official files")
     numbers = _read_numbers(base / NUMBERS, pages)
-    splits = dict(zip(sorted(numbers), _blocks(pages, config.val_ratio, config.test_ratio), strict=True))
-    samples = [_sample(base, page, number, splits[number]) for page, number in enumerate(numbers)]
-    unused = [(TEST, "the labels of the challenge's test are not public")] if (base / TEST).exists() else []
-    return Source(samples, CLASSES, channels=1, passed_over=unused, details=official.details)
+    names = {_name(number): str(number) for number in sorted(numbers)}
+    lists = folder_lists((official.folder, base), names)
+    splits = with_val(lists.splits, config.val_ratio, config.seed)
+    splits = splits or dict(zip(names, _blocks(pages, config.val_ratio, config.test_ratio), strict=True))
+    placed = [(page, _name(number)) for page, number in enumerate(numbers)]
+    samples = [_sample(base, page, name, splits[name]) for page, name in placed if name in splits]
+    unused = [(f"{VOLUME}, page {page}", "in no list") for page, name in placed if name not in splits]
+    if (base / TEST).exists():
+        unused.append((TEST, "the labels of the challenge's test are not public"))
+    return Source(samples, CLASSES, channels=1, passed_over=unused, details=official.details, notes=lists.notes)
 
 
 def read_label(path: Path, page: int) -> np.ndarray:
@@ -96,12 +104,16 @@ def _blocks(count: int, val_ratio: float, test_ratio: float) -> list[str]:
     return ["Train"] * (count - test - val) + ["Val"] * val + ["Test"] * test
 
 
-def _sample(base: Path, page: int, number: int, split: str) -> Sample:
+def _name(number: int) -> str:
+    return f"slice_{number:02d}"
+
+
+def _sample(base: Path, page: int, name: str, split: str) -> Sample:
     def image() -> tuple[np.ndarray, list[str]]:
         return read_page(base / VOLUME, page), []
 
     return Sample(
-        name=f"slice_{number:02d}",
+        name=name,
         split=split,
         file=f"{VOLUME}, page {page}",
         image=image,

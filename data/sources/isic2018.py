@@ -11,7 +11,8 @@ from pathlib import Path
 from core.classes import ClassSet
 from data.prepare_config import PrepareConfig
 from data.sources.codes import Codes
-from data.sources.listed import files_by_name, listed_source, read_splits, with_val
+from data.sources.listed import files_by_name, listed_source
+from data.sources.lists import divide, folder_lists
 from data.sources.official import Official
 from data.sources.source import Source, hash_splits
 
@@ -40,17 +41,18 @@ def read(config: PrepareConfig) -> Source:
         parts |= {name: part for name in found if name.startswith("ISIC_")}  # not its licence
         outlines = _files(official, f"ISIC2018_Task1_{part}_GroundTruth", "_segmentation")
         masks |= {name: (path,) for name, path in outlines.items()}
-    listed = read_splits(base)
-    splits, notes = (listed, []) if listed else _official_splits(parts, config)
+    lists = folder_lists((official.folder, base), {name: images[name] for name in parts})
+    own, about_parts = _official_splits(parts, config)
+    splits, notes = divide(config, own, lists, masks)
     return listed_source(
         base,
-        with_val(splits, config.val_ratio, config.seed),
+        splits,
         images,
         masks,
         CODES.read,
         CLASSES,
         details=official.details,
-        notes=notes,
+        notes=notes if lists.splits else about_parts,
     )
 
 

@@ -1,9 +1,7 @@
 """Pictures and masks that belong together by their names, and the lists that say which split a name is in."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from core.classes import ClassSet
 from core.errors import UserError
 from data.manifest import SPLITS
 from data.pictures import read_picture
+from data.sources.division import held_out_groups
 from data.sources.source import Sample, Source, file_stamp, held_out
 
 Masks = Mapping[str, Sequence[Path]]
@@ -39,6 +38,7 @@ def files_by_name(folders: Iterable[Path], ending: str = "") -> dict[str, Path]:
 
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".webp", ".mat")
+VOLUMES = (".nii.gz", ".nii")
 
 
 def read_names(path: Path) -> list[str]:
@@ -53,7 +53,7 @@ def read_names(path: Path) -> list[str]:
         raise UserError(f"{path} is missing: it lists the names of a split's pictures") from None
     except UnicodeDecodeError:
         raise UserError(f"{path} is no text: it needs a picture's name a line") from None
-    names = [_bare(line.split()[0]) for line in lines if line.strip()]
+    names = [bare_name(line.split()[0]) for line in lines if line.strip()]
     if not names:
         raise UserError(f"{path} names no pictures: it needs a name a line")
     if len(names) > len(set(names)):
@@ -62,21 +62,22 @@ def read_names(path: Path) -> list[str]:
     return names
 
 
-def _bare(entry: str) -> str:
-    """Return a name without its folders and a picture's suffix; a dot may be part of the name."""
-    path = Path(entry)
-    return path.stem if path.suffix.lower() in PICTURES else path.name
+def bare_name(entry: str) -> str:
+    """Return a name without its folders and a picture's or a volume's suffix; a dot may be part of the name."""
+    name = Path(entry).name
+    suffix = next((suffix for suffix in (*PICTURES, *VOLUMES) if name.lower().endswith(suffix)), "")
+    return name[: len(name) - len(suffix)] or name
 
 
-def read_splits(folder: Path, lists: Mapping[str, str] = SPLIT_LISTS) -> dict[str, str]:
-    """Return name -> split from those of the lists (file name -> split) that the folder holds; {} without any.
+def read_splits(folder: Path) -> dict[str, str]:
+    """Return name -> split from those of train.txt, val.txt and test.txt that the folder holds; {} without any.
 
     Raises:
         UserError: as `read_names`, or a name stands in two of them.
     """
     splits: dict[str, str] = {}
     origins: dict[str, str] = {}
-    for file, split in lists.items():
+    for file, split in SPLIT_LISTS.items():
         for name in read_names(folder / file) if (folder / file).is_file() else []:
             if name in splits:
                 raise UserError(f"{folder}: {name} stands in {origins[name]} and in {file}: leave it in one list")
@@ -85,9 +86,13 @@ def read_splits(folder: Path, lists: Mapping[str, str] = SPLIT_LISTS) -> dict[st
 
 
 def with_val(
-    splits: Mapping[str, str], ratio: float, seed: int, groups: Mapping[str, str] | None = None
+    splits: Mapping[str, str],
+    ratio: float,
+    seed: int,
+    groups: Mapping[str, str] | None = None,
+    strata: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Return the splits with a share of Train made Val, drawn by the seed: by whole groups where they are given.
+    """Return the splits with a share of Train made Val, drawn by the seed: by whole groups, or evenly over strata.
 
     What is Val already stays alone: then nothing is drawn.
     """
@@ -95,33 +100,10 @@ def with_val(
         return dict(splits)
     train = [name for name, split in splits.items() if split == "Train"]
     if groups is None:
-        val = held_out(dict.fromkeys(train), ratio, seed)
+        val = held_out({name: strata[name] if strata else None for name in train}, ratio, seed)
     else:
         val = held_out_groups({name: groups[name] for name in train}, ratio, seed)
     return {name: "Val" if name in val else split for name, split in splits.items()}
-
-
-def held_out_groups(groups: Mapping[str, str], ratio: float, seed: int) -> set[str]:
-    """Choose whole groups (cities, sequences), in an order that the seed draws, to come near a share of all names.
-
-    Args:
-        groups: name -> group. Of one group alone, names are chosen one by one.
-        ratio: share to hold out, in [0, 1). Above 0 one group at least is, and one at least is not.
-    """
-    members = defaultdict(list)
-    for name, group in groups.items():
-        members[group].append(name)
-    if len(members) < 2:
-        return held_out(dict.fromkeys(groups), ratio, seed)
-    wanted = ratio * len(groups)
-    chosen: list[str] = []
-    for group in _shuffled(members, seed):
-        more = len(chosen) + len(members[group])
-        if more < len(groups) and abs(more - wanted) < abs(len(chosen) - wanted):
-            chosen += members[group]
-    if ratio > 0 and not chosen:
-        chosen = min(members.values(), key=len)
-    return set(chosen)
 
 
 def listed_source(
@@ -196,8 +178,3 @@ def _sample(
 
 def _shown(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
-
-
-def _shuffled(names: Iterable[str], seed: int) -> list[str]:
-    # By the rank of a hash: neither the order of listing nor the machine has a say.
-    return sorted(names, key=lambda name: sha256(f"{seed}/{name}".encode()).digest())

@@ -13,7 +13,8 @@ from pathlib import Path
 from core.classes import IGNORED, RGB, ClassSet
 from data.prepare_config import PrepareConfig
 from data.sources.codes import Codes
-from data.sources.listed import files_by_name, listed_source, read_splits, with_val
+from data.sources.listed import files_by_name, listed_source
+from data.sources.lists import divide, folder_lists
 from data.sources.official import Official
 from data.sources.source import Source
 
@@ -89,9 +90,11 @@ def read(config: PrepareConfig) -> Source:
     classes = classes_of(config.variant)
     images = files_by_name([base / folders[0]])
     masks = {name: (path,) for name, path in files_by_name([base / folders[1]], "_GT").items()}
-    splits = read_splits(base) or published_splits(images)
-    splits = with_val(splits, config.val_ratio, config.seed)
-    return listed_source(base, splits, images, masks, codes_of(classes).read, classes, details=official.details)
+    lists = folder_lists((official.folder, base), images, published=base)
+    splits, notes = divide(config, published_splits(images), lists, masks)
+    return listed_source(
+        base, splits, images, masks, codes_of(classes).read, classes, details=official.details, notes=notes
+    )
 
 
 def published_splits(names: Iterable[str]) -> dict[str, str]:

@@ -16,7 +16,8 @@ from core.errors import UserError
 from data.pictures import PictureError, read_mask, read_picture
 from data.prepare_config import PrepareConfig
 from data.sources.archives import PETS_MD5, PETS_URL, download, extract, file_md5
-from data.sources.source import Sample, Source, file_stamp, held_out
+from data.sources.lists import divide, folder_lists
+from data.sources.source import Sample, Source, file_stamp
 from data.trimaps import TRIMAP_VALUES, trimap_to_label
 
 CLASSES = ClassSet(("background", "cat", "dog"), ignored_is="border")
@@ -50,7 +51,7 @@ def read(config: PrepareConfig) -> Source:
                 download(PETS_URL + name, path, PETS_MD5[name])
         checksums = {name: file_md5(path) for name, path in archives.items()}
         images, annotations = (_unpack(archives[name], config.raw_dir, checksums[name]) for name in PETS_MD5)
-    source = read_pets(images, annotations, config.val_ratio, config.seed)
+    source = read_pets(images, annotations, folder, config)
     source.details["archives"] = {
         name: {"md5": md5, "official": md5 == PETS_MD5[name]} for name, md5 in checksums.items()
     }
@@ -69,11 +70,13 @@ def _unpacked(config: PrepareConfig, folder: Path) -> Source:
             f"{folder} lacks {' and '.join(f'{name}.tar.gz' for name in missing)}: it needs both archives, "
             f"or images/ and annotations/ unpacked"
         )
-    return read_pets(folder / "images", folder / "annotations", config.val_ratio, config.seed)
+    return read_pets(folder / "images", folder / "annotations", folder, config)
 
 
-def read_pets(images: Path, annotations: Path, val_ratio: float, seed: int) -> Source:
+def read_pets(images: Path, annotations: Path, folder: Path, config: PrepareConfig) -> Source:
     """List the pets of a folder of images and a folder of annotations; pictures are read later.
+
+    Lists in `folder`, where the archives lie, win over those of the annotations.
 
     Raises:
         UserError: a list is missing or malformed, a name stands in both lists, or no listed picture is there.
@@ -81,21 +84,24 @@ def read_pets(images: Path, annotations: Path, val_ratio: float, seed: int) -> S
     trainval, test = (read_list(annotations / f"{name}.txt") for name in ("trainval", "test"))
     if both := sorted(set(trainval) & set(test)):
         raise UserError(f"{annotations}: {both[0]} stands in trainval.txt and in test.txt: use the official lists")
-    val = held_out({name: entry.breed for name, entry in trainval.items()}, val_ratio, seed)
-    splits = {name: "Val" if name in val else "Train" for name in trainval} | dict.fromkeys(test, "Test")
+    entries = trainval | test
+    own = dict.fromkeys(trainval, "Train") | dict.fromkeys(test, "Test")
+    lists = folder_lists([folder], {name: name for name in entries})
+    masks = {Path(file).stem for file in _names(annotations / "trimaps")}
+    splits, notes = divide(config, own, lists, masks, strata={name: entry.breed for name, entry in entries.items()})
     present = _names(images)
     samples, passed_over = [], []
-    for name, entry in sorted((trainval | test).items()):
+    for name, entry in sorted((name, entries[name]) for name in splits):
         if f"{name}.jpg" not in present:
             passed_over.append((f"images/{name}.jpg", "listed, but there is no such file"))
             continue
         samples.append(_sample(images, annotations, name, entry, splits[name]))
     if not samples:
         raise UserError(f"{images} holds none of the {len(splits)} listed pictures: it needs NAME.jpg for each name")
-    passed_over += [(f"images/{file}", "not in the official lists") for file in sorted(present - _files(splits, "jpg"))]
+    passed_over += [(f"images/{file}", "in no list") for file in sorted(present - _files(splits, "jpg"))]
     strays = sorted(_names(annotations / "trimaps") - _files(splits, "png"))
-    passed_over += [(f"annotations/trimaps/{file}", "not in the official lists") for file in strays]
-    return Source(samples, CLASSES, stratum="species", passed_over=passed_over)
+    passed_over += [(f"annotations/trimaps/{file}", "in no list") for file in strays]
+    return Source(samples, CLASSES, stratum="species", passed_over=passed_over, notes=notes)
 
 
 def read_list(path: Path) -> dict[str, Entry]:

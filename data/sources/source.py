@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from core.classes import ClassSet
 from data.manifest import SPLITS
+from data.ranking import rank
 
 
 @dataclass(frozen=True)
@@ -96,10 +96,10 @@ def held_out(strata: Mapping[str, str | None], ratio: float, seed: int) -> set[s
     """
     members = defaultdict(list)
     for name, stratum in strata.items():
-        members[stratum].append((_rank(name, seed), name))
+        members[stratum].append((rank(name, seed), name))
     places = []
     for group in members.values():
-        places += [((place + 0.5) / len(group), rank, name) for place, (rank, name) in enumerate(sorted(group))]
+        places += [((place + 0.5) / len(group), order, name) for place, (order, name) in enumerate(sorted(group))]
     return {name for _, _, name in sorted(places)[: _share(ratio, len(strata))]}
 
 
@@ -117,7 +117,7 @@ def hash_places(names: Iterable[str], val_ratio: float, test_ratio: float, seed:
     Returns:
         [N] uint8, the place of each name's split in `SPLITS`.
     """
-    order = np.argsort(np.fromiter((_rank(name, seed) for name in names), "S32"))
+    order = np.argsort(np.fromiter((rank(name, seed) for name in names), "S32"))
     test, rest = np.split(order, [_share(test_ratio, len(order))])
     places = np.full(len(order), SPLITS.index("Train"), np.uint8)
     places[test] = SPLITS.index("Test")
@@ -133,7 +133,3 @@ def file_stamp(*paths: Path) -> tuple[int, ...]:
 def _share(ratio: float, count: int) -> int:
     """Above 0 at least one is held out, below 1 at least one is not."""
     return max(min(max(1, round(ratio * count)), count - 1), 0) if ratio > 0 else 0
-
-
-def _rank(name: str, seed: int) -> bytes:
-    return sha256(f"{seed}/{name}".encode("utf-8", "surrogateescape")).digest()

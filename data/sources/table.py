@@ -91,7 +91,7 @@ DATA_SETS = {
         "MSRC-v2: everyday scenes",
         "23, or 21 without horse and mountain; void ignored, no background",
         ("archives", "variant", "val_ratio"),
-        "lists in the folder, else TextonBoost's",
+        "TextonBoost's",
         "Microsoft Research, research use",
         "Shotton, Winn, Rother, Criminisi: TextonBoost. ECCV 2006",
         "https://www.microsoft.com/en-us/research/project/image-understanding/",
@@ -142,7 +142,7 @@ DATA_SETS = {
         "ISIC 2018, task 1: skin lesions",
         "2 (skin, lesion)",
         ("archives", "val_ratio", "test_ratio"),
-        "lists in the folder, else the official parts",
+        "the official parts",
         "CC0 and CC BY-NC 4.0",
         "Codella et al.: Skin Lesion Analysis Toward Melanoma Detection 2018. arXiv:1902.03368",
         "https://challenge.isic-archive.com/data/#2018",
@@ -152,7 +152,7 @@ DATA_SETS = {
         "EPFL road segmentation: aerial pictures",
         "2 (background, road)",
         ("archives", "val_ratio", "test_ratio"),
-        "lists in the folder, else by the seed",
+        "by the seed",
         "of a course, from Google Maps: not to be passed on",
         "EPFL, CS-433 Machine Learning: road segmentation",
         "https://www.aicrowd.com/challenges/epfl-ml-road-segmentation",
@@ -179,7 +179,16 @@ def open_source(config: "PrepareConfig") -> "Source":
     Raises:
         UserError: the source is missing, damaged or empty.
     """
-    return import_module(DATA_SETS[config.dataset].module).read(config)
+    source: Source = import_module(DATA_SETS[config.dataset].module).read(config)
+    if "archives" in DATA_SETS[config.dataset].settings:
+        source.details["lists"] = lists_of(config)
+    return source
+
+
+def lists_of(config: "PrepareConfig") -> dict[str, str]:
+    """Return what the manifest of a public data set calls `lists` as it is now: a digest of each in its folder."""
+    digests: dict[str, str] = import_module("data.sources.lists").list_digests(config.archives)
+    return digests
 
 
 def listing_of(config: "PrepareConfig") -> str:

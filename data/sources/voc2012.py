@@ -12,7 +12,8 @@ from core.classes import IGNORED, ClassSet, voc_colour
 from core.errors import UserError
 from data.prepare_config import PrepareConfig
 from data.sources.codes import Codes
-from data.sources.listed import files_by_name, listed_source, read_names, with_val
+from data.sources.listed import files_by_name, listed_source, read_names
+from data.sources.lists import divide, folder_lists
 from data.sources.official import Official
 from data.sources.source import Source
 
@@ -48,8 +49,9 @@ def read(config: PrepareConfig) -> Source:
         more = files_by_name([official.require("SegmentationClassAug") / "SegmentationClassAug"])
         train |= _augmented(base / _LISTS, more, val)
         masks = more | masks  # where both have one, the official mask
-    splits = with_val(dict.fromkeys(sorted(train), "Train"), config.val_ratio, config.seed)
-    splits |= dict.fromkeys(images.keys() - masks.keys() - train, "Train") | dict.fromkeys(val, "Test")
+    own = dict.fromkeys(train, "Train") | dict.fromkeys(val, "Test")
+    splits, notes = divide(config, own, folder_lists((official.folder, base), images), masks)
+    splits |= dict.fromkeys(images.keys() - masks.keys() - own.keys() - splits.keys(), "Train")
     return listed_source(
         base,
         splits,
@@ -59,6 +61,7 @@ def read(config: PrepareConfig) -> Source:
         CLASSES,
         passed_over=[(masks[name], "in no list") for name in (masks.keys() & images.keys()) - splits.keys()],
         details=official.details,
+        notes=notes,
     )
 
 

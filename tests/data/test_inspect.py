@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import fields
 
 import cv2
 import numpy as np
@@ -8,9 +9,11 @@ import pytest
 from own_pictures import COLOURS, indices, source_of, write_masks, write_pictures
 from PIL import Image
 
-from data.inspect import main
+from data.inspect import InspectConfig, main
 from data.prepare import main as prepare
+from data.prepare_config import PrepareConfig
 from data.preview import SHOWN, overlay
+from data.sources.own.config import ReadingConfig
 
 NAMES = [f"photo {number:02}" for number in range(20)]
 
@@ -163,6 +166,18 @@ def test_overlays_colour_classes_and_leave_the_background(images, tmp_path):
     assert (blue[:, 2] > 0.5).all()
     assert (blue[:, :2] < 0.3).all()
     assert SHOWN == 12
+
+
+def test_both_commands_read_by_the_same_settings(images, tmp_path, monkeypatch, capsys):
+    names = {field.name for field in fields(ReadingConfig)}
+    assert names <= {field.name for field in fields(PrepareConfig)}
+    assert {field.name for field in fields(InspectConfig)} == names | {"preview"}
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text("inspect:\n  preview: null\n  channels: 1\n")
+    assert "read in grey" in said(capsys, "--images", images, "--config", tmp_path / "mine.yaml")
+    assert not list(tmp_path.glob("*.png"))
+    said(capsys, "--images", images, "--config", tmp_path / "mine.yaml", "--preview", "other.png")
+    assert (tmp_path / "other.png").exists()
 
 
 def test_help_needs_neither_torch_nor_matplotlib():

@@ -1,6 +1,7 @@
 """Masks are found by names, or the error says what would find them."""
 
 import os
+import shutil
 import unicodedata
 from pathlib import Path
 
@@ -191,6 +192,42 @@ def test_patterns_need_the_name(text):
 )
 def test_patterns_give_the_pictures_name(tmp_path, pattern, file, found):
     assert pattern_of(pattern).match(tmp_path / file, tmp_path) == found
+
+
+@pytest.mark.parametrize(
+    ("pattern", "file", "found"),
+    [
+        ("{name}_training.tif => {name}_manual1.gif", "a/21_manual1.gif", ("a/21_training", "")),
+        ("{name}_photo=>{name}", "tom.png", ("tom_photo", "")),
+        ("photos/{name}.x => gt/{name}_y", "gt/a/tom_y.png", ("photos/a/tom.x", "")),
+        ("photo_{name} => {name}_{class}.png", "tom_car.png", ("photo_tom", "car")),
+    ],
+)
+def test_patterns_give_a_picture_whose_name_has_more_than_the_masks(tmp_path, pattern, file, found):
+    assert pattern_of(pattern).match(tmp_path / file, tmp_path) == found
+
+
+@pytest.mark.parametrize("text", ["photo => {name}.png", "{name}{name} => {name}", "{class}/{name} => {name}"])
+def test_patterns_need_the_name_in_the_picture_too(text):
+    with pytest.raises(UserError, match=r"before => it needs \{name\} once"):
+        pattern_of(text)
+
+
+def test_masks_whose_pictures_have_an_ending_of_their_own(tmp_path):
+    images = write_pictures(tmp_path / "images", ["21_training", "22_training", "a/23_training"], ".tif")
+    write_masks(tmp_path / "masks", {"21_manual1": indices(0), "22_manual1": indices(1), "a/23_manual1": indices(2)})
+    with pytest.raises(UserError, match=r"no mask in .* fits a picture: .*\('\{name\}_photo => \{name\}_mask.png' for"):
+        source_of(images, tmp_path / "masks")
+    pattern = "{name}_training => {name}_manual1.png"
+    for masks in (tmp_path / "masks", tmp_path / "images"):
+        labels = labels_of(source_of(images, masks, mask_pattern=pattern))
+        assert labels.keys() == {"21_training", "22_training", "a/23_training"}
+        np.testing.assert_array_equal(labels["a/23_training"], indices(2))
+        shutil.copytree(tmp_path / "masks", images, dirs_exist_ok=True)
+    write_masks(tmp_path / "layers", {"21_red_car": indices(3, 2), "21_sky": indices(4, 2)})
+    source = source_of(images, tmp_path / "layers", mask_pattern="{name}_training => {name}_{class}")
+    assert labels_of(source).keys() == {"21_training"}
+    assert source.classes.names == ("background", "red_car", "sky")
 
 
 @pytest.mark.parametrize("pattern", ["{name}_{class}.png", "{class}_{name}.png"])

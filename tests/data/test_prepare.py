@@ -125,8 +125,8 @@ def test_archives_and_unpacked_folder_give_the_same_data(config, pets, tmp_path)
     assert packed["fingerprint"] == unpacked["fingerprint"]
     assert packed["archives"]["images.tar.gz"]["official"] is False
     assert report_of(packed_config) == [
-        ("annotations/trimaps/._Bengal_1.png", "passed over", "not in the official lists"),
-        ("images/stray.mat", "passed over", "not in the official lists"),
+        ("annotations/trimaps/._Bengal_1.png", "passed over", "in no list"),
+        ("images/stray.mat", "passed over", "in no list"),
     ]
 
 
@@ -214,8 +214,6 @@ def test_an_interrupted_call_goes_on_and_ends_alike(config, pets, monkeypatch):
             prepare(replace(config, workers=1))
     assert not config.output_dir.exists()
     unfinished = Path(f"{config.output_dir}.partial")
-    with pytest.raises(UserError, match=r"unfinished preparation with other settings \(size 48, now 64\)"):
-        prepare(replace(config, size=64))
     with (unfinished / "journal.jsonl").open("a") as journal:
         journal.write('{"key": "cut by a ki')
     Image.fromarray(picture(99, *size_of("Bengal_1"))).save(pets / "images" / "Bengal_1.jpg", quality=95)
@@ -233,6 +231,71 @@ def test_an_interrupted_call_goes_on_and_ends_alike(config, pets, monkeypatch):
         path.relative_to(config.output_dir.with_name("whole"))
         for path in config.output_dir.with_name("whole").rglob("*")
     }
+
+
+def test_a_refusal_leaves_nothing(config, pets, monkeypatch):
+    mask = pets / "annotations" / "trimaps" / "pug_1.png"
+    whole = mask.read_bytes()
+    mask.write_bytes(b"cut")
+    before = set(config.output_dir.parent.rglob("*"))
+    with pytest.raises(UserError, match="masks do not fit"):
+        prepare(config)
+    assert set(config.output_dir.parent.rglob("*")) == before
+    mask.write_bytes(whole)
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 10)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(config)
+    mask.write_bytes(b"cut")
+    with pytest.raises(UserError, match="masks do not fit"):
+        prepare(config)
+    assert set(config.output_dir.parent.rglob("*")) == before
+    run(replace(config, bad_masks="leave_out", size=64))
+
+
+def test_what_a_kill_left_gives_way_to_other_settings(config, monkeypatch, capsys):
+    expected = run(replace(config, size=64, output_dir=config.output_dir.with_name("whole")))
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 10)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(config)
+    unfinished = Path(f"{config.output_dir}.partial")
+    assert unfinished.is_dir()
+    called = interrupt_after(monkeypatch, 99)
+    assert run(replace(config, size=64)) == expected
+    assert len(called) == 28
+    said = f"{unfinished} was left by a call with other settings (size 48, now 64) that did not end: it is replaced"
+    assert said in capsys.readouterr().out
+    assert not unfinished.exists()
+
+
+def test_only_what_a_preparation_left_is_replaced(config, tmp_path, monkeypatch):
+    unfinished = Path(f"{config.output_dir}.partial")
+    unfinished.mkdir()
+    (unfinished / "thesis.tex").write_text("years of work")
+    with pytest.raises(UserError, match=r"holds thesis\.tex, which is of no unfinished preparation"):
+        prepare(config)
+    (unfinished / "thesis.tex").rename(unfinished / "manifest.json")
+    with pytest.raises(UserError, match=r"holds manifest\.json, which is of no unfinished preparation"):
+        prepare(config)
+    assert [path.name for path in unfinished.iterdir()] == ["manifest.json"]
+    (unfinished / "manifest.json").unlink()
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 10)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(config)
+    (unfinished / "thesis.tex").write_text("years of work")
+    with pytest.raises(UserError, match=r"holds thesis\.tex"):
+        prepare(replace(config, size=64))
+    assert (unfinished / "thesis.tex").read_text() == "years of work"
+    unfinished.rename(tmp_path / "elsewhere")
+    unfinished.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="is no folder: move it away"):
+        prepare(config)
+    unfinished.unlink()
+    unfinished.mkdir()
+    (unfinished / ".lock").touch()  # killed before anything was written
+    run(config)
 
 
 def test_no_more_than_a_few_images_are_under_way():

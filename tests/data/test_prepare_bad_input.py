@@ -40,6 +40,7 @@ def test_masks_that_do_not_fit_stop_everything_by_name(config, pets, capsys):
     assert "trimaps/pug_5.png: PNG of mode RGB" in line
     assert "--bad_masks leave_out" in line
     assert not config.output_dir.exists()
+    assert not Path(f"{config.output_dir}.partial").exists()
     assert main([*arguments, "--bad_masks", "leave_out"]) == 0
     labelled = {record["name"] for record in manifest_of(config)["images"] if record["labelled"]}
     assert not labelled & {"Bengal_1", "pug_1", "pug_3", "pug_5"}

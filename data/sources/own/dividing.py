@@ -1,21 +1,18 @@
 """Which split each of one's own pictures belongs to, as the settings say."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from core.errors import UserError
 from data.sources.division import divide_folds, divide_groups
+from data.sources.own.config import ReadingConfig
 from data.sources.own.listing import Pictures
-from data.sources.own.splits import empty_lists, read_splits
+from data.sources.own.splits import empty_lists, read_splits, val_as_test
 from data.sources.source import hash_splits, held_out
-
-if TYPE_CHECKING:
-    from data.prepare_config import PrepareConfig
 
 Tags = Mapping[str, Mapping[str, str]]
 
 
-def divide(pictures: Pictures, tags: Tags, config: "PrepareConfig") -> tuple[dict[str, str], list[str], list[str]]:
+def divide(pictures: Pictures, tags: Tags, config: ReadingConfig) -> tuple[dict[str, str], list[str], list[str]]:
     """Divide pictures as --splits, --folds, --group_by, --stratify_by and the ratios say.
 
     Returns:
@@ -69,7 +66,7 @@ def _values(pictures: Pictures, tags: Tags, setting: str, tag: str) -> dict[str,
     return values
 
 
-def _divide_evenly(strata: Mapping[str, str | None], config: "PrepareConfig") -> dict[str, str]:
+def _divide_evenly(strata: Mapping[str, str | None], config: ReadingConfig) -> dict[str, str]:
     """Hold out Test, then Val of the rest, each evenly over the values of a tag."""
     test = held_out(strata, config.test_ratio, config.seed)
     rest = {name: stratum for name, stratum in strata.items() if name not in test}
@@ -82,7 +79,7 @@ def _known(tags: list[str]) -> str:
 
 
 def _official(
-    pictures: Pictures, groups: Mapping[str, str], config: "PrepareConfig"
+    pictures: Pictures, groups: Mapping[str, str], config: ReadingConfig
 ) -> tuple[dict[str, str], list[str], list[str]]:
     assert config.splits is not None, "asked for where it is given"
     splits = read_splits(config.splits, list(pictures.names()), pictures.find)
@@ -96,14 +93,12 @@ def _official(
     if left_out:
         notes.append(f"{len(left_out)} pictures with a mask are not in {config.splits}: they are left out")
     _require_whole_groups(splits, groups)
-    held = set(splits.values())
-    if "Test" not in held:
-        splits = {name: "Test" if split == "Val" else split for name, split in splits.items()}
-        notes.append(f"{config.splits} names no test: its val is Test, and Val is drawn from train")
+    splits, without_test = val_as_test(splits, config.splits)
+    notes += without_test
     if "Val" not in set(splits.values()) and config.val_ratio > 0:
         train = {name: groups[name] for name, split in splits.items() if split == "Train"}
         splits |= divide_groups(train, config.val_ratio, 0.0, config.seed)
-        if "Test" in held:
+        if not without_test:
             notes.append(f"{config.splits} names no val: Val is drawn from train")
     return splits, notes, left_out
 

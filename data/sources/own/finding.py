@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from core.errors import UserError
-from data.sources.own.listing import Pictures, is_text, printable, stem_of, walk
+from data.sources.own.listing import Pictures, walk
+from data.sources.own.names import is_text, printable, stem_of
 from data.sources.own.patterns import PICTURE_SUFFIXES, Pattern, pattern_of, siblings
 
 PLAIN = pattern_of("{name}")
@@ -146,14 +147,18 @@ def _no_fit(pictures: Pictures, images: Path, masks: Path, tried: Pattern, fitti
         return f"{masks} holds no mask"
     few = f"{fitting} of {total} masks in {masks} fit a picture" if fitting else f"no mask in {masks} fits a picture"
     suffix = tried.suffix or ".png"
-    rule = tried.text.removesuffix(tried.suffix).replace("{name}", "tom").replace("{class}", "cat") + suffix
+    rule = tried.mask.removesuffix(tried.suffix).replace("{name}", "tom").replace("{class}", "cat") + suffix
+    picture = tried.picture.replace("{name}", "tom")
     best = _suggestion(pictures, images, masks)
     if best and best[1] > fitting:
         of_all = f" of {total}" if images != masks else ""
-        return f"{few}: tom.jpg's would be {rule}. --mask_pattern '{best[0]}' would fit {best[1]}{of_all}"
+        return f"{few}: {picture}.jpg's would be {rule}. --mask_pattern '{best[0]}' would fit {best[1]}{of_all}"
     if tried != PLAIN and fitting:
         return f"{few} by {tried.text}: correct --mask_pattern, or move what is no mask of these pictures elsewhere"
-    return f"{few}: images/a/tom.jpg needs masks/a/tom.png, or name them with --mask_pattern '{{name}}_mask.png'"
+    return (
+        f"{few}: images/a/tom.jpg needs masks/a/tom.png, or name them with --mask_pattern '{{name}}_mask.png' "
+        "('{name}_photo => {name}_mask.png' for tom_photo.jpg)"
+    )
 
 
 def _suggestion(pictures: Pictures, images: Path, masks: Path) -> tuple[str, int] | None:

@@ -14,6 +14,7 @@ from unicodedata import normalize
 from core.errors import UserError
 from data.on_disk import sorted_rows, temporary_database
 from data.picture_header import PictureError, PictureHeader, look_at
+from data.sources.own.names import is_text, printable, stem_of, unusable
 from data.sources.source import file_stamp
 
 _TABLE = """CREATE TABLE pictures (
@@ -180,9 +181,8 @@ def list_images(
     passed_over = []
     for path in walk(images, excluded):
         name = stem_of(path, images)
-        # Bytes that are no UTF-8 come as lone surrogates, on which OpenCV crashes.
-        if not is_text(name):
-            passed_over.append((printable(path), "its name is not valid UTF-8: rename it"))
+        if reason := unusable(name, pictures.find):
+            passed_over.append((printable(path), reason))
         elif not is_mask(path):
             try:
                 pictures.add(name, path, look_at(path))
@@ -216,21 +216,6 @@ def walk(root: Path, excluded: Path | None) -> Iterator[Path]:
 
 def _is_prepared(folder: Path) -> bool:
     return any((folder / name).is_file() for name in ("prepare_report.json", "journal.jsonl"))
-
-
-def stem_of(path: Path, root: Path) -> str:
-    """Return a file's name relative to a folder, without its suffix, in Unicode's composed form."""
-    return normalize("NFC", path.relative_to(root).with_suffix("").as_posix())
-
-
-def is_text(name: str) -> bool:
-    """Say whether a file's name is valid UTF-8."""
-    return not any("\ud800" <= letter <= "\udfff" for letter in name)
-
-
-def printable(path: Path) -> str:
-    """Return a path with marks for bytes that are no UTF-8."""
-    return os.fsencode(path).decode(errors="replace")
 
 
 def _without_suffix(name: str) -> str:

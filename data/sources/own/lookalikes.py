@@ -9,7 +9,8 @@ from core.errors import UserError
 from data.annotations.scan import count_mask
 from data.pictures import PictureError
 from data.sources.own.finding import POLYGON_SUFFIXES, POLYGONS
-from data.sources.own.listing import Pictures, stem_of
+from data.sources.own.listing import Pictures
+from data.sources.own.names import stem_of
 from data.sources.own.patterns import named_like_masks, siblings
 
 _MASK_WORDS = re.compile(

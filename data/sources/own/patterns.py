@@ -7,7 +7,8 @@ from pathlib import Path
 from unicodedata import normalize
 
 from core.errors import UserError
-from data.sources.own.listing import Pictures, is_text, stem_of
+from data.sources.own.listing import Pictures
+from data.sources.own.names import is_text, stem_of
 
 PICTURE_SUFFIXES = (
     *(".png", ".tif", ".tiff", ".bmp", ".gif", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".ppm", ".pgm", ".pbm"),
@@ -30,19 +31,34 @@ class Pattern:
         text: as a person writes it.
         names: matches the mask's relative name without its suffix.
         suffix: of the mask, in small letters; "" for any.
+        picture, mask: the parts of the text for the picture's name, without its suffix, and for the mask's.
     """
 
     text: str
     names: re.Pattern[str]
     suffix: str
+    picture: str
+    mask: str
 
     @property
     def is_layered(self) -> bool:
         """Whether each class has a file of its own."""
-        return "{class}" in self.text
+        return "{class}" in self.mask
 
     def match(self, path: Path, root: Path) -> tuple[str, str] | None:
         """Return the picture's name and the class ("" for a file of all); None for a file that is no such mask."""
+        divided = self._divided(path, root)
+        return divided and (self._picture_of(divided[0]), divided[1])
+
+    def _picture_of(self, name: str) -> str:
+        """Return the picture's name where {name}, with the folders before it, is the given one."""
+        folder, slash, stem = name.rpartition("/")
+        head, _, after = self.picture.partition("{name}")
+        above, between, before = head.rpartition("/")
+        return f"{above}{between}{folder}{slash}{before}{stem}{after}"
+
+    def _divided(self, path: Path, root: Path) -> tuple[str, str] | None:
+        """Return what {name}, with the folders before it, and {class} stand for."""
         if path.suffix.lower() not in ((self.suffix,) if self.suffix else PICTURE_SUFFIXES):
             return None
         name = stem_of(path, root)
@@ -56,11 +72,11 @@ class Pattern:
 
         `p0_red_car` is the picture p0_red with class car, or p0 with class red_car.
         """
-        matched = self.match(path, root)
-        between = re.search(r"\{name\}([^/{]+)\{class\}|\{class\}([^/{]+)\{name\}", self.text)
-        if not matched or not between or known(matched[0]):
+        matched, divided = self.match(path, root), self._divided(path, root)
+        between = re.search(r"\{name\}([^/{]+)\{class\}|\{class\}([^/{]+)\{name\}", self.mask)
+        if not matched or not divided or not between or known(matched[0]):
             return matched
-        name, key = matched
+        name, key = divided
         folder = name[: name.rfind("/") + 1]
         stem, mark, name_first = name[len(folder) :], between[1] or between[2], between[1] is not None
         whole = f"{stem}{mark}{key}" if name_first else f"{key}{mark}{stem}"
@@ -69,31 +85,42 @@ class Pattern:
             if whole.startswith(mark, place):
                 parts = whole[:place], whole[place + len(mark) :]
                 ways.append(parts if name_first else parts[::-1])
-        fits = [(folder + stem, key) for stem, key in ways if known(folder + stem)]
-        return max(fits, key=lambda way: len(way[0]), default=matched)
+        fits = [(self._picture_of(folder + stem), key) for stem, key in ways]
+        return max((way for way in fits if known(way[0])), key=lambda way: len(way[0]), default=matched)
 
 
 def pattern_of(text: str) -> Pattern:
     """Read a pattern such as '{name}_mask.png', 'labels/{name}.png' or '{class}/{name}.png'.
 
     Folders of the picture's own name stand where {name} stands: the mask of a/tom is a/tom_mask.png, labels/a/tom.png.
+    Where the picture's name has what the mask's lacks, it stands first: '{name}_photo => {name}_mask.png'.
 
     Raises:
         UserError: it is none.
     """
-    found = re.findall(r"\{[^}]*\}", text)
+    left, arrow, right = text.rpartition("=>")
+    picture, _ = _without_suffix(left.strip() if arrow else "{name}")
+    body, suffix = _without_suffix(right.strip() if arrow else right)
+    found, of_picture = (re.findall(r"\{[^}]*\}", part) for part in (body, picture))
     if found.count("{name}") != 1 or found.count("{class}") > 1 or not set(found) <= set(_PLACES):
         raise UserError(
             f"mask_pattern {text!r}: it needs {{name}} once, such as '{{name}}_mask.png' (and may have {{class}})"
         )
-    suffix = Path(text).suffix.lower()
-    suffix = suffix if suffix in PICTURE_SUFFIXES else ""
-    body = normalize("NFC", text[: len(text) - len(suffix)])
+    if of_picture != ["{name}"]:
+        form = "'{name}_photo => {name}_mask.png'"
+        raise UserError(f"mask_pattern {text!r}: before => it needs {{name}} once, such as {form}")
     parts = []
     for part in body.removeprefix("./").split("/"):
         expression = "".join(_PLACES.get(piece, re.escape(piece)) for piece in re.split(r"(\{name\}|\{class\})", part))
         parts.append(_FOLDER + expression if "{name}" in part else expression)
-    return Pattern(text, re.compile("/".join(parts)), suffix)
+    return Pattern(text, re.compile("/".join(parts)), suffix, picture.removeprefix("./"), body + suffix)
+
+
+def _without_suffix(part: str) -> tuple[str, str]:
+    """Return a part of a pattern in Unicode's composed form, without the suffix of a picture, and that suffix."""
+    suffix = Path(part).suffix.lower()
+    suffix = suffix if suffix in PICTURE_SUFFIXES else ""
+    return normalize("NFC", part[: len(part) - len(suffix)]), suffix
 
 
 def named_like_masks(pictures: Pictures) -> list[tuple[str, int]]:

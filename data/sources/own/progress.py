@@ -2,21 +2,19 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from rich.progress import Progress
 
 from data.preparing.processing import bounded_map
-
-if TYPE_CHECKING:
-    from data.prepare_config import PrepareConfig
+from data.sources.own.config import ReadingConfig
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 def with_progress(
-    title: str, total: int, config: "PrepareConfig", function: Callable[[Item], Result], items: Iterable[Item]
+    title: str, total: int, config: ReadingConfig, function: Callable[[Item], Result], items: Iterable[Item]
 ) -> Iterator[Result]:
     """Map over threads, in order; a bar shows it on a terminal."""
     with Progress(transient=True) as bar:

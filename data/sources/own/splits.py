@@ -2,14 +2,15 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from core.errors import UserError
 from core.text_file import read_text
 
+JSON_FORM = '{"train": [...], "val": [...], "test": [...]}'
 FORMS = (
-    'a JSON ({"train": [...], "val": [...], "test": [...]}), a CSV (columns file and split), a folder of train.txt, '
+    f"a JSON ({JSON_FORM}), a CSV (columns file and split), a folder of train.txt, "
     "val.txt and test.txt, or the word folders where the pictures lie in train/, val/ and test/"
 )
 _WORDS = {
@@ -43,10 +44,35 @@ def read_splits(path: Path, names: Iterable[str], find: Callable[[str], str | No
         if name in splits:
             raise UserError(f"{path} names {name} twice ({splits[name]} and {split}): every picture has one split")
         splits[name] = split
+    require_both(splits, path)
+    return splits
+
+
+def require_both(splits: Mapping[str, str], where: Path) -> None:
+    """See that there are pictures to learn from and others to score.
+
+    Raises:
+        UserError: Train is empty, or both others are.
+    """
     held = set(splits.values())
     if "Train" not in held or len(held) < 2:
-        raise UserError(f"{path} names pictures of {' and '.join(sorted(held)) or 'no split'}: name train and test too")
-    return splits
+        named = " and ".join(sorted(held)) or "no split"
+        raise UserError(f"{where} names pictures of {named}: name train and test too")
+
+
+def val_as_test(splits: dict[str, str], where: Path) -> tuple[dict[str, str], list[str]]:
+    """Return the splits with Val as Test where there is no Test, and what is to be said about that."""
+    if "Test" in splits.values():
+        return splits, []
+    note = f"{where} names no test: its val is Test, and Val is drawn from train"
+    return {name: "Test" if split == "Val" else split for name, split in splits.items()}, [note]
+
+
+def refuse_missing(where: Path, missing: Sequence[str]) -> None:
+    """Raise a UserError that names the first of the pictures that a file names but that are not there, if any."""
+    if missing:
+        more = f" and {len(missing) - NAMED_AT_MOST} more" if len(missing) > NAMED_AT_MOST else ""
+        raise UserError(f"{where} names pictures that are not there: {', '.join(missing[:NAMED_AT_MOST])}{more}")
 
 
 def empty_lists(path: Path) -> list[Path]:
@@ -75,21 +101,17 @@ def _named(path: Path, find: Callable[[str], str | None]) -> Iterator[Line]:
             missing.append(written)
         else:
             yield name, split
-    if missing:
-        more = f" and {len(missing) - NAMED_AT_MOST} more" if len(missing) > NAMED_AT_MOST else ""
-        raise UserError(f"{path} names pictures that are not there: {', '.join(missing[:NAMED_AT_MOST])}{more}")
+    refuse_missing(path, missing)
 
 
 def _lines(path: Path) -> list[Line]:
     if not path.exists():
         raise UserError(f"{path} does not exist: --splits takes {FORMS}")
+    read = _of_lists if path.is_dir() else _of_csv if path.suffix.lower() == ".csv" else json_lines
     try:
-        if path.is_dir():
-            return list(_of_lists(path))
-        text = read_text(path)
+        return list(read(path))
     except UnicodeDecodeError:
         raise UserError(f"{path} is no text: --splits takes {FORMS}") from None
-    return list(_of_csv(text, path) if path.suffix.lower() == ".csv" else _of_json(text, path))
 
 
 def _of_lists(folder: Path) -> Iterator[Line]:
@@ -109,20 +131,31 @@ def _names_in(path: Path) -> list[str]:
     return [line.strip() for line in read_text(path).splitlines() if line.strip()]
 
 
-def _of_json(text: str, path: Path) -> Iterator[Line]:
+def json_lines(path: Path) -> Iterator[Line]:
+    """Yield the names in a JSON of lists and their splits; those of MSD's dataset.json are in `image`.
+
+    Raises:
+        UserError: it is none, or a list belongs to no split.
+    """
+    try:
+        text = read_text(path)
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is no text: it needs {JSON_FORM}") from None
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
-        raise UserError(f"{path} is no JSON: --splits takes {FORMS}") from None
-    if not isinstance(content, dict) or not all(isinstance(names, list) for names in content.values()):
-        raise UserError(f"{path} holds no lists of names: --splits takes {FORMS}")
-    for word, names in content.items():
+        raise UserError(f"{path} is no JSON: it needs {JSON_FORM}") from None
+    entries = content.items() if isinstance(content, dict) else ()
+    lists = [(word, names) for word, names in entries if isinstance(names, list)]
+    if not lists or any(word in _WORDS and not isinstance(names, list) for word, names in entries):
+        raise UserError(f"{path} holds no lists of names: it needs {JSON_FORM}")
+    for word, names in lists:
         for name in names:
-            yield str(name), _split(word, path)
+            yield str(name.get("image", name) if isinstance(name, dict) else name), _split(word, path)
 
 
-def _of_csv(text: str, path: Path) -> Iterator[Line]:
-    for row in csv_rows(text, path, ("file", "split")):
+def _of_csv(path: Path) -> Iterator[Line]:
+    for row in csv_rows(read_text(path), path, ("file", "split")):
         yield row["file"], _split(row["split"], path)
 
 

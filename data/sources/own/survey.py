@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from core.classes import ClassSet
 from core.errors import UserError
@@ -14,16 +13,14 @@ from data.annotations.decide import decide
 from data.annotations.layers import LayerCounts, add_layers, count_layers
 from data.annotations.request import Request, read_request
 from data.annotations.scan import MaskCounts, Tally, count_mask
-from data.pictures import PictureError
+from data.pictures import PictureError, read_picture
+from data.sources.own.config import ReadingConfig
 from data.sources.own.finding import check_folders, find_masks, sibling_pattern
 from data.sources.own.listing import Pictures, Row, list_images
 from data.sources.own.lookalikes import masks_for_pictures, polygons_among, refuse_masks_among_pictures
 from data.sources.own.patterns import Pattern, pattern_of
 from data.sources.own.progress import with_progress
 from data.value_range import PERCENTILES, find_range
-
-if TYPE_CHECKING:
-    from data.prepare_config import PrepareConfig
 
 NAMED_AT_MOST = 5
 
@@ -91,7 +88,7 @@ class Reading:
         return ClassSet(BINARY_NAMES)
 
 
-def list_pictures(config: "PrepareConfig", watcher: Watcher | None = None) -> Listing:
+def list_pictures(config: ReadingConfig, watcher: Watcher | None = None) -> Listing:
     """List pictures and find their masks; no pixel is read.
 
     Raises:
@@ -100,8 +97,7 @@ def list_pictures(config: "PrepareConfig", watcher: Watcher | None = None) -> Li
     watcher = watcher or Watcher()
     listing = _list_folder(config)
     watcher.listed(listing)
-    images, masks = config.images, listing.masks
-    assert images is not None, "check_source looks at that"
+    images, masks = config.require_images(), listing.masks
     if not listing.pattern:
         refuse_masks_among_pictures(listing.pictures, images)
     if masks is None:
@@ -115,10 +111,9 @@ def list_pictures(config: "PrepareConfig", watcher: Watcher | None = None) -> Li
     return listing
 
 
-def _list_folder(config: "PrepareConfig") -> Listing:
+def _list_folder(config: ReadingConfig) -> Listing:
     """List pictures; where masks lie beside them, the listing has the pattern that tells them apart."""
-    images, masks = config.images, config.masks
-    assert images is not None, "check_source looks at that"
+    images, masks = config.require_images(), config.masks
     check_folders(images, masks)
     if masks is None and config.mask_pattern:
         masks = images
@@ -136,7 +131,7 @@ def _list_folder(config: "PrepareConfig") -> Listing:
     return listing
 
 
-def read_listing(listing: Listing, config: "PrepareConfig", watcher: Watcher | None = None) -> Reading:
+def read_listing(listing: Listing, config: ReadingConfig, watcher: Watcher | None = None) -> Reading:
     """Look into masks, and into deep pictures, and decide how all are read.
 
     Raises:
@@ -177,7 +172,7 @@ def _require_pictures(listing: Listing, images: Path) -> None:
         raise UserError(f"{images} holds no picture")
 
 
-def _value_range(pictures: Pictures, config: "PrepareConfig") -> tuple[tuple[float, float] | None, str]:
+def _value_range(pictures: Pictures, config: ReadingConfig) -> tuple[tuple[float, float] | None, str]:
     deep = sum(count for bits, count in pictures.facts.bits.items() if bits > 8)
     found = config.range
     if not found:
@@ -193,7 +188,7 @@ def _value_range(pictures: Pictures, config: "PrepareConfig") -> tuple[tuple[flo
     return found, f"{deep} pictures are deeper than 8 bits: {found[0]:g} becomes 0 and {found[1]:g} 255 ({whence})"
 
 
-def _count(listing: Listing, config: "PrepareConfig", watcher: Watcher) -> Tally:
+def _count(listing: Listing, config: ReadingConfig, watcher: Watcher) -> Tally:
     """Count what all masks hold, file by file, through threads.
 
     Raises:
@@ -230,10 +225,20 @@ def _look(row: Row, layered: bool) -> tuple[Row, MaskCounts | LayerCounts | str]
     except PictureError as error:
         return row, str(error)
     found, expected = (counts.width, counts.height), (row.width, row.height)
-    # The EXIF of a PNG may stand behind its pixels, where the picture's header does not tell it yet.
-    if found != expected and not (found == expected[::-1] and row.image.suffix.lower() == ".png"):
+    if found == expected[::-1] != expected:
+        expected = _size_read(row)
+    if found != expected:
         return row, f"{found[0]} x {found[1]} pixels, its image has {expected[0]} x {expected[1]}"
     return row, counts
+
+
+def _size_read(row: Row) -> tuple[int, int]:
+    """Return a picture's width and height by its pixels: the EXIF of a PNG that turns it may stand behind those."""
+    try:
+        image, _ = read_picture(row.image)
+    except PictureError:
+        return row.width, row.height
+    return image.shape[1], image.shape[0]
 
 
 def _once_a_reason(refused: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:

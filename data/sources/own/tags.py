@@ -5,7 +5,7 @@ from pathlib import Path
 
 from core.errors import UserError
 from core.text_file import read_text
-from data.sources.own.splits import NAMED_AT_MOST, csv_rows
+from data.sources.own.splits import csv_rows, refuse_missing
 
 
 def read_tags(path: Path, find: Callable[[str], str | None]) -> dict[str, dict[str, str]]:
@@ -37,7 +37,5 @@ def read_tags(path: Path, find: Callable[[str], str | None]) -> dict[str, dict[s
             raise UserError(f"{path} names {name} twice: give every picture one line")
         else:
             tags[name] = {tag: value for tag, value in row.items() if value}
-    if missing:
-        more = f" and {len(missing) - NAMED_AT_MOST} more" if len(missing) > NAMED_AT_MOST else ""
-        raise UserError(f"{path} names pictures that are not there: {', '.join(missing[:NAMED_AT_MOST])}{more}")
+    refuse_missing(path, missing)
     return tags

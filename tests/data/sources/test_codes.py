@@ -5,12 +5,14 @@ from hypothesis import strategies as st
 from PIL import Image
 from sample_layouts import halves, save
 
+from data import picture_header
 from data.pictures import PictureError
-from data.sources import ade20k, camvid, cityscapes, codes, msrc_v2, voc2012
-from data.sources.codes import Codes, read_grey, read_pixels
+from data.sources import ade20k, camvid, cityscapes, msrc_v2, voc2012
+from data.sources.codes import Codes, read_grey
 
 COLOUR = st.tuples(*[st.integers(0, 255)] * 3)
 TABLES = st.dictionaries(COLOUR, st.integers(0, 255), min_size=1, max_size=30)
+PLAIN = Codes({value: value for value in range(256)})
 FAST = settings(max_examples=60, deadline=None)
 
 
@@ -59,12 +61,16 @@ def test_masks_of_the_other_kind_are_refused():
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif"])
 def test_indices_of_a_palette_survive_every_format(tmp_path, suffix):
     save(tmp_path / f"mask{suffix}", halves(3, 200), palette=True)
-    np.testing.assert_array_equal(read_pixels(tmp_path / f"mask{suffix}"), halves(3, 200))
+    np.testing.assert_array_equal(PLAIN.read(tmp_path / f"mask{suffix}"), halves(3, 200))
 
 
-def test_one_bit_and_grey_are_0_and_255(tmp_path):
+def test_one_bit_is_what_the_codes_are(tmp_path):
     Image.fromarray(halves(0, 255)).convert("1").save(tmp_path / "mask.png")
-    np.testing.assert_array_equal(read_pixels(tmp_path / "mask.png"), halves(0, 255))
+    np.testing.assert_array_equal(Codes({0: 7, 255: 8}).read(tmp_path / "mask.png"), halves(7, 8))
+    np.testing.assert_array_equal(Codes({0: 7, 1: 8}).read(tmp_path / "mask.png"), halves(7, 8))
+    np.testing.assert_array_equal(PLAIN.read(tmp_path / "mask.png"), halves(0, 1))
+    with pytest.raises(PictureError, match="codes of this data set: 1 in 96 pixels"):
+        Codes({0: 7, 2: 8}).read(tmp_path / "mask.png")
     indices = Image.fromarray(halves(0, 1))
     indices.putpalette([0, 0, 0, 255, 255, 255])
     indices.save(tmp_path / "mask.gif")
@@ -75,24 +81,24 @@ def test_what_is_no_mask_says_why(tmp_path, monkeypatch):
     path = tmp_path / "mask.png"
     path.write_bytes(b"nothing")
     with pytest.raises(PictureError, match="not a picture"):
-        read_pixels(path)
+        PLAIN.read(path)
     Image.fromarray(halves(0, 1)).save(path, "JPEG")
-    with pytest.raises(PictureError, match="a JPEG"):
-        read_pixels(path)
+    with pytest.raises(PictureError, match="a lossy picture"):
+        PLAIN.read(path)
     Image.fromarray(halves(0, 1)).convert("RGBA").save(path)
     with pytest.raises(PictureError, match="mode RGBA"):
-        read_pixels(path)
+        PLAIN.read(path)
     save(path, halves(0, 1))
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(PictureError, match="damaged"):
-        read_pixels(path)
+        PLAIN.read(path)
     path.write_bytes(whole)
-    monkeypatch.setattr(codes, "MAX_PIXELS", 100)
+    monkeypatch.setattr(picture_header, "MAX_PIXELS", 100)
     with pytest.raises(PictureError, match="16 x 12 is more than 100 pixels"):
-        read_pixels(path)
+        PLAIN.read(path)
     with pytest.raises(FileNotFoundError):
-        read_pixels(tmp_path / "nowhere.png")
+        PLAIN.read(tmp_path / "nowhere.png")
 
 
 @pytest.mark.parametrize(
@@ -112,6 +118,16 @@ def test_every_class_has_one_code_and_one_colour(used, classes):
         labels = [label for label in table.values() if label != 255]
         assert sorted(labels) == list(range(len(classes)))
     assert all(classes.palette[label] == colour for colour, label in used.colours.items() if label != 255)
+
+
+def test_colours_tell_classes_apart_but_for_two_of_ade20k():
+    sets = (voc2012.CLASSES, camvid.CLASSES, camvid.ORIGINAL_CLASSES, cityscapes.CLASSES, ade20k.CLASSES)
+    for classes in (*sets, *(msrc_v2.classes_of(variant) for variant in ("21", "23"))):
+        owners: dict[tuple[int, int, int], list[str]] = {}
+        for name, colour in zip(classes.names, classes.palette, strict=True):
+            owners.setdefault(colour, []).append(name)
+        shared = [names for names in owners.values() if len(names) > 1]
+        assert shared == ([["road", "skyscraper"]] if classes is ade20k.CLASSES else [])
 
 
 def test_the_numbers_of_classes_are_the_publishers():
