@@ -1,7 +1,9 @@
 """The run state: whole or passed over, whatever was damaged, and never in the place of a whole one."""
 
 import random
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -114,6 +116,27 @@ def test_rows_that_a_run_has_on_its_way_pass(tmp_path, step, rows):
     state = load_state(tmp_path)
     assert isinstance(state, State)
     state.require_length(10, 4, tmp_path)
+
+
+def network(width: int) -> SimpleNamespace:
+    """Return what of a task a state is loaded into, after a step."""
+    model = torch.nn.Linear(width, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    model(torch.ones(1, width)).sum().backward()
+    optimizer.step()
+    return SimpleNamespace(model=model, optimizer=optimizer)
+
+
+def test_a_state_of_another_network_is_refused(tmp_path):
+    ours, theirs = network(2), network(3)
+    for model, optimizer, message in ((ours, ours, ""), (theirs, ours, "'weight' has shape"), (ours, theirs, "shape")):
+        saved = {"model": model.model.state_dict(), "optimizer": optimizer.optimizer.state_dict()}
+        save_state(tmp_path, content(1) | saved)
+        with pytest.raises(UserError, match=f"the state in .*{message}") if message else nullcontext():
+            load_state(tmp_path).load_into(network(2), lambda precision: None, tmp_path)
+    save_state(tmp_path, content(1) | {"model": ours.model.state_dict(), "optimizer": {"state": {}}})
+    with pytest.raises(UserError, match="does not fit its optimiser.*delete the folder"):
+        load_state(tmp_path).load_into(network(2), lambda precision: None, tmp_path)
 
 
 def test_what_is_no_file_is_damaged(folder):

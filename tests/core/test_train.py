@@ -228,6 +228,21 @@ def test_a_damaged_state_falls_back_to_the_one_before(phase, tmp_path, capsys, d
     assert rows_of(tmp_path) == rows
 
 
+@pytest.mark.parametrize("damage", ["gone", "cut"])
+def test_best_weights_that_are_gone_or_cut_are_named(phase, tmp_path, capsys, damage):
+    train, _ = phase
+    assert train(tmp_path, "--max_steps", "1", "--val_every", "1") == 0
+    weights = tmp_path / "best_model.safetensors"
+    whole, state = weights.read_bytes(), (tmp_path / "state.ckpt").read_bytes()
+    weights.unlink() if damage == "gone" else weights.write_bytes(whole[:-5])
+    for more in ((), ("--extend_to", "2")):
+        assert train(tmp_path, "--max_steps", "1", "--val_every", "1", *more) == 2
+        assert "best_model.safetensors is " in capsys.readouterr().err
+    assert (tmp_path / "state.ckpt").read_bytes() == state
+    weights.write_bytes(whole)
+    assert train(tmp_path, "--max_steps", "1", "--val_every", "1") == 0
+
+
 def test_weight_decay_does_not_shrink_layers_with_tiny_gradients(pets):
     config = ReconstructionConfig(width=2, perceptual_weight=0, lr=0.01, weight_decay=1e-3, device="cpu")
     splits = open_data(pets).splits("Train", "Val")
