@@ -98,7 +98,7 @@ def _is_other_number(value: Any, hint: Any) -> bool:
     wanted = set(_parts(hint))
     if Any in wanted:
         return False
-    rows = [*value.values()] if isinstance(value, dict) else [value]
+    rows = [*value, *value.values()] if isinstance(value, dict) else [value]
     leaves = [leaf for row in rows for leaf in (row if isinstance(row, list) else [row])]
     refused = (*((bool,) if bool not in wanted else ()), *((float,) if int in wanted and float not in wanted else ()))
     return any(isinstance(leaf, refused) for leaf in leaves)

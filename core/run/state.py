@@ -162,7 +162,11 @@ def _whole(path: Path) -> State | None:
         return None
     try:
         values = dict(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
+    except MemoryError:
+        raise
     except Exception:  # a state of before, without a digest, can be damaged in ways that each raise something else
+        if _has_digest(content):
+            raise
         return None
     found = values.pop("format_version", 1)
     if found != STATE_VERSION:
@@ -177,8 +181,7 @@ def _whole(path: Path) -> State | None:
 
 
 def _is_as_written(content: bytes) -> bool:
-    # Either says that there is a digest, and a flipped bit is in one of them at most.
-    if content[-COMMENT:].startswith(DIGEST) or content[-COMMENT - 22 :].startswith(END_OF_ZIP):
+    if _has_digest(content):
         return content[-COMMENT:] == DIGEST + sha256(memoryview(content)[:-COMMENT]).hexdigest().encode()
     # States of before have the check sums of the archive's members alone, at which torch.load does not look.
     try:
@@ -186,3 +189,8 @@ def _is_as_written(content: bytes) -> bool:
             return container.testzip() is None
     except Exception:  # as above
         return False
+
+
+def _has_digest(content: bytes) -> bool:
+    # Either says so, and a flipped bit is in one of them at most.
+    return content[-COMMENT:].startswith(DIGEST) or content[-COMMENT - 22 :].startswith(END_OF_ZIP)
