@@ -11,6 +11,7 @@ Amp = Literal["off", "bf16", "fp16", "auto"]
 MemoryFormat = Literal["auto", "contiguous", "channels_last"]
 Schedule = Literal["cosine", "poly", "constant"]
 EncoderWeights = Literal["none", "imagenet"]
+Normalisation = Literal["imagenet", "unit"]
 
 OWN_ENCODER = "unet"
 # Encoders of which ImageNet weights are at hand, and the normalisation that these were trained with.
@@ -39,7 +40,7 @@ class TrainConfig:
     init_weights: Path | None = None
     """Weights that the whole network starts from instead of random ones: those of another run of this phase with the
     same network. The run folder keeps their SHA-256."""
-    normalisation: Literal["imagenet", "unit"] = "imagenet"
+    normalisation: Normalisation = "imagenet"
     """Mean and deviation that pictures are normalised with; stored with the weights, the same in both phases."""
     encoder_dropout: tuple[float, float, float, float, float, float] = (0.0, 0.0, 0.05, 0.1, 0.15, 0.15)
     """Spatial dropout of the encoder's six stages, full resolution first; of an --encoder of timm: on the features that

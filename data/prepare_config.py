@@ -7,12 +7,11 @@ from typing import Any
 
 from core.config import nearest
 from core.errors import UserError
-from core.sides import sides_of
+from core.sides import MAX_SIZE, sides_of
 from data.geometry import ResizeMode
 from data.sources.own.config import ReadingConfig
 from data.sources.table import ALIASES, DATA_SETS
 
-MAX_SIZE = 8192
 # What not every data set looks at; each row of the table names those that its own looks at.
 SOURCE_SETTINGS = (
     *("archives", "download", "variant", "images", "masks", "classes", "mask_pattern", "ignore_value", "splits"),

@@ -3,15 +3,35 @@
 from pathlib import Path
 from typing import Any
 
+from core.errors import UserError
 from core.files import write_json
+from core.run.state import Best
 from core.run.task import Task
-from core.weights import save_weights
+from core.weights import load_weights, save_weights
+
+BEST = "best_model.safetensors"
 
 
 def write_best(folder: Path, task: Task, row: dict[str, Any], header: dict[str, Any]) -> None:
     """Write the weights of the best epoch so far and its log row."""
     write_json(folder / "metrics.json", row)
-    save_weights(folder / "best_model.safetensors", task.model.state_dict(), header)
+    save_weights(folder / BEST, task.model.state_dict(), header)
+
+
+def require_best(folder: Path, best: Best | None) -> None:
+    """See that the best weights lie beside the state that names them, and are whole.
+
+    Raises:
+        UserError: they are gone or damaged.
+    """
+    path = folder / BEST
+    if best and not path.exists():
+        raise UserError(
+            f"{path} is missing, which the state beside it says is of epoch {best.epoch}: put it back, or delete "
+            f"{folder} to train anew"
+        )
+    if best:
+        load_weights(path)
 
 
 def write_checkpoint(folder: Path, task: Task, header: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from core.config import from_mapping
 from core.evaluation import figure, spread
 from core.figures.picture_grid import picture_grid
 from core.figures.style import curves, drawable
@@ -77,13 +78,13 @@ class Gallery:
         )
 
 
-def draw_pictures(gallery: Gallery, wanted: int, training: dict[str, Any]) -> Entries:
+def draw_pictures(gallery: Gallery, wanted: int, damage: AugmentConfig, seed: int) -> Entries:
     """Draw every figure that shows pictures; returns their entries.
 
     Args:
         gallery: network, pictures, scores.
         wanted: how many pictures are shown, spread evenly over the split; 0 draws nothing.
-        training: the settings that the network was trained with.
+        damage: how training damaged the network's input (`corruption_of`); `seed` draws it.
     """
     shown = np.array(spread(len(gallery.split.names), wanted), dtype=np.int64)
     if not len(shown):
@@ -94,8 +95,8 @@ def draw_pictures(gallery: Gallery, wanted: int, training: dict[str, Any]) -> En
     entries += draw_extremes(gallery)
     if gallery.pretext.pretext != "reconstruct":
         entries += draw_pretext(gallery, shown)
-    elif any(training.get(name) for name in CORRUPTION):
-        entries += draw_corrupted(gallery, shown, training)
+    elif any(getattr(damage, name) for name in CORRUPTION):
+        entries += draw_corrupted(gallery, shown, damage, seed)
     return entries
 
 
@@ -161,10 +162,9 @@ def draw_pretext(gallery: Gallery, shown: np.ndarray) -> Entries:
     return [figure(file, "The pretext task", caption)]
 
 
-def draw_corrupted(gallery: Gallery, shown: np.ndarray, training: dict[str, Any]) -> Entries:
+def draw_corrupted(gallery: Gallery, shown: np.ndarray, damage: AugmentConfig, seed: int) -> Entries:
     """Draw pictures damaged as in training (blur, noise, cut-out; nothing moved or coloured) and their restorations."""
-    config = corruption_of(training)
-    given, restored, clean, content = _damaged(gallery, shown, config, training["seed"])
+    given, restored, clean, content = _damaged(gallery, shown, damage, seed)
     rectangles = torch.from_numpy(gallery.split.rectangles[shown])
     before, after = (restoration_scores(images, clean, rectangles)["psnr"].tolist() for images in (given, restored))
     labels = [
@@ -175,7 +175,7 @@ def draw_corrupted(gallery: Gallery, shown: np.ndarray, training: dict[str, Any]
     columns = {"input": given, "restored": restored, "original": clean}
     drawn = {heading: pictures(images, content) for heading, images in columns.items()}
     picture_grid(gallery.folder / file, "Damaged inputs", [*map(printable, labels)], drawn)
-    settings = ", ".join(f"{name} {getattr(config, name):g}" for name in CORRUPTION if getattr(config, name))
+    settings = ", ".join(f"{name} {getattr(damage, name):g}" for name in CORRUPTION if getattr(damage, name))
     caption = (
         f"The network's input was damaged as in training ({settings}), its target never. PSNR of the input → of the "
         "restored picture; an input of 100 dB was left as it is."
@@ -196,11 +196,15 @@ def _damaged(gallery: Gallery, shown: np.ndarray, config: AugmentConfig, seed: i
     return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
 
-def corruption_of(training: dict[str, Any]) -> AugmentConfig:
-    """Return the augmentation of a training with everything off but what damages the input alone."""
+def corruption_of(training: dict[str, Any], where: str = "") -> AugmentConfig:
+    """Return the augmentation of a training with everything off but what damages the input alone.
+
+    Raises:
+        UserError: its settings are not what they must be; `where` says whose they are.
+    """
     kept = (*CORRUPTION, "cutout_size")
     off = dict.fromkeys(LARGEST, 0.0)
-    return AugmentConfig(**{**off, **{name: training[name] for name in kept if name in training}})
+    return from_mapping(AugmentConfig, {**off, **{name: training[name] for name in kept if name in training}}, where)
 
 
 def draw_curves(model_path: Path, folder: Path, epoch: int) -> tuple[Entries, str | None]:

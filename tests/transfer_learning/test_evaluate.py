@@ -14,8 +14,9 @@ from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from core.classes import ClassSet
 from core.evaluation import best_and_worst, print_table
+from core.header import HEADER_KEY, header_content
 from core.run.console import Console
-from core.weights import HEADER_KEY, load_weights, save_weights
+from core.weights import load_weights, save_weights
 from data.opened import open_data
 from experiments.tables import main as tables
 from reconstruction.evaluate import main as evaluate_autoencoder
@@ -48,7 +49,7 @@ def results(pets, tmp_path_factory) -> Path:
 
 def trained(results: Path) -> SegmentationUNet:
     tensors, header = load_weights(results / "seg/best_model.safetensors")
-    model = SegmentationUNet(**header["architecture"]).eval()
+    model = SegmentationUNet(**header.architecture).eval()
     model.load_state_dict(tensors)
     return model
 
@@ -140,7 +141,7 @@ def test_segmentation_scores_equal_torchmetrics(results, pets):
 def test_reconstruction_scores_equal_torchmetrics(results, pets):
     content = json.loads((results / "out/ae/reconstruction_metrics.json").read_text())
     tensors, header = load_weights(results / "ae/best_model.safetensors")
-    model = Autoencoder(**header["architecture"]).eval()
+    model = Autoencoder(**header.architecture).eval()
     model.load_state_dict(tensors)
     pictures = torch.from_numpy(np.array(open_data(pets).split("Test").images)).permute(0, 3, 1, 2) / 255
     with torch.inference_mode():
@@ -295,7 +296,8 @@ def test_a_single_image_and_a_class_that_is_not_there(results, pets, tmp_path, c
 
 def old_weights(results: Path, path: Path) -> Path:
     """Write weights as they were before classes came from the data: names alone, one side, no number of channels."""
-    tensors, header = load_weights(results / "seg" / "best_model.safetensors")
+    tensors, _ = load_weights(results / "seg" / "best_model.safetensors")
+    header = header_content(results / "seg" / "best_model.safetensors")
     architecture = {name: value for name, value in header["architecture"].items() if name != "in_channels"}
     old = {name: value for name, value in header.items() if name not in ("class_set", "format_version")}
     save_weights(path, tensors, {**old, "architecture": architecture, "class_names": list(CLASSES), "size": 40})

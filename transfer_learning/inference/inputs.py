@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import UserError
+from core.paths import expanded
 from data.sources.own.listing import walk
 
 
@@ -28,7 +29,7 @@ def find_files(inputs: Sequence[str], output_dir: Path) -> dict[str, Path]:
     if not inputs:
         raise UserError("give what to segment: --input FILE, --input FOLDER or --input 'photos/**/*.jpg'")
     roots, files = [], set()
-    for given in inputs:
+    for given in map(expanded, inputs):
         root, found = _found(given, output_dir)
         if not found:
             raise UserError(f"{given} holds no file to segment")

@@ -93,9 +93,9 @@ def _provenance(segmenter: "Segmenter", config: PredictConfig) -> dict[str, Any]
         "commit": commit(),
         "checkpoint_sha256": file_sha256(config.model_path),
         "resolution": resolution_of(segmenter.size),
-        "seed": header["config"]["seed"],
-        "epoch": header["epoch"],
-        "training": header["config"],
+        "seed": header.run.seed,
+        "epoch": header.epoch,
+        "training": header.config,
         "versions": versions(),
         "device": device_name(segmenter.device),
     }
