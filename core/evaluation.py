@@ -143,16 +143,17 @@ def best_and_worst(scores: Sequence[float | None], most: int) -> list[int]:
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print a table; numbers with four places, None as "-". Names are shown as they are, whatever they look like."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
+
+    from core.terminal.screen import screen
 
     table = Table(title=escape(title), title_justify="left")
     for column in columns:
         table.add_column(escape(column), justify="left" if column == columns[0] else "right")
     for row in rows:
         table.add_row(*[escape(format_cell(value)) for value in row])
-    Console().print(table)
+    screen().print(table)
 
 
 def format_cell(value: Any) -> str:

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.progress import track
 from torch import Tensor, nn
 
 from core.errors import RunError
 from core.files import csv_text
 from core.randomness import keys
 from core.statistics import mean_interval
+from core.terminal.progress import track
 from data.augment.batch import Batch
 from data.loading import plain_batches
 from data.split import Split

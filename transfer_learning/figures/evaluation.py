@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.progress import track
 from torch import nn
 
 from core.evaluation import EvaluationConfig, figure, spread
 from core.figures.style import curves, drawable
+from core.terminal.progress import track
 from data.augment.batch import Batch
 from data.loading import plain_batches
 from data.split import Split
@@ -53,7 +53,7 @@ def draw(
     works = [lambda: artist.summaries(result)]
     if config.visualize_samples:
         works = [artist.samples, artist.extremes, artist.heat, *works]
-    for work in track(works, "drawing"):
+    for work in track(works, "drawing", len(works)):
         work()
     return artist.entries
 
