@@ -73,11 +73,22 @@ def load_model(
 
 
 def provenance(
-    config: EvaluationConfig, header: dict[str, Any], fingerprint: str, size: Sequence[int], device: "torch.device"
+    config: EvaluationConfig,
+    header: dict[str, Any],
+    data_set: str,
+    fingerprint: str,
+    size: Sequence[int],
+    device: "torch.device",
 ) -> dict[str, Any]:
     """Return where the scores come from (design: commit, weights, data, resolution, seed, versions, device).
 
-    `size` is height and width of what the network sees.
+    Args:
+        config: the settings.
+        header: of the weights.
+        data_set: what the data are called.
+        fingerprint: of the data.
+        size: height and width of what the network sees.
+        device: what computed.
     """
     from core.files import file_sha256
     from core.run.provenance import commit, device_name, versions
@@ -92,6 +103,7 @@ def provenance(
     return {
         "commit": commit(),
         "checkpoint_sha256": file_sha256(config.model_path),
+        "data_set": data_set,
         "data_sha256": fingerprint,
         "split": config.split,
         "resolution": resolution_of(size),
