@@ -62,19 +62,25 @@ def _items(values: Iterator[Any]) -> Iterator[str]:
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write these columns of rows as CSV, whole or not at all; None becomes an empty cell."""
+    """Write these columns of rows as CSV, whole or not at all; None becomes an empty cell.
+
+    What a spreadsheet would take for a formula is made text (`csv_text`), in heads too; numbers stay numbers.
+    """
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(map(csv_text, columns))
+    writer.writerows([csv_text(row.get(column)) for column in columns] for row in rows)
     with atomic_path(path) as temporary:
         # Names of files need not be text in any encoding.
         temporary.write_text(text.getvalue(), encoding="utf-8", errors="surrogateescape")
 
 
-def csv_text(value: str | None) -> str | None:
-    """Return a user's text for a CSV cell: what a spreadsheet would take for a formula gets a ' before it."""
-    return f"'{value}" if value and value[0] in "=+-@\t\r" else value
+def csv_text(value: Any) -> Any:
+    """Return what stands in a CSV cell: text that a spreadsheet would take for a formula gets a ' before it."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in _FORMULA else value
+
+
+_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 
 
 def file_sha256(path: Path) -> str:

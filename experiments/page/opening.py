@@ -31,8 +31,10 @@ def opening(runs: Sequence[Run]) -> Opening:
     facts += _data([run for run in runs if run.file])
     classes = listed(class_list(run.class_set.names) for run in main if run.class_set)
     facts += [("Classes", classes)] if any(run.class_set for run in main) else []
-    lengths = [(run, trained(run)) for run in runs]
-    facts += [("Trained for", ", ".join(f"{run.name} {words}" for run, words in lengths if words))]
+    lengths = {run.name: trained(run) for run in runs}
+    alike = len(lengths) > 1 and len(set(lengths.values())) == 1
+    each = [f"{name} {words}" for name, words in lengths.items() if words]
+    facts += [("Trained for", f"{lengths[main[0].name]} each" if alike and each else ", ".join(each))]
     return Opening(_title(PHASES[phase], main), [(term, words) for term, words in facts if words])
 
 
@@ -52,7 +54,7 @@ def _runs(number: int) -> str:
 def _place(run: Run) -> str:
     known = run.provenance
     words = f"{count(images(run)).text} images of {known.split or 'an unknown split'}"
-    return f"{words} of {known.data_set}" if known.data_set else words
+    return f"{words}, {known.data_set}" if known.data_set else words
 
 
 def _data(runs: Sequence[Run]) -> list[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """What a command says reaches any terminal: hostile names, poor encodings, readers who leave, memory that runs out."""
 
+import csv
 import dataclasses
 import io
 import os
@@ -13,6 +14,7 @@ from rich.console import Console
 
 from core import command
 from core.evaluation import print_table
+from core.files import write_csv
 from core.machine import fabric
 from core.terminal import progress
 from core.terminal.screen import readable_output, screen, visible
@@ -234,3 +236,13 @@ def test_nobody_speaks_to_a_terminal_past_the_guard():
         assert not re.search(r"\bConsole\(\)|from rich.console import|rich\.progress import .*\btrack\b", text), path
         for call in re.finditer(r"\bProgress\(", text):
             assert "console=screen()" in text[call.start() : call.start() + 700], path
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1"])
+def test_a_spreadsheet_computes_nothing(tmp_path, text):
+    write_csv(tmp_path / "a.csv", ["name", text], [{"name": text, text: -1.5}, {"name": None, text: "a=1"}])
+    with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as file:
+        head, first, second = csv.reader(file)
+    assert head == ["name", f"'{text}"]
+    assert first == [f"'{text}", "-1.5"]
+    assert second == ["", "a=1"]
