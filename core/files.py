@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -67,9 +68,12 @@ def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, An
     What a spreadsheet would take for a formula is made text (`csv_text`), in heads too; numbers stay numbers.
     """
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(map(csv_text, columns))
-    writer.writerows([csv_text(row.get(column)) for column in columns] for row in rows)
+    plain = csv.writer(text, lineterminator="\n")
+    quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for cells in itertools.chain([columns], ([row.get(column) for column in columns] for row in rows)):
+        # A carriage return ends a row for those who read, and Python does not quote it by itself.
+        writer = quoted if any(isinstance(cell, str) and "\r" in cell for cell in cells) else plain
+        writer.writerow(map(csv_text, cells))
     with atomic_path(path) as temporary:
         # Names of files need not be text in any encoding.
         temporary.write_text(text.getvalue(), encoding="utf-8", errors="surrogateescape")

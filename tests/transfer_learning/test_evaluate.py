@@ -351,6 +351,7 @@ def test_weights_of_before_are_scored_alike(results, pets, tmp_path):
     distances = []
     for content in (before, after):
         content.pop("figures")
+        content.pop("strip", None)
         content["provenance"].pop("checkpoint_sha256")
         # The last digits of OpenCV's distances depend on where an array lies in memory.
         of_split, between = (found.pop("boundary_distance_pixels") for found in (content, content["intervals"]))
