@@ -66,9 +66,8 @@ def _keep_inputs(files: Iterable[Path], results: Iterable[str], output_dir: Path
 def _segment_files(
     files: dict[str, Path], results: dict[str, str], segmenter: "Segmenter", config: PredictConfig
 ) -> dict[str, Any]:
-    from rich.progress import track
-
     from core.run.signals import Terminated
+    from core.terminal.progress import track
     from transfer_learning.inference.files import Areas
 
     for table in TABLES:  # those of an earlier call would not fit the new masks if this one were interrupted

@@ -5,7 +5,6 @@ import hashlib
 import os
 import shutil
 import stat
-import sys
 import tarfile
 import urllib.error
 import urllib.request
@@ -18,18 +17,19 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import IO, BinaryIO, NamedTuple
 
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
     TextColumn,
-    TimeRemainingColumn,
     TransferSpeedColumn,
-    track,
 )
 from rich.progress import open as open_with_progress
 
 from core.errors import UserError
+from core.terminal.progress import Clock, track
+from core.terminal.screen import screen
 
 PETS_URL = "https://thor.robots.ox.ac.uk/pets/"
 PETS_MD5 = {
@@ -124,8 +124,9 @@ def _fetch(url: str, part: Path) -> None:
 
 
 def _copy(source: BinaryIO, target: BinaryIO, name: str, done: int, total: int) -> None:
-    columns = (TextColumn(name), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns) as progress:
+    text = TextColumn("{task.description}", markup=False)
+    columns = (text, BarColumn(), DownloadColumn(), TransferSpeedColumn(), Clock())
+    with Progress(*columns, console=screen()) as progress:
         task = progress.add_task(name, total=total or None, completed=done)
         while block := source.read(_BLOCK):
             target.write(block)
@@ -163,8 +164,8 @@ def _members(archive: Path) -> Iterator[_Member]:
 
 def _zip_members(archive: Path) -> Iterator[_Member]:
     with zipfile.ZipFile(archive) as packed:
-        hidden = not sys.stdout.isatty()
-        for info in track(packed.infolist(), f"unpacking {archive.name}", transient=True, disable=hidden):
+        members = packed.infolist()
+        for info in track(members, f"unpacking {archive.name}", len(members), transient=True):
             if info.flag_bits & 1:
                 raise zipfile.BadZipFile("it is encrypted")
             # A link in a zip is a file whose kind under Unix, in the upper half, says so; 0: made elsewhere.
@@ -204,8 +205,10 @@ def _opened(tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
 
 
 def _open_with_progress(archive: Path) -> AbstractContextManager[BinaryIO]:
-    hidden = not sys.stdout.isatty()
-    return open_with_progress(archive, "rb", description=f"unpacking {archive.name}", transient=True, disable=hidden)
+    shown = screen()
+    what = f"unpacking {escape(archive.name)}"
+    hidden = not shown.is_terminal
+    return open_with_progress(archive, "rb", description=what, console=shown, transient=True, disable=hidden)
 
 
 def _safe_path(archive: Path, member: _Member) -> Path:
