@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from core.classes import IGNORED, ClassSet
+from core.files import temporary_beside
 from data.geometry import fit
 from data.manifest import image_path, label_path, truth_path
 from data.pictures import PictureError
@@ -21,7 +22,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 # PNG is for safe keeping here; training reads the array made from it, so speed counts more than the last few percent.
-LONGEST_STEM = 255 - len("..png.tmp")  # bytes of a name, which `_write_png` adds to
+LONGEST_STEM = 255 - len(".png")  # bytes of a name, which `_write_png` adds to
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 
@@ -143,6 +144,6 @@ def _write_png(path: Path, pixels: np.ndarray) -> None:
     # Encoding apart from writing: a full disk raises here, where cv2.imwrite would only return False.
     _, encoded = cv2.imencode(".png", pixels, _PNG)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = temporary_beside(path)
     temporary.write_bytes(encoded.data)
     temporary.replace(path)

@@ -30,6 +30,7 @@ from rich.progress import (
 from rich.progress import open as open_with_progress
 
 from core.errors import UserError
+from core.files import open_bytes, require_regular
 
 PETS_URL = "https://thor.robots.ox.ac.uk/pets/"
 PETS_MD5 = {
@@ -50,7 +51,7 @@ _DAMAGE = (EOFError, tarfile.TarError, gzip.BadGzipFile, zlib.error, zipfile.Bad
 
 def file_md5(path: Path) -> str:
     """Return the MD5 of a file's bytes: the checksum that the data set's authors publish, no protection."""
-    with path.open("rb") as file:
+    with open_bytes(path) as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
@@ -91,6 +92,7 @@ def extract(archive: Path, folder: Path, top: str | None = None) -> Path:
     """
     if folder.exists():
         return folder / (top or "")
+    require_regular(archive)
     unfinished = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
@@ -154,7 +156,7 @@ def _extract(archive: Path, folder: Path, top: str | None) -> None:
 
 
 def _members(archive: Path) -> Iterator[_Member]:
-    with archive.open("rb") as file:
+    with open_bytes(archive) as file:
         start = file.read(512)
     if start.startswith(b"PK"):
         return _zip_members(archive)
@@ -183,7 +185,7 @@ def _compressed_tar_members(archive: Path) -> Iterator[_Member]:
 
 
 def _plain_tar_members(archive: Path) -> Iterator[_Member]:
-    with archive.open("rb") as file:
+    with open_bytes(archive) as file:
         file.seek(max(0, archive.stat().st_size - len(_TAR_END)))
         if file.read() != _TAR_END:
             raise tarfile.ReadError("it does not end as a tar does, with two blocks of zeros")

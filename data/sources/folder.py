@@ -13,8 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import cv2
-
+from core.files import file_sha256
 from data.pictures import Ground, read_picture
 from data.sources.own.config import ReadingConfig
 from data.sources.own.dividing import divide
@@ -44,8 +43,6 @@ def read(config: ReadingConfig) -> Source:
 
 def understand(config: ReadingConfig, watcher: Watcher | None = None) -> Understood:
     """Do what `read` does, and keep what was seen on the way. Raises as `read` does."""
-    # The report says what is wrong with a file; OpenCV's own warnings would only tear the progress bar.
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     found = list_pictures(config, watcher)
     tags = _tags(found, config)
     splits, notes, left_out = divide(found.pictures, tags, config)
@@ -148,7 +145,7 @@ def _setting_files(config: ReadingConfig) -> Iterator[str]:
     for path in files:
         for file in sorted(path.glob("*.txt")) if path and path.is_dir() else [path]:
             if file and file.is_file():
-                yield f"{file.name}\t{sha256(file.read_bytes()).hexdigest()}"
+                yield f"{file.name}\t{file_sha256(file)}"
 
 
 def _folder(name: str, by_split: bool) -> str:
