@@ -16,7 +16,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import cv2
 from filelock import FileLock, Timeout
 
 from core.command import run_command
@@ -62,8 +61,6 @@ def prepare(config: PrepareConfig) -> None:
         say(f"{config.output_dir} is already prepared with these settings: nothing to do")
         return
     began = time.perf_counter()
-    # The report says what is wrong with a file; OpenCV's own warnings would only tear the progress bar.
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     source = open_source(config)
     for note in source.notes:
         say(note)

@@ -12,8 +12,9 @@ from typing import NamedTuple
 from unicodedata import normalize
 
 from core.errors import UserError
+from data.decoders.opening import PictureError
 from data.on_disk import sorted_rows, temporary_database
-from data.picture_header import PictureError, PictureHeader, look_at
+from data.picture_header import PictureHeader, look_at
 from data.sources.own.names import is_text, printable, stem_of, unusable
 from data.sources.source import file_stamp
 
