@@ -1,5 +1,6 @@
 """One sample through the geometry, and many of them through a few threads."""
 
+import errno
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -73,7 +74,12 @@ def process(sample: Sample, job: Job) -> Outcome:
             return outcome
         outcome.notes.append((sample.label_file, "mask left out", str(error)))
         label = None
-    _write_sample(outcome, image, label, job)
+    try:
+        _write_sample(outcome, image, label, job)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        outcome.notes = [(sample.file, "left out", "its name is too long for this disk: shorten it")]
     return outcome
 
 
