@@ -82,7 +82,7 @@ def read_picture(
         notes += _few_steps(values, image)
     else:
         image = decode_shallow(loaded, bool(ground))
-    if ground and image.shape[2:] == (4,):
+    if ground and header.alpha and image.shape[2:] == (4,):
         image, share = _on_ground(image, ground)
         notes += [f"transparent in {share:.1%} of its pixels: laid on {ground}"] if share else []
     image = _with_channels(image, channels)

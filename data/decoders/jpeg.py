@@ -17,7 +17,8 @@ _NO_END = "Premature end of JPEG file"
 _END, _SCAN = 0xD9, 0xDA
 _RESTARTS = range(0xD0, 0xD8)
 _ALONE = (0x01, 0xD8, _END, *_RESTARTS)  # markers that no content follows
-_SEQUENTIAL = (0xC0, 0xC1)
+_FRAMES = (0xC0, 0xC1, 0xC2)
+_COEFFICIENTS = 64  # of a block
 # More places with stray bytes, or more places where they may stand, are damage.
 _MENDED_AT_MOST, _TRIED_AT_MOST = 8, 64
 
@@ -35,7 +36,7 @@ def decode_jpeg(data: bytes) -> tuple[np.ndarray, list[str]]:
         mended, notes = _mended(data, warning)
         again, still = _decoded(mended)
         # What was taken away must be what no pixel needs.
-        if still or not np.array_equal(again, image):
+        if still or not np.array_equal(again, image) or not _is_complete(mended):
             raise PictureError(f"damaged: {warning}")
         return image, notes
 
@@ -62,7 +63,7 @@ def _mended(data: bytes, warning: str) -> tuple[bytes, list[str]]:
         data, warning = _without_strays(data, int(found[1]), int(found[2], 16), warning)
         strays += int(found[1])
     notes = [f"{strays} stray bytes in the JPEG passed over"] if strays else []
-    if warning == _NO_END and _is_one_scan(data):
+    if warning == _NO_END:
         data += bytes((0xFF, _END))
         notes.append("the JPEG's end mark is missing, its pixels are all there")
     return data, notes
@@ -79,10 +80,21 @@ def _without_strays(data: bytes, count: int, marker: int, warning: str) -> tuple
     return data, "no place of them helps"
 
 
-def _is_one_scan(data: bytes) -> bool:
-    """Say whether one scan holds all: of several, whole ones could be missing at the end without a trace."""
-    markers = [marker for _, marker in _markers(data)]
-    return markers.count(_SCAN) == 1 and any(marker in _SEQUENTIAL for marker in markers)
+def _is_complete(data: bytes) -> bool:
+    """Say whether the scans hold all bits of all coefficients: whole ones could be missing without a trace."""
+    components: set[int] = set()
+    held: set[tuple[int, int]] = set()  # component, coefficient
+    for place, marker in _markers(data):
+        content = data[place + 4 : place + 2 + int.from_bytes(data[place + 2 : place + 4])]
+        if marker in _FRAMES:
+            components = {content[at] for at in range(6, len(content), 3)}
+        elif marker == _SCAN:
+            first, last, bits = content[-3:]
+            if bits & 15 == 0:  # down to the last bit
+                held |= {
+                    (content[at], which) for at in range(1, len(content) - 3, 2) for which in range(first, last + 1)
+                }
+    return bool(components) and len(held) == _COEFFICIENTS * len(components)
 
 
 def _markers(data: bytes) -> Iterator[tuple[int, int]]:

@@ -32,7 +32,8 @@ MAX_HEADER_BYTES, MAX_TRAILING_BYTES, MAX_LIST_BYTES = 1 << 20, 16 << 20, 32 << 
 _BLOCK = 1 << 20
 _TAR_END = bytes(2 * tarfile.BLOCKSIZE)
 _ZIP_TAIL = 65_536 + 22  # where the end of a zip's list stands, behind it at most a comment
-_OF_NAMES = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)  # members that cannot lie side by side
+# Members that cannot lie side by side, places outside the archive: no fault of the disk.
+_OF_THE_ARCHIVE = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EINVAL)
 
 
 def extract(archive: Path, folder: Path, top: str | None = None) -> Path:
@@ -77,7 +78,7 @@ def _extract_or_name(archive: Path, folder: Path, top: str | None) -> None:
     except UserError:
         raise
     except Exception as error:
-        of_the_disk = isinstance(error, OSError) and error.errno and error.errno not in _OF_NAMES
+        of_the_disk = isinstance(error, OSError) and error.errno and error.errno not in _OF_THE_ARCHIVE
         if of_the_disk or isinstance(error, MemoryError):
             raise
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -167,9 +168,9 @@ def _tar_members(plain: _Bounded) -> Iterator[_Member]:
     stream: Any = plain  # of which a tar read as a stream needs no more than `read`
     with tarfile.open(fileobj=stream, mode="r|") as tar:
         for info in tar:
+            plain.left = info.size + MAX_HEADER_BYTES
             is_file = info.isfile() and not info.issparse()
             yield _Member(info.name, info.size, is_file, info.isdir(), partial(_opened, tar, info))
-            plain.left = info.size + MAX_HEADER_BYTES
 
 
 def _opened(tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
