@@ -44,6 +44,7 @@ reproduce: setup ## the original experiment in full, 512 px and 200 epochs: for 
 	$(RUN) -m experiments.ablate --config $(REPRODUCE)
 	$(RUN) -m experiments.tables --config $(REPRODUCE)
 
+# By file, since a file's tests share what its fixtures train.
 test: setup ## what must pass before a change lands: minutes on two cores
 	$(RUN) -m pytest -n 2 --dist loadfile
 

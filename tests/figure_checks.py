@@ -1,8 +1,32 @@
 """What can be asked of any matplotlib figure: which texts it shows, and whether they can be read."""
 
 import itertools
+from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+
+def kept_figures(monkeypatch, *modules):
+    """Return the list to which calls of the modules' `save` add their figures; their PNG files stay empty."""
+    kept = []
+
+    def keeping(save):
+        def keep(figure, path, legend=None):
+            kept.append(figure)
+            save(figure, path, legend)
+
+        return keep
+
+    def print_nothing(canvas, path):
+        if canvas.figure.get_layout_engine():
+            canvas.draw()  # lays it out, as saving does
+        Path(path).touch()
+
+    # Drawing takes most of the time, and who looks at a figure draws it again.
+    monkeypatch.setattr(FigureCanvasAgg, "print_png", print_nothing)
+    for module in modules:
+        monkeypatch.setattr(module, "save", keeping(module.save))
+    return kept
 
 
 def texts(figure):

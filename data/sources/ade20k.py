@@ -16,7 +16,7 @@ from data.sources.lists import divide, folder_lists
 from data.sources.official import Official
 from data.sources.source import Source
 
-# The first of the names of each class in objectInfo150.txt, and the benchmark's colours.
+# The first of the names of each class in objectInfo150.txt, and the benchmark's colours: road and skyscraper share one.
 _NAMES = """
 wall, building, sky, floor, tree, ceiling, road, bed, windowpane, grass, cabinet, sidewalk, person, earth, door,
 table, mountain, plant, curtain, chair, car, water, painting, sofa, shelf, house, sea, mirror, rug, field, armchair,

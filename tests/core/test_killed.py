@@ -5,15 +5,13 @@
 
 import csv
 import importlib
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+import ready_processes
 import torch
 
 PHASES = {
@@ -39,16 +37,18 @@ class Run:
 
     def killed_after(self, seconds: float, folder: Path) -> None:
         """Begin in another process, and kill that so long after its training has begun."""
-        command = [sys.executable, "-m", self.module, *self.flags, "--output_dir", str(folder)]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        process = subprocess.Popen(command, env=environment, **pipes)
+        console = folder.with_suffix(".txt")
+        console.write_text("")
+        process = ready_processes.start(self.module, [*self.flags, "--output_dir", str(folder)], console)
         # Everything is loaded then, and the first step is about to be taken.
-        assert "training pictures" in process.stdout.readline(), process.stderr.read()
+        while "training pictures" not in console.read_text():
+            assert process.is_alive(), console.read_text()
+            time.sleep(0.002)
         time.sleep(seconds)
         process.kill()
-        said = "".join(process.communicate())
-        assert process.returncode in (-signal.SIGKILL, 0), said  # quicker than the run before, it has ended by itself
+        process.join()
+        # Quicker than the run before, it has ended by itself.
+        assert process.exitcode in (-signal.SIGKILL, 0), console.read_text()
 
 
 def left_by(folder: Path) -> dict:

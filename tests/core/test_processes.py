@@ -3,11 +3,13 @@
 import csv
 import importlib
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import ready_processes
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,7 +71,24 @@ def flags_of(phase: str, data: Path, folder: Path, *more: str) -> list[str]:
     return [*COMMON, *PHASES[phase], "--data_dir", str(data), "--output_dir", str(folder), *more]
 
 
-def run_two(phase: str, *flags: str) -> tuple[int, str]:
+def run_two(phase: str, flags: list[str], console: Path) -> tuple[int, str]:
+    """Start two processes with what `torchrun` tells its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    common = {"TORCHELASTIC_RUN_ID": "test", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0", **address}
+    processes = [
+        ready_processes.start(f"{phase}.train", flags, console, {**common, "RANK": rank, "LOCAL_RANK": rank})
+        for rank in ("0", "1")
+    ]
+    for process in processes:
+        process.join(120)
+        process.kill()
+        process.join()
+    return int(any(process.exitcode for process in processes)), console.read_text()
+
+
+def run_torchrun(phase: str, flags: list[str], _: Path | None = None) -> tuple[int, str]:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     command = [*launcher, "-m", f"{phase}.train", *flags]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
@@ -82,10 +101,11 @@ def rows_of(folder: Path) -> list[dict[str, float]]:
     return [{key: float(value or 0) for key, value in row.items() if key != "epoch_time"} for row in rows]
 
 
+@pytest.mark.parametrize("launch", [run_two, pytest.param(run_torchrun, marks=pytest.mark.all)])
 @pytest.mark.parametrize("phase", PHASES)
-def test_two_processes_train_as_one_does(phase, pets, tmp_path):
+def test_two_processes_train_as_one_does(phase, launch, pets, tmp_path):
     assert importlib.import_module(f"{phase}.train").main(flags_of(phase, pets, tmp_path / "1")) == 0
-    code, said = run_two(phase, *flags_of(phase, pets, tmp_path / "2"))
+    code, said = launch(phase, flags_of(phase, pets, tmp_path / "2"), tmp_path / "2.txt")
     assert code == 0, said
     assert said.count("training pictures") == said.count("finished:") == 1
     one, two = rows_of(tmp_path / "1"), rows_of(tmp_path / "2")
@@ -102,6 +122,15 @@ def test_more_processes_than_pictures_are_refused():
 
 @pytest.mark.all
 def test_training_refuses_them(pets, tmp_path):
-    code, said = run_two("reconstruction", *flags_of("reconstruction", pets, tmp_path, "--batch_size", "1"))
+    flags = flags_of("reconstruction", pets, tmp_path, "--batch_size", "1")
+    code, said = run_torchrun("reconstruction", flags)
     assert code != 0
     assert "error: 2 processes cannot share the pictures of a step, of which there are 1: start fewer" in said
+
+
+def test_training_does_not_bring_torchmetrics(tmp_path):
+    process = ready_processes.start("ready_processes", [], tmp_path / "loaded.txt")
+    process.join()
+    loaded = (tmp_path / "loaded.txt").read_text().split()
+    assert {"lightning_fabric", "core.run.loop", "transfer_learning.task", "reconstruction.task"} <= set(loaded)
+    assert "torchmetrics" not in loaded

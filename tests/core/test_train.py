@@ -97,8 +97,19 @@ def test_a_stopped_run_goes_on_to_the_same_bits(phase, tmp_path, monkeypatch, ca
         assert torch.equal(tensor, states[1]["model"][name])
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("length", [["--epochs", "3"], ["--max_steps", "9", "--val_every", "4"]])
+EPOCHS, STEPS = ["--epochs", "3"], ["--max_steps", "9", "--val_every", "4"]
+
+
+# Each signal and each way to say a length: in `make test-all` all pairs of them.
+@pytest.mark.parametrize(
+    ("number", "code", "length"),
+    [
+        (signal.SIGINT, 130, EPOCHS),
+        (signal.SIGTERM, 143, STEPS),
+        pytest.param(signal.SIGINT, 130, STEPS, marks=pytest.mark.all),
+        pytest.param(signal.SIGTERM, 143, EPOCHS, marks=pytest.mark.all),
+    ],
+)
 def test_a_signal_within_an_epoch_saves_it_in_its_middle(phase, tmp_path, monkeypatch, capsys, number, code, length):
     train, task = phase
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"

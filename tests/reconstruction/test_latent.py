@@ -19,6 +19,9 @@ from reconstruction.latent.groups import groupings
 from reconstruction.latent.space import pooled_bottleneck, project, random_twin, separability
 from reconstruction.network import Autoencoder
 
+# Groups do not depend on the channels: in colour in `make test`, in grey too in the rest.
+COLOURED_FIRST = pytest.mark.parametrize("rectangles", [pytest.param(1, marks=pytest.mark.all), 3], indirect=True)
+
 
 @pytest.fixture(scope="module")
 def planted():
@@ -177,6 +180,7 @@ def test_the_command_with_a_single_tag(pets, tmp_path):
     assert [entry["file"] for entry in content["figures"]] == ["figures/latent_species.png"]
 
 
+@COLOURED_FIRST
 def test_other_tags_and_the_rarest_class_group_pictures_too(rectangles, tmp_path, capsys):
     content = evaluate_untrained(
         main, rectangles, tmp_path, "--split", "Train", "--analyze_latent_space", "--visualize_samples", "0"
@@ -217,6 +221,7 @@ def test_tags_of_one_value_of_too_many_or_of_one_each_group_nothing(pets):
     assert notes == ["the tag many has 201 values: at most 200 are told apart"]
 
 
+@COLOURED_FIRST
 def test_many_groups_are_drawn_as_panels_and_few_as_colours(rectangles, tmp_path):
     split = open_data(rectangles).split("Train")
     architecture = {"width": 2, "in_channels": split.channels}

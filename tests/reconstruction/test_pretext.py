@@ -156,7 +156,7 @@ def test_the_loss_of_a_target_sees_what_is_judged_alone(target):
     ],
 )
 def test_training_runs_and_learns(flags, pets, tmp_path):
-    common = "--width 2 --max_steps 20 --val_every 1 --batch_size 4 --amp off --device cpu --perceptual_weight 0"
+    common = "--width 2 --max_steps 20 --val_every 2 --batch_size 4 --amp off --device cpu --perceptual_weight 0"
     places = ["--data_dir", str(pets), "--output_dir", str(tmp_path), "--lr", "0.01"]
     assert train([*common.split(), *flags.split(), *places]) == 0
     rows = (tmp_path / "training_log.csv").read_text().splitlines()
@@ -185,7 +185,7 @@ def test_evaluation_shows_what_the_task_left(flags, pets, tmp_path):
     assert train([*common.split(), *flags.split(), *places]) == 0
     model = str(tmp_path / "run/best_model.safetensors")
     places = ["--data_dir", str(pets), "--output_dir", str(tmp_path / "out"), "--model_path", model]
-    assert evaluate([*places, "--device", "cpu"]) == 0
+    assert evaluate([*places, "--device", "cpu", "--visualize_samples", "3"]) == 0
     content = json.loads((tmp_path / "out/reconstruction_metrics.json").read_text())
     assert content["pretext"] == flags.split()[1]
     assert "figures/pretext.png" in [entry["file"] for entry in content["figures"]]

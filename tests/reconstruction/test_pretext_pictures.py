@@ -77,7 +77,8 @@ def test_what_is_no_picture_is_scored_by_its_error_and_drawn(pets, tmp_path, cap
     assert train([*common.split(), *places]) == 0
     model = tmp_path / "run/best_model.safetensors"
     flags = ["--data_dir", str(pets), "--model_path", str(model), "--split", "Val", "--device", "cpu"]
-    assert evaluate([*flags, "--batch_size", "4", "--output_dir", str(tmp_path / "run/results")]) == 0
+    flags += ["--batch_size", "4", "--visualize_samples", "3"]
+    assert evaluate([*flags, "--output_dir", str(tmp_path / "run/results")]) == 0
     content = json.loads((tmp_path / "run/results/reconstruction_metrics.json").read_text())
     assert content["target"] == target
     assert "psnr" not in content

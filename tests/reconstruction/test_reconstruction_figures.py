@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from figure_checks import assert_readable, texts
+from figure_checks import assert_readable, kept_figures, texts
 
 import core.figures.picture_grid
 from core.figures.picture_grid import picture_grid
@@ -15,16 +15,8 @@ LONG = "WWWW_in_the_mountains_" * 12
 
 @pytest.fixture
 def figures(monkeypatch):
-    """The matplotlib figures of the calls that follow, in order, beside their files."""
-    kept = []
-
-    def keep(figure, path, legend=None):
-        kept.append(figure)
-        original(figure, path, legend)
-
-    original = core.figures.picture_grid.save
-    monkeypatch.setattr(core.figures.picture_grid, "save", keep)
-    return kept
+    """The matplotlib figures of the calls that follow, in order, instead of files."""
+    return kept_figures(monkeypatch, core.figures.picture_grid)
 
 
 def restorations(count, size=(12, 12), error=0.2):
@@ -99,6 +91,13 @@ def test_a_comparison_has_its_scores_above_it(figures, tmp_path):
     assert error.get_clim() == (0, 0.75)
 
 
+def test_two_hundred_rows_are_as_high_as_a_file_can_be(figures, tmp_path):
+    save_grid(tmp_path / "grid.png", [f"picture {place}" for place in range(200)], *restorations(200))
+    width, height = figures[0].bbox.size
+    assert 10 * width < height < 2**16
+
+
+@pytest.mark.all
 def test_two_hundred_rows_are_one_file(tmp_path):
     names = [f"picture {place}" for place in range(200)]
     save_grid(tmp_path / "grid.png", names, *restorations(200))

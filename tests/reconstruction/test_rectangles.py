@@ -53,27 +53,38 @@ def test_scores_are_those_of_the_content_of_each_picture(rectangles, tmp_path):
     assert sides == {(40, 40), (40, 56)}
 
 
+KINDS = {
+    "hog": "--pretext mask --target hog",
+    "sparse": "--pretext mask --target normalised --sparse",
+    "crop": "--pretext denoise --no_image_statistics --skips none --train_crop 36x48 --crop 0.5",
+    "lite0": "--encoder tf_efficientnet_lite0 --encoder_weights imagenet --normalisation unit",
+}
+
+
+# Each kind in grey or in colour; in `make test-all` in both.
 @pytest.mark.parametrize(
-    "flags",
+    ("rectangles", "kind"),
     [
-        "--pretext mask --target hog",
-        "--pretext mask --target normalised --sparse",
-        "--pretext denoise --no_image_statistics --skips none --train_crop 36x48 --crop 0.5",
-        "--encoder tf_efficientnet_lite0 --encoder_weights imagenet --normalisation unit",
+        pytest.param(channels, kind, marks=() if quick else pytest.mark.all, id=f"{channels}-{kind}")
+        for place, kind in enumerate(KINDS)
+        for channels, quick in ((1, place % 2 == 1), (3, place % 2 == 0))
     ],
+    indirect=["rectangles"],
 )
-def test_every_kind_of_phase_1_takes_them(flags, rectangles, tmp_path):
-    model, content = run(rectangles, tmp_path, *flags.split(), "--perceptual_weight", "0", "--ssim_weight", "0.1")
+def test_every_kind_of_phase_1_takes_them(rectangles, kind, tmp_path):
+    model, content = run(rectangles, tmp_path, *KINDS[kind].split(), "--perceptual_weight", "0", "--ssim_weight", "0.1")
     assert content["num_samples"] == 6
     assert len(list((tmp_path / "run/figures").iterdir())) == 2
     with safe_open(model, "pt") as file:
         channels = open_data(rectangles).split("Test").channels
-        assert file.get_tensor("head.weight").shape[0] == channels * (9 if "hog" in flags else 1)
+        assert file.get_tensor("head.weight").shape[0] == channels * (9 if kind == "hog" else 1)
 
 
 def test_weights_of_other_channels_are_refused(tmp_path, capsys):
     grey, coloured = (prepare_rectangles(tmp_path / str(channels), channels) for channels in (1, 3))
-    model, _ = run(grey, tmp_path, "--perceptual_weight", "0")
+    places = ["--data_dir", str(grey), "--output_dir", str(tmp_path / "run")]
+    assert train([*COMMON.split(), "--perceptual_weight", "0", *places]) == 0
+    model = tmp_path / "run/best_model.safetensors"
     flags = ["--data_dir", str(coloured), "--model_path", str(model), "--output_dir", str(tmp_path / "other")]
     assert evaluate([*flags, "--device", "cpu"]) == 2
     assert (

@@ -82,14 +82,15 @@ def test_what_is_hidden_has_no_say_and_gets_no_gradient():
 
 
 def test_training_and_evaluation_leave_it_out(pets, tmp_path):
-    flags = "--pretext mask --mask_patch 8 --sparse --width 2 --max_steps 20 --val_every 1 --batch_size 4 --amp off"
+    flags = "--pretext mask --mask_patch 8 --sparse --width 2 --max_steps 20 --val_every 4 --batch_size 4 --amp off"
     places = ["--data_dir", str(pets), "--output_dir", str(tmp_path / "run"), "--device", "cpu", "--lr", "0.01"]
     assert train([*flags.split(), *places, "--perceptual_weight", "0"]) == 0
     rows = (tmp_path / "run/training_log.csv").read_text().splitlines()
     losses = [float(row.split(",")[2]) for row in rows[1:]]
     assert losses[-1] < 0.92 * losses[0]  # 0.84 here: rounding cannot eat the margin
     places = ["--data_dir", str(pets), "--output_dir", str(tmp_path / "out"), "--device", "cpu"]
-    assert evaluate([*places, "--model_path", str(tmp_path / "run/best_model.safetensors")]) == 0
+    places += ["--visualize_samples", "3", "--model_path", str(tmp_path / "run/best_model.safetensors")]
+    assert evaluate(places) == 0
 
 
 @pytest.mark.parametrize("flags", ["", "--pretext denoise", "--pretext mask --encoder tf_efficientnet_lite0"])

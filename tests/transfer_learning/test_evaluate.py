@@ -275,6 +275,7 @@ def test_a_split_without_masks(results, pets, tmp_path, capsys):
     flags = ["--data_dir", str(bare), "--output_dir", str(tmp_path / "out"), "--device", "cpu"]
     assert evaluate_segmentation([*flags, "--model_path", str(results / "seg/best_model.safetensors")]) == 2
     assert "no labelled images" in capsys.readouterr().err
+    flags += ["--visualize_samples", "0"]
     assert evaluate_autoencoder([*flags, "--model_path", str(results / "ae/best_model.safetensors")]) == 0
 
 

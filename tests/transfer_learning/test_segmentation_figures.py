@@ -5,7 +5,7 @@ import itertools
 import cv2
 import numpy as np
 import pytest
-from figure_checks import assert_readable, texts
+from figure_checks import assert_readable, kept_figures, texts
 from sample_classes import HOSTILE, classes_of
 
 import core.figures.picture_grid
@@ -78,16 +78,7 @@ def draw(folder, names, pictures, truths, predictions):
 @pytest.fixture
 def figures(monkeypatch):
     """The matplotlib figures of the calls that follow, in order, instead of files."""
-    kept = []
-
-    def keep(figure, path, legend=None):
-        kept.append(figure)
-        original(figure, path, legend)
-
-    original = core.figures.picture_grid.save
-    for module in (core.figures.picture_grid, score_figures, confusion_figures):
-        monkeypatch.setattr(module, "save", keep)
-    return kept
+    return kept_figures(monkeypatch, core.figures.picture_grid, score_figures, confusion_figures)
 
 
 def test_error_classes_by_hand():

@@ -120,6 +120,16 @@ def test_every_class_has_one_code_and_one_colour(used, classes):
     assert all(classes.palette[label] == colour for colour, label in used.colours.items() if label != 255)
 
 
+def test_colours_tell_classes_apart_but_for_two_of_ade20k():
+    sets = (voc2012.CLASSES, camvid.CLASSES, camvid.ORIGINAL_CLASSES, cityscapes.CLASSES, ade20k.CLASSES)
+    for classes in (*sets, *(msrc_v2.classes_of(variant) for variant in ("21", "23"))):
+        owners: dict[tuple[int, int, int], list[str]] = {}
+        for name, colour in zip(classes.names, classes.palette, strict=True):
+            owners.setdefault(colour, []).append(name)
+        shared = [names for names in owners.values() if len(names) > 1]
+        assert shared == ([["road", "skyscraper"]] if classes is ade20k.CLASSES else [])
+
+
 def test_the_numbers_of_classes_are_the_publishers():
     sets = (voc2012.CLASSES, camvid.CLASSES, camvid.ORIGINAL_CLASSES, cityscapes.CLASSES, ade20k.CLASSES)
     assert [len(classes) for classes in sets] == [21, 11, 31, 19, 150]
