@@ -83,7 +83,7 @@ class Journal:
     def entries(self, noted: bool = False) -> Iterator[dict[str, Any]]:
         """Yield the entries kept (`record`, `digest`, `notes`) in the order of their names, or those with notes."""
         query = f"SELECT place FROM entries WHERE kept {'AND noted' if noted else ''} ORDER BY name"
-        with self.path.open("rb") as lines:
+        with open_bytes(self.path) as lines:
             for (place,) in self._index.execute(query):
                 lines.seek(place)
                 yield json.loads(lines.readline())

@@ -20,6 +20,7 @@ from data.sources.own.dividing import divide
 from data.sources.own.listing import Pictures, Row
 from data.sources.own.survey import Listing, Reading, Watcher, list_pictures, read_listing
 from data.sources.own.tags import read_tags
+from data.sources.own.walking import HIDDEN
 from data.sources.source import Sample, Source
 
 
@@ -49,13 +50,15 @@ def understand(config: ReadingConfig, watcher: Watcher | None = None) -> Underst
     digest = found.pictures.digest(*_setting_files(config))
     found.pictures.remove(left_out)
     reading = read_listing(found, config, watcher)
+    passed_over = [*found.passed_over, *((name, f"not in {config.splits}") for name in left_out)]
     source = Source(
         _Samples(found.pictures, splits, tags, reading, config.ground),
         reading.classes,
         channels=reading.channels,
         stratum=config.stratify_by,
         official=False,
-        passed_over=sorted([*found.passed_over, *((name, f"not in {config.splits}") for name in left_out)]),
+        # Hidden files, which systems leave everywhere, would be the first that a person sees.
+        passed_over=sorted(passed_over, key=lambda entry: (entry[1] == HIDDEN, entry)),
         details=_details(digest, found, reading),
         notes=_notes(found, reading, notes),
         classes_yaml=reading.coding.yaml if reading.coding else "",

@@ -13,6 +13,8 @@ from core.files import open_bytes
 
 Told = Callable[[Path, str], None]  # a file or folder that is not read, and why
 
+HIDDEN = "its name begins with a dot"
+
 # What tells folders that this project wrote: a file in them, what stands at its beginning, and what the folder is.
 _MARKS = (
     ("manifest.json", b'"format_version"', "prepared pictures"),
@@ -95,7 +97,7 @@ def _listed(folder: Path) -> tuple[list[os.DirEntry[str]], str]:
 def _files(entries: list[os.DirEntry[str]], tell: Told) -> Iterator[Path]:
     for entry in entries:
         if entry.name.startswith("."):
-            tell(Path(entry.path), "its name begins with a dot")
+            tell(Path(entry.path), HIDDEN)
         elif not _is_folder(entry):
             yield Path(entry.path)
 
