@@ -15,10 +15,11 @@ from filelock import FileLock
 
 from core.classes import IGNORED, ClassSet
 from core.errors import UserError
-from core.files import atomic_path
+from core.files import atomic_path, require_regular
 from core.terminal.progress import track
 from data.geometry import Geometry
 from data.manifest import Manifest, Record, image_path, label_path, prepare_hint, trimap_path, truth_path
+from data.pictures import read_png
 from data.subsets import strata_of
 from data.trimaps import trimap_to_label
 
@@ -169,6 +170,7 @@ def _decoded(read: Reader, names: Sequence[str], what: str) -> Iterator[np.ndarr
 
 
 def _open(path: Path) -> np.ndarray:
+    require_regular(path)
     try:
         return np.load(path, mmap_mode="r")
     except ValueError:
@@ -177,7 +179,7 @@ def _open(path: Path) -> np.ndarray:
 
 
 def _read(path: Path, flags: int, data_dir: Path) -> np.ndarray:
-    array = cv2.imread(str(path), flags)
+    array = read_png(path, flags)
     if array is None:
         raise UserError(f"{path} is missing or damaged: delete {data_dir} and {prepare_hint(data_dir)}")
     return array

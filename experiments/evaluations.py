@@ -23,6 +23,7 @@ from pydantic import (
 from core.classes import ClassSet
 from core.errors import UserError, first_problem
 from core.evaluation import in_words
+from core.files import read_text
 
 FORMAT = 2
 # One of these an evaluation always leaves: the score that says most.
@@ -181,7 +182,7 @@ def in_pixels(resolution: Resolution) -> str:
 def read_json(path: Path) -> dict[str, Any]:
     """Return the content of a JSON file that holds an object; raises UserError for any other."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except ValueError:  # cut, not JSON, not text
         raise UserError(f"{path} is not valid JSON: evaluate again") from None
     if not isinstance(content, dict):

@@ -22,7 +22,7 @@ from typing import Any
 
 from core.command import run_command
 from core.errors import UserError
-from core.files import atomic_path
+from core.files import atomic_path, read_text
 from experiments.evaluations import Evaluation, is_evaluation
 from experiments.score_tables import by_classes, reconstruction_table, require_one_origin, segmentation_tables
 from experiments.table_formats import markdown, markdown_rows
@@ -92,7 +92,7 @@ def _ablation(folder: Path) -> list[str]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except ValueError:
         raise UserError(f"{path} is not valid JSON: evaluate again") from None
     return content if isinstance(content, dict) else {}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.classes import ClassSet
-from core.files import atomic_path
+from core.files import atomic_path, open_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,7 +59,7 @@ def curves(path: Path, log: Path, panels: Mapping[str, Sequence[str]], best: int
     """
     from matplotlib.figure import Figure
 
-    with log.open(newline="", encoding="utf-8") as file:
+    with open_text(log, newline="") as file:
         rows = list(csv.DictReader(file))
     figure = Figure(figsize=(4.2 * len(panels), 3.2), layout="constrained")
     for axis, (title, names) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
@@ -82,7 +82,7 @@ def drawable(log: Path, panels: Mapping[str, Sequence[str]]) -> dict[str, list[s
     """
     if not log.is_file():
         return {}
-    with log.open(newline="", encoding="utf-8") as file:
+    with open_text(log, newline="") as file:
         rows = [row for row in csv.DictReader(file) if row.get("epoch")]
     known = [name for name in (rows[0] if rows else ()) if name and any(row.get(name) for row in rows)]
     found = {title: _columns(names, known) for title, names in panels.items()}

@@ -1,12 +1,24 @@
 """What a person sees of a preparation."""
 
-from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from core.terminal.screen import screen
 from data.manifest import SPLITS
+from data.preparing.contents import Note
 from data.sources.table import DATA_SETS
+
+Noted = tuple[int, str]  # how often, and the first file with its reason
+
+
+def count_notes(notes: Iterable[Note]) -> dict[str, Noted]:
+    """Return how often the report tells of which action, and where first."""
+    noted: dict[str, Noted] = {}
+    for file, action, reason in notes:
+        count, first = noted.get(action, (0, f"{file}: {reason}"))
+        noted[action] = count + 1, first
+    return noted
 
 
 def say(line: str) -> None:
@@ -14,13 +26,13 @@ def say(line: str) -> None:
     screen().print(line, soft_wrap=True, highlight=False, markup=False)
 
 
-def print_summary(output: Path, counts: dict[str, Any], noted: Counter[str], seconds: float) -> None:
+def print_summary(output: Path, counts: dict[str, Any], noted: Mapping[str, Noted], seconds: float) -> None:
     """Say what was made of how many pictures, and what the report tells."""
     splits = ", ".join(f"{split} {counts[split]['images']} ({counts[split]['labelled']} labelled)" for split in SPLITS)
     total = sum(members["images"] for members in counts.values())
     say(f"{output}: {total} images in {seconds:.1f} s: {splits}")
     if noted:
-        told = ", ".join(f"{count} {action}" for action, count in noted.items())
+        told = ", ".join(f"{count} {action} (first {first})" for action, (count, first) in noted.items())
         say(f"{told}: see {output / 'prepare_report.json'}")
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from core.errors import UserError
+from core.files import open_bytes
 from core.terminal.screen import screen
 from experiments.ablation.format import read
 from experiments.grid.estimate import START_SECONDS, Speeds, left_in_words
@@ -121,7 +122,7 @@ def share_done(work: Work) -> float:
     share = len(log_rows(work.folder)) / work.rows
     console = work.folder / "console.txt"
     if console.exists():
-        with console.open("rb") as file:
+        with open_bytes(console) as file:
             file.seek(max(0, console.stat().st_size - TAIL))
             steps = re.findall(rb"step (\d+)/(\d+)", file.read())
         share = max([share, *(int(step) / int(total) for step, total in steps[-1:])])

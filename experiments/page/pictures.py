@@ -11,6 +11,7 @@ from pathlib import Path
 
 import reconstruction.figures.captions
 import transfer_learning.figures.captions
+from core.files import open_text, read_bytes
 from experiments.evaluations import FigureEntry
 from experiments.runs import Run
 
@@ -81,7 +82,7 @@ def overlay(runs: Sequence[Run]) -> list[Figure]:
 
 
 def _column(log: Path, column: str) -> list[tuple[int, float]]:
-    with log.open(newline="", encoding="utf-8") as file:
+    with open_text(log, newline="") as file:
         return [(int(row["epoch"]), float(row[column])) for row in csv.DictReader(file) if row.get(column)]
 
 
@@ -133,8 +134,8 @@ def _small_png(path: Path) -> tuple[bytes, int, int]:
     """
     from PIL import Image
 
-    content, webp = path.read_bytes(), io.BytesIO()
-    with Image.open(path) as picture:
+    content, webp = read_bytes(path), io.BytesIO()
+    with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
         picture.load()  # a picture that was cut shows only here
         if max(picture.size) > WEBP_LARGEST:
             return content, *picture.size
@@ -147,9 +148,10 @@ def _svg(path: Path) -> tuple[bytes, int, int]:
     """Return an SVG, its width and its height; raises OSError for what is none."""
     from xml.etree import ElementTree
 
+    content = read_bytes(path)
     try:
-        root = ElementTree.parse(path).getroot()
+        root = ElementTree.fromstring(content)
         _, _, width, height = map(float, root.attrib["viewBox"].split())
     except (ElementTree.ParseError, KeyError, ValueError):
         raise OSError(f"{path} is not an SVG") from None
-    return path.read_bytes(), round(width), round(height)
+    return content, round(width), round(height)
