@@ -129,16 +129,17 @@ def _read(path: Path) -> str:
 
 
 def table(results: Sequence[Result]) -> str:
-    """Return the outcomes by target as text."""
+    """Return the outcomes by target as text, and what a case takes of a processor."""
     targets = sorted({result.target for result in results})
     shown = [
         name for name in (*GOOD, *BAD) if name in GOOD or any(result.verdict.outcome == name for result in results)
     ]
-    rows = [["target", "cases", *shown]]
+    rows = [["target", "cases", "s each", *shown]]
     for target in (*targets, "all"):
         of_target = [result for result in results if target in (result.target, "all")]
         counts = summary(result.verdict for result in of_target)
-        rows.append([target, str(len(of_target)), *(str(counts[name] or "") for name in shown)])
+        seconds = sum(result.verdict.seconds for result in of_target) / max(1, len(of_target))
+        rows.append([target, str(len(of_target)), f"{seconds:.2f}", *(str(counts[name] or "") for name in shown)])
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     return "\n".join(
         "  ".join(

@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import sys
+import time
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -29,7 +30,9 @@ def main(argv: Sequence[str]) -> int:
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (WORK_SECONDS, WORK_SECONDS + 10))
     folder.mkdir(parents=True)
+    began = time.process_time()
     verdict = run(name, folder, corpus)
+    verdict.seconds = time.process_time() - began
     (folder / "verdict.json").write_text(json.dumps(dataclasses.asdict(verdict)))
     return 0
 

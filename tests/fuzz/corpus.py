@@ -88,7 +88,7 @@ def write_lists(folder: Path) -> None:
 
 
 def write_archives(folder: Path) -> None:
-    """Pack Pets as .tar.gz, CamVid as .zip, and lay Pets out unpacked."""
+    """Pack Pets as .tar.gz, ISIC as .zip, and lay Pets out unpacked."""
     from sample_pets import make_pets
     from sample_sources import FORMS, pack
 
@@ -97,9 +97,9 @@ def write_archives(folder: Path) -> None:
     for part in ("images", "annotations"):
         with tarfile.open(folder / "pets" / f"{part}.tar.gz", "w:gz") as archive:
             archive.add(pets / part, part)
-    form = FORMS["camvid"]
+    form = FORMS["isic"]
     form.make(folder / "layout")
-    pack(folder / "layout", folder / "camvid", form.archives)
+    pack(folder / "layout", folder / "isic", form.archives)
 
 
 def write_ablation(folder: Path) -> None:

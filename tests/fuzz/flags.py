@@ -2,12 +2,17 @@
 
 import dataclasses
 from importlib import import_module
+from os import mkfifo
+from pathlib import Path
 from random import Random
+
+import yaml
+from ablation_grid import one_variant
 
 from core.cli import COMMANDS
 from fuzz import outcomes
 from fuzz.corpus import CLASSES, SIDE, SMALL
-from fuzz.scenes import Place, Scene, words
+from fuzz.scenes import Place, Scene, planned, words
 
 # What would rightly take forever, reach the network, or write outside the case's folder.
 LEFT_ALONE = ("download", "device", "encoder", "encoder_weights", "raw_dir", "perceptual_network")
@@ -111,13 +116,17 @@ def _odd(place: Place, name: str, random: Random) -> list[str]:
 
 
 def _make_odd_files(place: Place) -> None:
-    from os import mkfifo
-
     odd = place.folder / "odd"
     (odd / "folder").mkdir(parents=True)
     (odd / "file").write_bytes(b"\x00\xff")
     mkfifo(odd / "fifo")
     (odd / "loop").symlink_to("loop")
+
+
+def _grid(place: Place) -> Path:
+    path = place.folder / "grid.yaml"
+    path.write_text(yaml.safe_dump({"ablation": one_variant(steps=4)}))
+    return path
 
 
 def _whole(place: Place, module: str) -> list[str]:
@@ -138,7 +147,7 @@ def _whole(place: Place, module: str) -> list[str]:
         "transfer_learning.predict": words(
             "--model_path", weights["phase_2"], "--input", corpus / "own/images", *to, "--no_figures"
         ),
-        "experiments.ablate": [*data, *to, *words("--results_dir", place.folder / "results")],
+        "experiments.ablate": ["--config", str(_grid(place)), *planned(place).argv],
         "experiments.tables": words("--results", place.copy("results")),
         "experiments.report": words(place.copy("results"), "--output", output / "report.html"),
     }

@@ -39,6 +39,7 @@ class Verdict:
 
     outcome: str
     why: str = ""
+    seconds: float = 0.0  # of a processor
 
     @property
     def is_bad(self) -> bool:

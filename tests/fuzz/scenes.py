@@ -101,9 +101,9 @@ def inspected(place: Place, random: Random) -> Scene:
 
 
 def archive(place: Place, random: Random) -> Scene:
-    name, flags = random.choice((("pets", ["oxford_pets"]), ("camvid", ["camvid", "--variant", "11"])))
+    name, data_set = random.choice((("pets", "oxford_pets"), ("isic", "isic2018")))
     folder, output = place.copy(f"archives/{name}"), place.folder / "made"
-    argv = words("--dataset", *flags, "--archives", folder, "--raw_dir", place.folder / "raw", "--size", SIDE)
+    argv = words("--dataset", data_set, "--archives", folder, "--raw_dir", place.folder / "raw", "--size", SIDE)
     argv += words("--workers", 1, "--output_dir", output)
     return Scene("data.prepare", argv, place.files(folder, "*"), output, outcomes.prepared)
 
@@ -261,4 +261,22 @@ def _predicting(place: Place) -> tuple[Scene, dict[str, Any]]:
     return scene, {"batch_size": 2, "tta": True, "tta_scales": [1.0, 1.5], "figures": False, "resize_mode": "letterbox"}
 
 
-CONFIGS = {"transfer_learning": _training, "data": _preparing, "transfer_learning_prediction": _predicting}
+def _ablating(place: Place) -> tuple[Scene, dict[str, Any]]:
+    from ablation_grid import one_variant
+
+    return planned(place), one_variant(steps=4)
+
+
+def planned(place: Place) -> Scene:
+    """Show the runs of a grid."""
+    argv = words("--list", "--data_dir", place.corpus / "data", "--output_dir", place.folder / "made")
+    argv += words("--results_dir", place.folder / "made/results")
+    return Scene("experiments.ablate", argv, [], place.folder / "made")
+
+
+CONFIGS = {
+    "transfer_learning": _training,
+    "data": _preparing,
+    "transfer_learning_prediction": _predicting,
+    "ablation": _ablating,
+}
