@@ -11,6 +11,7 @@ import json
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from fuzz.campaign import SECONDS, Result, content, make_corpus, run_cases, table
@@ -26,17 +27,18 @@ def main() -> int:
     )
     began = time.monotonic()
     names = options.case or case_names(options.cases, options.target or list(TARGETS), options.first)
-    results = []
     until = began + 60 * options.minutes if options.minutes else None
-    for result in run_cases(names, folder.absolute(), corpus.absolute(), options.jobs, options.seconds, until):
-        results.append(result)
-        if result.verdict.is_bad or options.case:
-            _show(result)
-        if len(results) % 100 == 0:
-            print(f"{len(results)} of {len(names)} cases in {time.monotonic() - began:.0f} s", flush=True)
-    print(
-        f"\n{table(results)}\n{len(results)} of {len(names)} cases in {time.monotonic() - began:.0f} s; folder {folder}"
-    )
+    cases = run_cases(names, folder.absolute(), corpus.absolute(), options.jobs, options.seconds, until)
+    results: list[Result] = []
+    with suppress(KeyboardInterrupt):  # what there is until then is shown
+        for result in cases:
+            results.append(result)
+            if result.verdict.is_bad or options.case:
+                _show(result)
+            if len(results) % 100 == 0:
+                print(f"{len(results)} of {len(names)} cases in {time.monotonic() - began:.0f} s", flush=True)
+    took = f"{len(results)} of {len(names)} cases in {time.monotonic() - began:.0f} s"
+    print(f"\n{table(results)}\n{took}; folder {folder}")
     if options.output:
         options.output.parent.mkdir(parents=True, exist_ok=True)
         options.output.write_text(json.dumps(content(results), indent=2, ensure_ascii=True) + "\n")
