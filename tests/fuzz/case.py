@@ -29,7 +29,6 @@ def main(argv: Sequence[str]) -> int:
     name, folder, corpus = argv[0], Path(argv[1]), Path(argv[2])
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (WORK_SECONDS, WORK_SECONDS + 10))
-    folder.mkdir(parents=True)
     began = time.process_time()
     verdict = run(name, folder, corpus)
     verdict.seconds = time.process_time() - began

@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import json
-import os
 import shutil
 import tarfile
 from collections.abc import Sequence
@@ -27,8 +26,8 @@ TRAINING = {
 }
 
 
-def make(folder: Path) -> None:
-    """Make everything, in this process."""
+def make(folder: Path, quick: bool = False) -> None:
+    """Make everything, in this process; quickly: without figures, and results of phase 2 alone."""
     folder.mkdir(parents=True)
     write_own(folder / "own")
     own = ["--dataset", "folder", "--images", folder / "own/images", "--masks", folder / "own/masks"]
@@ -36,9 +35,15 @@ def make(folder: Path) -> None:
     data = ["--data_dir", folder / "data"]
     for name, (module, *flags) in TRAINING.items():
         run(module, *flags, *data, "--output_dir", folder / name)
-        evaluate = module.replace("train", "evaluate")
-        run(evaluate, "--model_path", folder / name / "best_model.safetensors", *data, "--visualize_samples", 1,
-            "--device", "cpu", "--output_dir", folder / "results" / name)  # fmt: skip
+        if name == "phase_2" or not quick:
+            drawn = ["--no_figures"] if quick else ["--visualize_samples", 1]
+            places = [
+                "--model_path",
+                folder / name / "best_model.safetensors",
+                "--output_dir",
+                folder / "results" / name,
+            ]
+            run(module.replace("train", "evaluate"), *places, *data, *drawn, "--device", "cpu")
     _stop_half_way(folder / "half_way", data)
     write_archives(folder / "archives")
     write_ablation(folder / "ablation")
@@ -140,7 +145,6 @@ def main(argv: Sequence[str]) -> int:
     """Make the corpus in the folder that is named, anew."""
     folder = Path(argv[0])
     shutil.rmtree(folder, ignore_errors=True)
-    os.chdir(folder.parent)
     with contextlib.chdir(folder.parent):
         make(folder)
     return 0

@@ -41,6 +41,7 @@ class Place:
 
     def __init__(self, folder: Path, corpus: Path) -> None:
         self.folder, self.corpus = folder, corpus
+        folder.mkdir(parents=True, exist_ok=True)
 
     def copy(self, name: str) -> Path:
         """Copy a folder of the corpus, once."""

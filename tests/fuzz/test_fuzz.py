@@ -130,7 +130,7 @@ def test_what_hangs_or_crashes_costs_one_case(what, outcome, tmp_path, monkeypat
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("fuzz") / "corpus"
-    corpus.make(folder)
+    corpus.make(folder, quick=True)
     return folder
 
 
@@ -146,12 +146,16 @@ def soon():
 
 # What reads these is not mended yet.
 WAITING = ("weights", "state", "arrays", "results")
+DRAWS = ("report", "ablation")
+
+
+def marks(target: str) -> list[pytest.MarkDecorator]:
+    waits, draws = target in WAITING, target in DRAWS
+    return [pytest.mark.xfail] * waits + [pytest.mark.all] * draws
 
 
 @pytest.mark.usefixtures("soon")
-@pytest.mark.parametrize(
-    "target", [pytest.param(name, marks=[pytest.mark.xfail] if name in WAITING else []) for name in TARGETS]
-)
+@pytest.mark.parametrize("target", [pytest.param(name, marks=marks(name)) for name in TARGETS])
 def test_a_few_cases_end_well(target, whole, tmp_path):
     for number in range(2):
         name = f"{target}:{number}"
