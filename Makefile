@@ -5,8 +5,9 @@ DATA := data/synthetic
 DEMO := runs/demo
 REPRODUCE := config/reproduce.yaml
 ARCHIVES :=
+FUZZ_CASES ?= 1000
 
-.PHONY: help setup demo reproduce test test-all soak lint docs clean-demo
+.PHONY: help setup demo reproduce test test-all fuzz soak lint docs clean-demo
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -54,8 +55,11 @@ test: setup ## what must pass before a change lands: minutes on two cores
 test-all: setup ## those and the longer ones
 	$(RUN) -m pytest -n 2 --dist loadfile -m 'not soak'
 
-soak: setup ## kill training at random moments, often, and compare what comes out
-	$(RUN) -m pytest -m soak -s tests/core/test_killed.py
+fuzz: setup ## damage all that commands read, FUZZ_CASES times, and fail on what is not refused or told in a line
+	PYTHONPATH=.:tests $(RUN) -m fuzz --cases $(FUZZ_CASES) --output runs/fuzz.json
+
+soak: setup ## kill every command at random moments, often, and compare what comes out
+	$(RUN) -m pytest -m soak -s tests/core/test_killed.py tests/test_killed_commands.py
 
 lint: setup ## ruff and mypy
 	$(RUN) -m ruff check .
