@@ -87,7 +87,7 @@ def _segment_files(
     total = Areas(segmenter.classes)
     try:
         todo = [(name, path) for name, path in files.items() if name not in left_out]
-        readable = _read(track(todo, "segmenting"), segmenter, unreadable)
+        readable = _read(track(todo, "segmenting", len(todo)), segmenter, unreadable)
         for batch in _batches(readable, config.batch_size):
             found = segmenter.segment([picture for _, picture, _ in batch])
             for (name, picture, notes), segmentation in zip(batch, found, strict=True):

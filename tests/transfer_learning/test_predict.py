@@ -322,7 +322,7 @@ def test_what_cannot_be_read_is_listed_and_the_rest_goes_on(run, tmp_path, capsy
     reasons = {entry["file"]: entry["reason"] for entry in content["unreadable"]}
     assert reasons["cut.jpg"].startswith("damaged: ")
     assert reasons["notes.txt"] == "not a picture, or its header is damaged"
-    assert reasons["gone.png"] == "No such file or directory"
+    assert reasons["gone.png"] == "a link to nowhere, which is not there"
     errors = capsys.readouterr().err
     assert "not read: notes.txt: not a picture" in errors
     assert "error: 3 of 5 files could not be read" in errors
