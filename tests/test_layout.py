@@ -118,7 +118,7 @@ MAY_OPEN = {
     "data.decoders.opening",
     *("data.preparing.journal", "data.split", "data.sources.archives", "data.sources.download"),
     *("experiments.ablation.public_results", "experiments.grid.estimate", "experiments.grid.queue"),
-    *("experiments.page.pictures", "experiments.report"),
+    *("experiments.page.pictures", "experiments.page.strip", "experiments.report"),
 }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from core.files import open_bytes
 from experiments.evaluations import Strip as Tiles
 from experiments.evaluations import same_classes
 from experiments.page.classes import class_cell
@@ -84,7 +85,7 @@ def _tiles(run: Run) -> list[list[str]] | None:
         return None
     side, rows = content.tile, len(content.names)
     try:
-        with Image.open(path) as whole:
+        with open_bytes(path) as file, Image.open(file, formats=["PNG"]) as whole:
             if not rows or whole.size != (3 * side, rows * side):
                 return None
             whole.load()
