@@ -4,6 +4,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from core.files import open_text
 from experiments.page.content import setting_label
 from experiments.page.tables import label, score
 from experiments.paired import Difference
@@ -80,5 +81,5 @@ def trained(run: Run) -> str | None:
 def _rows(run: Run) -> int:
     if not run.log:
         return 0
-    with run.log.open(newline="", encoding="utf-8", errors="replace") as file:
+    with open_text(run.log, errors="replace", newline="") as file:
         return sum(1 for row in csv.DictReader(file) if row.get("epoch"))
