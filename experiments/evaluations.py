@@ -183,7 +183,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Return the content of a JSON file that holds an object; raises UserError for any other."""
     try:
         content = json.loads(read_text(path))
-    except ValueError:  # cut, not JSON, not text
+    except (ValueError, RecursionError):  # cut, not JSON, not text, nested without end
         raise UserError(f"{path} is not valid JSON: evaluate again") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} is not one of ours: evaluate again")

@@ -93,7 +93,7 @@ def _ablation(folder: Path) -> list[str]:
 def _read(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(read_text(path))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UserError(f"{path} is not valid JSON: evaluate again") from None
     return content if isinstance(content, dict) else {}
 
