@@ -12,6 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from core.errors import UserError
+from core.files import read_text
 
 LOCK = ".lock"
 STAGED = ".partial"
@@ -131,7 +132,7 @@ def publish(staged: Path, folder: Path, earlier: Iterable[str] = ()) -> None:
 def files_named(path: Path) -> list[str]:
     """Return the files that the JSON of earlier results names: figures, and what a prediction wrote of each picture."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except (OSError, ValueError, RecursionError):
         return []
     entries = content if isinstance(content, dict) else {}

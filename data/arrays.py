@@ -7,7 +7,6 @@ fingerprint, so that other data never meet an old array. A seal beside each says
 import json
 import math
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
-from rich.progress import track
 
 from core.classes import IGNORED
 from core.errors import UserError
-from core.files import atomic_path, write_json
+from core.files import atomic_path, open_bytes, read_text, write_json
+from core.terminal.progress import track
 from data.manifest import ARRAYS
 
 CHUNK = 64
@@ -109,7 +108,7 @@ def _build(path: Path, wanted: Wanted, names: Sequence[str], read: Reader) -> No
 def _decoded(read: Reader, names: Sequence[str], what: str) -> Iterator[np.ndarray]:
     with ThreadPoolExecutor() as threads:
         chunks = range(0, len(names), CHUNK)
-        for start in track(chunks, what, transient=True, disable=not sys.stdout.isatty()):
+        for start in track(chunks, what, len(chunks), transient=True):
             yield from threads.map(read, names[start : start + CHUNK])
 
 
@@ -158,10 +157,10 @@ def _seal_file(path: Path) -> Path:
 
 def _seal_of(path: Path) -> dict[str, object] | None:
     try:
-        seal = json.loads(_seal_file(path).read_text(encoding="utf-8"))
+        seal = json.loads(read_text(_seal_file(path)))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return seal if isinstance(seal, dict) else {}
 
@@ -176,7 +175,7 @@ def _seal(path: Path, digest: str) -> None:
 
 def _opened(path: Path) -> np.ndarray:
     """Map an array of uint8. Raises ValueError for a file that is none, or not as long as its header says."""
-    with path.open("rb") as file:
+    with open_bytes(path) as file:
         np.lib.format.read_magic(file)
         shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
         start = file.tell()

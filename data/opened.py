@@ -40,6 +40,12 @@ class Data:
     _contents: dict[str, np.ndarray] = field(default_factory=dict, compare=False)
 
     @property
+    def name(self) -> str:
+        """What people call the data."""
+        own = self.manifest.dataset == "folder"
+        return f"own pictures ({self.data_dir.resolve().name})" if own else self.manifest.dataset
+
+    @property
     def class_set(self) -> ClassSet:
         """What the labels mean."""
         return self.manifest.class_set

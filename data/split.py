@@ -19,6 +19,7 @@ from data.arrays import Wanted, folders_of, open_array
 from data.geometry import Geometry
 from data.lacking import without_masks
 from data.manifest import Manifest, Record, image_path, label_path, prepare_hint, trimap_path, truth_path
+from data.pictures import read_png
 from data.subsets import strata_of
 from data.trimaps import trimap_to_label
 
@@ -190,7 +191,7 @@ def _arrays(
 
 
 def _read(path: Path, flags: int, data_dir: Path) -> np.ndarray:
-    array = cv2.imread(str(path), flags)
+    array = read_png(path, flags)
     if array is None:
         raise UserError(f"{path} is missing or damaged: delete {data_dir} and {prepare_hint(data_dir)}")
     return array

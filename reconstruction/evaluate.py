@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from core.header import Header
+    from data.augment.settings import AugmentConfig
     from data.split import Split
     from reconstruction.figures.evaluation import Gallery
     from reconstruction.network import Autoencoder
@@ -70,14 +72,15 @@ def _evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
     from core.networks.unet import require_channels
     from core.writing import files_named, replacing
     from data.opened import open_data
-    from reconstruction.figures.evaluation import Gallery
+    from reconstruction.figures.evaluation import Gallery, corruption_of
     from reconstruction.network import Autoencoder
     from reconstruction.per_image import image_rows, summary
     from reconstruction.pretext import Pretext
 
     device = resolve_device(config.device)
     model, header = load_model(config.model_path, "reconstruction", Autoencoder, device)
-    pretext = Pretext.of(header["config"])
+    pretext = Pretext.of(header.config, str(config.model_path))
+    damage = corruption_of(header.config, str(config.model_path))
     data = open_data(config.data_dir, config.cache_dir)
     split = data.split(config.split)
     require_channels(config.model_path, model.in_channels, split.channels)
@@ -98,7 +101,7 @@ def _evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
         write_csv(folder / "per_image.csv", list(rows[0]), rows)
         gallery = Gallery(model, split, scores, folder, config.batch_size, device, pretext, model.target)
         try:
-            result |= _drawn(gallery, header, notes, config)
+            result |= _drawn(gallery, header, damage, notes, config)
         except Exception as error:  # the scores are kept all the same
             failure = error
         write_json(folder / "reconstruction_metrics.json", result)
@@ -109,19 +112,23 @@ def _evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
 
 
 def _drawn(
-    gallery: "Gallery", header: dict[str, Any], notes: list[str | None], config: ReconstructionEvaluationConfig
+    gallery: "Gallery",
+    header: "Header",
+    damage: "AugmentConfig",
+    notes: list[str | None],
+    config: ReconstructionEvaluationConfig,
 ) -> dict[str, Any]:
     """Draw into the gallery's folder; returns what the result says of that, and of the latent space."""
     from reconstruction.figures.evaluation import draw_curves, draw_pictures
 
     assert config.model_path is not None
-    figures = draw_pictures(gallery, config.visualize_samples, header["config"])
-    entries, note = draw_curves(config.model_path, gallery.folder, header["epoch"])
+    figures = draw_pictures(gallery, config.visualize_samples, damage, header.run.seed)
+    entries, note = draw_curves(config.model_path, gallery.folder, header.epoch)
     result: dict[str, Any] = {"figures": figures + entries, "notes": [line for line in (note, *notes) if line]}
     if config.analyze_latent_space:
         from reconstruction.latent.analysis import analyse
 
-        arguments = (header["architecture"], gallery.split, gallery.folder, config.batch_size, gallery.device)
+        arguments = (header.architecture, gallery.split, gallery.folder, config.batch_size, gallery.device)
         result["latent_space"], entries = analyse(gallery.model, *arguments)
         result["figures"] = result["figures"] + entries
     return result

@@ -25,7 +25,7 @@ from core.evaluation import (
 )
 
 if TYPE_CHECKING:
-    from core.classes import ClassSet
+    from core.header import Header
     from data.split import Split
 
 PHASE = "transfer_learning"
@@ -59,7 +59,6 @@ def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
 
 
 def _evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
-    from core.classes import classes_of_header
     from core.files import write_csv, write_json
     from core.machine.device import resolve_device
     from core.writing import files_named, replacing
@@ -74,7 +73,7 @@ def _evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
     split = data.split(config.split)
     if not len(split.labelled):
         raise UserError(f"{config.data_dir}: {split.lacking}")
-    require_fit(classes_of_header(header, str(config.model_path)), header, split, config)
+    require_fit(header, split, config)
     origin = provenance(config, header, data, split.size, device)
     scores = scores_of_split(model, split, config.batch_size, device)
     rows = image_rows(split, scores)
@@ -94,7 +93,7 @@ def _evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
             from transfer_learning.figures.evaluation import draw
 
             try:
-                result["figures"] = draw(model, split, result, rows, replace(config, output_dir=folder), device)
+                result |= draw(model, split, result, rows, replace(config, output_dir=folder), device)
             except Exception as error:  # the scores are kept all the same
                 failure = error
         write_json(folder / "evaluation_results.json", result)
@@ -104,9 +103,9 @@ def _evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
     return result
 
 
-def require_fit(classes: "ClassSet", header: dict[str, Any], split: "Split", config: EvaluationConfig) -> None:
+def require_fit(header: "Header", split: "Split", config: EvaluationConfig) -> None:
     """Raise UserError unless weights tell the classes of the data apart, in pictures of as many channels."""
-    theirs, ours = classes.names, split.class_set.names
+    theirs, ours = header.classes.names, split.class_set.names
     if theirs != ours:
         place = next((place for place, pair in enumerate(zip(theirs, ours, strict=False)) if len({*pair}) == 2), None)
         first = "" if place is None else f"; class {place} is {theirs[place]!r} there and {ours[place]!r} here"
@@ -114,7 +113,7 @@ def require_fit(classes: "ClassSet", header: dict[str, Any], split: "Split", con
             f"{config.model_path} tells {listed(theirs)} apart, {config.data_dir} holds {listed(ours)}{first}: "
             "evaluate on data of the same classes in the same order"
         )
-    channels = header["architecture"].get("in_channels", 3)  # once there was no other number
+    channels = header.network.in_channels
     if channels != split.channels:
         raise UserError(
             f"{config.model_path} was trained on pictures of {channels} channels, those of {config.data_dir} have "

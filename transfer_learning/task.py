@@ -84,7 +84,7 @@ class SegmentationTask(Task):
         if config.pretrained_encoder:
             parts = TRANSFERRED[config.transfer]
             header = load_pretrained(self.model, config.pretrained_encoder, config.normalisation, parts, config.encoder)
-            self.pretrained_on: str | None = header["config"].get("data_fingerprint")
+            self.pretrained_on: str | None = header.run.data_fingerprint
         begun_with = [read_seen(path) for path in (config.pretrained_encoder, config.init_weights) if path]
         self.seen = united(train.contents[self.chosen], *begun_with)
         pixels = class_pixels(train, self.chosen)

@@ -10,8 +10,8 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter
 
-from core.files import file_sha256, write_json
-from data.sources.archives import file_md5
+from core.files import file_sha256, read_bytes, write_json
+from data.sources.download import file_md5
 from data.sources.source import Sample
 
 INPUTS = "inputs.json"
@@ -67,7 +67,7 @@ class Inputs:
 
     def __init__(self, output: Path) -> None:
         """Raises ValueError for a file that is not as written."""
-        self._content = TypeAdapter(_Content).validate_json((output / INPUTS).read_bytes())
+        self._content = TypeAdapter(_Content).validate_json(read_bytes(output / INPUTS))
 
     def changed_archive(self, folder: Path | None) -> str | None:
         """Return the first archive of a folder that is another one now; None if all that are there are the same."""
