@@ -69,8 +69,12 @@ def prepare(config: PrepareConfig) -> None:
         return
     began = time.perf_counter()
     require_ours(place)
+    _try(place)
+    source = open_source(config)
+    for note in source.notes:
+        say(note)
     with _locked(place):
-        manifest, noted = _prepare_or_leave_nothing(place, config)
+        manifest, noted = _prepare_or_leave_nothing(place, source, config)
         take_place(place, output)
     print_summary(config.output_dir, manifest, noted, time.perf_counter() - began)
 
@@ -82,6 +86,14 @@ def _locked(place: Path) -> Iterator[None]:
         yield
     finally:
         held.release()
+
+
+def _try(place: Path) -> None:
+    """See that a folder can be written and locked; it is not left there, perhaps among the pictures to be listed."""
+    with _locked(place):
+        pass
+    if {path.name for path in place.iterdir()} <= {LOCK}:
+        shutil.rmtree(place)
 
 
 def _finish(place: Path, output: Path) -> None:
@@ -127,16 +139,10 @@ def _require_same_inputs(output: Path, manifest: Manifest, config: PrepareConfig
         raise UserError(f"{output} was prepared before {changed}: {remedy}")
 
 
-def _prepare_or_leave_nothing(root: Path, config: PrepareConfig) -> tuple[dict[str, Any], dict[str, Noted]]:
+def _prepare_or_leave_nothing(
+    root: Path, source: Source, config: PrepareConfig
+) -> tuple[dict[str, Any], dict[str, Noted]]:
     """Do what `_prepare_into` does; a refusal leaves nothing, a kill what the same command goes on from."""
-    try:
-        source = open_source(config)
-    except BaseException:
-        if {path.name for path in root.iterdir()} <= {LOCK}:
-            shutil.rmtree(root)
-        raise
-    for note in source.notes:
-        say(note)
     if difference := clear_abandoned(root, config.settings()):
         say(f"{root} was left by a call with other settings ({difference}) that did not end: it is replaced")
     try:
