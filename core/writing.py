@@ -136,7 +136,7 @@ def files_named(path: Path) -> list[str]:
     except (OSError, ValueError, RecursionError):
         return []
     entries = content if isinstance(content, dict) else {}
-    named = [entry.get("file") for entry in _objects(entries.get("figures"))]
+    named = [entry.get("file") for entry in [*_objects(entries.get("figures")), *_objects([entries.get("strip")])]]
     named += [
         record.get(kind) for record in _objects(entries.get("pictures")) for kind in ("mask", "overlay", "figure")
     ]

@@ -128,6 +128,8 @@ def test_a_figure_that_cannot_be_drawn_is_a_note(results, pets, tmp_path, monkey
     monkeypatch.setattr(drawing, "save_confusion", failing)
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures/confusion_matrix.png").write_bytes(b"of an earlier call")
+    earlier = {"figures": [{"file": "figures/confusion_matrix.png"}]}
+    (tmp_path / "evaluation_results.json").write_text(json.dumps(earlier))
     model = str(results / "seg/best_model.safetensors")
     flags = ["--model_path", model, "--data_dir", str(pets), "--output_dir", str(tmp_path), "--visualize_samples", "0"]
     assert evaluate_segmentation(flags) == 0
