@@ -114,12 +114,12 @@ def provenance(
     """
     from core.files import file_sha256
     from core.run.provenance import commit, device_name, versions
-    from core.seen import read_seen
 
     assert config.model_path is not None
-    seen = read_seen(config.model_path)
-    found = data.require_unseen(config.model_path, seen, config.allow_seen or config.split == "Train", config.split)
-    if header.run.data_fingerprint != data.fingerprint and not len(seen):
+    found = data.require_unseen(
+        config.model_path, header.seen, config.allow_seen or config.split == "Train", config.split
+    )
+    if header.run.data_fingerprint != data.fingerprint and not len(header.seen):
         print(
             f"note: these weights were trained on other data than {config.data_dir} (source, size or division): "
             f"training may have seen pictures of its {config.split}"
@@ -129,7 +129,7 @@ def provenance(
         "checkpoint_sha256": file_sha256(config.model_path),
         "data_set": data.name,
         "data_sha256": data.fingerprint,
-        "pictures_seen": found[config.split] if len(seen) else None,
+        "pictures_seen": found[config.split] if len(header.seen) else None,
         "split": config.split,
         "resolution": resolution_of(size),
         "seed": header.run.seed,

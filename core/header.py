@@ -7,11 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
+import numpy as np
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 
 from core.classes import ClassSet
 from core.errors import UserError, first_problem
+from core.seen import of_text
 from core.sides import MAX_SIZE
 from core.train_config import OWN_ENCODER, Normalisation, TrainConfig
 
@@ -69,6 +71,11 @@ def _says(kind: type) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _pictures(text: str) -> str:
+    of_text(text)
+    return text
+
+
 def _rising(values: tuple[float, float] | None) -> tuple[float, float] | None:
     if values and not values[0] < values[1]:
         raise ValueError(f"{values[0]} is not below {values[1]}")
@@ -87,6 +94,8 @@ class Header:
         class_set: of phase 2, what it tells apart.
         size, resize_mode, value_range, ground: of phase 2, how pictures come to what it was trained on; weights of
             before do not say it.
+        pictures_seen: of which pictures the weights learned, as `core.seen` writes them; weights of before, and of data
+            prepared before, do not say it.
         sha256: over all of the above and the tensors; None in weights of before.
     """
 
@@ -102,6 +111,7 @@ class Header:
     resize_mode: Literal["letterbox", "stretch"] | None = None
     value_range: Annotated[tuple[_Number, _Number] | None, AfterValidator(_rising)] = None
     ground: Literal["white", "black"] | None = None
+    pictures_seen: Annotated[str, AfterValidator(_pictures)] = ""
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
 
     def __post_init__(self) -> None:
@@ -137,6 +147,11 @@ class Header:
     def run(self) -> Run:
         """What is known of the run."""
         return TypeAdapter(Run).validate_python(self.config)
+
+    @cached_property
+    def seen(self) -> np.ndarray:
+        """The pictures that the weights learned from, [N] int64, sorted; none where they do not tell."""
+        return of_text(self.pictures_seen)
 
     @property
     def classes(self) -> ClassSet:

@@ -1,18 +1,14 @@
-"""Which pictures weights were trained on: 8 bytes a picture, kept in the weights, so that none of them is scored.
+"""Which pictures weights were trained on: 8 bytes a picture, kept in their header, so that none of them is scored.
 
 A picture counts by its content at original size (`data.preparing.looks`), whatever size or split it was prepared in.
 """
 
+import binascii
+from base64 import b64decode, b64encode
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
-from safetensors import safe_open
 
-from core.header import read_header
-
-# The tensor beside those of the network that holds them, sorted.
-SEEN = "pictures_seen"
 NOTHING = np.array([], np.int64)
 
 
@@ -27,12 +23,14 @@ def united(*seen: np.ndarray) -> np.ndarray:
     return found[found != 0]
 
 
-def read_seen(path: Path) -> np.ndarray:
-    """Return the pictures that weights of ours were trained on; none where they do not say, as those of before.
+def text_of(seen: np.ndarray) -> str:
+    """Return pictures, [N] int64, as a header keeps them: base64 of little-endian bytes."""
+    return b64encode(seen.astype("<i8").tobytes()).decode()
 
-    Raises:
-        UserError: as `read_header`.
-    """
-    read_header(path)  # says what is wrong with a file that is none of ours
-    with safe_open(path, framework="np") as file:
-        return file.get_tensor(SEEN) if SEEN in file.keys() else NOTHING  # noqa: SIM118 - not a dict
+
+def of_text(text: str) -> np.ndarray:
+    """Return what `text_of` was given. Raises ValueError for other text."""
+    try:
+        return np.frombuffer(b64decode(text, validate=True), "<i8").astype(np.int64)
+    except (binascii.Error, ValueError):
+        raise ValueError("not the base64 of 8 bytes a picture") from None

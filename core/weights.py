@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from core.errors import UserError, first_problem
 from core.files import atomic_path
 from core.header import ANEW, FORMAT_VERSION, HEADER_KEY, Header, header_content
-from core.seen import SEEN
 
 # Parameters and statistics, and the counters of batch norms: nothing else is ever written.
 DTYPES = (torch.float32, torch.int64)
@@ -68,7 +67,6 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], Header]:
             raise UserError(f"{path}: {name!r} holds values that are not finite (NaN or infinity): {ANEW}")
     if header.sha256 and digest_of(content, tensors) != header.sha256:
         raise UserError(f"{path} was altered after it was written: its digest does not fit its content: {ANEW}")
-    tensors.pop(SEEN, None)
     return tensors, header
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from core.errors import UserError
+from core.header import read_header
 from core.networks.unet import require_sides
 from core.randomness import keys
-from core.seen import read_seen
 from data.augment.batch import Batch, augment, plain
 from data.augment.settings import AugmentConfig
 from data.opened import Data
@@ -39,7 +39,7 @@ def require_unseen(data: Data, begun_with: Iterable[Path | None], allowed: bool)
     """
     tell = True
     for path in filter(None, begun_with):
-        seen = read_seen(path)
+        seen = read_header(path).seen
         data.require_unseen(path, seen, allowed, "Val", "Test")
         tell = tell and len(seen) > 0
     return tell

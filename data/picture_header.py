@@ -74,6 +74,15 @@ def look_at(path: Path) -> PictureHeader:
         return _look_at(file)[0]
 
 
+def why_no_picture(path: Path) -> str | None:
+    """Return why a file is no picture by its header alone; None if it is one, which may be damaged further on."""
+    try:
+        look_at(path)
+    except PictureError as error:
+        return str(error)
+    return None
+
+
 def load(path: Path) -> Loaded:
     """Read a picture's file, not yet its pixels. Raises as `look_at`."""
     data = read_bytes(path)

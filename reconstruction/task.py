@@ -8,6 +8,7 @@ import torch
 
 from core.errors import UserError
 from core.evaluation import spread
+from core.header import read_header
 from core.machine.machine import Machine
 from core.machine.processes import Sums, merged
 from core.networks.encoders import load_imagenet, require_one_process
@@ -15,7 +16,7 @@ from core.networks.unet import initialise
 from core.randomness import keys, seed_of
 from core.run.sampling import Draws
 from core.run.task import Task
-from core.seen import read_seen, united
+from core.seen import united
 from data.augment.batch import Batch
 from data.loading import on_device, plain_batches, strata_groups, training_batch
 from data.split import Split
@@ -76,7 +77,7 @@ class ReconstructionTask(Task):
         )
         groups = strata_groups(train, _chosen(train, config), config.class_balance)
         self.draws = Draws(groups, config.batch_size, config.seed, refill=bool(config.max_steps))
-        self.seen = united(train.contents, *(read_seen(path) for path in (config.init_weights,) if path))
+        self.seen = united(train.contents, *(read_header(path).seen for path in (config.init_weights,) if path))
         self.train = on_device(train, device, config.device_memory_limit)
 
     def read(self, draw: tuple[np.ndarray, ...]) -> tuple[Batch, Shown]:

@@ -9,6 +9,7 @@ import torch
 from core.classes import IGNORED, ClassSet
 from core.errors import UserError
 from core.evaluation import MANY_CLASSES, spread
+from core.header import read_header
 from core.machine.machine import Machine
 from core.machine.processes import Sums, merged
 from core.networks.encoders import load_imagenet, require_one_process
@@ -16,7 +17,7 @@ from core.networks.unet import initialise
 from core.randomness import seed_of
 from core.run.sampling import Draws
 from core.run.task import Task
-from core.seen import read_seen, united
+from core.seen import united
 from data.augment.batch import Batch
 from data.loading import on_device, plain_batches, strata_groups, training_batch
 from data.split import Split
@@ -85,7 +86,7 @@ class SegmentationTask(Task):
             parts = TRANSFERRED[config.transfer]
             header = load_pretrained(self.model, config.pretrained_encoder, config.normalisation, parts, config.encoder)
             self.pretrained_on: str | None = header.run.data_fingerprint
-        begun_with = [read_seen(path) for path in (config.pretrained_encoder, config.init_weights) if path]
+        begun_with = [read_header(path).seen for path in (config.pretrained_encoder, config.init_weights) if path]
         self.seen = united(train.contents[self.chosen], *begun_with)
         pixels = class_pixels(train, self.chosen)
         self.loss = SegmentationLoss(config.dice_weight, config.ce_weight, config.weighted_ce, pixels).to(device)

@@ -3,15 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from core.errors import UserError
 from core.figures.style import drawn
 from core.files import write_json
 from core.run.state import Best
 from core.run.task import Task
-from core.seen import SEEN
+from core.seen import text_of
 from core.weights import load_weights, save_weights
 
 BEST = "best_model.safetensors"
@@ -20,7 +17,7 @@ BEST = "best_model.safetensors"
 def write_best(folder: Path, task: Task, row: dict[str, Any], header: dict[str, Any]) -> None:
     """Write the weights of the best epoch so far and its log row."""
     write_json(folder / "metrics.json", row)
-    save_weights(folder / BEST, _tensors(task), header)
+    _save(folder / BEST, task, header)
 
 
 def require_best(folder: Path, best: Best | None) -> None:
@@ -41,13 +38,12 @@ def require_best(folder: Path, best: Best | None) -> None:
 
 def write_checkpoint(folder: Path, task: Task, header: dict[str, Any]) -> None:
     """Write the weights of an epoch, to be kept."""
-    path = folder / "checkpoints" / f"epoch_{header['epoch']}.safetensors"
-    save_weights(path, _tensors(task), header)
+    _save(folder / "checkpoints" / f"epoch_{header['epoch']}.safetensors", task, header)
 
 
-def _tensors(task: Task) -> dict[str, Tensor]:
-    seen = {SEEN: torch.from_numpy(task.seen)} if len(task.seen) else {}
-    return {**task.model.state_dict(), **seen}
+def _save(path: Path, task: Task, header: dict[str, Any]) -> None:
+    seen = {"pictures_seen": text_of(task.seen)} if len(task.seen) else {}
+    save_weights(path, task.model.state_dict(), {**header, **seen})
 
 
 def draw(folder: Path, task: Task, epoch: int) -> None:

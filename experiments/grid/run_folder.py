@@ -11,7 +11,6 @@ from safetensors import SafetensorError, safe_open
 
 from core.errors import UserError
 from core.files import atomic_path, file_sha256, open_text, require_regular, write_json
-from core.seen import SEEN
 from experiments.ablation.format import ArmContent, ArmProvenance, Compute, PretrainingRun, Result
 from experiments.evaluations import read_json
 from experiments.grid.prepared import GridData
@@ -98,7 +97,7 @@ def parameters_of(weights: Path) -> int:
     require_regular(weights)
     try:
         with safe_open(weights, "np") as tensors:
-            shapes = {name: tensors.get_slice(name).get_shape() for name in tensors.keys() if name != SEEN}  # noqa: SIM118
+            shapes = {name: tensors.get_slice(name).get_shape() for name in tensors.keys()}  # noqa: SIM118
     except SafetensorError:
         raise UserError(
             f"{weights} is cut or altered: delete {weights.parent}, the same command trains it again"

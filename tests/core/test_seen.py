@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from own_pictures import indices, write_masks, write_pictures
+from pydantic import TypeAdapter
 from safetensors import safe_open
 
-from core.seen import of_contents, read_seen, united
+from core.header import Header, read_header
+from core.seen import of_contents, of_text, text_of, united
 from core.weights import load_weights
 from data.opened import open_data
 from data.prepare import main as prepare
@@ -48,11 +50,19 @@ def split_of(folder: Path) -> dict[str, set[str]]:
 def test_weights_name_the_pictures_they_saw_beside_the_network(data):
     path = data / "ae/best_model.safetensors"
     train = open_data(data / "a").split("Train")
-    np.testing.assert_array_equal(read_seen(path), np.sort(train.contents))
+    np.testing.assert_array_equal(read_header(path).seen, np.sort(train.contents))
     assert len(set(train.contents.tolist())) == len(train.names) == 13
-    assert not [name for name in load_weights(path)[0] if "seen" in name]
-    with safe_open(path, framework="np") as file:
-        assert len(next(iter(file.metadata().values()))) < 3000
+    with safe_open(path, framework="np") as file:  # what others read of them is the network alone
+        assert set(file.keys()) == set(load_weights(path)[0])
+        assert not [name for name in file.keys() if "seen" in name]  # noqa: SIM118 - not a dict
+
+
+@pytest.mark.parametrize("text", ["AAAA", "é", "*", "AAAAAAAAAA=", 7])
+def test_what_is_no_list_of_pictures_is_refused(text):
+    with pytest.raises(ValueError, match="8 bytes a picture" if isinstance(text, str) else "string"):
+        TypeAdapter(Header.__annotations__["pictures_seen"]).validate_python(text)
+    seen = np.array([-(2**63), -1, 5], np.int64)
+    np.testing.assert_array_equal(of_text(text_of(seen)), seen)
 
 
 def test_another_division_is_refused_and_another_size_of_the_same_is_not(data, tmp_path, capsys):
@@ -73,7 +83,7 @@ def test_what_phase_1_saw_goes_on_into_the_results(data, tmp_path, capsys):
     assert train(flags_of(data, "b", tmp_path / "run", "--allow_seen")) == 0
     weights = tmp_path / "run/best_model.safetensors"
     both = [open_data(data / name).split("Train").contents for name in "ab"]
-    np.testing.assert_array_equal(read_seen(weights), united(*both))
+    np.testing.assert_array_equal(read_header(weights).seen, united(*both))
     score = ["--model_path", str(weights), "--data_dir", str(data / "b"), "--device", "cpu", "--no_figures"]
     assert evaluate([*score, "--output_dir", str(tmp_path / "refused")]) == 2
     assert "of Test), so scores on them would flatter" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import struct
 import zlib
 
@@ -12,7 +13,7 @@ from sample_pets import picture
 from sample_tiff import tiff_of
 
 from data.decoders import opening
-from data.pictures import PictureError, look_at, raw_mask, read_deep, read_picture
+from data.pictures import PictureError, look_at, raw_mask, read_deep, read_picture, why_no_picture
 
 GENERATOR = np.random.default_rng(1)
 
@@ -72,6 +73,7 @@ def test_what_is_no_picture_says_what_to_do(tmp_path, begins, reason):
     for read in (look_at, read_picture, raw_mask):
         with pytest.raises(PictureError, match=reason):
             read(path)
+    assert re.search(reason, why_no_picture(path))
 
 
 def test_no_format_starts_another_program_or_unpacks_without_end():
