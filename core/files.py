@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 import os
 import stat
@@ -125,19 +126,28 @@ def _items(values: Iterator[Any]) -> Iterator[str]:
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write these columns of rows as CSV, whole or not at all; None becomes an empty cell."""
+    """Write these columns of rows as CSV, whole or not at all; None becomes an empty cell.
+
+    What a spreadsheet would take for a formula is made text (`csv_text`), in heads too; numbers stay numbers.
+    """
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(rows)
+    plain = csv.writer(text, lineterminator="\n")
+    quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for cells in itertools.chain([columns], ([row.get(column) for column in columns] for row in rows)):
+        # A carriage return ends a row for those who read, and Python does not quote it by itself.
+        writer = quoted if any(isinstance(cell, str) and "\r" in cell for cell in cells) else plain
+        writer.writerow(map(csv_text, cells))
     with atomic_path(path) as temporary:
         # Names of files need not be text in any encoding.
         temporary.write_text(text.getvalue(), encoding="utf-8", errors="surrogateescape")
 
 
-def csv_text(value: str | None) -> str | None:
-    """Return a user's text for a CSV cell: what a spreadsheet would take for a formula gets a ' before it."""
-    return f"'{value}" if value and value[0] in "=+-@\t\r" else value
+def csv_text(value: Any) -> Any:
+    """Return what stands in a CSV cell: text that a spreadsheet would take for a formula gets a ' before it."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in _FORMULA else value
+
+
+_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 
 
 def file_sha256(path: Path) -> str:

@@ -20,9 +20,10 @@ from filelock import FileLock, Timeout
 from core.command import run_command
 from core.errors import UserError
 from core.files import write_json
+from core.terminal.progress import track
 from data.manifest import SPLITS, read_manifest
 from data.prepare_config import PrepareConfig
-from data.preparing.console import Noted, count_notes, print_data_sets, print_summary, progress_bar, say
+from data.preparing.console import Noted, count_notes, print_data_sets, print_summary, say
 from data.preparing.contents import (
     Note,
     classes_not_held,
@@ -140,19 +141,17 @@ def _prepare_into(root: Path, source: Source, config: PrepareConfig) -> tuple[di
 def _process_all(samples: Samples, job: Job, journal: Journal, workers: int) -> list[Note]:
     left_out, refused = [], []
     done = journal.count_finished(samples)
-    with progress_bar() as progress:
-        task = progress.add_task("preparing", total=len(samples), completed=done)
-        todo = _unfinished(samples, journal)
-        for outcome in bounded_map(partial(process, job=job), todo, workers or processors()):
-            if outcome.refused:
-                refused.append(outcome.refused)
-                if len(refused) == NAMED_AT_MOST:
-                    break
-            elif outcome.record:
-                journal.append(outcome)
-            else:
-                left_out += outcome.notes
-            progress.advance(task)
+    todo = _unfinished(samples, journal)
+    outcomes = bounded_map(partial(process, job=job), todo, workers or processors())
+    for outcome in track(outcomes, "preparing", len(samples), done, unit="images"):
+        if outcome.refused:
+            refused.append(outcome.refused)
+            if len(refused) == NAMED_AT_MOST:
+                break
+        elif outcome.record:
+            journal.append(outcome)
+        else:
+            left_out += outcome.notes
     if refused:
         raise UserError(
             f"masks do not fit their images: {'; '.join(refused)}. "

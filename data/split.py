@@ -4,7 +4,6 @@ Decoding thousands of PNGs every epoch costs more than a small network does, so 
 array beside the pictures; its file name carries the data's fingerprint, so that other data never meet an old array.
 """
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,11 +12,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 from filelock import FileLock
-from rich.progress import track
 
 from core.classes import IGNORED, ClassSet
 from core.errors import UserError
 from core.files import atomic_path, require_regular
+from core.terminal.progress import track
 from data.geometry import Geometry
 from data.manifest import Manifest, Record, image_path, label_path, prepare_hint, trimap_path, truth_path
 from data.pictures import read_png
@@ -166,7 +165,7 @@ def _build(path: Path, read: Reader, names: Sequence[str], shape: tuple[int, ...
 def _decoded(read: Reader, names: Sequence[str], what: str) -> Iterator[np.ndarray]:
     with ThreadPoolExecutor() as threads:
         chunks = range(0, len(names), CHUNK)
-        for start in track(chunks, what, transient=True, disable=not sys.stdout.isatty()):
+        for start in track(chunks, what, len(chunks), transient=True):
             yield from threads.map(read, names[start : start + CHUNK])
 
 

@@ -76,9 +76,8 @@ def _segment_files(
     segmenter: "Segmenter",
     config: PredictConfig,
 ) -> dict[str, Any]:
-    from rich.progress import track
-
     from core.run.signals import Terminated
+    from core.terminal.progress import track
     from transfer_learning.inference.files import Areas
 
     for table in TABLES:  # those of an earlier call would not fit the new masks if this one were interrupted
@@ -88,7 +87,7 @@ def _segment_files(
     total = Areas(segmenter.classes)
     try:
         todo = [(name, path) for name, path in files.items() if name not in left_out]
-        readable = _read(track(todo, "segmenting"), segmenter, unreadable)
+        readable = _read(track(todo, "segmenting", len(todo)), segmenter, unreadable)
         for batch in _batches(readable, config.batch_size):
             found = segmenter.segment([picture for _, picture, _ in batch])
             for (name, picture, notes), segmentation in zip(batch, found, strict=True):

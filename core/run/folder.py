@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 
 from core.errors import UserError
 from core.files import read_text, write_csv, write_json
+from core.run.outputs import require_best
 from core.run.state import STATE, load_state
 
 # Where things lie and what computes them does not make another run of it.
@@ -113,12 +114,13 @@ class RunFolder:
         return True
 
     def _require_finished(self) -> None:
-        state = load_state(self.path)
-        if not state or not state["finished"]:
+        state = load_state(self.path, writes=True)
+        if not state or not state.finished:
             raise UserError(
                 f"{self.path} holds a run that is not finished: the same command without this --extend_to goes on; "
                 "extend it then"
             )
+        require_best(self.path, state.best)
 
     def _complete(self) -> None:
         """Add the settings that an earlier version did not have, so that file and weights go on saying the same."""

@@ -4,10 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.text import Text
-
+from core.terminal.screen import screen
 from data.manifest import SPLITS
 from data.preparing.contents import Note
 from data.sources.table import DATA_SETS
@@ -26,7 +23,7 @@ def count_notes(notes: Iterable[Note]) -> dict[str, Noted]:
 
 def say(line: str) -> None:
     """Print a line as it is: no markup, no breaks."""
-    Console().print(line, soft_wrap=True, highlight=False, markup=False)
+    screen().print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def print_summary(output: Path, counts: dict[str, Any], noted: Mapping[str, Noted], seconds: float) -> None:
@@ -41,7 +38,7 @@ def print_summary(output: Path, counts: dict[str, Any], noted: Mapping[str, Note
 
 def print_data_sets() -> None:
     """Print the table of data sets: a block each, since citations are long."""
-    console = Console(highlight=False)
+    console = screen(highlight=False)
     for name, row in DATA_SETS.items():
         told = {
             "classes": row.classes,
@@ -58,14 +55,3 @@ def print_data_sets() -> None:
     console.print(
         "Lists in the folder of --archives (train.txt, ..., or split.json) win over these splits.", soft_wrap=True
     )
-
-
-class _Rate(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed or 0:.0f} images/s")
-
-
-def progress_bar() -> Progress:
-    """Return a bar with pictures a second and the time left."""
-    text = TextColumn("[progress.description]{task.description}")
-    return Progress(text, BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())

@@ -6,7 +6,6 @@ import os
 import shutil
 import stat
 import struct
-import sys
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -15,11 +14,13 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, BinaryIO, NamedTuple
 
+from rich.markup import escape
 from rich.progress import open as open_with_progress
-from rich.progress import track
 
 from core.errors import UserError
 from core.files import open_bytes, require_regular
+from core.terminal.progress import track
+from core.terminal.screen import screen
 
 # The largest, those of ISIC and Cityscapes, are 11 GB; an archive that declares far more is not what it says.
 MAX_FILE_BYTES = 200_000_000
@@ -107,8 +108,8 @@ def _members(archive: Path) -> Iterator[_Member]:
 def _zip_members(archive: Path) -> Iterator[_Member]:
     _require_short_list(archive)
     with zipfile.ZipFile(archive) as packed:
-        hidden = not sys.stdout.isatty()
-        for info in track(packed.infolist(), f"unpacking {archive.name}", transient=True, disable=hidden):
+        members = packed.infolist()
+        for info in track(members, f"unpacking {archive.name}", len(members), transient=True):
             if info.flag_bits & 1:
                 raise zipfile.BadZipFile("it is encrypted")
             # A link in a zip is a file whose kind under Unix, in the upper half, says so; 0: made elsewhere.
@@ -180,8 +181,10 @@ def _opened(tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
 
 
 def _open_with_progress(archive: Path) -> AbstractContextManager[BinaryIO]:
-    hidden = not sys.stdout.isatty()
-    return open_with_progress(archive, "rb", description=f"unpacking {archive.name}", transient=True, disable=hidden)
+    shown = screen()
+    what = f"unpacking {escape(archive.name)}"
+    hidden = not shown.is_terminal
+    return open_with_progress(archive, "rb", description=what, console=shown, transient=True, disable=hidden)
 
 
 def _safe_path(archive: Path, member: _Member) -> Path:

@@ -9,12 +9,14 @@ import urllib.request
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from core.errors import UserError
 from core.files import open_bytes, require_regular
+from core.terminal.progress import Clock
+from core.terminal.screen import screen
 
-MAX_DOWNLOAD_BYTES = 1_000_000_000  # the largest that is fetched, Pets' images, has 792 million
+MAX_DOWNLOAD_BYTES = 4_000_000_000  # the largest that is fetched, VOC's, has 2 billion
 _BLOCK = 1 << 20
 _TIMEOUT_SECONDS = 60  # without a byte
 _REQUESTS = 10  # of one call; servers that say too small a length are asked again for what follows
@@ -107,9 +109,10 @@ def _start(response: HTTPResponse, have: int) -> int:
 
 def _copy(response: HTTPResponse, part: Path, start: int, length: int | None) -> int:
     """Write a response to `part` from `start` on as it comes; returns how many bytes arrived."""
-    columns = (TextColumn(part.stem), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    text = TextColumn("{task.description}", markup=False)
+    columns = (text, BarColumn(), DownloadColumn(), TransferSpeedColumn(), Clock())
     arrived = 0
-    with Progress(*columns) as progress, part.open("r+b" if start else "wb") as file:
+    with Progress(*columns, console=screen()) as progress, part.open("r+b" if start else "wb") as file:
         file.truncate(start)
         file.seek(start)
         task = progress.add_task(part.stem, total=start + length if length is not None else None, completed=start)

@@ -72,6 +72,7 @@ def overlay(runs: Sequence[Run]) -> list[Figure]:
         drawn = axis.plot([epoch for epoch, _ in rows], [value for _, value in rows], color=colour, marker=".")
         drawn[0].set_label(name if not name.startswith("_") else f" {name}")  # matplotlib hides labels with "_"
     axis.set(title=title, xlabel="epoch (row of the log)")
+    axis.xaxis.get_major_locator().set_params(integer=True)
     for entry in axis.legend(fontsize=8).get_texts():
         entry.set_parse_math(False)
     with tempfile.TemporaryDirectory() as folder:
@@ -94,7 +95,8 @@ def _curves(run: Run, log: Path) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "curves.png"
         curves(path, log, panels, run.provenance.epoch)
-        caption = "From training_log.csv; the dotted line marks the epoch whose weights were kept."
+        kept = "; the dotted line marks the epoch whose weights were kept" if run.provenance.epoch is not None else ""
+        caption = f"From training_log.csv{kept}."
         return [_figure(path.with_suffix(".svg"), "Training curves", caption, "curves")]
 
 
@@ -116,8 +118,12 @@ def _embedded(run: Run, entry: FigureEntry) -> Figure:
 def _figure(path: Path, title: str, caption: str, key: str) -> Figure:
     content, width, height = _small_png(path) if path.suffix.lower() == ".png" else _svg(path)
     kind = "image/webp" if content.startswith(b"RIFF") else TYPES[path.suffix.lower()]
-    data = f"data:{kind};base64,{base64.b64encode(content).decode()}"
-    return Figure(title, caption, data, width, height, key=key)
+    return Figure(title, caption, inline(content, kind), width, height, key=key)
+
+
+def inline(content: bytes, kind: str) -> str:
+    """Return a file as an address that holds all of it; `kind` is its media type."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _small_png(path: Path) -> tuple[bytes, int, int]:

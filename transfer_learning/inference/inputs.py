@@ -10,6 +10,7 @@ from pathlib import Path
 from unicodedata import normalize
 
 from core.errors import UserError
+from core.paths import expanded
 from data.sources.own.listing import pass_over
 from data.sources.own.walking import Told, walk, written_here
 
@@ -35,7 +36,7 @@ def find_files(inputs: Sequence[str], output_dir: Path) -> tuple[dict[str, Path]
         raise UserError("give what to segment: --input FILE, --input FOLDER or --input 'photos/**/*.jpg'")
     roots, files = [], set()
     passed_over: list[tuple[str, str]] = []
-    for given in inputs:
+    for given in map(expanded, inputs):
         root, found = _found(given, output_dir, partial(pass_over, passed_over))
         if not found:
             first = f" (of {len(passed_over)}: {passed_over[0][0]}: {passed_over[0][1]})" if passed_over else ""
