@@ -329,6 +329,24 @@ def test_what_cannot_be_read_is_listed_and_the_rest_goes_on(run, tmp_path, capsy
     assert "error: 3 of 5 files could not be read" in errors
 
 
+def test_an_odd_name_and_an_earlier_result_do_not_end_a_prediction(run, tmp_path, capsys):
+    folder = tmp_path / "in"
+    names = ["a.jpg", f"{'x' * 251}.jpg", "b.jpg", "b.png/below.jpg"]
+    for seed, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture(seed, 60, 90)).save(folder / name)
+    (folder / "earlier/masks").mkdir(parents=True)
+    (folder / "earlier/predictions.json").write_text('{"format": 2, "num_pictures": 1}')
+    Image.fromarray(picture(1, 60, 90)).save(folder / "earlier/masks/a.png")
+    code, content = run(folder)
+    assert code == 1
+    assert [record["file"] for record in content["pictures"]] == [names[0], names[2], names[1]]
+    assert all((tmp_path / "out" / record["figure"]).is_file() for record in content["pictures"])
+    ((name, reason),) = [(entry["file"], entry["reason"]) for entry in content["unreadable"]]
+    assert (name, reason) == (names[3], "its folder is called as the result of a picture, b.png: rename it")
+    assert "1 files passed over: holds results of a prediction" in capsys.readouterr().err
+
+
 def test_bad_input_is_exit_code_2(run, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     (tmp_path / "notes.txt").write_text("not a picture")
