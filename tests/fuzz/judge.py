@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from fuzz.damage import Damage
+from fuzz.places import MISSING
 from fuzz.scenes import Scene
 from fuzz.targets import Target
 
@@ -71,6 +72,8 @@ def judge(target: Target, scene: Scene, done: Damage | None, ended: Ended, whole
         return Verdict(NOTED, new)
     if scene.pictures and as_any_viewer(done.path, scene, ended.made):
         return Verdict(FINE)
+    if scene.pictures and done.how == MISSING:  # one picture less
+        return Verdict(OTHER)
     if target.strict and (target.forgeries_too or not done.forged):
         return Verdict("silent", difference(whole.made, ended.made))
     return Verdict(OTHER)
