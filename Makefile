@@ -17,11 +17,14 @@ setup: $(VENV)/.installed ## environment in .venv
 $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	  || { echo "error: Python 3.11 to 3.13 is needed: make setup PYTHON=python3.12" >&2; exit 2; }
-	@echo "making the environment in $(VENV): about 6 GB, most of it torch; some minutes without a word"
+	@echo "setup 1 of 3: an environment of its own in $(VENV) (nothing outside is touched)"
 	$(PYTHON) -m venv $(VENV)
+	@echo "setup 2 of 3: the newest pip"
 	$(RUN) -m pip install --quiet --upgrade pip
+	@echo "setup 3 of 3: this project and what it needs, about 6 GB, most of it torch; some minutes without a word"
 	PYTHONWARNINGS=ignore $(RUN) -m pip install --quiet --config-settings editable_mode=compat --editable '.[dev]'
 	@touch $@
+	@echo "setup is done: source $(VENV)/bin/activate, then ae-pretrained --help"
 
 demo: setup ## the whole job on drawn pictures, in minutes
 	$(RUN) -m data.prepare --config config/demo.yaml --output_dir $(DATA)

@@ -11,12 +11,18 @@ from core.command import one_line
 from core.config import nearest
 from core.errors import UserError
 from core.header import read_header
+from core.paths import expanded
+from core.terminal.screen import exit_code
 
 DESCRIPTION = "Segmentation with few labels: pretrain an encoder on pictures alone, train on labels, score, compare."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command by its name; returns its exit code."""
+    return exit_code(lambda: _main(argv))
+
+
+def _main(argv: Sequence[str] | None) -> int:
     program = "ae-pretrained" if Path(sys.argv[0]).stem == "ae-pretrained" else "python -m ae_pretrained"
     name, *arguments = (sys.argv[1:] if argv is None else list(argv)) or [""]
     if name in ("", "-h", "--help", "help"):
@@ -71,7 +77,7 @@ def _module_of_phase(commands: Sequence[Command], arguments: Sequence[str]) -> s
     path = _value_of("model_path", arguments)
     if path is None:
         raise UserError("give the weights to score: --model_path runs/.../best_model.safetensors")
-    phase = read_header(Path(path)).get("phase")
+    phase = read_header(Path(expanded(path))).phase
     of_phase = {command.module.split(".")[0]: command.module for command in commands}
     if phase not in of_phase:
         raise UserError(f"{path} comes from {phase}: this command takes weights of {' or '.join(of_phase)}")

@@ -18,6 +18,7 @@ from benchmarks import ours, peers, practitioner
 from benchmarks.config import ThroughputConfig
 from benchmarks.sources import exported, prepared
 from benchmarks.timing import OfOthers
+from core.header import Header
 from core.machine.device import LAYOUTS, for_inference
 from core.machine.fabric import Fabric
 from core.networks.unet import InstanceNorm
@@ -126,7 +127,8 @@ def evaluation_arms(config: ThroughputConfig, fabric: Fabric) -> tuple[Arms, int
     images, device = len(split.labelled), fabric.device
     model = for_inference(SegmentationUNet(practitioner.NUM_CLASSES, config.width), device)
     options = InferenceOptions(batch_size=config.batch_size)
-    segmenter = Segmenter(model, split.size, "stretch", options, device, {})
+    header = Header("transfer_learning", {}, {"seed": 0}, 1, {}, split.class_set)
+    segmenter = Segmenter(model, split.size, "stretch", options, device, header)
     everything = [np.array(split.images[index]) for index in split.labelled]
     pictures = [everything[start : start + config.batch_size] for start in range(0, images, config.batch_size)]
     arms: Arms = {

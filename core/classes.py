@@ -3,7 +3,6 @@
 A `ClassSet` stands in the manifest, in the header of weights and in the JSON of results. Nobody imports a constant.
 """
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self, get_args
 
@@ -55,8 +54,10 @@ class ClassSet:
                 raise UserError(f"class name {name!r}: a name is text that can be printed, on one line and not empty")
             if self.names.count(name) > 1:
                 raise UserError(f"class name {name!r} stands twice: every class needs a name of its own")
-        if self.background is not None and self.background not in range(len(self.names)):
-            raise UserError(f"background {self.background} is none of the {len(self.names)} classes, counted from 0")
+        if self.background is not None and not (
+            type(self.background) is int and self.background in range(len(self.names))
+        ):
+            raise UserError(f"background {self.background!r} is none of the {len(self.names)} classes, counted from 0")
         if self.ignored_is not in get_args(IgnoredIs):
             raise UserError(f"ignored_is {self.ignored_is!r}: use {' or '.join(get_args(IgnoredIs))}")
         if self.ignored_is == "border" and self.background is None:
@@ -105,19 +106,6 @@ class ClassSet:
             )
         except (TypeError, KeyError) as error:
             raise UserError(f"{where and f'{where}: '}{content!r} does not describe classes ({error!r})") from None
-
-
-def classes_of_header(header: Mapping[str, Any], where: str) -> ClassSet:
-    """Return the classes that a weights file of phase 2 names; once it held their names alone, those of Pets.
-
-    Raises:
-        UserError: it names none.
-    """
-    if "class_set" in header:
-        return ClassSet.of(header["class_set"], where)
-    if "class_names" in header:
-        return ClassSet(tuple(header["class_names"]), ignored_is="border")
-    raise UserError(f"{where} does not name its classes: it was not written by transfer_learning.train")
 
 
 def default_palette(count: int, background: int | None) -> tuple[RGB, ...]:

@@ -10,22 +10,30 @@ import difflib
 import io
 import re
 import sys
-from collections.abc import Mapping, Sequence
+import types
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import dropwhile, takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
+from reprlib import Repr
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import tyro
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from core.cli import SECTIONS, called_as
-from core.errors import UserError
+from core.errors import UserError, first_problem
+from core.paths import expanded
+from core.yaml_file import read_yaml
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Config = TypeVar("Config", bound="DataclassInstance")
+
+# A value as an error shows it, however long it is.
+_SHOWN = Repr()
+_SHOWN.maxstring = _SHOWN.maxother = 80
+_SHOWN.maxlist = 12
 
 DEFAULT_CONFIG = Path(__file__).resolve().parents[1] / "config" / "model_config.yaml"
 
@@ -43,18 +51,19 @@ def read_section(path: Path, section: str) -> dict[str, Any]:
         UserError: the file is missing, is not YAML, or has a section that no command reads.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        content = read_yaml(path)
     except FileNotFoundError:
         raise UserError(f"config file {path} does not exist") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"config file {path} is not valid YAML: {' '.join(str(error).split())}") from None
+    content = {} if content is None else content
     if not isinstance(content, dict):
         raise UserError(f"config file {path} must hold sections: {', '.join(SECTIONS)}")
     for name, values in content.items():
         if name not in SECTIONS:
             raise UserError(f"config file {path}: unknown section {name!r}{nearest(str(name), SECTIONS)}")
         if not isinstance(values, dict | None):
-            raise UserError(f"config file {path}: section {name} must hold settings (name: value), not {values!r}")
+            raise UserError(
+                f"config file {path}: section {name} must hold settings (name: value), not {_SHOWN.repr(values)}"
+            )
     return content.get(section) or {}
 
 
@@ -64,23 +73,72 @@ def from_mapping(config_type: type[Config], values: Mapping[str, Any], source: s
     Raises:
         UserError: an unknown name (with the nearest known one), a value of the wrong type or outside its range.
     """
-    types = get_type_hints(config_type)
+    hints = get_type_hints(config_type)
     known = [field.name for field in dataclasses.fields(config_type)]
     checked = {}
     for name, value in values.items():
         if name not in known:
             raise UserError(f"{source}: unknown setting {name!r}{nearest(str(name), known)}")
+        wanted = f"{source}: {name}: got {_SHOWN.repr(value)}, wanted: {kind_of(hints[name])}"
+        if _is_other_number(value, hints[name]):
+            raise UserError(wanted)
         try:
-            checked[name] = TypeAdapter(types[name]).validate_python(_spelled_out(config_type, name, value))
-        except ValidationError as error:
-            raise UserError(f"{source}: {name}: {error.errors()[0]['msg']}, got {value!r}") from None
-    return config_type(**checked)
+            checked[name] = TypeAdapter(hints[name]).validate_python(value)
+        except ValidationError as errors:
+            inner = f" ({first_problem(errors)})" if isinstance(value, dict) else ""
+            raise UserError(f"{wanted}{inner}") from None
+    return _with_whole_paths(config_type(**checked))
 
 
-def _spelled_out(config_type: type, name: str, value: Any) -> Any:
-    # YAML 1.1 reads a bare `off` as False; a setting whose choices include "off" means the word.
-    has_off = "off" in str(get_type_hints(config_type)[name])
-    return "off" if value is False and has_off else value
+def _is_other_number(value: Any, hint: Any) -> bool:
+    """Say whether a value holds true or false where a number or a word belongs, or 1.0 where a whole number does.
+
+    Python would take these for 1.
+    """
+    wanted = set(_parts(hint))
+    if Any in wanted:
+        return False
+    rows = [*value, *value.values()] if isinstance(value, dict) else [value]
+    leaves = [leaf for row in rows for leaf in (row if isinstance(row, list) else [row])]
+    refused = (*((bool,) if bool not in wanted else ()), *((float,) if int in wanted and float not in wanted else ()))
+    return any(isinstance(leaf, refused) for leaf in leaves)
+
+
+def _parts(hint: Any) -> Iterator[Any]:
+    yield hint
+    for part in get_args(hint):
+        yield from _parts(part)
+
+
+def kind_of(hint: Any) -> str:
+    """Return the values that a type allows, in words: "whole number", "cosine or poly"."""
+    names = {int: "whole number", float: "number", str: "text", bool: "yes or no", Path: "path"}
+    origin, inner = get_origin(hint), [part for part in get_args(hint) if part is not type(None)]
+    if hint in names:
+        return names[hint]
+    if origin is Literal:
+        return ", ".join(f"`{value}`" for value in inner)
+    if origin in (Union, types.UnionType):
+        return ", ".join(kind_of(part) for part in inner)
+    if origin in (tuple, list) and inner:
+        count = "some" if inner[-1] is Ellipsis or origin is list else str(len(inner))
+        return f"{count} {kind_of(inner[0])}s"
+    if origin is dict:
+        return "name: value, …"
+    raise TypeError(f"{hint}: say in core.config what values this is")
+
+
+def _with_whole_paths(config: Config) -> Config:
+    """Return the settings with `~` and variables in their paths filled in."""
+    changed: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if isinstance(value, Path):
+            changed[field.name] = Path(expanded(value))
+        elif isinstance(value, tuple) and any(isinstance(part, Path) for part in value):
+            changed[field.name] = tuple(Path(expanded(part)) for part in value)
+    changed = {name: value for name, value in changed.items() if value != getattr(config, name)}
+    return dataclasses.replace(config, **changed) if changed else config
 
 
 def parse(config_type: type[Config], argv: Sequence[str], command: str, section: str, description: str) -> Config:
@@ -109,7 +167,7 @@ def parse(config_type: type[Config], argv: Sequence[str], command: str, section:
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors):
-            return tyro.cli(
+            config = tyro.cli(
                 config_type,
                 args=argv,
                 default=default,
@@ -121,6 +179,7 @@ def parse(config_type: type[Config], argv: Sequence[str], command: str, section:
         if not leaving.code:
             raise
         raise UserError(_first_message(errors.getvalue())) from None
+    return _with_whole_paths(config)
 
 
 def _full_description(description: str) -> str:
@@ -131,7 +190,7 @@ def _full_description(description: str) -> str:
 
 
 def _take_config(argv: list[str]) -> tuple[list[str], Path | None]:
-    path = None
+    paths = []
     rest = []
     arguments = iter(argv)
     for argument in arguments:
@@ -139,12 +198,14 @@ def _take_config(argv: list[str]) -> tuple[list[str], Path | None]:
             value = next(arguments, None)
             if value is None:
                 raise UserError("--config needs a file: --config config/pets128.yaml")
-            path = Path(value)
+            paths.append(value)
         elif argument.startswith("--config="):
-            path = Path(argument.removeprefix("--config="))
+            paths.append(argument.removeprefix("--config="))
         else:
             rest.append(argument)
-    return rest, path
+    if len(paths) > 1:
+        raise UserError(f"--config is given {len(paths)} times ({', '.join(paths)}): give one file, flags win over it")
+    return rest, Path(expanded(paths[0])) if paths else None
 
 
 def _complete_bare_flags(config_type: type, argv: list[str]) -> list[str]:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from core.header import Header
+
 # With more classes than this, tables and figures show the best and the worst, and logs the means alone.
 MANY_CLASSES = 25
 
@@ -53,38 +55,46 @@ def require_own_folder(output_dir: Path, phase: str) -> None:
 
 def load_model(
     model_path: Path | None, phase: str, network: type["nn.Module"], device: "torch.device"
-) -> tuple["nn.Module", dict[str, Any]]:
+) -> tuple["nn.Module", "Header"]:
     """Return the trained network in eval mode, and the header of its weights.
 
     Raises:
-        UserError: none given, unreadable, or of the other phase.
+        UserError: none given, unreadable, damaged, or of the other phase.
     """
     from core.machine.device import for_inference
-    from core.weights import load_strictly, load_weights
+    from core.weights import build, load_weights
 
     if model_path is None:
         raise UserError("give the weights of a training run: --model_path runs/.../best_model.safetensors")
     tensors, header = load_weights(model_path)
-    if header["phase"] != phase:
-        raise UserError(f"{model_path} comes from {header['phase']}: this command takes weights of {phase}")
-    model = network(**header["architecture"])
-    load_strictly(model, tensors, str(model_path))
-    return for_inference(model, device), header
+    if header.phase != phase:
+        raise UserError(f"{model_path} comes from {header.phase}: this command takes weights of {phase}")
+    return for_inference(build(network, tensors, header, str(model_path)), device), header
 
 
 def provenance(
-    config: EvaluationConfig, header: dict[str, Any], fingerprint: str, size: Sequence[int], device: "torch.device"
+    config: EvaluationConfig,
+    header: "Header",
+    data_set: str,
+    fingerprint: str,
+    size: Sequence[int],
+    device: "torch.device",
 ) -> dict[str, Any]:
     """Return where the scores come from (design: commit, weights, data, resolution, seed, versions, device).
 
-    `size` is height and width of what the network sees.
+    Args:
+        config: the settings.
+        header: of the weights.
+        data_set: what the data are called.
+        fingerprint: of the data.
+        size: height and width of what the network sees.
+        device: what computed.
     """
     from core.files import file_sha256
     from core.run.provenance import commit, device_name, versions
 
     assert config.model_path is not None
-    trained_on = header["config"].get("data_fingerprint")
-    if trained_on != fingerprint:
+    if header.run.data_fingerprint != fingerprint:
         print(
             f"note: these weights were trained on other data than {config.data_dir} (source, size or division): "
             f"training may have seen pictures of its {config.split}"
@@ -92,12 +102,13 @@ def provenance(
     return {
         "commit": commit(),
         "checkpoint_sha256": file_sha256(config.model_path),
+        "data_set": data_set,
         "data_sha256": fingerprint,
         "split": config.split,
         "resolution": resolution_of(size),
-        "seed": header["config"]["seed"],
-        "epoch": header["epoch"],
-        "training": header["config"],
+        "seed": header.run.seed,
+        "epoch": header.epoch,
+        "training": header.config,
         "versions": versions(),
         "device": device_name(device),
     }
@@ -143,16 +154,17 @@ def best_and_worst(scores: Sequence[float | None], most: int) -> list[int]:
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print a table; numbers with four places, None as "-". Names are shown as they are, whatever they look like."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
+
+    from core.terminal.screen import screen
 
     table = Table(title=escape(title), title_justify="left")
     for column in columns:
         table.add_column(escape(column), justify="left" if column == columns[0] else "right")
     for row in rows:
         table.add_row(*[escape(format_cell(value)) for value in row])
-    Console().print(table)
+    screen().print(table)
 
 
 def format_cell(value: Any) -> str:

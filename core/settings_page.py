@@ -7,14 +7,14 @@ import ast
 import dataclasses
 import inspect
 import textwrap
-import types
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import tyro
 
 from core.cli import COMMANDS, Command
+from core.config import kind_of
 from core.files import atomic_path
 
 POSITIONAL, SUPPRESSED = (get_args(marker[int])[1] for marker in (tyro.conf.Positional, tyro.conf.Suppress))
@@ -87,24 +87,6 @@ def field_docs(config_type: type) -> dict[str, str]:
             if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
                 docs[statement.target.id] = " ".join(str(following.value.value).split())
     return docs
-
-
-def kind_of(hint: Any) -> str:
-    """Return the values that a type allows, in words: "whole number", "cosine or poly"."""
-    names = {int: "whole number", float: "number", str: "text", bool: "yes or no", Path: "path"}
-    origin, inner = get_origin(hint), [part for part in get_args(hint) if part is not type(None)]
-    if hint in names:
-        return names[hint]
-    if origin is Literal:
-        return ", ".join(f"`{value}`" for value in inner)
-    if origin in (Union, types.UnionType):
-        return ", ".join(kind_of(part) for part in inner)
-    if origin in (tuple, list) and inner:
-        count = "some" if inner[-1] is Ellipsis or origin is list else str(len(inner))
-        return f"{count} × {kind_of(inner[0])}"
-    if origin is dict:
-        return "name: value, …"
-    raise TypeError(f"{hint}: say in core.settings_page what values this is")
 
 
 def default_of(field: dataclasses.Field[Any]) -> str:

@@ -2,6 +2,8 @@
 
 from core.errors import UserError
 
+MAX_SIZE = 8192  # of a side of prepared pictures
+
 
 def sides_of(size: int | str) -> tuple[int, int]:
     """Return height and width of a size: 128 is a square, "360x480" is height x width.

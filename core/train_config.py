@@ -11,6 +11,7 @@ Amp = Literal["off", "bf16", "fp16", "auto"]
 MemoryFormat = Literal["auto", "contiguous", "channels_last"]
 Schedule = Literal["cosine", "poly", "constant"]
 EncoderWeights = Literal["none", "imagenet"]
+Normalisation = Literal["imagenet", "unit"]
 
 OWN_ENCODER = "unet"
 # Encoders of which ImageNet weights are at hand, and the normalisation that these were trained with.
@@ -22,6 +23,7 @@ class TrainConfig:
     """Common to `reconstruction.train` and `transfer_learning.train`."""
 
     bare_flags: ClassVar[dict[str, str]] = {"amp": "auto"}
+    goes_on: ClassVar[bool] = True  # when the same command is given again
 
     data_dir: Path = Path("data/processed")
     """Folder that `python -m data.prepare` made."""
@@ -39,7 +41,7 @@ class TrainConfig:
     init_weights: Path | None = None
     """Weights that the whole network starts from instead of random ones: those of another run of this phase with the
     same network. The run folder keeps their SHA-256."""
-    normalisation: Literal["imagenet", "unit"] = "imagenet"
+    normalisation: Normalisation = "imagenet"
     """Mean and deviation that pictures are normalised with; stored with the weights, the same in both phases."""
     encoder_dropout: tuple[float, float, float, float, float, float] = (0.0, 0.0, 0.05, 0.1, 0.15, 0.15)
     """Spatial dropout of the encoder's six stages, full resolution first; of an --encoder of timm: on the features that

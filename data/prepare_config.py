@@ -3,16 +3,15 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from core.config import nearest
 from core.errors import UserError
-from core.sides import sides_of
+from core.sides import MAX_SIZE, sides_of
 from data.geometry import ResizeMode
 from data.sources.own.config import ReadingConfig
 from data.sources.table import ALIASES, DATA_SETS
 
-MAX_SIZE = 8192
 # What not every data set looks at; each row of the table names those that its own looks at.
 SOURCE_SETTINGS = (
     *("archives", "download", "variant", "images", "masks", "classes", "mask_pattern", "ignore_value", "splits"),
@@ -40,6 +39,8 @@ class DataSetConfig:
 @dataclass(frozen=True)
 class PrepareConfig(ReadingConfig, DataSetConfig):
     """What to prepare, from where, how large, and into which splits; settings of one's own pictures go with folder."""
+
+    goes_on: ClassVar[bool] = True  # when the same command is given again
 
     output_dir: Path = Path("data/processed")
     """Where the prepared data go."""

@@ -60,7 +60,7 @@ def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
     from core.machine.device import resolve_device
     from core.networks.unet import require_channels
     from data.opened import open_data
-    from reconstruction.figures.evaluation import Gallery, draw_curves, draw_pictures
+    from reconstruction.figures.evaluation import Gallery, corruption_of, draw_curves, draw_pictures
     from reconstruction.network import Autoencoder
     from reconstruction.per_image import image_rows, summary
     from reconstruction.pretext import Pretext
@@ -68,7 +68,8 @@ def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
     require_own_folder(config.output_dir, "reconstruction")
     device = resolve_device(config.device)
     model, header = load_model(config.model_path, "reconstruction", Autoencoder, device)
-    pretext = Pretext.of(header["config"])
+    pretext = Pretext.of(header.config, str(config.model_path))
+    damage = corruption_of(header.config, str(config.model_path))
     data = open_data(config.data_dir)
     split = data.split(config.split)
     require_channels(config.model_path, model.in_channels, split.channels)
@@ -80,20 +81,20 @@ def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
         **about,
         "pretext": pretext.pretext,
         "num_samples": len(split.names),
-        "provenance": provenance(config, header, data.fingerprint, split.size, device),
+        "provenance": provenance(config, header, data.name, data.fingerprint, split.size, device),
     }
     rows = image_rows(split, scores)
     write_csv(config.output_dir / "per_image.csv", list(rows[0]), rows)
     write_json(config.output_dir / "reconstruction_metrics.json", result)  # kept even if a figure fails
     gallery = Gallery(model, split, scores, config.output_dir, config.batch_size, device, pretext, model.target)
-    result["figures"] = draw_pictures(gallery, config.visualize_samples, header["config"])
-    entries, note = draw_curves(config.model_path, config.output_dir, header["epoch"])
+    result["figures"] = draw_pictures(gallery, config.visualize_samples, damage, header.run.seed)
+    entries, note = draw_curves(config.model_path, config.output_dir, header.epoch)
     result["figures"] += entries
     result["notes"] = [line for line in (note, *notes) if line]
     if config.analyze_latent_space:
         from reconstruction.latent.analysis import analyse
 
-        arguments = (header["architecture"], split, config.output_dir, config.batch_size, device)
+        arguments = (header.architecture, split, config.output_dir, config.batch_size, device)
         result["latent_space"], entries = analyse(model, *arguments)
         result["figures"] += entries
     write_json(config.output_dir / "reconstruction_metrics.json", result)

@@ -6,12 +6,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
+from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 from torch import Tensor
 
-from core.errors import UserError
+from core.errors import UserError, first_problem
+from core.header import ANEW
 from core.randomness import uniform
 from data.augment.corruption import standard_normal
 
@@ -20,16 +22,24 @@ from data.augment.corruption import standard_normal
 class Pretext:
     """The settings of a pretext task; what they mean stands in `ReconstructionConfig`."""
 
-    pretext: str = "reconstruct"
-    noise_sigma: float = 0.25
-    mask_ratio: float = 0.6
-    mask_patch: int = 16
-    loss_on: str = "masked"
+    pretext: Literal["reconstruct", "denoise", "mask"] = "reconstruct"
+    noise_sigma: Annotated[FiniteFloat, Field(strict=True, gt=0)] = 0.25
+    mask_ratio: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.6
+    mask_patch: Annotated[int, Field(strict=True, ge=1)] = 16
+    loss_on: Literal["masked", "all"] = "masked"
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> Self:
-        """Take them out of a run's settings, which before there were pretext tasks had none."""
-        return cls(**{field.name: settings[field.name] for field in fields(cls) if field.name in settings})
+    def of(cls, settings: Mapping[str, Any], where: str = "") -> Self:
+        """Take them out of a run's settings, which before there were pretext tasks had none.
+
+        Raises:
+            UserError: one is not what it must be; `where` says whose they are.
+        """
+        known = [field.name for field in fields(cls)]
+        try:
+            return TypeAdapter(cls).validate_python({name: settings[name] for name in known if name in settings})
+        except ValidationError as errors:
+            raise UserError(f"{where}: its pretext task cannot be read ({first_problem(errors)}): {ANEW}") from None
 
 
 @dataclass(frozen=True)

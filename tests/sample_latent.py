@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from sample_header import sample_header
 
 from core.networks.unet import initialise
 from core.weights import save_weights
@@ -14,13 +15,7 @@ from reconstruction.network import Autoencoder
 
 
 def save_untrained(path: Path, model: Autoencoder, architecture: dict[str, Any], **config: float) -> None:
-    header = {
-        "phase": "reconstruction",
-        "architecture": architecture,
-        "config": {"seed": 3, **config},
-        "epoch": 2,
-        "metrics": {},
-    }
+    header = sample_header(architecture=architecture, config={"seed": 3, **config})
     save_weights(path, model.state_dict(), header)
 
 
@@ -33,7 +28,7 @@ def evaluate_untrained(
     model = Autoencoder(**architecture)
     initialise(model)
     if config.pop("broken", False):
-        model.head.weight.data.fill_(torch.nan)
+        model.head.weight.data.fill_(3e38)
     weights = folder / "best_model.safetensors"
     save_untrained(weights, model, architecture, **config)
     common = ["--data_dir", str(data_dir), "--model_path", str(weights), "--device", "cpu"]

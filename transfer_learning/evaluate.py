@@ -25,7 +25,7 @@ from core.evaluation import (
 )
 
 if TYPE_CHECKING:
-    from core.classes import ClassSet
+    from core.header import Header
     from data.split import Split
 
 PHASE = "transfer_learning"
@@ -51,7 +51,6 @@ class SegmentationEvaluationConfig(EvaluationConfig):
 
 def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
     """Score, write, print; returns the content of evaluation_results.json."""
-    from core.classes import classes_of_header
     from core.files import write_csv, write_json
     from core.machine.device import resolve_device
     from data.opened import open_data
@@ -66,7 +65,7 @@ def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
     split = data.split(config.split)
     if not len(split.labelled):
         raise UserError(f"{config.data_dir}: no labelled images in {config.split}, so nothing can be scored")
-    require_fit(classes_of_header(header, str(config.model_path)), header, split, config)
+    require_fit(header, split, config)
     scores = scores_of_split(model, split, config.batch_size, device)
     rows = image_rows(split, scores)
     result = {
@@ -76,22 +75,22 @@ def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
         "num_images": len(split.labelled),
         "tags": tag_scores(split, scores),
         "figures": [],
-        "provenance": provenance(config, header, data.fingerprint, split.size, device),
+        "provenance": provenance(config, header, data.name, data.fingerprint, split.size, device),
     }
     write_csv(config.output_dir / "per_image.csv", list(rows[0]), rows)
     write_json(config.output_dir / "evaluation_results.json", result)  # kept even if a figure fails
     if config.figures:
         from transfer_learning.figures.evaluation import draw
 
-        result["figures"] = draw(model, split, result, rows, config, device)
+        result |= draw(model, split, result, rows, config, device)
         write_json(config.output_dir / "evaluation_results.json", result)
     _print(result, config)
     return result
 
 
-def require_fit(classes: "ClassSet", header: dict[str, Any], split: "Split", config: EvaluationConfig) -> None:
+def require_fit(header: "Header", split: "Split", config: EvaluationConfig) -> None:
     """Raise UserError unless weights tell the classes of the data apart, in pictures of as many channels."""
-    theirs, ours = classes.names, split.class_set.names
+    theirs, ours = header.classes.names, split.class_set.names
     if theirs != ours:
         place = next((place for place, pair in enumerate(zip(theirs, ours, strict=False)) if len({*pair}) == 2), None)
         first = "" if place is None else f"; class {place} is {theirs[place]!r} there and {ours[place]!r} here"
@@ -99,7 +98,7 @@ def require_fit(classes: "ClassSet", header: dict[str, Any], split: "Split", con
             f"{config.model_path} tells {listed(theirs)} apart, {config.data_dir} holds {listed(ours)}{first}: "
             "evaluate on data of the same classes in the same order"
         )
-    channels = header["architecture"].get("in_channels", 3)  # once there was no other number
+    channels = header.network.in_channels
     if channels != split.channels:
         raise UserError(
             f"{config.model_path} was trained on pictures of {channels} channels, those of {config.data_dir} have "

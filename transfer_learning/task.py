@@ -83,7 +83,7 @@ class SegmentationTask(Task):
         if config.pretrained_encoder:
             parts = TRANSFERRED[config.transfer]
             header = load_pretrained(self.model, config.pretrained_encoder, config.normalisation, parts, config.encoder)
-            self.pretrained_on: str | None = header["config"].get("data_fingerprint")
+            self.pretrained_on: str | None = header.run.data_fingerprint
         pixels = class_pixels(train, self.chosen)
         self.loss = SegmentationLoss(config.dice_weight, config.ce_weight, config.weighted_ce, pixels).to(device)
         self.optimizer = _optimizer(self.model, config, fused=not machine.scales_gradients)

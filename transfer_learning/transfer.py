@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from core.errors import UserError
+from core.header import Header
 from core.networks.unet import require_channels
 from core.train_config import OWN_ENCODER
 from core.weights import load_strictly, load_weights
@@ -18,7 +19,7 @@ TRANSFERRED = {"encoder": ("encoder",), "all": ("encoder", "decoder")}
 
 def load_pretrained(
     model: nn.Module, path: Path, normalisation: str, parts: Sequence[str], encoder: str = OWN_ENCODER
-) -> dict[str, Any]:
+) -> Header:
     """Load parts of phase 1's network, of each every tensor or none.
 
     Args:
@@ -36,17 +37,18 @@ def load_pretrained(
             shape, or the pictures had other channels or were normalised otherwise.
     """
     tensors, header = load_weights(path)
-    if header["phase"] != "reconstruction":
+    if header.phase != "reconstruction":
         raise UserError(
-            f"{path} was trained with labels ({header['phase']}): --pretrained_encoder takes phase 1's weights"
+            f"{path} was trained with labels ({header.phase}): --pretrained_encoder takes phase 1's weights"
         )
-    require_channels(path, header["architecture"].get("in_channels", 3), model.in_channels)  # once there was no other
-    theirs = header["architecture"]["normalisation"]
-    if theirs != normalisation:
-        raise UserError(f"{path} was trained with --normalisation {theirs}, this run has {normalisation}")
-    theirs = header["architecture"].get("encoder", OWN_ENCODER)  # once there was no other
-    if theirs != encoder:
-        raise UserError(f"{path} holds --encoder {theirs}, this run has {encoder}: give --encoder {theirs}")
+    theirs = header.network
+    require_channels(path, theirs.in_channels, model.in_channels)
+    if theirs.normalisation != normalisation:
+        raise UserError(f"{path} was trained with --normalisation {theirs.normalisation}, this run has {normalisation}")
+    if theirs.encoder != encoder:
+        raise UserError(
+            f"{path} holds --encoder {theirs.encoder}, this run has {encoder}: give --encoder {theirs.encoder}"
+        )
     for part in parts:
         prefix = f"{part}."
         of_part = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

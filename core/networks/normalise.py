@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-Normalisation = Literal["imagenet", "unit"]
+from core.train_config import Normalisation
 
 # Shares of red, green and blue in the brightness of a grey picture (ITU-R BT.601).
 LUMA = (0.299, 0.587, 0.114)

@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from core.classes import classes_of_header
 from core.errors import UserError
 from core.files import file_sha256
 from core.run.task import Task
 from core.train_config import TrainConfig
-from core.weights import load_strictly, load_weights
+from core.weights import arguments_of, load_strictly, load_weights
 
 # What training draws and evaluation does not: other rates make no other network.
 FREE = ("encoder_dropout", "decoder_dropout")
@@ -22,19 +21,20 @@ def load_initial(task: Task, path: Path) -> None:
     """
     tensors, theirs = load_weights(path)
     ours = task.header()
-    if theirs["phase"] != ours["phase"]:
+    if theirs.phase != ours["phase"]:
         raise UserError(
-            f"{path} comes from {theirs['phase']}, this run is {ours['phase']}: --init_weights takes weights of its "
+            f"{path} comes from {theirs.phase}, this run is {ours['phase']}: --init_weights takes weights of its "
             "own phase (--pretrained_encoder carries phase 1's encoder over to phase 2)"
         )
+    there = arguments_of(type(task.model), theirs, str(path))
     for name, value in ours["architecture"].items():
-        known = theirs["architecture"].get(name, value)  # once there were fewer choices; the tensors tell
+        known = there.get(name, value)  # once there were fewer choices; the tensors tell
         if name not in FREE and known != value:
             raise UserError(f"{path} is of another network: {name} {known!r} there, {value!r} here")
     if "class_set" in ours:
-        there, here = (classes_of_header(header, str(path)).names for header in (theirs, ours))
-        if there != here:
-            raise UserError(f"{path} tells other classes apart: {', '.join(there)} there, {', '.join(here)} here")
+        other, own = theirs.classes.names, tuple(ours["class_set"]["names"])
+        if other != own:
+            raise UserError(f"{path} tells other classes apart: {', '.join(other)} there, {', '.join(own)} here")
     load_strictly(task.model, tensors, str(path))
 
 

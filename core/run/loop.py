@@ -3,6 +3,7 @@
 import math
 import time
 from contextlib import nullcontext
+from dataclasses import asdict
 from typing import Any, NoReturn
 
 import torch
@@ -15,10 +16,10 @@ from core.randomness import seed_of
 from core.run.console import Console
 from core.run.epoch_sums import EpochSums
 from core.run.folder import RunFolder
-from core.run.outputs import draw, write_best, write_checkpoint
+from core.run.outputs import draw, require_best, write_best, write_checkpoint
 from core.run.schedule import learning_rate_factor
 from core.run.signals import STOPS, StopSignals, Terminated
-from core.run.state import load_state, save_state
+from core.run.state import Best, load_state, save_state
 from core.run.task import Task
 from core.train_config import TrainConfig
 
@@ -44,7 +45,7 @@ class Loop:
         self.step = 0  # the next one
         self.sums = EpochSums()
         self.rows: list[dict[str, Any]] = []
-        self.best: dict[str, Any] | None = None
+        self.best: Best | None = None
         self.finished = False
         task.model.to(memory_format=machine.memory_format)
         task.model, task.optimizer = self.fabric.setup(task.model, task.optimizer)
@@ -167,10 +168,10 @@ class Loop:
         """
         config = self.config
         score = scores[self.task.select]
-        better = score is not None and self._beats_best(score)
-        if better:
-            self.best = {"score": score, "epoch": epoch}
-        best_epoch = max(self.best["epoch"] if self.best else 0, self.patient_since)
+        better = False
+        if score is not None and self._beats_best(score):
+            better, self.best = True, Best(score, epoch)
+        best_epoch = max(self.best.epoch if self.best else 0, self.patient_since)
         patient = config.max_steps or not config.patience or epoch - best_epoch < config.patience
         self.finished = self.step == self.total_steps or not patient
         kept = bool(config.save_every) and epoch % config.save_every == 0
@@ -188,7 +189,7 @@ class Loop:
     def _beats_best(self, score: float) -> bool:
         if self.best is None:
             return True
-        return score > self.best["score"] if self.task.maximise else score < self.best["score"]
+        return score > self.best.score if self.task.maximise else score < self.best.score
 
     def _save(self) -> None:
         # With clipping off nothing else would notice a gradient that broke the weights under a finite loss.
@@ -207,23 +208,23 @@ class Loop:
             "step": self.step,
             "sums": self.sums.state(),
             "rows": self.rows,
-            "best": self.best,
+            "best": self.best and asdict(self.best),
             "finished": self.finished,
             "extended_to": self.config.extend_to,
             "patient_since": self.patient_since,
         }
 
     def _restore(self) -> None:
-        state = load_state(self.folder.path)
+        path = self.folder.path
+        state = load_state(path, writes=self.processes.is_first)
         if state is None:
             return
-        self.task.model.load_state_dict(state["model"])
-        self.task.optimizer.load_state_dict(state["optimizer"])
-        self.fabric.strategy.precision.load_state_dict(state["precision"])
-        self.step, self.sums = state["step"], EpochSums(**state["sums"])
-        self.rows, self.best, self.finished = state["rows"], state["best"], state["finished"]
-        self.patient_since = state.get("patient_since", 0)
-        if self.config.extend_to != state.get("extended_to"):
+        state.require_length(self.total_steps, self.steps_per_epoch, path)
+        require_best(path, state.best)
+        state.load_into(self.task, self.fabric.strategy.precision.load_state_dict, path)
+        self.step, self.sums, self.rows = state.step, state.sums, state.rows
+        self.best, self.finished, self.patient_since = state.best, state.finished, state.patient_since
+        if self.config.extend_to != state.extended_to:
             self._extend()
         self.epochs = max(self.epochs, len(self.rows) + (not self.finished))
         if self.processes.is_first:
@@ -241,9 +242,9 @@ class Loop:
         )
 
     def _is_best(self, epoch: int) -> bool:
-        return self.best is not None and self.best["epoch"] == epoch
+        return self.best is not None and self.best.epoch == epoch
 
     def _best_text(self) -> str:
         if self.best is None:
             return "no epoch could be scored"
-        return f"best {self.task.select} {self.best['score']:.4f} at epoch {self.best['epoch']} of {len(self.rows)}"
+        return f"best {self.task.select} {self.best.score:.4f} at epoch {self.best.epoch} of {len(self.rows)}"

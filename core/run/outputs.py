@@ -3,15 +3,36 @@
 from pathlib import Path
 from typing import Any
 
+from core.errors import UserError
+from core.figures.style import drawn
 from core.files import write_json
+from core.run.state import Best
 from core.run.task import Task
-from core.weights import save_weights
+from core.weights import load_weights, save_weights
+
+BEST = "best_model.safetensors"
 
 
 def write_best(folder: Path, task: Task, row: dict[str, Any], header: dict[str, Any]) -> None:
     """Write the weights of the best epoch so far and its log row."""
     write_json(folder / "metrics.json", row)
-    save_weights(folder / "best_model.safetensors", task.model.state_dict(), header)
+    save_weights(folder / BEST, task.model.state_dict(), header)
+
+
+def require_best(folder: Path, best: Best | None) -> None:
+    """See that the best weights lie beside the state that names them, and are whole.
+
+    Raises:
+        UserError: they are gone or damaged.
+    """
+    path = folder / BEST
+    if best and not path.exists():
+        raise UserError(
+            f"{path} is missing, which the state beside it says is of epoch {best.epoch}: put it back, or delete "
+            f"{folder} to train anew"
+        )
+    if best:
+        load_weights(path)
 
 
 def write_checkpoint(folder: Path, task: Task, header: dict[str, Any]) -> None:
@@ -22,9 +43,4 @@ def write_checkpoint(folder: Path, task: Task, header: dict[str, Any]) -> None:
 
 def draw(folder: Path, task: Task, epoch: int) -> None:
     """Draw a few pictures; one that fails is no reason to lose the run."""
-    path = folder / "figures" / f"epoch_{epoch:04d}.png"
-    try:
-        task.save_pictures(path)
-    except Exception as error:
-        reason = " ".join(str(error).split()) or "no reason given"
-        print(f"note: {path.name} could not be drawn ({type(error).__name__}: {reason}); training goes on")
+    drawn(folder / "figures" / f"epoch_{epoch:04d}.png", task.save_pictures, then="training goes on")

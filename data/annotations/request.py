@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from core.errors import UserError
+from core.paths import expanded
+from core.yaml_file import read_yaml
 from data.annotations.canonical import RGB
-from data.text_file import read_text
 
 Code = int | str | list[Any]
 _RANGE = re.compile(r"(\d{1,5})-(\d{1,5})")
@@ -59,17 +58,11 @@ def read_request(classes: Sequence[str]) -> Request | None:
         if IGNORE in classes:
             raise called_ignore("--classes", classes.index(IGNORE))
         return Request(tuple(classes))
-    path = Path(classes[0])
+    path = Path(expanded(classes[0]))
     try:
-        content = yaml.load(read_text(path), _UniqueKeys)
+        content = read_yaml(path)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: --classes takes names, or a YAML with {FORMS}") from None
-    except UserError:
-        raise
-    except RecursionError:
-        raise UserError(f"{path} is nested too deeply: --classes takes a YAML with {FORMS}") from None
-    except (yaml.YAMLError, ValueError) as error:  # numbers and dates that are none
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     return _of_yaml(content, str(path))
 
 
@@ -154,17 +147,6 @@ def _turned(names: dict[int, str]) -> dict[str, Code]:
         name: held[0] if len(held) == 1 else [f"{value}-{value}" if value >= 0 else value for value in held]
         for name, held in values.items()
     }
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """Refuses a class that stands twice, of which YAML would keep the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        names = [self.construct_object(key) for key, _ in node.value]
-        for name in names:
-            if names.count(name) > 1:
-                raise yaml.YAMLError(f"{name} stands twice")
-        return super().construct_mapping(node, deep)
 
 
 def _is_number(value: Any) -> bool:

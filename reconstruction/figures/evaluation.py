@@ -1,5 +1,6 @@
 """The figures of a reconstruction's evaluation, each with the caption that goes with it into the JSON."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from core.config import from_mapping
 from core.evaluation import figure, spread
 from core.figures.picture_grid import picture_grid
 from core.figures.style import curves, drawable
@@ -77,26 +79,35 @@ class Gallery:
         )
 
 
-def draw_pictures(gallery: Gallery, wanted: int, training: dict[str, Any]) -> Entries:
+def draw_pictures(gallery: Gallery, wanted: int, damage: AugmentConfig, seed: int) -> Entries:
     """Draw every figure that shows pictures; returns their entries.
 
     Args:
         gallery: network, pictures, scores.
         wanted: how many pictures are shown, spread evenly over the split; 0 draws nothing.
-        training: the settings that the network was trained with.
+        damage: how training damaged the network's input (`corruption_of`); `seed` draws it.
     """
     shown = np.array(spread(len(gallery.split.names), wanted), dtype=np.int64)
     if not len(shown):
         return []
     if gallery.target != "pixels":
-        return draw_pretext(gallery, shown)
-    entries = draw_samples(gallery, shown)
-    entries += draw_extremes(gallery)
+        return _tried(draw_pretext, gallery, shown)
+    entries = _tried(draw_samples, gallery, shown) + _tried(draw_extremes, gallery)
     if gallery.pretext.pretext != "reconstruct":
-        entries += draw_pretext(gallery, shown)
-    elif any(training.get(name) for name in CORRUPTION):
-        entries += draw_corrupted(gallery, shown, training)
+        entries += _tried(draw_pretext, gallery, shown)
+    elif any(getattr(damage, name) for name in CORRUPTION):
+        entries += _tried(draw_corrupted, gallery, shown, damage, seed)
     return entries
+
+
+def _tried(draw: Callable[..., Entries], *arguments: Any) -> Entries:
+    """Return what `draw` drew; nothing and a note where it fails."""
+    try:
+        return draw(*arguments)
+    except Exception as error:
+        what, reason = draw.__name__.removeprefix("draw_").replace("_", " "), " ".join(str(error).split())
+        print(f"note: the figures of {what} could not be drawn ({type(error).__name__}: {reason}); the rest goes on")
+        return []
 
 
 def draw_samples(gallery: Gallery, shown: np.ndarray) -> Entries:
@@ -161,10 +172,9 @@ def draw_pretext(gallery: Gallery, shown: np.ndarray) -> Entries:
     return [figure(file, "The pretext task", caption)]
 
 
-def draw_corrupted(gallery: Gallery, shown: np.ndarray, training: dict[str, Any]) -> Entries:
+def draw_corrupted(gallery: Gallery, shown: np.ndarray, damage: AugmentConfig, seed: int) -> Entries:
     """Draw pictures damaged as in training (blur, noise, cut-out; nothing moved or coloured) and their restorations."""
-    config = corruption_of(training)
-    given, restored, clean, content = _damaged(gallery, shown, config, training["seed"])
+    given, restored, clean, content = _damaged(gallery, shown, damage, seed)
     rectangles = torch.from_numpy(gallery.split.rectangles[shown])
     before, after = (restoration_scores(images, clean, rectangles)["psnr"].tolist() for images in (given, restored))
     labels = [
@@ -175,7 +185,7 @@ def draw_corrupted(gallery: Gallery, shown: np.ndarray, training: dict[str, Any]
     columns = {"input": given, "restored": restored, "original": clean}
     drawn = {heading: pictures(images, content) for heading, images in columns.items()}
     picture_grid(gallery.folder / file, "Damaged inputs", [*map(printable, labels)], drawn)
-    settings = ", ".join(f"{name} {getattr(config, name):g}" for name in CORRUPTION if getattr(config, name))
+    settings = ", ".join(f"{name} {getattr(damage, name):g}" for name in CORRUPTION if getattr(damage, name))
     caption = (
         f"The network's input was damaged as in training ({settings}), its target never. PSNR of the input → of the "
         "restored picture; an input of 100 dB was left as it is."
@@ -196,11 +206,15 @@ def _damaged(gallery: Gallery, shown: np.ndarray, config: AugmentConfig, seed: i
     return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
 
-def corruption_of(training: dict[str, Any]) -> AugmentConfig:
-    """Return the augmentation of a training with everything off but what damages the input alone."""
+def corruption_of(training: dict[str, Any], where: str = "") -> AugmentConfig:
+    """Return the augmentation of a training with everything off but what damages the input alone.
+
+    Raises:
+        UserError: its settings are not what they must be; `where` says whose they are.
+    """
     kept = (*CORRUPTION, "cutout_size")
     off = dict.fromkeys(LARGEST, 0.0)
-    return AugmentConfig(**{**off, **{name: training[name] for name in kept if name in training}})
+    return from_mapping(AugmentConfig, {**off, **{name: training[name] for name in kept if name in training}}, where)
 
 
 def draw_curves(model_path: Path, folder: Path, epoch: int) -> tuple[Entries, str | None]:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from sample_header import sample_header
 
 from core.errors import UserError
 from core.networks.encoders import load_imagenet
@@ -105,8 +106,9 @@ def test_figures_draw_grey_as_rgb_of_equal_channels(grey, target):
 @pytest.mark.parametrize(("theirs", "ours"), [(1, 3), (3, 1)])
 def test_an_encoder_of_other_channels_is_refused(tmp_path, theirs, ours):
     architecture = {"width": 2, "normalisation": "unit", **({"in_channels": 1} if theirs == 1 else {})}  # absent: 3
-    header = {"phase": "reconstruction", "architecture": architecture}
-    save_weights(tmp_path / "weights", Autoencoder(**architecture).state_dict(), header)
+    save_weights(
+        tmp_path / "weights", Autoencoder(**architecture).state_dict(), sample_header(architecture=architecture)
+    )
     same = SegmentationUNet(width=2, normalisation="unit", in_channels=theirs)
     load_pretrained(same, tmp_path / "weights", "unit", ("encoder",))
     other = SegmentationUNet(width=2, normalisation="unit", in_channels=ours)

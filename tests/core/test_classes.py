@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.classes import MOST_CLASSES, ClassSet, classes_of_header, default_palette, voc_colour
+from core.classes import MOST_CLASSES, ClassSet, default_palette, voc_colour
 from core.errors import UserError
 
 letters = st.characters(codec="utf-8", categories=("L", "N", "P", "S"))
@@ -62,9 +62,3 @@ def test_what_cannot_be_is_refused(arguments, message):
 def test_other_contents_are_refused_in_one_line(content):
     with pytest.raises(UserError, match="w.json"):
         ClassSet.of(content, "w.json")
-
-
-def test_old_weights_name_their_classes_alone():
-    assert classes_of_header({"class_names": ["background", "cat", "dog"]}, "w").ignored_is == "border"
-    with pytest.raises(UserError, match="does not name its classes"):
-        classes_of_header({}, "w")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import re
 from pathlib import Path
 
 import pytest
@@ -104,13 +105,57 @@ def test_bad_input_is_one_line_and_exit_code_2(flags, message, capsys):
         ("- 1", "must hold sections"),
         ("reconstruction: [1]", "section reconstruction must hold settings"),
         ("reconstruction: hello", "section reconstruction must hold settings"),
+        ("reconstruction: {lr: yes}", "lr: got 'yes', wanted: number"),
+        ("reconstruction: {lr: true}", "lr: got True, wanted: number"),
+        ("reconstruction: {epochs: true}", "epochs: got True, wanted: whole number"),
+        ("reconstruction: {epochs: 1e2}", "epochs: got 100.0, wanted: whole number"),
+        ("reconstruction: {train_crop: true}", "train_crop: got True, wanted: whole number, text"),
+        ("reconstruction: {encoder_dropout: [0, 0, 0, 0, 0, false]}", "False], wanted: 6 numbers"),
+        ("reconstruction: {encoder_dropout: [0, 0, 0]}", "got [0, 0, 0], wanted: 6 numbers"),
+        ("reconstruction: {data_dir: true}", "data_dir: got True, wanted: path"),
+        ("reconstruction: {amp: false}", "amp: got False, wanted: `off`, `bf16`, `fp16`, `auto`"),
+        ("reconstruction: {lr: 1, lr: 2}", "lr stands twice, in line 1 and line 1"),
+        ("reconstruction: {data_dir: $NOWHERE/x}", "there is no variable NOWHERE"),
+        ("reconstruction: {data_dir: ~nobody_here/x}", "no such user"),
     ],
 )
 def test_a_wrong_file_is_named(tmp_path, text, message):
     file = tmp_path / "run.yaml"
     file.write_text(text)
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=re.escape(message) if "wanted" in message else message):
         parsed("--config", str(file))
+
+
+def test_freeze_true_is_neither_always_nor_one_epoch():
+    with pytest.raises(UserError, match="freeze: got True, wanted: whole number, `always`, `never`"):
+        from_mapping(SegmentationConfig, {"freeze": True}, "file")
+
+
+def test_words_that_were_booleans_are_words(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("transfer_learning: {weighted_ce: off, amp: off, class_balance: on, lr: 1e-3}\n")
+    config = parsed("--config", str(file), config_type=SegmentationConfig)
+    assert (config.weighted_ce, config.amp, config.class_balance, config.lr) == ("off", "off", True, 0.001)
+
+
+def test_paths_are_filled_in_alike_in_files_and_flags(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DATA_HERE", "data")
+    (tmp_path / "run.yaml").write_text("reconstruction: {data_dir: ~/$DATA_HERE/a, init_weights: '${DATA_HERE}/w'}\n")
+    of_file = parsed("--config=~/run.yaml")
+    of_flags = parsed("--data_dir=~/$DATA_HERE/a", "--init_weights", "${DATA_HERE}/w")
+    assert (of_file.data_dir, of_file.init_weights) == (tmp_path / "data/a", Path("data/w"))
+    assert (of_flags.data_dir, of_flags.init_weights) == (of_file.data_dir, of_file.init_weights)
+    with pytest.raises(UserError, match="there is no variable NOWHERE"):
+        parsed("--output_dir", "$NOWHERE/x")
+    monkeypatch.chdir(tmp_path)
+    Path("$NOWHERE").mkdir()
+    assert parsed("--data_dir", "$NOWHERE").data_dir == Path("$NOWHERE")
+
+
+def test_two_config_files_are_one_too_many():
+    with pytest.raises(UserError, match="--config is given 2 times"):
+        parsed("--config", "a.yaml", "--config=b.yaml")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -157,7 +157,7 @@ def test_a_run_starts_from_the_weights_of_another(phase, tmp_path, capsys):
     identity = json.loads((tmp_path / "second/training_config.json").read_text())["identity"]
     assert identity["init_weights_sha256"] == sha256(weights.read_bytes()).hexdigest()
     assert "init_weights" not in identity  # where they lie makes no other run
-    assert "init_weights_sha256" not in load_weights(weights)[1]["config"]
+    assert "init_weights_sha256" not in load_weights(weights)[1].config
     # Other weights in the same folder are another run.
     assert train(tmp_path / "third", "--epochs", "1", "--seed", "5") == 0
     flags[-1] = str(tmp_path / "third/best_model.safetensors")

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from core.header import header_content
 from core.machine.machine import make_machine
 from core.run.folder import RunFolder
 from core.run.sampling import Draws
-from core.weights import load_weights
 from data.opened import open_data
 from reconstruction.config import ReconstructionConfig
 from reconstruction.task import ReconstructionTask
@@ -68,7 +68,7 @@ def test_a_run_leaves_what_the_design_says(phase, tmp_path, pets):
     config = json.loads((tmp_path / "training_config.json").read_text())
     assert config["settings"]["epochs"] == 2
     assert config["identity"]["data_fingerprint"] == json.loads((pets / "manifest.json").read_text())["fingerprint"]
-    assert str(tmp_path) not in json.dumps(load_weights(tmp_path / "best_model.safetensors")[1])
+    assert str(tmp_path) not in json.dumps(header_content(tmp_path / "best_model.safetensors"))
 
 
 def test_a_stopped_run_goes_on_to_the_same_bits(phase, tmp_path, monkeypatch, capsys):
@@ -226,6 +226,21 @@ def test_a_damaged_state_falls_back_to_the_one_before(phase, tmp_path, capsys, d
     assert train(tmp_path, "--epochs", "2") == 0
     assert "state.ckpt is damaged; going on from state.previous.ckpt" in capsys.readouterr().out
     assert rows_of(tmp_path) == rows
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut"])
+def test_best_weights_that_are_gone_or_cut_are_named(phase, tmp_path, capsys, damage):
+    train, _ = phase
+    assert train(tmp_path, "--max_steps", "1", "--val_every", "1") == 0
+    weights = tmp_path / "best_model.safetensors"
+    whole, state = weights.read_bytes(), (tmp_path / "state.ckpt").read_bytes()
+    weights.unlink() if damage == "gone" else weights.write_bytes(whole[:-5])
+    for more in ((), ("--extend_to", "2")):
+        assert train(tmp_path, "--max_steps", "1", "--val_every", "1", *more) == 2
+        assert "best_model.safetensors is " in capsys.readouterr().err
+    assert (tmp_path / "state.ckpt").read_bytes() == state
+    weights.write_bytes(whole)
+    assert train(tmp_path, "--max_steps", "1", "--val_every", "1") == 0
 
 
 def test_weight_decay_does_not_shrink_layers_with_tiny_gradients(pets):

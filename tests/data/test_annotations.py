@@ -178,8 +178,8 @@ def test_three_numbers_are_a_colour_or_three_values_as_the_masks_are(tmp_path):
     ("text", "message"),
     [
         ("- road\n", "must say what each class's value is"),
-        ("road: 1\nroad: 2\n", "road stands twice"),
-        ("no: 1\nyes: 2\n", "is no text: put it in quotes"),
+        ("road: 1\nroad: 2\n", "road stands twice, in line 1 and line 2"),
+        ("true: 1\nfalse: 2\n", "is no text: put it in quotes"),
         ("road: 1\ncar: 1\n", "1 is both road and car"),
         ("road: 1\ncar: fast\n", "'fast' names no values"),
         ("road: 1\ncar: {}\n", "neither a value nor a colour"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from sample_header import sample_header
 
 import ae_pretrained
 from ae_pretrained.__main__ import main
@@ -80,14 +81,14 @@ def called(monkeypatch) -> list:
 @pytest.mark.parametrize("form", [["--model_path", "{}"], ["--model_path={}"], ["--model-path", "{}"]])
 def test_evaluate_goes_by_the_phase_of_the_weights(phase, form, called, tmp_path):
     path = tmp_path / "best_model.safetensors"
-    save_weights(path, {"a": torch.zeros(2, dtype=torch.bfloat16)}, {"phase": phase})
+    save_weights(path, {"a": torch.zeros(2, dtype=torch.bfloat16)}, sample_header(phase))
     arguments = ["--split", "Val", *(word.format(path) for word in form)]
     assert main(["evaluate", *arguments]) == 0
     assert called == [(phase, arguments)]
 
 
 def damaged(path: Path, wrong: str) -> None:
-    save_weights(path, {"a": torch.zeros(2)}, {"phase": "distillation" if wrong == "phase" else "reconstruction"})
+    save_weights(path, {"a": torch.zeros(2)}, sample_header("distillation" if wrong == "phase" else "reconstruction"))
     if wrong == "cut":
         path.write_bytes(path.read_bytes()[:-3])
     elif wrong == "text":
@@ -126,7 +127,7 @@ def test_evaluate_without_weights_says_what_is_missing(called, capsys):
 
 def test_choosing_a_command_loads_no_torch(tmp_path):
     path = tmp_path / "weights.safetensors"
-    save_weights(path, {"a": torch.zeros(2)}, {"phase": "none"})
+    save_weights(path, {"a": torch.zeros(2)}, sample_header("none"))
     code = f"""
 import sys, ae_pretrained
 from ae_pretrained.__main__ import main

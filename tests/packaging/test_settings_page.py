@@ -43,11 +43,11 @@ class Own(Above):
 def test_a_row_says_how_a_setting_is_given_and_what_it_takes():
     assert settings(Own) == [
         ("`--size`", "whole number", "`5`", "How large, in pixels."),
-        ("`--rates`", "2 × number", "`0.5 1e-05`", "Two rates."),
+        ("`--rates`", "2 numbers", "`0.5 1e-05`", "Two rates."),
         ("`--until`", "whole number, `dawn`, `dusk`", "none", "N \\| always."),
         ("`--draw`", "yes or no", "no", "Draw."),
-        ("`FILES`, without a flag", "some × path", "none", "Files."),
-        ("`--variants`, in a file `only`", "some × text", "none", "A part."),
+        ("`FILES`, without a flag", "some paths", "none", "Files."),
+        ("`--variants`, in a file `only`", "some texts", "none", "A part."),
         ("`common`, in a file alone", "name: value, …", "none", "Of all."),
     ]
 

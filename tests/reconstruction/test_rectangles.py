@@ -33,7 +33,7 @@ def test_scores_are_those_of_the_content_of_each_picture(rectangles, tmp_path):
     model, content = run(rectangles, tmp_path)
     split = open_data(rectangles).split("Test")
     network, header = load_model(model, "reconstruction", Autoencoder, torch.device("cpu"))
-    assert header["architecture"]["in_channels"] == split.channels
+    assert header.network.in_channels == split.channels
     assert content["provenance"]["resolution"] == [40, 56]
     with (tmp_path / "out/per_image.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

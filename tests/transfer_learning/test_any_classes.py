@@ -10,7 +10,7 @@ from PIL import Image
 from sample_classes import classes_of, scene, write_data
 
 from core.classes import ClassSet
-from core.weights import load_weights
+from core.header import header_content
 from transfer_learning.evaluate import main as evaluate
 from transfer_learning.inference.segmenter import Segmenter
 from transfer_learning.predict import main as predict
@@ -55,7 +55,7 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 def test_the_header_names_classes_and_canvas(run):
     root, class_set = run
-    _, header = load_weights(root / "run" / "best_model.safetensors")
+    header = header_content(root / "run" / "best_model.safetensors")
     manifest = json.loads((root / "data" / "manifest.json").read_text())
     assert ClassSet.of(header["class_set"]).names == class_set.names
     assert "class_names" not in header

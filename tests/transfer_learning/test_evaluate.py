@@ -5,6 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -14,14 +15,16 @@ from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from core.classes import ClassSet
 from core.evaluation import best_and_worst, print_table
+from core.header import HEADER_KEY, header_content
 from core.run.console import Console
-from core.weights import HEADER_KEY, load_weights, save_weights
+from core.weights import load_weights, save_weights
 from data.opened import open_data
 from experiments.tables import main as tables
 from reconstruction.evaluate import main as evaluate_autoencoder
 from reconstruction.network import Autoencoder
 from reconstruction.train import main as train_autoencoder
 from transfer_learning.evaluate import main as evaluate_segmentation
+from transfer_learning.figures import evaluation as drawing
 from transfer_learning.inference.segmenter import Segmenter
 from transfer_learning.network import SegmentationUNet
 from transfer_learning.scores.confusion import counts_of, segmentation_scores
@@ -48,7 +51,7 @@ def results(pets, tmp_path_factory) -> Path:
 
 def trained(results: Path) -> SegmentationUNet:
     tensors, header = load_weights(results / "seg/best_model.safetensors")
-    model = SegmentationUNet(**header["architecture"]).eval()
+    model = SegmentationUNet(**header.architecture).eval()
     model.load_state_dict(tensors)
     return model
 
@@ -116,6 +119,44 @@ def test_without_pictures(results, pets, tmp_path):
     assert "figures/predictions.png" not in files
 
 
+def test_a_figure_that_cannot_be_drawn_is_a_note(results, pets, tmp_path, monkeypatch, capsys):
+    def failing(path, *arguments):
+        raise ValueError("no\nink")
+
+    monkeypatch.setattr(drawing, "save_confusion", failing)
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures/confusion_matrix.png").write_bytes(b"of an earlier call")
+    model = str(results / "seg/best_model.safetensors")
+    flags = ["--model_path", model, "--data_dir", str(pets), "--output_dir", str(tmp_path), "--visualize_samples", "0"]
+    assert evaluate_segmentation(flags) == 0
+    said = "note: confusion_matrix.png could not be drawn (ValueError: no ink); the rest goes on"
+    assert said in capsys.readouterr().out
+    files = {entry["file"] for entry in json.loads((tmp_path / "evaluation_results.json").read_text())["figures"]}
+    assert "figures/confusion_matrix.png" not in files
+    assert "figures/reliability.png" in files
+    assert not (tmp_path / "figures/confusion_matrix.png").exists()
+
+
+def test_the_strip_holds_picture_truth_and_prediction(results, pets):
+    strip = json.loads((results / "out/seg/evaluation_results.json").read_text())["strip"]
+    split = open_data(pets).split("Test")
+    tiles = cv2.imread(str(results / "out/seg" / strip["file"]))[..., ::-1]
+    side = strip["tile"]
+    assert tiles.shape == (len(strip["names"]) * side, 3 * side, 3)
+    index = split.names.index(strip["names"][0])
+    palette = np.array([*PETS.palette, (191, 191, 191)])
+    truth, found = (tiles[side // 2, column * side : (column + 1) * side] for column in (1, 2))
+    label = split.truth(index)
+    classes = {tuple(palette[min(value, 3)]) for value in np.unique(label)}
+    assert {tuple(colour) for colour in truth} <= classes | {(255, 255, 255)}
+    predicted = np.array(
+        [*dict(restored_scores(trained(results), split, split.labelled, 4, torch.device("cpu")))[index]]
+    )
+    shown = {CLASSES[value] for value in np.unique(predicted.argmax(0))}
+    assert shown <= {*strip["classes"]}
+    assert {tuple(colour) for colour in found} <= {tuple(colour) for colour in PETS.palette} | {(255, 255, 255)}
+
+
 def test_segmentation_scores_equal_torchmetrics(results, pets):
     content = json.loads((results / "out/seg/evaluation_results.json").read_text())
     model = trained(results)
@@ -140,7 +181,7 @@ def test_segmentation_scores_equal_torchmetrics(results, pets):
 def test_reconstruction_scores_equal_torchmetrics(results, pets):
     content = json.loads((results / "out/ae/reconstruction_metrics.json").read_text())
     tensors, header = load_weights(results / "ae/best_model.safetensors")
-    model = Autoencoder(**header["architecture"]).eval()
+    model = Autoencoder(**header.architecture).eval()
     model.load_state_dict(tensors)
     pictures = torch.from_numpy(np.array(open_data(pets).split("Test").images)).permute(0, 3, 1, 2) / 255
     with torch.inference_mode():
@@ -295,7 +336,8 @@ def test_a_single_image_and_a_class_that_is_not_there(results, pets, tmp_path, c
 
 def old_weights(results: Path, path: Path) -> Path:
     """Write weights as they were before classes came from the data: names alone, one side, no number of channels."""
-    tensors, header = load_weights(results / "seg" / "best_model.safetensors")
+    tensors, _ = load_weights(results / "seg" / "best_model.safetensors")
+    header = header_content(results / "seg" / "best_model.safetensors")
     architecture = {name: value for name, value in header["architecture"].items() if name != "in_channels"}
     old = {name: value for name, value in header.items() if name not in ("class_set", "format_version")}
     save_weights(path, tensors, {**old, "architecture": architecture, "class_names": list(CLASSES), "size": 40})
@@ -311,6 +353,7 @@ def test_weights_of_before_are_scored_alike(results, pets, tmp_path):
     distances = []
     for content in (before, after):
         content.pop("figures")
+        content.pop("strip", None)
         content["provenance"].pop("checkpoint_sha256")
         # The last digits of OpenCV's distances depend on where an array lies in memory.
         of_split, between = (found.pop("boundary_distance_pixels") for found in (content, content["intervals"]))

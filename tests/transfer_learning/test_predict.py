@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,12 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from sample_classes import classes_of
+from sample_header import sample_header
 from sample_pets import picture
 
 from core.classes import ClassSet
 from core.errors import UserError
+from core.header import Header, read_header
 from core.networks.unet import initialise
-from core.weights import load_weights, save_weights
+from core.weights import save_weights
 from data.opened import open_data
 from data.pictures import PictureError, read_mask
 from data.prepare import main as prepare
@@ -74,7 +77,7 @@ class PerPixel(torch.nn.Module):
 
 
 def per_pixel(size: int = SIZE, **options) -> Segmenter:
-    header = {"class_names": CLASSES}
+    header = Header.of(sample_header("transfer_learning", architecture={}), "header")
     return Segmenter(PerPixel(), (size, size), "stretch", InferenceOptions(**options), torch.device("cpu"), header)
 
 
@@ -211,8 +214,8 @@ def test_training_names_the_size_in_the_weights(pets, tmp_path):
     flags = "--width 2 --max_steps 1 --val_every 1 --amp off --device cpu"
     assert train([*flags.split(), "--data_dir", str(pets), "--output_dir", str(tmp_path)]) == 0
     path = tmp_path / "best_model.safetensors"
-    _, header = load_weights(path)
-    assert (header["size"], header["resize_mode"]) == ([40, 40], "letterbox")
+    header = read_header(path)
+    assert (header.size, header.resize_mode) == ((40, 40), "letterbox")
     mask, confidence = Segmenter.load(path, device="cpu")(picture(1, 50, 70))
     assert mask.shape == confidence.shape == (50, 70)
     assert confidence.min() >= 1 / 3
@@ -319,7 +322,7 @@ def test_what_cannot_be_read_is_listed_and_the_rest_goes_on(run, tmp_path, capsy
     reasons = {entry["file"]: entry["reason"] for entry in content["unreadable"]}
     assert reasons["cut.jpg"].startswith("damaged: ")
     assert reasons["notes.txt"] == "not a picture, or its header is damaged"
-    assert reasons["gone.png"] == "No such file or directory"
+    assert reasons["gone.png"] == "a link to nowhere, which is not there"
     errors = capsys.readouterr().err
     assert "not read: notes.txt: not a picture" in errors
     assert "error: 3 of 5 files could not be read" in errors
@@ -386,7 +389,7 @@ def test_inputs_of_all_kinds(tmp_path, monkeypatch):
         Path(name).touch()
 
     def names(*inputs):
-        return list(find_files(inputs, Path("a/out")))
+        return list(find_files(inputs, Path("a/out"))[0])
 
     assert names("a") == ["b/x.png", "b/y[1].jpg", "x.png"]
     assert names("a/b/y[1].jpg") == ["y[1].jpg"]
@@ -443,7 +446,7 @@ def test_deep_and_transparent_files_are_read_as_those_of_the_training(tmp_path):
     clear = np.dstack([picture(2, 50, 70), np.where(np.arange(70) < 30, 0, 255).repeat(50).reshape(70, 50).T])
     Image.fromarray(clear.astype(np.uint8)).save(tmp_path / "clear.png")
     segmenter = per_pixel()
-    segmenter.header |= {"value_range": [100, 610], "ground": "black"}
+    segmenter.header = replace(segmenter.header, value_range=(100, 610), ground="black")
     np.testing.assert_array_equal(segmenter.read(tmp_path / "deep.png")[0], np.dstack([grey] * 3))
     assert not segmenter.read(tmp_path / "clear.png")[0][:, :30].any()
     for path in tmp_path.iterdir():

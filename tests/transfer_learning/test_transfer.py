@@ -123,7 +123,7 @@ def test_an_encoder_that_learned_from_labels_is_not_pretrained(pets, encoder, tm
 
 def test_weights_say_what_they_came_from(pets, encoder, tmp_path):
     assert segmentation(pets, tmp_path, "--pretrained_encoder", str(encoder)) == 0
-    config = load_weights(tmp_path / "best_model.safetensors")[1]["config"]
+    config = load_weights(tmp_path / "best_model.safetensors")[1].config
     assert config["pretrained_encoder_sha256"] == sha256(encoder.read_bytes()).hexdigest()
     assert config["data_fingerprint"] == json.loads((pets / "manifest.json").read_text())["fingerprint"]
 

@@ -19,9 +19,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from core.classes import ClassSet, classes_of_header
+from core.classes import ClassSet
 from core.errors import UserError
 from core.evaluation import load_model
+from core.header import Header
 from core.machine.device import resolve_device
 from core.networks.unet import MIN_SIDE, require_sides
 from core.sides import sides_of
@@ -70,7 +71,7 @@ class Segmenter:
         resize_mode: str,
         options: InferenceOptions,
         device: torch.device,
-        header: dict[str, Any],
+        header: Header,
     ) -> None:
         require_sides(*size)
         self.model, self.size, self.resize_mode = model, size, resize_mode
@@ -92,25 +93,24 @@ class Segmenter:
         chosen = InferenceOptions(**options)
         device = resolve_device(chosen.device)
         model, header = load_model(Path(model_path), "transfer_learning", SegmentationUNet, device)
-        size, mode = chosen.size or header.get("size"), chosen.resize_mode or header.get("resize_mode")
+        size, mode = chosen.size or header.size, chosen.resize_mode or header.resize_mode
         if size is None or mode is None:
             raise UserError(
                 f"{model_path} does not say how its training pictures were resized (it was written before weights did):"
                 " give --size and --resize_mode, which the manifest.json of the training data names"
             )
-        # Once a size was the side of a square.
-        sides = sides_of(size) if isinstance(size, int | str) else (size[0], size[1])
+        sides = sides_of(size) if isinstance(size, int | str) else size
         return cls(model, sides, mode, chosen, device, header)
 
     @property
     def classes(self) -> ClassSet:
         """The classes that masks tell apart; a mask's values are their indices."""
-        return classes_of_header(self.header, "the header of these weights")
+        return self.header.classes
 
     @property
     def channels(self) -> int:
         """Of the pictures that the network sees: 3, or 1 for grey ones."""
-        return self.header.get("architecture", {}).get("in_channels", 3)  # once there was no other number
+        return self.header.network.in_channels
 
     def __call__(self, picture: str | Path | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Segment one picture.
@@ -138,8 +138,7 @@ class Segmenter:
         Raises:
             PictureError, OSError: as `read_picture`.
         """
-        value_range, ground = self.header.get("value_range"), self.header.get("ground")
-        return read_picture(path, value_range=value_range and (value_range[0], value_range[1]), ground=ground)
+        return read_picture(path, value_range=self.header.value_range, ground=self.header.ground)
 
     def check(self, picture: np.ndarray) -> None:
         """Raise PictureError unless `segment` can take the picture."""

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from rich.progress import track
 from torch import nn
 
 from core.classes import IGNORED, ClassSet
+from core.errors import RunError
 from core.machine.threads import threaded
 from core.statistics import interval, mean_interval, resampled_sums
+from core.terminal.progress import track
 from data.loading import plain_batches
 from data.split import Split
 from transfer_learning.scores.boundary import boundary_distance, boundary_iou
@@ -117,8 +118,15 @@ def _scored(split: Split, item: tuple[int, np.ndarray]) -> _OfImage:
 
 
 def probabilities_of(scores: np.ndarray, axis: int = 0) -> np.ndarray:
-    """Return the softmax of scores, [C, H, W] or with the classes along another axis; float32 in [0, 1]."""
-    return torch.from_numpy(scores).softmax(axis).numpy()
+    """Return the softmax of scores, [C, H, W] or with the classes along another axis; float32 in [0, 1].
+
+    Raises:
+        RunError: they are not finite.
+    """
+    probabilities = torch.from_numpy(scores).softmax(axis)
+    if not probabilities.isfinite().all():
+        raise RunError("the scores of a picture hold NaN or infinity: the network broke, train it again")
+    return probabilities.numpy()
 
 
 def results_of(scores: SplitScores) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.errors import UserError
+from core.text_file import read_text
 from data.sources.own.splits import csv_rows, refuse_missing
-from data.text_file import read_text
 
 
 def read_tags(path: Path, find: Callable[[str], str | None]) -> dict[str, dict[str, str]]:

@@ -1,0 +1,32 @@
+"""Paths as a person writes them, in files and in flags alike."""
+
+import os
+import re
+from pathlib import Path
+
+from core.errors import UserError
+
+_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
+
+
+def expanded(path: str | Path) -> str:
+    """Return a path with `~`, `$NAME` and `${NAME}` filled in, as a shell does, unless it exists as it is written.
+
+    Raises:
+        UserError: there is no such variable or user.
+    """
+    text = str(path)
+    if not (text.startswith("~") or "$" in text) or os.path.lexists(text):
+        return text
+    filled = _VARIABLE.sub(lambda found: _value(found[1] or found[2], text), text)
+    try:
+        # A ~ that a variable brought along is one as well.
+        return str(Path(filled).expanduser())
+    except RuntimeError:
+        raise UserError(f"{text}: no such user is known here, whose folder ~ could be: write it out") from None
+
+
+def _value(name: str, path: str) -> str:
+    if name not in os.environ:
+        raise UserError(f"{path}: there is no variable {name} (environment): set it, or write the path out")
+    return os.environ[name]

@@ -1,0 +1,63 @@
+"""The one reader of YAML: what plain text means, and what is refused in one line."""
+
+import os
+
+import pytest
+
+from core.errors import UserError
+from core.yaml_file import read_yaml
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *(("1e-3", 0.001), ("1E+2", 100.0), (".5", 0.5), ("-1.", -1.0), ("010", 10), ("0x1F", 31), ("0o17", 15)),
+        *((word, word) for word in ("on", "off", "yes", "no", "y", "12:30", "2024-13-45", ".e1", "1_0x", "~/x")),
+        *((word, value) for value in (True, False) for word in (str(value), str(value).lower(), str(value).upper())),
+        *(("~", None), ("null", None), ("", None), ("'1e-3'", "1e-3"), ("-.inf", float("-inf"))),
+    ],
+)
+def test_what_is_written_is_what_is_meant(tmp_path, text, value):
+    path = tmp_path / "a.yaml"
+    path.write_bytes(f"\ufeffa: {text}\r\nb: [{text}]\r\n".encode())
+    content = read_yaml(path)
+    assert content == {"a": value, "b": [value] if text else []}
+    assert type(content["a"]) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: 1\nb:\n  c: 1\n  d: 2\n  c: 3\n", "c stands twice, in line 3 and line 5: keep one"),
+        ("1: a\n1.0: b\n", "1.0 stands twice"),
+        ("a: [1\n", "not valid YAML: line 2:"),
+        ("\ta: 1\n", "not valid YAML: line 1:"),
+        ("a: 1\n---\nb: 1\n", "another document"),
+        ("? [1]\n: 2\n", "unhashable key"),
+        ("a: !!python/object:os.system x\n", "could not determine a constructor"),
+        *((f"a: !!{tag} x\n", "not valid YAML") for tag in ("int", "float", "bool", "timestamp", "binary", "omap")),
+        (f"a: {'9' * 5000}\n", "not valid YAML"),
+        ("[" * 5000, "nested too deeply"),
+        ("a: \0\n", "not valid YAML"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_in_a_line(tmp_path, text, message):
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message) as caught:
+        read_yaml(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_merged_in_may_be_replaced(tmp_path):
+    (tmp_path / "a.yaml").write_text("a: &a {lr: 1, width: 2}\nb: {<<: *a, lr: 3}\n")
+    assert read_yaml(tmp_path / "a.yaml")["b"] == {"lr": 3, "width": 2}
+
+
+def test_what_is_no_text_file_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "utf16").write_bytes("a: \u00e9".encode("utf-16"))
+    for name, message in (("pipe", "not a regular file"), (".", "not a regular file"), ("utf16", "save it as UTF-8")):
+        with pytest.raises(UserError, match=message):
+            read_yaml(tmp_path / name)
