@@ -6,7 +6,9 @@ import socket
 from pathlib import Path
 from random import Random
 
-MISSING = "missing"
+MISSING, FOLDER = "missing", "a folder"
+# Nothing is there that anybody could mean.
+NO_FILE = (MISSING, FOLDER)
 
 
 def write_anew(path: Path, content: bytes) -> None:
@@ -50,7 +52,7 @@ def _socket(path: Path) -> None:
 WAYS = {
     MISSING: lambda path: None,
     "a FIFO": os.mkfifo,
-    "a folder": Path.mkdir,
+    FOLDER: Path.mkdir,
     "a folder that holds a file": _folder_of_files,
     "a dangling link": lambda path: path.symlink_to("nowhere"),
     "a link to itself": lambda path: path.symlink_to(path.name),
