@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.errors import UserError
-from core.sides import sides_of
+from core.sides import MAX_SIZE, sides_of
 
 # The switches, each with its largest value.
 LARGEST = {
@@ -66,8 +66,8 @@ class AugmentConfig:
         return None if self.train_crop is None else sides_of(self.train_crop)
 
     def __post_init__(self) -> None:
-        if self.window and min(self.window) < 1:
-            raise UserError(f"train_crop {self.train_crop}: every side needs 1 pixel or more")
+        if self.window and not 1 <= min(self.window) <= max(self.window) <= MAX_SIZE:
+            raise UserError(f"train_crop {self.train_crop}: a side has 1 to {MAX_SIZE} pixels")
         for name, largest in LARGEST.items():  # not `fields(self)`: the phases' settings inherit from this class
             value = getattr(self, name)
             if not 0 <= value <= largest:  # catches NaN as well

@@ -4,6 +4,7 @@ import base64
 import csv
 import io
 import itertools
+import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 import reconstruction.figures.captions
 import transfer_learning.figures.captions
 from core.files import open_text, read_bytes
+from data.decoders.opening import PictureError, decoding
 from experiments.evaluations import FigureEntry
 from experiments.runs import Run
 
@@ -103,16 +105,23 @@ def _curves(run: Run, log: Path) -> list[Figure]:
 def _embedded(run: Run, entry: FigureEntry) -> Figure:
     assert run.file is not None
     file, title, caption = entry.file, entry.title, entry.caption
-    root = run.file.parent.resolve()
-    path = (root / file).resolve()
-    if path.suffix.lower() not in TYPES or not path.is_relative_to(root):
+    path = within(run.file.parent, file)
+    if path is None or path.suffix.lower() not in TYPES:
         return Figure(title, caption, problem=f"{file} is not a PNG or SVG within the results folder", key=file)
     if not path.is_file():
         return Figure(title, caption, problem=f"{file} is missing: evaluate again", key=file)
     try:
-        return _figure(path, title, caption, file)
-    except OSError:
+        with decoding():
+            return _figure(path, title, caption, file)
+    except PictureError:
         return Figure(title, caption, problem=f"{file} cannot be read: evaluate again", key=file)
+
+
+def within(folder: Path, file: str) -> Path | None:
+    """Return where a file that a result names lies; None outside the result's folder."""
+    # Unlike `Path.resolve`, it leaves links that go round in a circle to whoever opens them.
+    root, path = (Path(os.path.realpath(place)) for place in (folder, folder / file))
+    return path if path.is_relative_to(root) else None
 
 
 def _figure(path: Path, title: str, caption: str, key: str) -> Figure:
@@ -129,8 +138,7 @@ def inline(content: bytes, kind: str) -> str:
 def _small_png(path: Path) -> tuple[bytes, int, int]:
     """Return a PNG, or as WebP where that is much smaller (photographs are), and its width and height.
 
-    Raises:
-        OSError: what Pillow raises for a file that is no picture, or was cut.
+    Raises whatever Pillow does for a file that is no picture, or is damaged.
     """
     from PIL import Image
 

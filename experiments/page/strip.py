@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.files import open_bytes
+from data.decoders.opening import PictureError, decoding
 from experiments.evaluations import Strip as Tiles
 from experiments.evaluations import same_classes
 from experiments.page.classes import class_cell
-from experiments.page.pictures import inline
+from experiments.page.pictures import inline, within
 from experiments.page.tables import Cell
 from experiments.runs import Run
 
@@ -79,19 +80,18 @@ def _tiles(run: Run) -> list[list[str]] | None:
 
     content = _of(run)
     assert run.file is not None
-    root = run.file.parent.resolve()
-    path = (root / content.file).resolve()
-    if path.suffix.lower() != ".png" or not path.is_relative_to(root) or not path.is_file():
+    path = within(run.file.parent, content.file)
+    if path is None or path.suffix.lower() != ".png" or not path.is_file():
         return None
     side, rows = content.tile, len(content.names)
     try:
-        with open_bytes(path) as file, Image.open(file, formats=["PNG"]) as whole:
+        with decoding(), open_bytes(path) as file, Image.open(file, formats=["PNG"]) as whole:
             if not rows or whole.size != (3 * side, rows * side):
                 return None
             whole.load()
             boxes = [[(x * side, y * side, (x + 1) * side, (y + 1) * side) for y in range(rows)] for x in range(3)]
             return [[_inline(whole.crop(box)) for box in column] for column in boxes]
-    except OSError:
+    except PictureError:
         return None
 
 

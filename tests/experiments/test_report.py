@@ -236,19 +236,23 @@ def test_a_renamed_json(tmp_path):
 
 def test_pictures_lie_within_the_page_and_missing_ones_are_named(tmp_path, capsys):
     write_picture(tmp_path / "results/figures/good.png")
-    (tmp_path / "results/figures/cut.png").write_bytes((tmp_path / "results/figures/good.png").read_bytes()[:60])
+    good = (tmp_path / "results/figures/good.png").read_bytes()
+    (tmp_path / "results/figures/cut.png").write_bytes(good[:60])
+    # Pillow calls that a SyntaxError.
+    (tmp_path / "results/figures/zeros.png").write_bytes(good[:40] + bytes(len(good)))
+    (tmp_path / "results/figures/circle.png").symlink_to("circle.png")
     write_picture(tmp_path / "outside.png")
-    entries = [
-        {"file": f"figures/{name}", "title": name, "caption": "seen"} for name in ("good.png", "cut.png", "gone.png")
-    ]
+    names = ("good.png", "cut.png", "zeros.png", "gone.png", "circle.png")
+    entries = [{"file": f"figures/{name}", "title": name, "caption": "seen"} for name in names]
     entries.append({"file": "../outside.png", "title": "outside", "caption": ""})
     write_segmentation(tmp_path / "results", figures=entries)
     page = page_of(tmp_path / "results")
     assert page.count('src="data:image/png') == 1
     for message in ("gone.png is missing", "cut.png cannot be read", "outside.png is not a PNG or SVG within"):
         assert message in page
+    assert "zeros.png cannot be read" in page
     notes = capsys.readouterr().err
-    assert notes.count("note: ") == 3
+    assert notes.count("note: ") == 5
     assert "gone.png" in notes
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from fuzz.damage import Damage
+from fuzz.places import NO_FILE
 from fuzz.scenes import Scene
 from fuzz.targets import Target
 
@@ -71,6 +72,8 @@ def judge(target: Target, scene: Scene, done: Damage | None, ended: Ended, whole
         return Verdict(NOTED, new)
     if scene.pictures and as_any_viewer(done.path, scene, ended.made):
         return Verdict(FINE)
+    if scene.pictures and done.how in NO_FILE:  # one picture less
+        return Verdict(OTHER)
     if target.strict and (target.forgeries_too or not done.forged):
         return Verdict("silent", difference(whole.made, ended.made))
     return Verdict(OTHER)
@@ -81,7 +84,7 @@ def _fault(scene: Scene, ended: Ended) -> Verdict | None:
     last = _last_line(ended.said)
     if "Traceback (most recent call last)" in ended.said:
         return Verdict("traceback", last)
-    if "unexpected " in " ".join(lines):
+    if any(line.startswith("error: unexpected ") for line in lines):
         return Verdict("unexpected", last)
     if "Cannot allocate memory" in ended.said or "can't allocate memory" in ended.said:
         return Verdict("memory", last)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import struct
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -55,10 +56,12 @@ def evaluated(folder: Path) -> Content:
 
 
 def trained(folder: Path) -> Content:
-    """Return the weights and the log's rows but for their times."""
+    """Return the tensors and the log's rows but for their times; the header names the files that were read."""
+    weights = (folder / "best_model.safetensors").read_bytes()
+    (size,) = struct.unpack("<Q", weights[:8])
     with (folder / "training_log.csv").open(encoding="utf-8") as file:
         rows = [{key: value for key, value in row.items() if key != "epoch_time"} for row in csv.DictReader(file)]
-    return {"weights": digest(folder / "best_model.safetensors"), "rows": rows}
+    return {"tensors": sha256(weights[8 + size :]).hexdigest(), "rows": rows}
 
 
 def shown(folder: Path) -> Content:

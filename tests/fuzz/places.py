@@ -6,6 +6,10 @@ import socket
 from pathlib import Path
 from random import Random
 
+MISSING, FOLDER = "missing", "a folder"
+# Nothing is there that anybody could mean.
+NO_FILE = (MISSING, FOLDER)
+
 
 def write_anew(path: Path, content: bytes) -> None:
     """Write a file; what was there may be linked to the file that all cases share, and stays as it is."""
@@ -19,7 +23,7 @@ def damage_place(path: Path, random: Random) -> str:
     others = sorted(other for other in path.parent.iterdir() if other.is_file() and other != path)
     if way == "swapped":
         if not others:
-            way = "missing"
+            way = MISSING
         else:
             other = random.choice(others)
             content, mine = other.read_bytes(), path.read_bytes()
@@ -46,9 +50,9 @@ def _socket(path: Path) -> None:
 
 
 WAYS = {
-    "missing": lambda path: None,
+    MISSING: lambda path: None,
     "a FIFO": os.mkfifo,
-    "a folder": Path.mkdir,
+    FOLDER: Path.mkdir,
     "a folder that holds a file": _folder_of_files,
     "a dangling link": lambda path: path.symlink_to("nowhere"),
     "a link to itself": lambda path: path.symlink_to(path.name),
