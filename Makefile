@@ -5,8 +5,9 @@ DATA := data/synthetic
 DEMO := runs/demo
 REPRODUCE := config/reproduce.yaml
 ARCHIVES :=
+FUZZ_CASES ?= 1000
 
-.PHONY: help setup demo reproduce test test-all soak lint docs clean-demo
+.PHONY: help setup demo reproduce test test-all fuzz soak lint docs clean-demo
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -16,11 +17,14 @@ setup: $(VENV)/.installed ## environment in .venv
 $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	  || { echo "error: Python 3.11 to 3.13 is needed: make setup PYTHON=python3.12" >&2; exit 2; }
-	@echo "making the environment in $(VENV): about 6 GB, most of it torch; some minutes without a word"
+	@echo "setup 1 of 3: an environment of its own in $(VENV) (nothing outside is touched)"
 	$(PYTHON) -m venv $(VENV)
+	@echo "setup 2 of 3: the newest pip"
 	$(RUN) -m pip install --quiet --upgrade pip
+	@echo "setup 3 of 3: this project and what it needs, about 6 GB, most of it torch; some minutes without a word"
 	PYTHONWARNINGS=ignore $(RUN) -m pip install --quiet --config-settings editable_mode=compat --editable '.[dev]'
 	@touch $@
+	@echo "setup is done: source $(VENV)/bin/activate, then ae-pretrained --help"
 
 demo: setup ## the whole job on drawn pictures, in minutes
 	$(RUN) -m data.prepare --config config/demo.yaml --output_dir $(DATA)
@@ -51,8 +55,11 @@ test: setup ## what must pass before a change lands: minutes on two cores
 test-all: setup ## those and the longer ones
 	$(RUN) -m pytest -n 2 --dist loadfile -m 'not soak'
 
-soak: setup ## kill training at random moments, often, and compare what comes out
-	$(RUN) -m pytest -m soak -s tests/core/test_killed.py
+fuzz: setup ## damage all that commands read, FUZZ_CASES times, and fail on what is not refused or told in a line
+	PYTHONPATH=.:tests $(RUN) -m fuzz --cases $(FUZZ_CASES) --output runs/fuzz.json
+
+soak: setup ## kill every command at random moments, often, and compare what comes out
+	$(RUN) -m pytest -m soak -s tests/core/test_killed.py tests/test_killed_commands.py
 
 lint: setup ## ruff and mypy
 	$(RUN) -m ruff check .

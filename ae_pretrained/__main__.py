@@ -12,12 +12,17 @@ from core.config import nearest
 from core.errors import UserError
 from core.header import read_header
 from core.paths import expanded
+from core.terminal.screen import exit_code
 
 DESCRIPTION = "Segmentation with few labels: pretrain an encoder on pictures alone, train on labels, score, compare."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command by its name; returns its exit code."""
+    return exit_code(lambda: _main(argv))
+
+
+def _main(argv: Sequence[str] | None) -> int:
     program = "ae-pretrained" if Path(sys.argv[0]).stem == "ae-pretrained" else "python -m ae_pretrained"
     name, *arguments = (sys.argv[1:] if argv is None else list(argv)) or [""]
     if name in ("", "-h", "--help", "help"):

@@ -73,11 +73,22 @@ def load_model(
 
 
 def provenance(
-    config: EvaluationConfig, header: "Header", fingerprint: str, size: Sequence[int], device: "torch.device"
+    config: EvaluationConfig,
+    header: "Header",
+    data_set: str,
+    fingerprint: str,
+    size: Sequence[int],
+    device: "torch.device",
 ) -> dict[str, Any]:
     """Return where the scores come from (design: commit, weights, data, resolution, seed, versions, device).
 
-    `size` is height and width of what the network sees.
+    Args:
+        config: the settings.
+        header: of the weights.
+        data_set: what the data are called.
+        fingerprint: of the data.
+        size: height and width of what the network sees.
+        device: what computed.
     """
     from core.files import file_sha256
     from core.run.provenance import commit, device_name, versions
@@ -91,6 +102,7 @@ def provenance(
     return {
         "commit": commit(),
         "checkpoint_sha256": file_sha256(config.model_path),
+        "data_set": data_set,
         "data_sha256": fingerprint,
         "split": config.split,
         "resolution": resolution_of(size),
@@ -142,16 +154,17 @@ def best_and_worst(scores: Sequence[float | None], most: int) -> list[int]:
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print a table; numbers with four places, None as "-". Names are shown as they are, whatever they look like."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
+
+    from core.terminal.screen import screen
 
     table = Table(title=escape(title), title_justify="left")
     for column in columns:
         table.add_column(escape(column), justify="left" if column == columns[0] else "right")
     for row in rows:
         table.add_row(*[escape(format_cell(value)) for value in row])
-    Console().print(table)
+    screen().print(table)
 
 
 def format_cell(value: Any) -> str:

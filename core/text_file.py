@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from core.errors import UserError
+from core import files
 
 
 def read_text(path: Path) -> str:
@@ -12,6 +12,4 @@ def read_text(path: Path) -> str:
         FileNotFoundError, UnicodeDecodeError: for the caller to say what the file should be.
         UserError: no regular file: a pipe would wait for ever.
     """
-    if path.exists() and not path.is_file():
-        raise UserError(f"{path} is not a regular file (a pipe, a device or a folder): give a file")
-    return path.read_text(encoding="utf-8-sig")
+    return files.read_text(path, encoding="utf-8-sig")

@@ -23,6 +23,7 @@ class TrainConfig:
     """Common to `reconstruction.train` and `transfer_learning.train`."""
 
     bare_flags: ClassVar[dict[str, str]] = {"amp": "auto"}
+    goes_on: ClassVar[bool] = True  # when the same command is given again
 
     data_dir: Path = Path("data/processed")
     """Folder that `python -m data.prepare` made."""

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, TypeAd
 
 from core.classes import ClassSet
 from core.errors import UserError, first_problem
+from core.files import open_text
 from data.format_1 import head_of_today, record_of_today
 from data.geometry import Geometry, ResizeMode
 
@@ -126,7 +127,7 @@ def read_manifest(data_dir: Path) -> Manifest:
     path = data_dir / "manifest.json"
     remedy = f"delete {data_dir} and {prepare_hint(data_dir)}"
     try:
-        with path.open(encoding="utf-8") as file:
+        with open_text(path) as file:
             head, _ = _until_images(file)
         content = json.loads(head)
     except (FileNotFoundError, NotADirectoryError):
@@ -152,7 +153,7 @@ def read_records(data_dir: Path) -> Iterator[dict[str, Any]]:
     """
     path = data_dir / "manifest.json"
     try:
-        with path.open(encoding="utf-8") as file:
+        with open_text(path) as file:
             _, text = _until_images(file)
             for record in _objects(text, file):
                 yield record if "tags" in record else record_of_today(record)

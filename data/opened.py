@@ -19,6 +19,12 @@ class Data:
     manifest: Manifest
 
     @property
+    def name(self) -> str:
+        """What people call the data."""
+        own = self.manifest.dataset == "folder"
+        return f"own pictures ({self.data_dir.resolve().name})" if own else self.manifest.dataset
+
+    @property
     def class_set(self) -> ClassSet:
         """What the labels mean."""
         return self.manifest.class_set

@@ -1,27 +1,19 @@
 """What a picture's file says of itself before its pixels are read: a decompression bomb is refused before it opens."""
 
-import struct
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO, NamedTuple
 
-from PIL import Image, ImageFile, TiffImagePlugin
+from PIL import Image, ImageFile
 
-MAX_PIXELS = 80_000_000
+from data.decoders import tiff
+from data.decoders.opening import PictureError, decoding, open_file, open_picture, read_bytes
 
-# What Pillow raises for files that are cut, altered or made to hurt.
-DAMAGE = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, struct.error)
 _EXIF_ORIENTATION = 0x0112
-_BITS, _COMPRESSION, _BANDS, _SAMPLE_FORMAT = 258, 259, 277, 339  # tags of a TIFF
-_FLOATING = 3
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _DEEP_MODES = {"I": 32, "F": 32, "I;16": 16, "I;16B": 16, "I;16L": 16, "I;16N": 16}
 _ALPHA_MODES = ("LA", "PA", "RGBA", "La", "RGBa")
-
-
-class PictureError(Exception):
-    """A file cannot be used as a picture or a mask; the message is the reason, without the file's name."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +31,7 @@ class PictureHeader:
         orientation: of its EXIF, 1 upright; that of a PNG only where it stands before the pixels.
         pages: pictures in the file.
         lossy: whether its format changed the pixels.
+        profile: whether it has a colour profile other than sRGB.
     """
 
     format: str
@@ -53,103 +46,106 @@ class PictureHeader:
     orientation: int = 1
     pages: int = 1
     lossy: bool = False
+    profile: bool = False
+
+
+class Loaded(NamedTuple):
+    """A picture's file in memory.
+
+    Attributes:
+        data: its bytes; of a TIFF without its orientation, so that no decoder turns it.
+        opened: as Pillow sees it; None where only OpenCV reads it.
+        tags: of a TIFF, else {}.
+    """
+
+    header: PictureHeader
+    data: bytes
+    opened: Image.Image | None
+    tags: tiff.Tags
 
 
 def look_at(path: Path) -> PictureHeader:
     """Read a picture's header alone; the rest of the file may be damaged.
 
     Raises:
-        PictureError: not a regular file, not a picture, or larger than `MAX_PIXELS`.
+        PictureError: it cannot be read, is not a regular file, not a picture, or larger than `MAX_PIXELS`.
     """
-    _require_regular(path)
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return _look_at(file)[0]
 
 
-def header_of(data: bytes) -> tuple[PictureHeader, Image.Image | None]:
-    """Return the header of a file's bytes, and the picture as Pillow opened it: None where only OpenCV reads it.
-
-    Raises:
-        PictureError: as `look_at`.
-    """
-    return _look_at(BytesIO(data))
-
-
-def read_bytes(path: Path) -> bytes:
-    """Read a file whole.
-
-    Raises:
-        PictureError: it is not a regular file: a pipe would wait for ever.
-    """
-    _require_regular(path)
-    return path.read_bytes()
+def load(path: Path) -> Loaded:
+    """Read a picture's file, not yet its pixels. Raises as `look_at`."""
+    data = read_bytes(path)
+    header, opened, tags = _look_at(BytesIO(data))
+    if header.format == "TIFF" and header.orientation != 1:
+        with decoding("its header is damaged"):
+            data = tiff.without_orientation(data)
+        opened = opened and open_picture(BytesIO(data))
+    return Loaded(header, data, opened, tags)
 
 
-def _require_regular(path: Path) -> None:
-    if path.exists() and not path.is_file():
-        raise PictureError("not a regular file (a pipe, a device or a folder)")
+def _look_at(file: BinaryIO) -> tuple[PictureHeader, Image.Image | None, tiff.Tags]:
+    opened = open_picture(file)
+    with decoding("its header is damaged"):
+        tags = tiff.tags_of(opened) if opened else tiff.tags_in(file)
+        tiff.refuse_preview(tags)
+        header = _header_of(opened, tags) if opened else _header_of_tags(tags)
+    return header, opened, tags
 
 
-def _look_at(file: BinaryIO) -> tuple[PictureHeader, Image.Image | None]:
-    try:
-        opened = Image.open(file)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise PictureError(f"more than {MAX_PIXELS} pixels") from None
-    except DAMAGE:
-        return _tiff_of_many_bands(file), None
-    _require_size(opened.width, opened.height)
-    bits = _bits(opened)
+def _header_of(opened: Image.Image, tags: tiff.Tags) -> PictureHeader:
+    # The size of a TIFF as Pillow gives it may be that of the picture turned upright.
+    width, height = (int(tags[tiff.WIDTH]), int(tags[tiff.HEIGHT])) if tags else opened.size
+    bits = _bits(opened, tags)
     return PictureHeader(
         format=opened.format or "",
         mode=opened.mode,
-        height=opened.height,
-        width=opened.width,
-        channels=1 if opened.mode in _GREY_MODES or _is_grey_palette(opened) else 3,
-        bands=int(_tag(opened, _BANDS) or len(opened.getbands())),
+        height=height,
+        width=width,
+        channels=1 if opened.mode in _GREY_MODES or _is_grey_palette(opened) or _raw_mode(opened)[:2] == "LA" else 3,
+        bands=int(tags.get(tiff.BANDS) or len(opened.getbands())),
         bits=bits,
         floating=opened.mode == "F",
         alpha=opened.mode in _ALPHA_MODES or "transparency" in opened.info,
-        orientation=1 if opened.format == "PNG" and "exif" not in opened.info else orientation_of(opened),
-        pages=_pages(opened),
-        lossy=_is_lossy(opened),
-    ), opened
+        orientation=1 if opened.format == "PNG" and "exif" not in opened.info else orientation_of(opened, tags),
+        pages=max(_pages(opened), tiff.pages_in(tags)),
+        lossy=_is_lossy(opened, tags),
+        profile=_has_profile(opened),
+    )
 
 
-def _require_size(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise PictureError(f"{width} x {height} is more than {MAX_PIXELS} pixels")
-
-
-def _tiff_of_many_bands(file: BinaryIO) -> PictureHeader:
-    """Read the header of a TIFF that Pillow does not take: floating-point colours, say.
-
-    Raises:
-        PictureError: it is not one, or too large.
-    """
-    try:
-        file.seek(0)
-        tags = TiffImagePlugin.ImageFileDirectory_v2(file.read(8))
-        file.seek(tags.next)
-        tags.load(file)
-        width, height, bits = int(tags[256]), int(tags[257]), max(tags[_BITS])
-        bands, kinds = int(tags.get(_BANDS, 1)), tags.get(_SAMPLE_FORMAT, (1,))
-    except DAMAGE:
-        raise PictureError("not a picture, or its header is damaged") from None
-    _require_size(width, height)
-    if bands not in (3, 4):
+def _header_of_tags(tags: tiff.Tags) -> PictureHeader:
+    bits, bands = max(tags[tiff.BITS]), int(tags.get(tiff.BANDS, 1))
+    if bands not in (3, 4) or tiff.is_cmyk(tags):
         raise PictureError(f"a TIFF of {bands} bands of {bits} bits: save it with one (grey) or three (colour)")
-    return PictureHeader("TIFF", "RGB", height, width, 3, bands, bits, _FLOATING in kinds, alpha=bands == 4)
+    return PictureHeader(
+        format="TIFF",
+        mode="RGB",
+        height=int(tags[tiff.HEIGHT]),
+        width=int(tags[tiff.WIDTH]),
+        channels=3,
+        bands=bands,
+        bits=bits,
+        floating=tiff.FLOATING in tags.get(tiff.SAMPLE_FORMAT, (1,)),
+        alpha=bands == 4 and tiff.has_alpha(tags),
+        orientation=orientation_of(None, tags),
+    )
 
 
-def _bits(opened: Image.Image) -> int:
-    if opened.mode == "1":
-        return 1
-    if opened.format == "TIFF":
-        return max(_tag(opened, _BITS) or (1,))
-    # "L;4", "RGB;16B": PNG's own depth, where Pillow would show 8 bits.
+def _raw_mode(opened: Image.Image) -> str:
+    """Return how a PNG's bands are stored ("LA;16B"), where Pillow would show 8 bits; "" for another."""
     tiles = opened.tile if isinstance(opened, ImageFile.ImageFile) and opened.format == "PNG" else []
     raw = tiles[0].args if tiles else ""
-    digits = "".join(filter(str.isdigit, raw.partition(";")[2])) if isinstance(raw, str) else ""
+    return raw if isinstance(raw, str) else ""
+
+
+def _bits(opened: Image.Image, tags: tiff.Tags) -> int:
+    if opened.mode == "1":
+        return 1
+    if tags:
+        return max(tags.get(tiff.BITS) or (1,))
+    digits = "".join(filter(str.isdigit, _raw_mode(opened).partition(";")[2]))
     return int(digits) if digits else _DEEP_MODES.get(opened.mode, 8)
 
 
@@ -172,29 +168,35 @@ def palette_of(opened: Image.Image) -> list[tuple[int, int, int]]:
     return list(zip(values[::3], values[1::3], values[2::3], strict=False))
 
 
-def _tag(opened: Image.Image, number: int) -> Any:
-    """Return the value of a tag of a TIFF, as its kind has it; None without."""
-    return opened.tag_v2.get(number) if isinstance(opened, TiffImagePlugin.TiffImageFile) else None
-
-
-def orientation_of(opened: Image.Image | None) -> int:
+def orientation_of(opened: Image.Image | None, tags: tiff.Tags) -> int:
     """Return the EXIF orientation; a PNG is decoded for it, since its EXIF may stand behind its pixels."""
-    if opened is None:
-        return 1
+    if tags or opened is None:
+        return _orientation(tags.get(tiff.ORIENTATION, 1))
     try:
-        return opened.getexif().get(_EXIF_ORIENTATION, 1)
-    except DAMAGE:
+        with decoding():
+            return _orientation(opened.getexif().get(_EXIF_ORIENTATION, 1))
+    except PictureError:  # of its EXIF alone; the pixels will show whether they are damaged too
         return 1
+
+
+def _orientation(value: object) -> int:
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def _pages(opened: Image.Image) -> int:
     try:
-        return getattr(opened, "n_frames", 1)
-    except DAMAGE:
+        with decoding():
+            return getattr(opened, "n_frames", 1)
+    except PictureError:
         return 1
 
 
-def _is_lossy(opened: Image.Image) -> bool:
-    if opened.format == "TIFF":
-        return _tag(opened, _COMPRESSION) in (6, 7)  # JPEG inside
+def _is_lossy(opened: Image.Image, tags: tiff.Tags) -> bool:
+    if tags:
+        return tags.get(tiff.COMPRESSION) in (6, 7)  # JPEG inside
     return opened.format in ("JPEG", "MPO", "JPEG2000", "AVIF")
+
+
+def _has_profile(opened: Image.Image) -> bool:
+    profile = opened.info.get("icc_profile") or b"sRGB"
+    return not any(name in profile for name in (b"sRGB", "sRGB".encode("utf-16-be")))

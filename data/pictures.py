@@ -5,6 +5,7 @@ A file is read whole or refused with a reason.
 Pictures deeper than 8 bits are scaled between two values that the caller names, never by dropping their lower bits.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,20 +13,23 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from data.decoding import decode_deep, decode_jpeg, decode_other
-from data.picture_header import (
-    DAMAGE,
-    MAX_PIXELS,
-    PictureError,
-    PictureHeader,
-    header_of,
-    look_at,
-    orientation_of,
-    palette_of,
-    read_bytes,
-)
+from data.decoders import tiff
+from data.decoders.decoding import decode_deep, decode_shallow, decoded
+from data.decoders.jpeg import decode_jpeg
+from data.decoders.opening import MAX_PIXELS, PictureError, decoding, read_bytes
+from data.picture_header import PictureHeader, load, look_at, orientation_of, palette_of
 
-__all__ = ["MAX_PIXELS", "PictureError", "look_at", "raw_mask", "read_deep", "read_mask", "read_picture", "scaled"]
+__all__ = [
+    "MAX_PIXELS",
+    "PictureError",
+    "look_at",
+    "raw_mask",
+    "read_deep",
+    "read_mask",
+    "read_picture",
+    "read_png",
+    "scaled",
+]
 
 Ground = Literal["white", "black"]
 
@@ -33,7 +37,8 @@ _SUFFIXES = {"JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"), "PNG": (".png",), "GIF"
 # Those without loss, and how Pillow names their kinds of pixels.
 _MASK_FORMATS = ("PNG", "TIFF", "BMP", "DIB", "GIF", "PPM")
 _MASK_MODES = ("1", "L", "P", "I", "F", "I;16", "I;16B", "I;16L", "LA", "PA", "RGB", "RGBA", "RGBa")
-_UPRIGHT = {
+_FEW_STEPS = 32  # of 256, that a deep picture should have at least
+_UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     2: lambda image: image[:, ::-1],
     3: lambda image: image[::-1, ::-1],
     4: lambda image: image[::-1],
@@ -62,28 +67,37 @@ def read_picture(
         The image uint8, [H, W, 3] or [H, W], upright as its EXIF orientation says, and what was unusual about the file.
 
     Raises:
-        PictureError: not a picture, damaged, or larger than `MAX_PIXELS`; floating-point without `value_range`.
-        OSError: the file cannot be read at all.
+        PictureError: it cannot be read, is no picture, damaged, or larger than `MAX_PIXELS`; floating-point without
+            `value_range`.
     """
-    data = read_bytes(path)
-    header, opened = header_of(data)
-    notes = _unusual(path, header)
-    orientation = orientation_of(opened)
+    loaded = load(path)
+    header = loaded.header
+    notes = _unusual(path, header, loaded.tags)
+    orientation = orientation_of(loaded.opened, {}) if header.format == "PNG" else header.orientation
     if header.format in ("JPEG", "MPO"):
-        image = decode_jpeg(data)
+        image, more = decode_jpeg(loaded.data)
+        notes += more
     elif header.bits > 8:
-        image = scaled(decode_deep(data, header, opened), value_range)
+        image = scaled(values := decode_deep(loaded), value_range)
+        notes += _few_steps(values, image)
     else:
-        image = decode_other(data, header, opened, bool(ground))
-    if header.alpha and ground:
+        image = decode_shallow(loaded, bool(ground))
+    if ground and header.alpha and image.shape[2:] == (4,):
         image, share = _on_ground(image, ground)
         notes += [f"transparent in {share:.1%} of its pixels: laid on {ground}"] if share else []
     image = _with_channels(image, channels)
-    if orientation in _UPRIGHT:
-        if header.format != "TIFF":  # whose decoders turn it, whatever they are asked
-            image = np.ascontiguousarray(_UPRIGHT[orientation](image))
+    if orientation != 1:
+        image = np.ascontiguousarray(_UPRIGHT[orientation](image))
         notes.append(f"turned upright (EXIF orientation {orientation})")
     return image, notes
+
+
+def read_png(path: Path, flags: int) -> np.ndarray | None:
+    """Return the pixels of a prepared picture as OpenCV's flags say; None where it is missing or damaged."""
+    try:
+        return decoded(read_bytes(path), flags)
+    except PictureError:
+        return None
 
 
 def read_deep(path: Path) -> np.ndarray:
@@ -92,9 +106,7 @@ def read_deep(path: Path) -> np.ndarray:
     Raises:
         PictureError: as `read_picture`.
     """
-    data = read_bytes(path)
-    header, opened = header_of(data)
-    values = decode_deep(data, header, opened)
+    values = decode_deep(load(path))
     return values[..., :3] if values.ndim == 3 else values
 
 
@@ -159,15 +171,14 @@ def raw_mask(path: Path) -> RawMask:
     Raises:
         PictureError: lossy (JPEG), of several pages, with fractions for values, damaged, or larger than `MAX_PIXELS`.
     """
-    header, opened = header_of(read_bytes(path))
+    loaded = load(path)
+    header, opened = loaded.header, loaded.opened
     if reason := _no_mask(header):
         raise PictureError(reason)
     if opened is None:
         raise PictureError(f"{header.format} of {header.bands} bands of {header.bits} bits: save the mask as PNG")
-    try:
+    with decoding():
         values = np.array(opened.convert("RGBA") if header.mode in ("LA", "PA", "RGBa") else opened)
-    except DAMAGE as error:
-        raise PictureError(f"damaged: {error}") from None
     if values.dtype == bool:
         values = values.astype(np.uint8)
     elif header.bits in (2, 4) and header.mode == "L":
@@ -176,7 +187,8 @@ def raw_mask(path: Path) -> RawMask:
         if not (np.isfinite(values).all() and (values == np.round(values)).all() and np.abs(values).max() < 2**31):
             raise PictureError("values with fractions: a mask holds whole numbers, one a class")
         values = values.astype(np.int32)
-    if (orientation := orientation_of(opened)) in _UPRIGHT:
+    orientation = orientation_of(opened, {}) if header.format == "PNG" else header.orientation
+    if orientation != 1:
         values = np.ascontiguousarray(_UPRIGHT[orientation](values))
     return RawMask(values, header, tuple(palette_of(opened)) if header.mode == "P" else ())
 
@@ -196,16 +208,31 @@ def _no_mask(header: PictureHeader) -> str | None:
     return None
 
 
-def _unusual(path: Path, header: PictureHeader) -> list[str]:
+def _unusual(path: Path, header: PictureHeader, tags: tiff.Tags) -> list[str]:
     notes = []
     if path.suffix.lower() not in _SUFFIXES.get(header.format, (path.suffix.lower(),)):
         notes.append(f"{header.format} named {path.suffix}, read by its content")
     if header.pages > 1:
         notes.append(f"{header.pages} pages, the first is taken")
-    if header.bands > header.channels + header.alpha:
+    if header.mode in ("CMYK", "LAB"):
+        notes.append(f"{header.mode}, brought to RGB without its colour profile")
+    elif header.bands > header.channels + header.alpha:
         taken = "first" if header.channels == 1 else "first three"
         notes.append(f"{header.bands} bands, the {taken} {'is' if header.channels == 1 else 'are'} taken")
+    elif header.profile:
+        notes.append("its colour profile is not applied")
+    if header.bits > 8 and tags.get(tiff.PHOTOMETRIC) == tiff.WHITE_IS_ZERO:
+        notes.append("0 is white in it")
     return notes
+
+
+def _few_steps(values: np.ndarray, image: np.ndarray) -> list[str]:
+    """Say so where a deep picture is left black, white or nearly of one grey: the range was meant for others."""
+    low, high = int(image.min()), int(image.max())
+    if high - low >= _FEW_STEPS:
+        return []
+    held = f"its values {np.nanmin(values):g} to {np.nanmax(values):g} become {low} to {high} of 255"
+    return [f"{held}: give --range, or prepare pictures of other ranges apart"]
 
 
 def _on_ground(image: np.ndarray, ground: Ground) -> tuple[np.ndarray, float]:

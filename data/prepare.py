@@ -9,22 +9,21 @@ import os
 import shutil
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import cv2
 from filelock import FileLock, Timeout
 
 from core.command import run_command
 from core.errors import UserError
 from core.files import write_json
+from core.terminal.progress import track
 from data.manifest import SPLITS, read_manifest
 from data.prepare_config import PrepareConfig
-from data.preparing.console import print_data_sets, print_summary, progress_bar, say
+from data.preparing.console import Noted, count_notes, print_data_sets, print_summary, say
 from data.preparing.contents import (
     Note,
     classes_not_held,
@@ -62,8 +61,6 @@ def prepare(config: PrepareConfig) -> None:
         say(f"{config.output_dir} is already prepared with these settings: nothing to do")
         return
     began = time.perf_counter()
-    # The report says what is wrong with a file; OpenCV's own warnings would only tear the progress bar.
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     source = open_source(config)
     for note in source.notes:
         say(note)
@@ -100,7 +97,9 @@ def _is_done(config: PrepareConfig) -> bool:
     return True
 
 
-def _prepare_or_leave_nothing(root: Path, source: Source, config: PrepareConfig) -> tuple[dict[str, Any], Counter[str]]:
+def _prepare_or_leave_nothing(
+    root: Path, source: Source, config: PrepareConfig
+) -> tuple[dict[str, Any], dict[str, Noted]]:
     """Do what `_prepare_into` does; a refusal leaves nothing, a kill what the same command goes on from."""
     if difference := clear_abandoned(root, config.settings()):
         say(f"{root} was left by a call with other settings ({difference}) that did not end: it is replaced")
@@ -111,7 +110,7 @@ def _prepare_or_leave_nothing(root: Path, source: Source, config: PrepareConfig)
         raise
 
 
-def _prepare_into(root: Path, source: Source, config: PrepareConfig) -> tuple[dict[str, Any], Counter[str]]:
+def _prepare_into(root: Path, source: Source, config: PrepareConfig) -> tuple[dict[str, Any], dict[str, Noted]]:
     """Write everything; returns how many pictures each split holds, and how often the report tells of what."""
     job = Job(root, config.sides, config.resize_mode, source.classes, source.channels, config.bad_masks)
     unusable = [(file, "passed over", reason) for file, reason in source.passed_over]
@@ -128,11 +127,12 @@ def _prepare_into(root: Path, source: Source, config: PrepareConfig) -> tuple[di
         for note in splits_without_masks(manifest):
             say(note)
         unusable += [(name, "class without a picture", why) for name, why in classes_not_held(source, manifest)]
-        noted = Counter(action for _, action, _ in notes())
+        noted = count_notes(notes())
         if source.classes_yaml:
             (root / "classes.yaml").write_text(source.classes_yaml, encoding="utf-8")
         write_json(root / "splits.json", {split: journal.names(split) for split in SPLITS})
-        write_json(root / "prepare_report.json", {"counts": noted, "files": make_report(notes())})
+        counts = {action: count for action, (count, _) in noted.items()}
+        write_json(root / "prepare_report.json", {"counts": counts, "files": make_report(notes())})
         write_json(root / "manifest.json", manifest)
         journal.close_folder()
     return manifest["counts"], noted
@@ -141,19 +141,17 @@ def _prepare_into(root: Path, source: Source, config: PrepareConfig) -> tuple[di
 def _process_all(samples: Samples, job: Job, journal: Journal, workers: int) -> list[Note]:
     left_out, refused = [], []
     done = journal.count_finished(samples)
-    with progress_bar() as progress:
-        task = progress.add_task("preparing", total=len(samples), completed=done)
-        todo = _unfinished(samples, journal)
-        for outcome in bounded_map(partial(process, job=job), todo, workers or processors()):
-            if outcome.refused:
-                refused.append(outcome.refused)
-                if len(refused) == NAMED_AT_MOST:
-                    break
-            elif outcome.record:
-                journal.append(outcome)
-            else:
-                left_out += outcome.notes
-            progress.advance(task)
+    todo = _unfinished(samples, journal)
+    outcomes = bounded_map(partial(process, job=job), todo, workers or processors())
+    for outcome in track(outcomes, "preparing", len(samples), done, unit="images"):
+        if outcome.refused:
+            refused.append(outcome.refused)
+            if len(refused) == NAMED_AT_MOST:
+                break
+        elif outcome.record:
+            journal.append(outcome)
+        else:
+            left_out += outcome.notes
     if refused:
         raise UserError(
             f"masks do not fit their images: {'; '.join(refused)}. "

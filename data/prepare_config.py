@@ -3,7 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from core.config import nearest
 from core.errors import UserError
@@ -39,6 +39,8 @@ class DataSetConfig:
 @dataclass(frozen=True)
 class PrepareConfig(ReadingConfig, DataSetConfig):
     """What to prepare, from where, how large, and into which splits; settings of one's own pictures go with folder."""
+
+    goes_on: ClassVar[bool] = True  # when the same command is given again
 
     output_dir: Path = Path("data/processed")
     """Where the prepared data go."""

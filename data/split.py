@@ -4,7 +4,6 @@ Decoding thousands of PNGs every epoch costs more than a small network does, so 
 array beside the pictures; its file name carries the data's fingerprint, so that other data never meet an old array.
 """
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,13 +12,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 from filelock import FileLock
-from rich.progress import track
 
 from core.classes import IGNORED, ClassSet
 from core.errors import UserError
-from core.files import atomic_path
+from core.files import atomic_path, require_regular
+from core.terminal.progress import track
 from data.geometry import Geometry
 from data.manifest import Manifest, Record, image_path, label_path, prepare_hint, trimap_path, truth_path
+from data.pictures import read_png
 from data.subsets import strata_of
 from data.trimaps import trimap_to_label
 
@@ -165,11 +165,12 @@ def _build(path: Path, read: Reader, names: Sequence[str], shape: tuple[int, ...
 def _decoded(read: Reader, names: Sequence[str], what: str) -> Iterator[np.ndarray]:
     with ThreadPoolExecutor() as threads:
         chunks = range(0, len(names), CHUNK)
-        for start in track(chunks, what, transient=True, disable=not sys.stdout.isatty()):
+        for start in track(chunks, what, len(chunks), transient=True):
             yield from threads.map(read, names[start : start + CHUNK])
 
 
 def _open(path: Path) -> np.ndarray:
+    require_regular(path)
     try:
         return np.load(path, mmap_mode="r")
     except ValueError:
@@ -178,7 +179,7 @@ def _open(path: Path) -> np.ndarray:
 
 
 def _read(path: Path, flags: int, data_dir: Path) -> np.ndarray:
-    array = cv2.imread(str(path), flags)
+    array = read_png(path, flags)
     if array is None:
         raise UserError(f"{path} is missing or damaged: delete {data_dir} and {prepare_hint(data_dir)}")
     return array

@@ -16,10 +16,11 @@ from filelock import FileLock, Timeout
 
 from core.command import run_command
 from core.errors import RunError, UserError
+from core.terminal.progress import duration
 from experiments.grid.config import AblationConfig
 from experiments.grid.console import Console, seconds_left
 from experiments.grid.earlier_results import mixed_encoders, require_same_grid
-from experiments.grid.estimate import Speeds, in_words, left_in_words
+from experiments.grid.estimate import Speeds, left_in_words
 from experiments.grid.jobs import Work
 from experiments.grid.plan import build_plan
 from experiments.grid.plan_file import write_plan
@@ -48,6 +49,8 @@ def ablate(config: AblationConfig) -> None:
     speeds = Speeds(config.results_dir, config.output_dir, data.resolution)
     speeds.see_rows(to_do)
     if config.list:
+        if config.measure:
+            speeds.measure(to_do, threads_of(config.jobs))
         show(works, to_do, speeds, config.jobs)
         return
     lock = _only_one(config)
@@ -61,17 +64,18 @@ def ablate(config: AblationConfig) -> None:
 
 
 def show(works: Sequence[Work], to_do: Sequence[Work], speeds: Speeds, jobs: int) -> None:
-    """Print every run, its state and how long it will take."""
-    speeds.measure(to_do, threads_of(jobs))
+    """Print every run, its state and how long it will take, as far as runs like it were timed before."""
     shares: dict[Work, float] = {}
     for work in works:
         problem = work.problem if work in to_do else None
         state = ("failed before" if problem else "to do") if work in to_do else "done" if work.done else "not needed"
-        time = in_words(seconds_left(speeds, work, shares)) if work in to_do else ""
+        time = duration(seconds_left(speeds, work, shares)) if work in to_do else ""
         print(f"{state:<14} {time:>12}  {work.name}{f': {problem}' if problem else ''}")
     side = f", {jobs} side by side" if jobs > 1 else ""
     time = left_in_words([seconds_left(speeds, work, shares) for work in to_do], jobs)
     print(f"{len(works) - len(to_do)} of {len(works)} runs done; left: {time}{side}")
+    if any(speeds.seconds(work) is None for work in to_do):
+        print('note: "?" stands where no run like it was timed yet: --measure takes a few steps of each kind, minutes')
 
 
 def threads_of(jobs: int) -> int:

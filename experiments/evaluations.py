@@ -23,6 +23,7 @@ from pydantic import (
 from core.classes import ClassSet
 from core.errors import UserError, first_problem
 from core.evaluation import in_words
+from core.files import read_text
 
 FORMAT = 2
 # One of these an evaluation always leaves: the score that says most.
@@ -56,6 +57,7 @@ class Provenance(Content):
 
     commit: str | None = None
     checkpoint_sha256: str | None = None
+    data_set: str | None = None
     data_sha256: str | None = None
     split: str | None = None
     resolution: Resolution | None = None
@@ -83,6 +85,24 @@ class FigureEntry(Content):
     caption: str = ""
 
 
+class Strip(Content):
+    """Tiles of a few pictures: a row a picture, the columns picture, truth and prediction.
+
+    Args:
+        file: a PNG below the results folder.
+        tile: side of a tile in pixels.
+        names: of the pictures.
+        classes: that are to be seen in the masks.
+        unscored: whether some pixels are drawn grey.
+    """
+
+    file: str
+    tile: Annotated[int, Field(ge=1)]
+    names: list[str]
+    classes: list[str] = []
+    unscored: bool = False
+
+
 class Evaluation(Content):
     """An evaluation of either phase.
 
@@ -94,6 +114,7 @@ class Evaluation(Content):
         intervals: of `scores` and of what `more` holds, under the same keys.
         confusion_matrix: pixels, rows truth, columns prediction, in the order of the classes.
         tags: tag -> value -> scores.
+        strip: pictures, truth and predictions as tiles; None in phase 1 and where none were drawn.
         more: everything else that a reader may want to see.
     """
 
@@ -107,6 +128,7 @@ class Evaluation(Content):
     confusion_matrix: list[list[Count]] = []
     tags: dict[str, dict[str, TagScores]] = {}
     figures: list[FigureEntry] = []
+    strip: Strip | None = None
     latent_space: dict[str, Any] | None = None
     more: dict[str, Any] = {}
     provenance: Provenance = Provenance()
@@ -160,8 +182,8 @@ def in_pixels(resolution: Resolution) -> str:
 def read_json(path: Path) -> dict[str, Any]:
     """Return the content of a JSON file that holds an object; raises UserError for any other."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:  # cut, not JSON, not text
+        content = json.loads(read_text(path))
+    except (ValueError, RecursionError):  # cut, not JSON, not text, nested without end
         raise UserError(f"{path} is not valid JSON: evaluate again") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} is not one of ours: evaluate again")

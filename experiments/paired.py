@@ -26,7 +26,7 @@ SCORES = ("psnr", "ssim")
 
 @dataclass(frozen=True)
 class Difference:
-    """How far the second run is ahead of the first.
+    """By how much the second run scored higher than the first.
 
     Args:
         score: key of the score, as in the JSON.
@@ -44,13 +44,9 @@ class Difference:
     problem: str = ""
 
     @property
-    def verdict(self) -> str:
-        """What the interval says, in words."""
-        assert self.value is not None
-        if self.interval is None or self.interval[0] <= 0 <= self.interval[1]:
-            return "no difference shown: the interval contains 0"
-        ahead = self.second if self.value > 0 else self.first
-        return f"{ahead} is ahead: the interval excludes 0"
+    def is_clear(self) -> bool:
+        """Whether the interval excludes 0: another choice of images would show the same sign."""
+        return self.interval is not None and not self.interval[0] <= 0 <= self.interval[1]
 
 
 def all_differences(runs: Sequence[Run]) -> list[Difference]:

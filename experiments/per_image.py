@@ -7,7 +7,7 @@ from typing import TextIO
 import numpy as np
 
 from core.errors import UserError
-from core.files import csv_text
+from core.files import csv_text, open_text
 from experiments.runs import Run
 
 KINDS = ("hit", "truth", "said")
@@ -71,4 +71,4 @@ def _has(run: Run, column: str) -> bool:
 def _open(run: Run) -> TextIO:
     if not run.per_image.is_file():
         raise UserError(f"{run.per_image} is missing: evaluate {run.name} again")
-    return run.per_image.open(newline="", encoding="utf-8", errors="surrogateescape")
+    return open_text(run.per_image, errors="surrogateescape", newline="")

@@ -24,7 +24,6 @@ from core.files import atomic_path
 from experiments.runs import Run, find_runs
 
 PAGE = Path(__file__).parent / "page"
-PHASES = {"transfer_learning": "Segmentation", "reconstruction": "Reconstruction"}
 
 
 @dataclass(frozen=True)
@@ -79,6 +78,8 @@ def render(runs: Sequence[Run]) -> tuple[str, list[str]]:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
+    from experiments.page.opening import opening
+
     phases = _phases(runs)
     notes = [note for phase in phases for part in phase["parts"] for note in part.notes]
     environment = Environment(
@@ -87,7 +88,7 @@ def render(runs: Sequence[Run]) -> tuple[str, list[str]]:
     script = (PAGE / "report.js").read_text(encoding="utf-8")
     style = (PAGE / "report.css").read_text(encoding="utf-8")
     page = environment.get_template("report.html.j2").render(
-        title=", ".join(run.name for run in runs),
+        opening=opening(runs),
         phases=phases,
         notes=notes,
         script=Markup(script),
@@ -101,6 +102,8 @@ def render(runs: Sequence[Run]) -> tuple[str, list[str]]:
 def _phases(runs: Sequence[Run]) -> list[dict[str, Any]]:
     from experiments.page.comparison import comparison
     from experiments.page.content import run_part
+    from experiments.page.opening import PHASES
+    from experiments.page.strip import strip
 
     parts = [run_part(run, number) for number, run in enumerate(runs, 1)]
     return [
@@ -109,6 +112,7 @@ def _phases(runs: Sequence[Run]) -> list[dict[str, Any]]:
             "title": title,
             "parts": chosen,
             "evaluated": any(part.run.file for part in chosen),
+            "strip": strip([part.run for part in chosen]),
             "comparison": comparison([part.run for part in chosen]),
         }
         for phase, title in PHASES.items()

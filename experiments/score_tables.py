@@ -3,10 +3,15 @@
 from collections.abc import Iterable, Mapping
 
 from core.classes import ClassSet
+from core.errors import UserError
 from experiments.evaluations import Evaluation, in_pixels, same_classes
 from experiments.table_formats import MOST_CLASS_COLUMNS, UNKNOWN, Table, class_list
 
 SHORT = 7  # characters of a fingerprint that tell it from others
+SHOWN = 4
+# What rows must have in common: head of a column -> field of the provenance.
+ORIGINS = {"data": "data_sha256", "split": "split"}
+PLURALS = {"data": "data sets", "split": "splits"}
 OF_PICTURES = {"PSNR (dB)": ("psnr", 2), "SSIM": ("ssim", 4), "MSE": ("mse", 5)}
 OF_FOREGROUND = {"foreground IoU": "foreground_iou", "mean foreground Dice": "mean_foreground_dice"}
 
@@ -26,15 +31,8 @@ def reconstruction_table(results: Mapping[str, Evaluation]) -> Table:
 
 
 def segmentation_tables(results: Mapping[str, Evaluation]) -> list[Table]:
-    """Return a table of row name -> evaluation of phase 2 for each class set: scores of other classes do not mix."""
-    kinds: list[tuple[ClassSet, dict[str, Evaluation]]] = []
-    for name, result in results.items():
-        assert result.class_set
-        own = next((rows for classes, rows in kinds if same_classes(classes, result.class_set)), None)
-        if own is None:
-            kinds.append((result.class_set, own := {}))
-        own[name] = result
-    return [_segmentation_table(classes, rows) for classes, rows in kinds]
+    """Return a table of row name -> evaluation of phase 2 for each class set."""
+    return [_segmentation_table(classes, rows) for classes, rows in by_classes(results)]
 
 
 def _segmentation_table(classes: ClassSet, results: Mapping[str, Evaluation]) -> Table:
@@ -51,15 +49,52 @@ def _segmentation_table(classes: ClassSet, results: Mapping[str, Evaluation]) ->
     return Table(class_list(classes.names), heads, rows, ["segmentation", *origins])
 
 
+def require_one_origin(tables: Iterable[Mapping[str, Evaluation]]) -> None:
+    """Refuse rows of one table that were scored on different pictures.
+
+    Args:
+        tables: row name -> evaluation, for each table.
+
+    Raises:
+        UserError: names what differs, and a row of each kind.
+    """
+    for rows in tables:
+        for head, key in _origins(rows.values()).items():
+            named: dict[str, str] = {}
+            for name, result in rows.items():
+                named.setdefault(_short(getattr(result.provenance, key)), name)
+            kinds = ", ".join(f"{value} ({name})" for value, name in list(named.items())[:SHOWN])
+            more = f" and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
+            raise UserError(
+                f"these results are of several {PLURALS[head]}: {kinds}{more}. Their scores do not compare: name a "
+                "folder with one kind of results, or give --mix, which adds a column that says of which each row is"
+            )
+
+
+def by_classes(results: Mapping[str, Evaluation]) -> list[tuple[ClassSet, dict[str, Evaluation]]]:
+    """Return the rows of each class set: scores of other classes do not mix."""
+    kinds: list[tuple[ClassSet, dict[str, Evaluation]]] = []
+    for name, result in results.items():
+        assert result.class_set
+        own = next((rows for classes, rows in kinds if same_classes(classes, result.class_set)), None)
+        if own is None:
+            kinds.append((result.class_set, own := {}))
+        own[name] = result
+    return kinds
+
+
 def _origins(results: Iterable[Evaluation]) -> dict[str, str]:
     """Return what rows do not have in common of what they were scored on: head -> field of the provenance."""
     origins = [result.provenance for result in results]
-    known = {"data": "data_sha256", "split": "split"}
-    return {head: key for head, key in known.items() if len({getattr(origin, key) for origin in origins}) > 1}
+    return {head: key for head, key in ORIGINS.items() if len({getattr(origin, key) for origin in origins}) > 1}
 
 
 def _origin(result: Evaluation, origins: Mapping[str, str]) -> list[str]:
-    return [(getattr(result.provenance, key) or UNKNOWN)[:SHORT] for key in origins.values()]
+    return [_short(getattr(result.provenance, key)) for key in origins.values()]
+
+
+def _short(value: str | None) -> str:
+    return (value or UNKNOWN)[:SHORT]
 
 
 def _number(value: float | None, places: int) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from core.terminal.screen import visible
+
 UNKNOWN = "–"
 MINUS = "−"
 # A column of text whose longest cell has more characters is wrapped in LaTeX, at this share of the line.
@@ -26,7 +28,9 @@ ESCAPES = {
     "×": r"$\times$",
     "±": r"$\pm$",
     "|": r"\textbar{}",
-    "[": "{[}",
+    "[": "{[}",  # these two behind the end of a row belong to it
+    "*": "{*}",
+    '"': "{''}",
 }
 # What Markdown takes for markup in a name; `*` stays, which tables use themselves.
 MARKS = {"|": r"\|", "<": "&lt;", "[": r"\[", "`": r"\`"}
@@ -103,7 +107,7 @@ def latex(table: Table, label: str) -> str:
 
 def escaped(text: str) -> str:
     """Return text that LaTeX prints as it reads."""
-    return "".join(ESCAPES.get(character, character) for character in text)
+    return "".join(ESCAPES.get(character, character) for character in _on_one_line(text))
 
 
 def _kind(table: Table, column: int) -> str:
@@ -119,7 +123,12 @@ def _row(cells: Sequence[str]) -> str:
 
 def _marked(text: str) -> str:
     """Return text that Markdown shows as it reads: names can be neither markup, links nor code."""
-    return "".join(MARKS.get(character, character) for character in text)
+    return "".join(MARKS.get(character, character) for character in _on_one_line(text))
+
+
+def _on_one_line(text: str) -> str:
+    """Return text without breaks, which would end a row, and with control characters spelt out."""
+    return visible(text.replace("\n", " ").replace("\t", " "))
 
 
 def number(value: float | None) -> str:

@@ -1,8 +1,8 @@
 """Write the reported tables again, from the JSON files of a results folder alone.
 
 Every reconstruction_metrics JSON below the folder becomes a row of the reconstruction table, every segmentation JSON
-one of the segmentation table of its classes; a row is named after its file. Prints Markdown and writes it to tables.md
-in the folder.
+one of the segmentation table of its classes; a row is named after its file. Rows of several data sets or splits are
+refused without --mix. Prints Markdown and writes it to tables.md in the folder.
 
 A folder of `experiments.ablate` (plan.json, arms) gives the tables of the ablation: scores, differences from the
 baseline with 95 % intervals, label savings, learning rates, compute, and the public results beside them, in tables.md,
@@ -22,9 +22,9 @@ from typing import Any
 
 from core.command import run_command
 from core.errors import UserError
-from core.files import atomic_path
+from core.files import atomic_path, read_text
 from experiments.evaluations import Evaluation, is_evaluation
-from experiments.score_tables import reconstruction_table, segmentation_tables
+from experiments.score_tables import by_classes, reconstruction_table, require_one_origin, segmentation_tables
 from experiments.table_formats import markdown, markdown_rows
 
 GENERIC = ("evaluation_results", "reconstruction_metrics")
@@ -36,6 +36,8 @@ class TablesConfig:
 
     results: Path = Path("evaluation_results/pets128")
     """Folder with the JSON files of the evaluation commands, in any subfolders, or of an ablation."""
+    mix: bool = False
+    """Put results of several data sets or splits into one table, with a column that says of which each row is."""
 
 
 def tables(config: TablesConfig) -> str:
@@ -43,7 +45,7 @@ def tables(config: TablesConfig) -> str:
     if not config.results.is_dir():
         raise UserError(f"{config.results} is not a folder: the evaluation commands' --output_dir makes one")
     ablation = _ablation(config.results)
-    parts, files = evaluation_tables(config.results)
+    parts, files = evaluation_tables(config.results, config.mix)
     if not parts and not ablation:
         raise UserError(
             f"{config.results} holds no results: run the evaluation commands with --output_dir there, or the ablation"
@@ -57,21 +59,25 @@ def tables(config: TablesConfig) -> str:
     return text
 
 
-def evaluation_tables(folder: Path) -> tuple[list[str], list[Path]]:
+def evaluation_tables(folder: Path, mix: bool = False) -> tuple[list[str], list[Path]]:
     """Return the tables of the evaluation commands' JSON files below a folder, and those files.
 
     Where pictures of several class sets are scored each table says above it which classes are its own.
+
+    Raises:
+        UserError: rows of one table are of several data sets or splits, and `mix` does not ask for it.
     """
     contents = {path: _read(path) for path in sorted(folder.rglob("*.json"))}
     found = {path: Evaluation.of(content, path) for path, content in contents.items() if is_evaluation(content)}
-    restored = {path: known for path, known in found.items() if known.scores.keys() >= {"psnr", "ssim"}}
-    segmented = {path: known for path, known in found.items() if known.class_set}
-    parts = []
-    if restored:
-        parts.append(markdown_rows(reconstruction_table({_name(path, folder): restored[path] for path in restored})))
-    by_classes = segmentation_tables({_name(path, folder): segmented[path] for path in segmented})
-    parts += map(markdown if len(by_classes) > 1 else markdown_rows, by_classes)
-    return parts, [*restored, *segmented]
+    restored = {_name(path, folder): known for path, known in found.items() if known.scores.keys() >= {"psnr", "ssim"}}
+    segmented = {_name(path, folder): known for path, known in found.items() if known.class_set}
+    if not mix:
+        require_one_origin([restored, *(rows for _, rows in by_classes(segmented))])
+    parts = [markdown_rows(reconstruction_table(restored))] if restored else []
+    tables = segmentation_tables(segmented)
+    parts += map(markdown if len(tables) > 1 else markdown_rows, tables)
+    named = (*restored, *segmented)
+    return parts, [path for path in found if _name(path, folder) in named]
 
 
 def _ablation(folder: Path) -> list[str]:
@@ -86,8 +92,8 @@ def _ablation(folder: Path) -> list[str]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+        content = json.loads(read_text(path))
+    except (ValueError, RecursionError):
         raise UserError(f"{path} is not valid JSON: evaluate again") from None
     return content if isinstance(content, dict) else {}
 

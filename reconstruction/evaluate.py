@@ -81,7 +81,7 @@ def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
         **about,
         "pretext": pretext.pretext,
         "num_samples": len(split.names),
-        "provenance": provenance(config, header, data.fingerprint, split.size, device),
+        "provenance": provenance(config, header, data.name, data.fingerprint, split.size, device),
     }
     rows = image_rows(split, scores)
     write_csv(config.output_dir / "per_image.csv", list(rows[0]), rows)

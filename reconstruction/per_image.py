@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.progress import track
 from torch import Tensor, nn
 
 from core.errors import RunError
-from core.files import csv_text
 from core.randomness import keys
 from core.statistics import mean_interval
+from core.terminal.progress import track
 from data.augment.batch import Batch
 from data.loading import plain_batches
 from data.split import Split
@@ -122,8 +121,8 @@ def image_rows(split: Split, scores: dict[str, np.ndarray]) -> list[dict[str, An
     """Return a row a picture: its name, its tags and its scores, None where it lacks one."""
     return [
         {
-            "name": csv_text(name),
-            **{f"tag_{tag}": csv_text(values[index]) for tag, values in split.tags.items()},
+            "name": name,
+            **{f"tag_{tag}": values[index] for tag, values in split.tags.items()},
             **{metric: None if np.isnan(values[index]) else float(values[index]) for metric, values in scores.items()},
         }
         for index, name in enumerate(split.names)

@@ -39,6 +39,16 @@ def grid(**changes) -> dict:
     return {**content, **changes}
 
 
+def one_variant(steps: int) -> dict:
+    """Return a grid of one pretraining and two arms of so many steps."""
+    content = grid(seeds=[1])
+    for part in ("common", "pretraining_common"):
+        content[part] |= {"max_steps": steps, "val_every": steps // 2}
+    content["variants"] = {name: content["variants"][name] for name in ("scratch", "denoise_all")}
+    del content["pretraining"]["plain"]
+    return content
+
+
 def run(folder: Path, data: Path, content: dict, *flags: str) -> int:
     """Run a grid in a folder; returns the exit code."""
     folder.mkdir(exist_ok=True)

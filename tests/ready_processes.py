@@ -11,7 +11,14 @@ from pathlib import Path
 
 # They are forked from a server that has loaded this and done nothing else.
 _CONTEXT = get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["core.run.train", "data.loading", "reconstruction.task", "transfer_learning.task"])
+
+
+def load(*modules: str) -> None:
+    """Choose what the processes have loaded; holds where none was started yet."""
+    _CONTEXT.set_forkserver_preload([*modules])
+
+
+load("core.run.train", "data.loading", "reconstruction.task", "transfer_learning.task")
 
 
 def start(

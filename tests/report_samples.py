@@ -131,6 +131,13 @@ def write_picture(path: Path, size: tuple[int, int] = (60, 20)) -> None:
     Image.new("RGB", size, (200, 120, 40)).save(path)
 
 
+def write_strip(folder: Path, names: tuple[str, ...] = ("one", "two"), tile: int = 8) -> dict:
+    """Write the tiles of a strip; returns what the result says of it."""
+    write_picture(folder / "figures/strip.png", (3 * tile, len(names) * tile))
+    content = {"file": "figures/strip.png", "tile": tile, "names": [*names]}
+    return {**content, "classes": ["cat", "dog"], "unscored": True}
+
+
 def page_of(*arguments) -> str:
     """Make a report that must succeed; returns the page without its script and style."""
     assert report([str(argument) for argument in arguments]) == 0

@@ -110,3 +110,26 @@ def test_neither_data_nor_large_files_are_part_of_the_project():
     assert tracked
     assert all(path.suffix == ".py" for path in tracked if ROOT / "data" in path.parents)
     assert max(path.stat().st_size for path in tracked) < 2**20
+
+
+# Beside the one place: what has looked itself, writes, reads bytes in memory, or files that only this project makes.
+MAY_OPEN = {
+    *("core.files", "core.config", "core.header", "core.run.state", "core.text_file", "core.terminal.screen"),
+    "data.decoders.opening",
+    *("data.preparing.journal", "data.split", "data.sources.archives", "data.sources.download"),
+    *("experiments.ablation.public_results", "experiments.grid.estimate", "experiments.grid.queue"),
+    *("experiments.page.pictures", "experiments.page.strip", "experiments.report"),
+}
+
+
+def test_files_are_opened_in_one_place():
+    """`core.files` refuses what is no regular file: a pipe would be waited for for ever."""
+    for module, path in FILES.items():
+        if module in MAY_OPEN or module.startswith("benchmarks"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            called = node.func if isinstance(node, ast.Call) else None
+            if isinstance(called, ast.Attribute) and called.attr in ("open", "read_text", "read_bytes", "imread"):
+                owner = ast.unparse(called.value)
+                what = f"{path}, line {node.lineno}: {ast.unparse(called)}: open it through core.files"
+                assert owner == "files" or owner.endswith("temporary"), what

@@ -75,14 +75,14 @@ def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
         "num_images": len(split.labelled),
         "tags": tag_scores(split, scores),
         "figures": [],
-        "provenance": provenance(config, header, data.fingerprint, split.size, device),
+        "provenance": provenance(config, header, data.name, data.fingerprint, split.size, device),
     }
     write_csv(config.output_dir / "per_image.csv", list(rows[0]), rows)
     write_json(config.output_dir / "evaluation_results.json", result)  # kept even if a figure fails
     if config.figures:
         from transfer_learning.figures.evaluation import draw
 
-        result["figures"] = draw(model, split, result, rows, config, device)
+        result |= draw(model, split, result, rows, config, device)
         write_json(config.output_dir / "evaluation_results.json", result)
     _print(result, config)
     return result

@@ -10,6 +10,8 @@ rest goes on; the exit code is then 1.
 """
 
 import dataclasses
+import errno
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -37,17 +39,21 @@ def predict(config: PredictConfig) -> dict[str, Any]:
         UserError: no such input, no file in it that can be read, or weights that do not fit.
         RunError: after all is written, where some of the files could not be read.
     """
-    from transfer_learning.inference.inputs import find_files, result_names
+    from data.sources.own.listing import by_reason
+    from transfer_learning.inference.inputs import find_files, result_names, unwritable
     from transfer_learning.inference.segmenter import Segmenter
 
     if config.model_path is None:
         raise UserError("give the weights to segment with: --model_path runs/.../best_model.safetensors")
-    files = find_files(config.input, config.output_dir)
+    files, passed_over = find_files(config.input, config.output_dir)
     results = result_names(list(files))
+    left_out = dict(unwritable(results))
     _keep_inputs(files.values(), results.values(), config.output_dir)
     options = {field.name: getattr(config, field.name) for field in dataclasses.fields(InferenceOptions)}
     segmenter = Segmenter.load(config.model_path, **options)
-    content = _segment_files(files, results, segmenter, config)
+    for line in by_reason(passed_over):
+        print(line, file=sys.stderr)
+    content = _segment_files(files, results, left_out, segmenter, config)
     print_summary(content, config)
     if content["unreadable"]:
         raise RunError(f"{len(content['unreadable'])} of {len(files)} files could not be read (listed above)")
@@ -59,31 +65,40 @@ def _keep_inputs(files: Iterable[Path], results: Iterable[str], output_dir: Path
         (output_dir / result_places(result)[kind]).resolve() for result in results for kind in result_places(result)
     }
     for path in files:
-        if path.resolve() in written:
+        if Path(os.path.realpath(path)) in written:
             raise UserError(f"{path} would be overwritten by a result: choose another --output_dir")
 
 
 def _segment_files(
-    files: dict[str, Path], results: dict[str, str], segmenter: "Segmenter", config: PredictConfig
+    files: dict[str, Path],
+    results: dict[str, str],
+    left_out: dict[str, str],
+    segmenter: "Segmenter",
+    config: PredictConfig,
 ) -> dict[str, Any]:
-    from rich.progress import track
-
     from core.run.signals import Terminated
+    from core.terminal.progress import track
     from transfer_learning.inference.files import Areas
 
     for table in TABLES:  # those of an earlier call would not fit the new masks if this one were interrupted
         (config.output_dir / table).unlink(missing_ok=True)
-    unreadable: list[dict[str, str]] = []
+    unreadable = [{"file": name, "reason": reason} for name, reason in left_out.items()]
     records = []
     total = Areas(segmenter.classes)
     try:
-        readable = _read(track(files.items(), "segmenting", len(files)), segmenter, unreadable)
+        todo = [(name, path) for name, path in files.items() if name not in left_out]
+        readable = _read(track(todo, "segmenting", len(todo)), segmenter, unreadable)
         for batch in _batches(readable, config.batch_size):
             found = segmenter.segment([picture for _, picture, _ in batch])
             for (name, picture, notes), segmentation in zip(batch, found, strict=True):
                 record = {"file": name, "height": picture.shape[0], "width": picture.shape[1], "notes": notes}
                 places = result_places(results[name])
-                records.append(record | _write(picture, segmentation, places, total, config))
+                try:
+                    records.append(record | _write(picture, segmentation, places, total, config))
+                except OSError as error:
+                    if error.errno != errno.ENAMETOOLONG:
+                        raise
+                    unreadable.append({"file": name, "reason": "its result's name is too long here: shorten it"})
     except (KeyboardInterrupt, Terminated) as stop:
         message = f"{len(records)} of {len(files)} pictures are done, their files whole; the same command starts again"
         raise type(stop)(message) from None

@@ -2,13 +2,13 @@
 
 import csv
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.classes import ClassSet
-from core.files import atomic_path
+from core.files import atomic_path, open_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,6 +19,22 @@ Colour = tuple[float, float, float]  # red, green, blue in [0, 1]
 UNSCORED_COLOUR: Colour = (0.75, 0.75, 0.75)
 # For lines: Okabe & Ito (2008), dark enough for a white ground.
 LINE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+
+def drawn(path: Path, save_figure: Callable[..., None], *arguments: Any, then: str = "the rest goes on") -> bool:
+    """Draw a figure by `save_figure(path, *arguments)`; one that fails is a note, which says what happens `then`.
+
+    Returns:
+        Whether it is there. One of an earlier call is gone where it is not.
+    """
+    try:
+        path.unlink(missing_ok=True)
+        save_figure(path, *arguments)
+    except Exception as error:
+        reason = " ".join(str(error).split()) or "no reason given"
+        print(f"note: {path.name} could not be drawn ({type(error).__name__}: {reason}); {then}")
+        return False
+    return True
 
 
 def class_colours(class_set: ClassSet) -> tuple[Colour, ...]:
@@ -43,7 +59,7 @@ def curves(path: Path, log: Path, panels: Mapping[str, Sequence[str]], best: int
     """
     from matplotlib.figure import Figure
 
-    with log.open(newline="") as file:
+    with open_text(log, newline="") as file:
         rows = list(csv.DictReader(file))
     figure = Figure(figsize=(4.2 * len(panels), 3.2), layout="constrained")
     for axis, (title, names) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
@@ -66,7 +82,7 @@ def drawable(log: Path, panels: Mapping[str, Sequence[str]]) -> dict[str, list[s
     """
     if not log.is_file():
         return {}
-    with log.open(newline="", encoding="utf-8") as file:
+    with open_text(log, newline="") as file:
         rows = [row for row in csv.DictReader(file) if row.get("epoch")]
     known = [name for name in (rows[0] if rows else ()) if name and any(row.get(name) for row in rows)]
     found = {title: _columns(names, known) for title, names in panels.items()}

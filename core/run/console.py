@@ -1,13 +1,14 @@
-"""What a person sees while a run trains: a bar with images/s and time left, and a line an epoch."""
+"""What a person sees while a run trains: a bar with images/s, time left and time gone, and a line an epoch."""
 
 import time
 from collections import Counter
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-# Where no bar can be drawn (a file, a pipe), a line says so often that the run is alive.
-HEARTBEAT_SECONDS = 30.0
+from core.terminal.progress import HEARTBEAT_SECONDS, duration, time_left
+from core.terminal.screen import screen
+
 MOST_OF_A_KIND = 4
 
 
@@ -39,12 +40,12 @@ class Console:
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]}  {task.fields[rate]:.0f} images/s  {task.fields[left]} left"),
-            TimeElapsedColumn(),
+            TextColumn("loss {task.fields[loss]}  {task.fields[rate]:.0f} images/s{task.fields[time]}"),
+            console=screen(),
             transient=True,
         )
         self._bar.disable = quiet or not self._bar.console.is_terminal
-        fields: dict[str, Any] = {"epoch": epoch, "epochs": epochs, "loss": "", "rate": 0, "left": ""}
+        fields: dict[str, Any] = {"epoch": epoch, "epochs": epochs, "loss": "", "rate": 0, "time": ""}
         # A run that was extended may have ended in the middle of an epoch.
         within = max(0, done - (epoch - 1) * steps_per_epoch)
         self._task = self._bar.add_task("", total=steps_per_epoch, completed=within, **fields)
@@ -69,12 +70,12 @@ class Console:
         self.pictures += size
         self.done += 1
         shown = "  –   " if loss is None else f"{loss:.4f}"
-        fields: dict[str, Any] = {"epoch": self.epoch, "loss": shown, "rate": self.rate, "left": self._left()}
+        fields: dict[str, Any] = {"epoch": self.epoch, "loss": shown, "rate": self.rate, "time": self._time()}
         self._bar.update(self._task, advance=1, **fields)
         if self._bar.disable and now - self._said > HEARTBEAT_SECONDS:
             self._say(
                 f"epoch {self.epoch}/{self.epochs}  step {self.done}/{self.total}  loss {shown}  "
-                f"{self.rate:.0f} images/s  {self._left()} left"
+                f"{self.rate:.0f} images/s{self._time()}"
             )
 
     def epoch_done(self, row: dict[str, Any], best: bool) -> None:
@@ -83,8 +84,7 @@ class Console:
             f"{name} {value:.4f}" for name, value in row.items() if isinstance(value, float) and name in _shown(row)
         )
         mark = "  *best" if best else ""
-        left = f"  {self._left()} left" if self.done < self.total else ""
-        self._say(f"epoch {row['epoch']}/{self.epochs}  {scores}  {self.rate:.0f} images/s{left}{mark}")
+        self._say(f"epoch {row['epoch']}/{self.epochs}  {scores}  {self.rate:.0f} images/s{self._time()}{mark}")
         self.epoch += 1
         self.pictures, self.training_seconds, self._last = 0, 0.0, time.perf_counter()
         self._bar.reset(self._task, total=min(self.steps_per_epoch, max(1, self.total - self.done)))
@@ -99,12 +99,11 @@ class Console:
             # Scores may be called after classes, whose names are no markup.
             self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    def _left(self) -> str:
-        steps = max(1, self.done - self.begun_at)
-        seconds = (time.perf_counter() - self.started) / steps * (self.total - self.done)
-        minutes, seconds = divmod(round(seconds), 60)
-        hours, minutes = divmod(minutes, 60)
-        return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s"
+    def _time(self) -> str:
+        """Return what the clock says of the whole run, both times by their names; nothing while too little is done."""
+        elapsed = time.perf_counter() - self.started
+        left = time_left(elapsed, self.done - self.begun_at, self.total - self.done)
+        return f"  {duration(elapsed)} elapsed, about {duration(left)} left" if left else ""
 
 
 def _shown(row: dict[str, Any]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from core.errors import UserError
-from core.files import write_csv, write_json
+from core.files import read_text, write_csv, write_json
 from core.run.outputs import require_best
 from core.run.state import STATE, load_state
 
@@ -94,7 +94,7 @@ class RunFolder:
                 raise UserError(f"{self.path} holds a state but no {file.name}: choose another --output_dir")
             return False
         try:
-            earlier = {**self._defaults, **json.loads(file.read_text(encoding="utf-8"))["identity"]}
+            earlier = {**self._defaults, **json.loads(read_text(file))["identity"]}
         except (ValueError, KeyError, TypeError):
             raise UserError(f"{file} is not one of ours: choose another --output_dir") from None
         earlier, now = (json.loads(json.dumps(values)) for values in (earlier, identity))
@@ -125,7 +125,7 @@ class RunFolder:
     def _complete(self) -> None:
         """Add the settings that an earlier version did not have, so that file and weights go on saying the same."""
         file = self.path / "training_config.json"
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(read_text(file))
         if content["identity"].keys() != self.identity.keys():
             write_json(file, {**content, "identity": self.identity})
 

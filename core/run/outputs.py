@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import UserError
+from core.figures.style import drawn
 from core.files import write_json
 from core.run.state import Best
 from core.run.task import Task
@@ -45,9 +46,4 @@ def write_checkpoint(folder: Path, task: Task, header: dict[str, Any]) -> None:
 
 def draw(folder: Path, task: Task, epoch: int) -> None:
     """Draw a few pictures; one that fails is no reason to lose the run."""
-    path = folder / "figures" / f"epoch_{epoch:04d}.png"
-    try:
-        task.save_pictures(path)
-    except Exception as error:
-        reason = " ".join(str(error).split()) or "no reason given"
-        print(f"note: {path.name} could not be drawn ({type(error).__name__}: {reason}); training goes on")
+    drawn(folder / "figures" / f"epoch_{epoch:04d}.png", task.save_pictures, then="training goes on")

@@ -1,35 +1,44 @@
 """What a person sees of a preparation."""
 
-from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.text import Text
-
+from core.terminal.screen import screen
 from data.manifest import SPLITS
+from data.preparing.contents import Note
 from data.sources.table import DATA_SETS
+
+Noted = tuple[int, str]  # how often, and the first file with its reason
+
+
+def count_notes(notes: Iterable[Note]) -> dict[str, Noted]:
+    """Return how often the report tells of which action, and where first."""
+    noted: dict[str, Noted] = {}
+    for file, action, reason in notes:
+        count, first = noted.get(action, (0, f"{file}: {reason}"))
+        noted[action] = count + 1, first
+    return noted
 
 
 def say(line: str) -> None:
     """Print a line as it is: no markup, no breaks."""
-    Console().print(line, soft_wrap=True, highlight=False, markup=False)
+    screen().print(line, soft_wrap=True, highlight=False, markup=False)
 
 
-def print_summary(output: Path, counts: dict[str, Any], noted: Counter[str], seconds: float) -> None:
+def print_summary(output: Path, counts: dict[str, Any], noted: Mapping[str, Noted], seconds: float) -> None:
     """Say what was made of how many pictures, and what the report tells."""
     splits = ", ".join(f"{split} {counts[split]['images']} ({counts[split]['labelled']} labelled)" for split in SPLITS)
     total = sum(members["images"] for members in counts.values())
     say(f"{output}: {total} images in {seconds:.1f} s: {splits}")
     if noted:
-        told = ", ".join(f"{count} {action}" for action, count in noted.items())
+        told = ", ".join(f"{count} {action} (first {first})" for action, (count, first) in noted.items())
         say(f"{told}: see {output / 'prepare_report.json'}")
 
 
 def print_data_sets() -> None:
     """Print the table of data sets: a block each, since citations are long."""
-    console = Console(highlight=False)
+    console = screen(highlight=False)
     for name, row in DATA_SETS.items():
         told = {
             "classes": row.classes,
@@ -46,14 +55,3 @@ def print_data_sets() -> None:
     console.print(
         "Lists in the folder of --archives (train.txt, ..., or split.json) win over these splits.", soft_wrap=True
     )
-
-
-class _Rate(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed or 0:.0f} images/s")
-
-
-def progress_bar() -> Progress:
-    """Return a bar with pictures a second and the time left."""
-    text = TextColumn("[progress.description]{task.description}")
-    return Progress(text, BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from core.errors import UserError
-from core.files import write_json
+from core.files import open_bytes, read_text, write_json
 from data.manifest import SPLITS, image_path, label_path, truth_path
 from data.on_disk import temporary_database
 from data.preparing.processing import Outcome
@@ -83,7 +83,7 @@ class Journal:
     def entries(self, noted: bool = False) -> Iterator[dict[str, Any]]:
         """Yield the entries kept (`record`, `digest`, `notes`) in the order of their names, or those with notes."""
         query = f"SELECT place FROM entries WHERE kept {'AND noted' if noted else ''} ORDER BY name"
-        with self.path.open("rb") as lines:
+        with open_bytes(self.path) as lines:
             for (place,) in self._index.execute(query):
                 lines.seek(place)
                 yield json.loads(lines.readline())
@@ -137,7 +137,7 @@ class Journal:
         if not self.path.exists():
             return
         whole = 0
-        with self.path.open("rb") as lines:
+        with open_bytes(self.path) as lines:
             for line in lines:
                 try:
                     entry = json.loads(line)
@@ -181,7 +181,7 @@ def clear_abandoned(root: Path, settings: dict[str, Any]) -> str:
 
 def _settings_of(root: Path) -> dict[str, Any] | None:
     try:
-        settings = json.loads((root / _SETTINGS).read_text(encoding="utf-8"))
+        settings = json.loads(read_text(root / _SETTINGS))
     except (OSError, ValueError):
         return None
     return settings if isinstance(settings, dict) and "dataset" in settings else None

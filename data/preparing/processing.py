@@ -1,5 +1,6 @@
 """One sample through the geometry, and many of them through a few threads."""
 
+import errno
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,6 +13,7 @@ import cv2
 import numpy as np
 
 from core.classes import IGNORED, ClassSet
+from core.files import temporary_beside
 from data.geometry import fit
 from data.manifest import image_path, label_path, truth_path
 from data.pictures import PictureError
@@ -21,7 +23,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 # PNG is for safe keeping here; training reads the array made from it, so speed counts more than the last few percent.
-LONGEST_STEM = 255 - len("..png.tmp")  # bytes of a name, which `_write_png` adds to
+LONGEST_STEM = 255 - len(".png")  # bytes of a name, which `_write_png` adds to
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 
@@ -72,7 +74,12 @@ def process(sample: Sample, job: Job) -> Outcome:
             return outcome
         outcome.notes.append((sample.label_file, "mask left out", str(error)))
         label = None
-    _write_sample(outcome, image, label, job)
+    try:
+        _write_sample(outcome, image, label, job)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        outcome.notes = [(sample.file, "left out", "its name is too long for this disk: shorten it")]
     return outcome
 
 
@@ -143,6 +150,6 @@ def _write_png(path: Path, pixels: np.ndarray) -> None:
     # Encoding apart from writing: a full disk raises here, where cv2.imwrite would only return False.
     _, encoded = cv2.imencode(".png", pixels, _PNG)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = temporary_beside(path)
     temporary.write_bytes(encoded.data)
     temporary.replace(path)

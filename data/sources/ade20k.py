@@ -8,6 +8,7 @@ is drawn from training. The scene of a picture (`sceneCategories.txt`, where it 
 from pathlib import Path
 
 from core.classes import IGNORED, RGB, ClassSet
+from core.files import read_text
 from data.prepare_config import PrepareConfig
 from data.sources.codes import Codes
 from data.sources.listed import files_by_name, listed_source
@@ -87,5 +88,5 @@ def read(config: PrepareConfig) -> Source:
 
 def _scenes(path: Path) -> dict[str, dict[str, str]]:
     """Read lines of `name scene`."""
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+    lines = read_text(path, encoding="utf-8-sig", errors="replace").splitlines() if path.is_file() else []
     return {fields[0]: {"scene": fields[1]} for fields in map(str.split, lines) if len(fields) == 2}

@@ -1,81 +1,40 @@
-"""Fetching and unpacking archives: resumed downloads, official checksums, extraction that stays in its folder."""
+"""Unpacking archives: extraction that stays in its folder, and within what an archive of its size may hold."""
 
+import errno
 import gzip
-import hashlib
 import os
 import shutil
 import stat
-import sys
+import struct
 import tarfile
-import urllib.error
-import urllib.request
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
-from http.client import HTTPException
 from pathlib import Path
-from typing import IO, BinaryIO, NamedTuple
+from typing import IO, Any, BinaryIO, NamedTuple
 
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-    track,
-)
+from rich.markup import escape
 from rich.progress import open as open_with_progress
 
 from core.errors import UserError
-
-PETS_URL = "https://thor.robots.ox.ac.uk/pets/"
-PETS_MD5 = {
-    "images.tar.gz": "5c4f3ee8e5d25df40f4fd59a7f44e54c",
-    "annotations.tar.gz": "95a8c909bbe2e81eed6a22bccdf3f68f",
-}
+from core.files import open_bytes, require_regular
+from core.terminal.progress import track
+from core.terminal.screen import screen
 
 # The largest, those of ISIC and Cityscapes, are 11 GB; an archive that declares far more is not what it says.
 MAX_FILE_BYTES = 200_000_000
 MAX_TOTAL_BYTES = 20_000_000_000
 MAX_MEMBERS = 200_000
+MAX_RATIO = 100  # of what comes out to the archive's own size, beyond MAX_FILE_BYTES; pictures hardly shrink
+# Between two members of a tar, behind the last one, and in a zip's list of its members.
+MAX_HEADER_BYTES, MAX_TRAILING_BYTES, MAX_LIST_BYTES = 1 << 20, 16 << 20, 32 << 20
 
 _BLOCK = 1 << 20
-_TIMEOUT_SECONDS = 60
 _TAR_END = bytes(2 * tarfile.BLOCKSIZE)
-_DAMAGE = (EOFError, tarfile.TarError, gzip.BadGzipFile, zlib.error, zipfile.BadZipFile, NotImplementedError)
-
-
-def file_md5(path: Path) -> str:
-    """Return the MD5 of a file's bytes: the checksum that the data set's authors publish, no protection."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
-def download(url: str, path: Path, md5: str) -> None:
-    """Fetch `url` to `path`; a part that an earlier call left in `path`.part is continued.
-
-    Raises:
-        UserError: the network failed (what arrived is kept), or what arrived has another checksum.
-    """
-    if path.exists():
-        if file_md5(path) != md5:
-            raise UserError(f"{path} is not the official file (MD5 differs): move it away to fetch it again")
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    try:
-        _fetch(url, part)
-    except (OSError, HTTPException) as error:
-        if isinstance(error, OSError) and error.filename and not isinstance(error, urllib.error.URLError):
-            raise  # the disk's fault, not the network's
-        raise UserError(f"{url} could not be fetched ({error}); what arrived is kept, call again to go on") from None
-    if file_md5(part) != md5:
-        part.unlink()
-        raise UserError(f"{url} arrived with another checksum than the official one and was deleted: call again")
-    os.replace(part, path)
+_ZIP_TAIL = 65_536 + 22  # where the end of a zip's list stands, behind it at most a comment
+# Members that cannot lie side by side, places outside the archive: no fault of the disk.
+_OF_THE_ARCHIVE = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EINVAL)
 
 
 def extract(archive: Path, folder: Path, top: str | None = None) -> Path:
@@ -91,45 +50,16 @@ def extract(archive: Path, folder: Path, top: str | None = None) -> Path:
     """
     if folder.exists():
         return folder / (top or "")
+    require_regular(archive)
     unfinished = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
         unfinished.mkdir(parents=True)
-        _extract(archive, unfinished, top)
+        _extract_or_name(archive, unfinished, top)
         os.replace(unfinished, folder)
-    except _DAMAGE as error:
-        raise UserError(f"{archive} is cut short or damaged ({error}): fetch it again") from None
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return folder / (top or "")
-
-
-def _fetch(url: str, part: Path) -> None:
-    have = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
-    try:
-        response = urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS)
-    except urllib.error.HTTPError as error:
-        if error.code == 416:  # nothing beyond what is here: the checksum will say whether it is right
-            return
-        raise
-    with response:
-        resumed = response.status == 206
-        remaining = int(response.headers.get("Content-Length", 0))
-        start = have if resumed else 0
-        with part.open("ab" if resumed else "wb") as file:
-            _copy(response, file, part.stem, start, start + remaining)
-    if remaining and part.stat().st_size < start + remaining:
-        raise HTTPException(f"the connection ended after {part.stat().st_size} of {start + remaining} bytes")
-
-
-def _copy(source: BinaryIO, target: BinaryIO, name: str, done: int, total: int) -> None:
-    columns = (TextColumn(name), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns) as progress:
-        task = progress.add_task(name, total=total or None, completed=done)
-        while block := source.read(_BLOCK):
-            target.write(block)
-            progress.advance(task, len(block))
 
 
 class _Member(NamedTuple):
@@ -142,11 +72,25 @@ class _Member(NamedTuple):
     open: Callable[[], IO[bytes]]
 
 
+def _extract_or_name(archive: Path, folder: Path, top: str | None) -> None:
+    """Do what `_extract` does; whatever is raised about the archive names it."""
+    try:
+        _extract(archive, folder, top)
+    except UserError:
+        raise
+    except Exception as error:
+        of_the_disk = isinstance(error, OSError) and error.errno and error.errno not in _OF_THE_ARCHIVE
+        if of_the_disk or isinstance(error, MemoryError):
+            raise
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{archive} is cut short or damaged ({reason}): fetch it again") from None
+
+
 def _extract(archive: Path, folder: Path, top: str | None) -> None:
-    total = 0
+    total, most = 0, min(MAX_TOTAL_BYTES, max(MAX_FILE_BYTES, MAX_RATIO * archive.stat().st_size))
     for count, member in enumerate(_members(archive), start=1):
         total += member.size
-        if count > MAX_MEMBERS or member.size > MAX_FILE_BYTES or total > MAX_TOTAL_BYTES:
+        if count > MAX_MEMBERS or member.size > MAX_FILE_BYTES or total > most:
             raise UserError(f"{archive} declares more than it may hold (at {member.name}): use the official one")
         path = _safe_path(archive, member)
         if member.is_file and (top is None or path.parts[:1] == (top,)):
@@ -154,7 +98,7 @@ def _extract(archive: Path, folder: Path, top: str | None) -> None:
 
 
 def _members(archive: Path) -> Iterator[_Member]:
-    with archive.open("rb") as file:
+    with open_bytes(archive) as file:
         start = file.read(512)
     if start.startswith(b"PK"):
         return _zip_members(archive)
@@ -162,9 +106,10 @@ def _members(archive: Path) -> Iterator[_Member]:
 
 
 def _zip_members(archive: Path) -> Iterator[_Member]:
+    _require_short_list(archive)
     with zipfile.ZipFile(archive) as packed:
-        hidden = not sys.stdout.isatty()
-        for info in track(packed.infolist(), f"unpacking {archive.name}", transient=True, disable=hidden):
+        members = packed.infolist()
+        for info in track(members, f"unpacking {archive.name}", len(members), transient=True):
             if info.flag_bits & 1:
                 raise zipfile.BadZipFile("it is encrypted")
             # A link in a zip is a file whose kind under Unix, in the upper half, says so; 0: made elsewhere.
@@ -175,26 +120,58 @@ def _zip_members(archive: Path) -> Iterator[_Member]:
             )
 
 
+def _require_short_list(archive: Path) -> None:
+    """Raise UserError where a zip's list of its members, which is read as a whole, is far too long."""
+    with open_bytes(archive) as file:
+        file.seek(max(0, archive.stat().st_size - _ZIP_TAIL))
+        tail = file.read()
+        end, long_end = tail.rfind(b"PK\x05\x06"), tail.rfind(b"PK\x06\x06")
+    size = struct.unpack_from("<I", tail, end + 12)[0] if end >= 0 else 0
+    if long_end >= 0:  # of archives beyond 4 GB
+        size = max(struct.unpack_from("<Q", tail, long_end + 40)[0], size if size < 2**32 - 1 else 0)
+    if size > MAX_LIST_BYTES:
+        raise UserError(f"{archive} lists more members than it may hold: use the official one")
+
+
 def _compressed_tar_members(archive: Path) -> Iterator[_Member]:
     with _open_with_progress(archive) as compressed, gzip.open(compressed) as plain:
-        yield from _tar_members(plain)
-        while plain.read(_BLOCK):  # to the end, where gzip keeps its own checksum
+        bounded = _Bounded(plain, archive)
+        yield from _tar_members(bounded)
+        bounded.left = MAX_TRAILING_BYTES
+        while bounded.read(_BLOCK):  # to the end, where gzip keeps its own checksum
             pass
 
 
 def _plain_tar_members(archive: Path) -> Iterator[_Member]:
-    with archive.open("rb") as file:
+    with open_bytes(archive) as file:
         file.seek(max(0, archive.stat().st_size - len(_TAR_END)))
         if file.read() != _TAR_END:
             raise tarfile.ReadError("it does not end as a tar does, with two blocks of zeros")
     with _open_with_progress(archive) as plain:
-        yield from _tar_members(plain)
+        yield from _tar_members(_Bounded(plain, archive))
 
 
-def _tar_members(plain: BinaryIO | gzip.GzipFile) -> Iterator[_Member]:
-    with tarfile.open(fileobj=plain, mode="r|") as tar:
+class _Bounded:
+    """A stream of a tar that ends with an error where more comes than was declared: headers may swell without end."""
+
+    def __init__(self, plain: BinaryIO | gzip.GzipFile, archive: Path) -> None:
+        self.plain, self.archive, self.left = plain, archive, MAX_HEADER_BYTES
+
+    def read(self, size: int = -1) -> bytes:
+        block = self.plain.read(size)
+        self.left -= len(block)
+        if self.left < 0:
+            raise UserError(f"{self.archive} holds more than its members declare: use the official one")
+        return block
+
+
+def _tar_members(plain: _Bounded) -> Iterator[_Member]:
+    stream: Any = plain  # of which a tar read as a stream needs no more than `read`
+    with tarfile.open(fileobj=stream, mode="r|") as tar:
         for info in tar:
-            yield _Member(info.name, info.size, info.isfile(), info.isdir(), partial(_opened, tar, info))
+            plain.left = info.size + MAX_HEADER_BYTES
+            is_file = info.isfile() and not info.issparse()
+            yield _Member(info.name, info.size, is_file, info.isdir(), partial(_opened, tar, info))
 
 
 def _opened(tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
@@ -204,14 +181,17 @@ def _opened(tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
 
 
 def _open_with_progress(archive: Path) -> AbstractContextManager[BinaryIO]:
-    hidden = not sys.stdout.isatty()
-    return open_with_progress(archive, "rb", description=f"unpacking {archive.name}", transient=True, disable=hidden)
+    shown = screen()
+    what = f"unpacking {escape(archive.name)}"
+    hidden = not shown.is_terminal
+    return open_with_progress(archive, "rb", description=what, console=shown, transient=True, disable=hidden)
 
 
 def _safe_path(archive: Path, member: _Member) -> Path:
     path = Path(member.name)
     if path.is_absolute() or ".." in path.parts or not (member.is_file or member.is_folder):
-        raise UserError(f"{archive} is unsafe: {member.name!r} points out of its folder or is a link; nothing is kept")
+        reason = f"{member.name!r} points out of its folder or is no plain file"
+        raise UserError(f"{archive} is unsafe: {reason}; nothing is kept")
     return path
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from core.classes import IGNORED, RGB, ClassSet
 from core.errors import UserError
+from core.files import read_text
 from data.prepare_config import PrepareConfig
 from data.sources.codes import Codes
 from data.sources.listed import SPLIT_LISTS, files_by_name, listed_source
@@ -133,7 +134,7 @@ def _labels(official: Official) -> tuple[Path, str, Codes]:
     if folder is None:
         return official.require("*_L.png"), "_L", ORIGINAL_CODES
     path = official.require("codes.txt") / "codes.txt"
-    names = path.read_text(encoding="utf-8-sig").split()
+    names = read_text(path, encoding="utf-8-sig").split()
     if unknown := sorted(set(names) - THIRTY_TWO.keys()):
         raise UserError(f"{path} names {unknown[0]}, which is none of CamVid's classes: use the official file")
     known = {name: label for label, name in enumerate(LABELLED)} | {VOID: IGNORED}

@@ -3,14 +3,15 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from core.classes import RGB
-from data.pictures import MAX_PIXELS, PictureError, raw_mask
+from data.decoders.opening import decoding
+from data.picture_header import load
+from data.pictures import PictureError, raw_mask
 
 _NAMED_AT_MOST = 5
 
@@ -80,16 +81,11 @@ def read_grey(path: Path) -> np.ndarray:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    data = path.read_bytes()
-    try:
-        with Image.open(BytesIO(data)) as mask:
-            if mask.width * mask.height > MAX_PIXELS:
-                raise PictureError(f"{mask.width} x {mask.height} is more than {MAX_PIXELS} pixels")
-            yield mask
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise PictureError(f"more than {MAX_PIXELS} pixels") from None
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError) as error:
-        raise PictureError(f"not a picture, or damaged: {error}") from None
+    mask = load(path).opened
+    if mask is None:
+        raise PictureError("not a picture that a mask could be: save it as PNG")
+    with decoding("not a picture, or damaged"):
+        yield mask
 
 
 def _unknown(pixels: np.ndarray, known: np.ndarray, kind: str) -> str:

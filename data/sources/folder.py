@@ -13,14 +13,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import cv2
-
+from core.files import file_sha256
 from data.pictures import Ground, read_picture
 from data.sources.own.config import ReadingConfig
 from data.sources.own.dividing import divide
 from data.sources.own.listing import Pictures, Row
 from data.sources.own.survey import Listing, Reading, Watcher, list_pictures, read_listing
 from data.sources.own.tags import read_tags
+from data.sources.own.walking import HIDDEN
 from data.sources.source import Sample, Source
 
 
@@ -44,21 +44,21 @@ def read(config: ReadingConfig) -> Source:
 
 def understand(config: ReadingConfig, watcher: Watcher | None = None) -> Understood:
     """Do what `read` does, and keep what was seen on the way. Raises as `read` does."""
-    # The report says what is wrong with a file; OpenCV's own warnings would only tear the progress bar.
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     found = list_pictures(config, watcher)
     tags = _tags(found, config)
     splits, notes, left_out = divide(found.pictures, tags, config)
     digest = found.pictures.digest(*_setting_files(config))
     found.pictures.remove(left_out)
     reading = read_listing(found, config, watcher)
+    passed_over = [*found.passed_over, *((name, f"not in {config.splits}") for name in left_out)]
     source = Source(
         _Samples(found.pictures, splits, tags, reading, config.ground),
         reading.classes,
         channels=reading.channels,
         stratum=config.stratify_by,
         official=False,
-        passed_over=sorted([*found.passed_over, *((name, f"not in {config.splits}") for name in left_out)]),
+        # Hidden files, which systems leave everywhere, would be the first that a person sees.
+        passed_over=sorted(passed_over, key=lambda entry: (entry[1] == HIDDEN, entry)),
         details=_details(digest, found, reading),
         notes=_notes(found, reading, notes),
         classes_yaml=reading.coding.yaml if reading.coding else "",
@@ -148,7 +148,7 @@ def _setting_files(config: ReadingConfig) -> Iterator[str]:
     for path in files:
         for file in sorted(path.glob("*.txt")) if path and path.is_dir() else [path]:
             if file and file.is_file():
-                yield f"{file.name}\t{sha256(file.read_bytes()).hexdigest()}"
+                yield f"{file.name}\t{file_sha256(file)}"
 
 
 def _folder(name: str, by_split: bool) -> str:

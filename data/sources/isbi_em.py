@@ -11,11 +11,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from core.classes import ClassSet
 from core.errors import UserError
-from data.pictures import PictureError
+from core.files import read_text
+from data.decoders.opening import decoding, open_file, open_picture
+from data.pictures import PictureError, look_at
 from data.prepare_config import PrepareConfig
 from data.sources.listed import with_val
 from data.sources.lists import folder_lists
@@ -69,21 +70,20 @@ def read_page(path: Path, page: int) -> np.ndarray:
     Raises:
         PictureError: it is damaged, or no grey picture of 8 bits.
     """
-    try:
-        with Image.open(path) as pages:
-            pages.seek(page)
-            if pages.mode != "L":
-                raise PictureError(f"page {page} has mode {pages.mode}; it must be grey with 8 bits")
-            return np.array(pages)
-    except (OSError, ValueError, SyntaxError, EOFError, KeyError, TypeError) as error:
-        raise PictureError(f"page {page} is damaged: {error}") from None
+    with open_file(path) as file, decoding(f"page {page} is damaged"):
+        pages = open_picture(file)
+        if pages is None:
+            raise PictureError("not a TIFF, or its header is damaged")
+        pages.seek(page)
+        if pages.mode != "L":
+            raise PictureError(f"page {page} has mode {pages.mode}; it must be grey with 8 bits")
+        return np.array(pages)
 
 
 def _count_pages(path: Path) -> int:
     try:
-        with Image.open(path) as pages:
-            return getattr(pages, "n_frames", 1)
-    except (OSError, ValueError, SyntaxError, EOFError, KeyError, TypeError) as error:
+        return look_at(path).pages
+    except PictureError as error:
         raise UserError(f"{path} is no TIFF or damaged ({error}): use the official file") from None
 
 
@@ -91,7 +91,7 @@ def _read_numbers(path: Path, pages: int) -> list[int]:
     """Read the number of each page's slice; without a list they are counted from 0."""
     if not path.is_file():
         return list(range(pages))
-    words = path.read_text(encoding="utf-8", errors="replace").split()
+    words = read_text(path, encoding="utf-8-sig", errors="replace").split()
     if not all(word.isdecimal() for word in words) or len(set(words)) != len(words) or len(words) != pages:
         raise UserError(f"{path} must hold {pages} different numbers, one a page of {VOLUME}, a line each")
     return [int(word) for word in words]

@@ -9,6 +9,7 @@ import numpy as np
 
 from core.classes import ClassSet
 from core.errors import UserError
+from core.files import read_text
 from data.manifest import SPLITS
 from data.pictures import read_picture
 from data.sources.division import held_out_groups
@@ -48,7 +49,7 @@ def read_names(path: Path) -> list[str]:
         UserError: the list is missing, empty or no text, or names a picture twice.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(path, encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         raise UserError(f"{path} is missing: it lists the names of a split's pictures") from None
     except UnicodeDecodeError:

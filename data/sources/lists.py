@@ -3,11 +3,11 @@ division: train.txt, val.txt and test.txt, or a split.json.
 """
 
 from collections.abc import Iterable, Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 from core.errors import UserError
+from core.files import file_sha256
 from data.prepare_config import PrepareConfig
 from data.sources.listed import SPLIT_LISTS, bare_name, read_splits, with_val
 from data.sources.own.splits import json_lines, refuse_missing, require_both, val_as_test
@@ -80,7 +80,7 @@ def folder_lists(
 def list_digests(folder: Path | None) -> dict[str, str]:
     """Return the SHA-256 of each list that lies in a folder: by it a preparation notices that one came or changed."""
     files = _lists_of(folder) if folder else []
-    return {file.name: sha256(file.read_bytes()).hexdigest() for file in files}
+    return {file.name: file_sha256(file) for file in files}
 
 
 def _lists_of(folder: Path) -> list[Path]:

@@ -13,9 +13,11 @@ from filelock import FileLock
 
 from core.classes import ClassSet
 from core.errors import UserError
+from core.files import read_text
 from data.pictures import PictureError, read_mask, read_picture
 from data.prepare_config import PrepareConfig
-from data.sources.archives import PETS_MD5, PETS_URL, download, extract, file_md5
+from data.sources.archives import extract
+from data.sources.download import PETS_MD5, PETS_URL, download, file_md5
 from data.sources.lists import divide, folder_lists
 from data.sources.source import Sample, Source, file_stamp
 from data.trimaps import TRIMAP_VALUES, trimap_to_label
@@ -111,7 +113,7 @@ def read_list(path: Path) -> dict[str, Entry]:
         UserError: the list is missing, empty or malformed, or names a picture twice.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_text(path, encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         raise UserError(f"{path} is missing: the official annotations hold trainval.txt and test.txt") from None
     except UnicodeDecodeError:

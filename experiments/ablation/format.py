@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import Field, FiniteFloat, ValidationError, model_validator
 
 from core.errors import UserError, first_problem
+from core.files import read_bytes
 from experiments.evaluations import Classes, Content, Count, Resolution, Score
 
 PLAN = "plan.json"
@@ -183,7 +184,7 @@ KINDS: tuple[type[Result], ...] = (ArmContent, Trial, PretrainingRun)
 def read(path: Path, kind: type[Kind]) -> Kind:
     """Return what a file holds; raises UserError where it is damaged or of another kind."""
     try:
-        return kind.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(read_bytes(path))
     except ValidationError as errors:
         raise UserError(
             f"{path} is damaged or not of this kind ({first_problem(errors)}): delete it, and the same "

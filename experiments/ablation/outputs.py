@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from core.files import atomic_path, csv_text, write_csv, write_json
+from core.files import atomic_path, write_csv, write_json
 from experiments.ablation.figure import save_label_efficiency
 from experiments.ablation.pretraining_length import length_curves, save_pretraining_length
 from experiments.ablation.public_results import public_tables
@@ -114,7 +114,7 @@ def _long_row(analysis: Analysis, group: Group) -> dict[str, Any]:
         "fraction": group.fraction,
         "num_labels": group.num_labels,
         "variant": group.variant,
-        "title": csv_text(variant.title),
+        "title": variant.title,
         "is_baseline": group.variant == plan.baseline,
         "autoencoder": variant.autoencoder,
         "outside_weights": variant.outside_weights,

@@ -43,7 +43,9 @@ class AblationConfig:
     only: Annotated[tuple[str, ...], tyro.conf.arg(name="variants")] = ()
     """Restrict the grid to these variants of the file. Without it: all."""
     list: bool = False
-    """Show the plan, what of it is done, and an estimate of the time; train nothing but a few steps to measure with."""
+    """Show the plan, what of it is done, and how long the rest will take by runs that were timed; train nothing."""
+    measure: bool = False
+    """With --list: first take a few steps of each kind of run that was not timed yet, which takes minutes."""
     verbose: bool = False
     """Show the command of each run that begins (its folder keeps it in command.txt)."""
     common: Settings = None
@@ -58,6 +60,8 @@ class AblationConfig:
     def __post_init__(self) -> None:
         if self.jobs < 1:
             raise UserError(f"jobs {self.jobs} must be at least 1")
+        if self.measure and not self.list:
+            raise UserError("--measure goes with --list: a grid that runs times its own runs")
         for name in ("seeds", "fractions", "learning_rates", "tuned_at"):
             _require_distinct(name, getattr(self, name))
         for name in ("fractions", "learning_rates", "tuned_at"):
@@ -71,6 +75,11 @@ class AblationConfig:
         for name in (*self.pretraining, *self.variants):
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
                 raise UserError(f"the name {name!r} becomes part of file names: use letters, digits, _, . and -")
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the same command goes on where it was stopped; a list begins anew."""
+        return not self.list
 
     def seeds_at(self, fraction: float) -> tuple[int, ...]:
         """Return the seeds that arms of a fraction are trained with."""

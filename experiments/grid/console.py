@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from core.errors import UserError
+from core.files import open_bytes
+from core.terminal.screen import screen
 from experiments.ablation.format import read
 from experiments.grid.estimate import START_SECONDS, Speeds, left_in_words
 from experiments.grid.jobs import PretrainingWork, Work
@@ -33,7 +35,11 @@ class Console:
     def __init__(self, total: int, done: int, speeds: Speeds, jobs: int, verbose: bool) -> None:
         self.total, self.done, self.speeds, self.jobs, self.verbose = total, done, speeds, jobs, verbose
         self._bars = Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[said]}"), transient=True
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[said]}", markup=False),
+            console=screen(),
+            transient=True,
         )
         self._bars.disable = not self._bars.console.is_terminal
         self._whole = self._bars.add_task("grid", total=total, completed=done, said="")
@@ -116,7 +122,7 @@ def share_done(work: Work) -> float:
     share = len(log_rows(work.folder)) / work.rows
     console = work.folder / "console.txt"
     if console.exists():
-        with console.open("rb") as file:
+        with open_bytes(console) as file:
             file.seek(max(0, console.stat().st_size - TAIL))
             steps = re.findall(rb"step (\d+)/(\d+)", file.read())
         share = max([share, *(int(step) / int(total) for step, total in steps[-1:])])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from core.files import write_json
+from core.terminal.progress import duration
 from experiments.ablation.format import KINDS, Compute, PretrainingRun, results_of
 from experiments.evaluations import Resolution, read_json
 from experiments.grid.arms import TestedArm
@@ -115,19 +116,9 @@ def left_in_words(each: Sequence[float | None], jobs: int) -> str:
     """Return in words how long runs will take, `jobs` side by side; at least how long where some are unknown (None)."""
     known = [seconds for seconds in each if seconds is not None]
     if each and not known:
-        return in_words(None)
+        return duration(None)
     least = "more than " if len(known) < len(each) else "about "
-    return least + in_words(sum(known) / max(1, min(jobs, len(each))))
-
-
-def in_words(seconds: float | None) -> str:
-    """Return a length of time as one says it, "?" for an unknown one."""
-    if seconds is None:
-        return "?"
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return f"{round(seconds)} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
+    return least + duration(sum(known) / max(1, min(jobs, len(each))))
 
 
 def kind_of(work: Work) -> str:

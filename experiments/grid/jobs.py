@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from core.files import file_sha256
+from core.files import file_sha256, read_text
 from experiments.ablation.format import PretrainingRun, Result, read
 from experiments.grid.prepared import GridData
 from experiments.grid.run_folder import WEIGHTS, pretraining_of, write_result
@@ -70,7 +70,7 @@ class Work(ABC):
     def problem(self) -> str | None:
         """The line with which it failed when it was last tried."""
         path = self.folder / "failed.txt"
-        return path.read_text(encoding="utf-8").strip() if path.exists() else None
+        return read_text(path).strip() if path.exists() else None
 
     @property
     def can_begin(self) -> bool:

@@ -15,6 +15,7 @@ from typing import Protocol
 from filelock import FileLock, Timeout
 
 from core.errors import UserError
+from core.files import open_bytes
 from experiments.grid.jobs import Command, Work
 
 LOOK_SECONDS = 0.2
@@ -198,7 +199,7 @@ def as_line(command: Command) -> str:
 def last_words(entry: Running) -> str:
     """Return the line with which a process failed, and where all of its output is."""
     console = entry.work.folder / "console.txt"
-    with console.open("rb") as file:
+    with open_bytes(console) as file:
         file.seek(entry.said_before)
         lines = [line.strip() for line in file.read().decode("utf-8", errors="replace").splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("error: ")]

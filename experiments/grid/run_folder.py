@@ -10,7 +10,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from core.errors import UserError
-from core.files import atomic_path, file_sha256, write_json
+from core.files import atomic_path, file_sha256, open_text, require_regular, write_json
 from experiments.ablation.format import ArmContent, ArmProvenance, Compute, PretrainingRun, Result
 from experiments.evaluations import read_json
 from experiments.grid.prepared import GridData
@@ -77,7 +77,7 @@ def log_rows(folder: Path) -> list[dict[str, str]]:
     log = folder / "training_log.csv"
     if not log.is_file():
         return []
-    with log.open(newline="", encoding="utf-8") as file:
+    with open_text(log, newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -94,6 +94,7 @@ def compute_of(folder: Path, images: int) -> Compute:
 
 def parameters_of(weights: Path) -> int:
     """Return the number of parameters in a weights file, from its header alone; raises UserError where it is cut."""
+    require_regular(weights)
     try:
         with safe_open(weights, "np") as tensors:
             shapes = {name: tensors.get_slice(name).get_shape() for name in tensors.keys()}  # noqa: SIM118

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from experiments.page.classes import compared_classes, compared_tags
 from experiments.page.content import headline, images, interval_of, origin_words, plain, setting_label
 from experiments.page.pictures import Figure, overlay
 from experiments.page.tables import Cell, PageTable, count, label, score, text
+from experiments.page.verdicts import verdict
 from experiments.paired import Difference, all_differences
 from experiments.runs import Run
 from experiments.table_formats import MOST_CLASS_COLUMNS
@@ -21,13 +23,19 @@ CIRCUMSTANCES = {
     "device": "computed on",
 }
 SHORT = 12
+# Runs that stand side by side in columns; of more each has a row, and the scores that lead.
+FEW_RUNS, LEADING = 5, 5
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The comparison of the evaluated runs of a phase. Tables are None where there is nothing to show."""
+    """The comparison of the evaluated runs of a phase. Tables are None where there is nothing to show.
+
+    `all_scores` is None where `scores` holds them all.
+    """
 
     scores: PageTable
+    all_scores: PageTable | None
     verdicts: list[str]
     paired: PageTable | None
     problems: list[str]
@@ -44,10 +52,12 @@ def comparison(runs: Sequence[Run]) -> Comparison | None:
     if len(evaluated) < 2:
         return None
     found = all_differences(evaluated)
+    few = len(evaluated) <= FEW_RUNS
     differ = {name: values for name in _names(evaluated) if _vary(values := _values(evaluated, name))}
     return Comparison(
-        scores=_side_by_side(evaluated),
-        verdicts=[_sentence(entry) for entry in found if not entry.problem],
+        scores=_few_runs(evaluated) if few else _many_runs(evaluated, LEADING),
+        all_scores=None if few else _many_runs(evaluated),
+        verdicts=[_verdict(entry, evaluated) for entry in found if not entry.problem],
         paired=_paired([entry for entry in found if not entry.problem]),
         problems=[f"{entry.second} and {entry.first}: {entry.problem}." for entry in found if entry.problem],
         settings_note=_settings_note(differ),
@@ -58,23 +68,28 @@ def comparison(runs: Sequence[Run]) -> Comparison | None:
     )
 
 
-def _side_by_side(runs: Sequence[Run]) -> PageTable:
+def _few_runs(runs: Sequence[Run]) -> PageTable:
+    """Return a row a score and a column a run, which fits the width of a page."""
+    rows = [[text("images"), *(count(images(run)) for run in runs)]]
+    rows += [[head, *(cell(run) for run in runs)] for head, cell in _scores(runs)]
+    return PageTable(("score", *(run.name for run in runs)), rows)
+
+
+def _many_runs(runs: Sequence[Run], most: int | None = None) -> PageTable:
+    """Return a row a run and a column a score, the first `most` of them or all."""
+    scores = _scores(runs)[:most]
+    rows = [[text(run.name), count(images(run)), *(cell(run) for _, cell in scores)] for run in runs]
+    return PageTable(("run", "images", *(head.text for head, _ in scores)), rows, sortable=True)
+
+
+def _scores(runs: Sequence[Run]) -> list[tuple[Cell, Callable[[Run], Cell]]]:
+    """Return the name of each score, and what makes a run's cell of it."""
     keys = list(dict.fromkeys(key for run in runs for key in headline(run)))
     names = _class_names(runs)
-    classes = names if len(names) <= MOST_CLASS_COLUMNS else []
-    rows = [
-        [
-            text(run.name),
-            count(images(run)),
-            *(_headline_cell(run, key) for key in keys[:1]),
-            *(_class_cell(run, name) for name in classes),
-            *(_headline_cell(run, key) for key in keys[1:]),
-        ]
-        for run in runs
-    ]
+    found = [(text(label(key)), partial(_headline_cell, key=key)) for key in keys]
+    of_classes = [(text(f"IoU {name}"), partial(_class_cell, name=name)) for name in names]
     # The mean stands before the classes that it is the mean of.
-    heads = ("run", "images", *map(label, keys[:1]), *(f"IoU {name}" for name in classes), *map(label, keys[1:]))
-    return PageTable(heads, rows, sortable=True)
+    return [*found[:1], *(of_classes if len(names) <= MOST_CLASS_COLUMNS else []), *found[1:]]
 
 
 def _class_names(runs: Sequence[Run]) -> list[str]:
@@ -115,10 +130,10 @@ def _paired(found: Sequence[Difference]) -> PageTable | None:
     return PageTable(heads, rows)
 
 
-def _sentence(entry: Difference) -> str:
-    cell = score(entry.value, entry.score, entry.interval, signed=True)
-    difference = f"{label(entry.score)} {cell.text} (95 % interval {cell.note})"
-    return f"{entry.second} against {entry.first}: {difference}, {entry.verdict}."
+def _verdict(entry: Difference, runs: Sequence[Run]) -> str:
+    first, second = (next(run for run in runs if run.name == name) for name in (entry.first, entry.second))
+    differ = [name for name in _names([first, second]) if _vary(_values([first, second], name))]
+    return verdict(entry, first, second, differ)
 
 
 def _scale(found: Sequence[Difference]) -> Callable[[float], float]:

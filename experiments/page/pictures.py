@@ -11,6 +11,7 @@ from pathlib import Path
 
 import reconstruction.figures.captions
 import transfer_learning.figures.captions
+from core.files import open_text, read_bytes
 from experiments.evaluations import FigureEntry
 from experiments.runs import Run
 
@@ -71,6 +72,7 @@ def overlay(runs: Sequence[Run]) -> list[Figure]:
         drawn = axis.plot([epoch for epoch, _ in rows], [value for _, value in rows], color=colour, marker=".")
         drawn[0].set_label(name if not name.startswith("_") else f" {name}")  # matplotlib hides labels with "_"
     axis.set(title=title, xlabel="epoch (row of the log)")
+    axis.xaxis.get_major_locator().set_params(integer=True)
     for entry in axis.legend(fontsize=8).get_texts():
         entry.set_parse_math(False)
     with tempfile.TemporaryDirectory() as folder:
@@ -80,7 +82,7 @@ def overlay(runs: Sequence[Run]) -> list[Figure]:
 
 
 def _column(log: Path, column: str) -> list[tuple[int, float]]:
-    with log.open(newline="", encoding="utf-8") as file:
+    with open_text(log, newline="") as file:
         return [(int(row["epoch"]), float(row[column])) for row in csv.DictReader(file) if row.get(column)]
 
 
@@ -93,7 +95,8 @@ def _curves(run: Run, log: Path) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "curves.png"
         curves(path, log, panels, run.provenance.epoch)
-        caption = "From training_log.csv; the dotted line marks the epoch whose weights were kept."
+        kept = "; the dotted line marks the epoch whose weights were kept" if run.provenance.epoch is not None else ""
+        caption = f"From training_log.csv{kept}."
         return [_figure(path.with_suffix(".svg"), "Training curves", caption, "curves")]
 
 
@@ -115,8 +118,12 @@ def _embedded(run: Run, entry: FigureEntry) -> Figure:
 def _figure(path: Path, title: str, caption: str, key: str) -> Figure:
     content, width, height = _small_png(path) if path.suffix.lower() == ".png" else _svg(path)
     kind = "image/webp" if content.startswith(b"RIFF") else TYPES[path.suffix.lower()]
-    data = f"data:{kind};base64,{base64.b64encode(content).decode()}"
-    return Figure(title, caption, data, width, height, key=key)
+    return Figure(title, caption, inline(content, kind), width, height, key=key)
+
+
+def inline(content: bytes, kind: str) -> str:
+    """Return a file as an address that holds all of it; `kind` is its media type."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _small_png(path: Path) -> tuple[bytes, int, int]:
@@ -127,8 +134,8 @@ def _small_png(path: Path) -> tuple[bytes, int, int]:
     """
     from PIL import Image
 
-    content, webp = path.read_bytes(), io.BytesIO()
-    with Image.open(path) as picture:
+    content, webp = read_bytes(path), io.BytesIO()
+    with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
         picture.load()  # a picture that was cut shows only here
         if max(picture.size) > WEBP_LARGEST:
             return content, *picture.size
@@ -141,9 +148,10 @@ def _svg(path: Path) -> tuple[bytes, int, int]:
     """Return an SVG, its width and its height; raises OSError for what is none."""
     from xml.etree import ElementTree
 
+    content = read_bytes(path)
     try:
-        root = ElementTree.parse(path).getroot()
+        root = ElementTree.fromstring(content)
         _, _, width, height = map(float, root.attrib["viewBox"].split())
     except (ElementTree.ParseError, KeyError, ValueError):
         raise OSError(f"{path} is not an SVG") from None
-    return path.read_bytes(), round(width), round(height)
+    return content, round(width), round(height)

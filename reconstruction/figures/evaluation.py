@@ -1,5 +1,6 @@
 """The figures of a reconstruction's evaluation, each with the caption that goes with it into the JSON."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,14 +91,23 @@ def draw_pictures(gallery: Gallery, wanted: int, damage: AugmentConfig, seed: in
     if not len(shown):
         return []
     if gallery.target != "pixels":
-        return draw_pretext(gallery, shown)
-    entries = draw_samples(gallery, shown)
-    entries += draw_extremes(gallery)
+        return _tried(draw_pretext, gallery, shown)
+    entries = _tried(draw_samples, gallery, shown) + _tried(draw_extremes, gallery)
     if gallery.pretext.pretext != "reconstruct":
-        entries += draw_pretext(gallery, shown)
+        entries += _tried(draw_pretext, gallery, shown)
     elif any(getattr(damage, name) for name in CORRUPTION):
-        entries += draw_corrupted(gallery, shown, damage, seed)
+        entries += _tried(draw_corrupted, gallery, shown, damage, seed)
     return entries
+
+
+def _tried(draw: Callable[..., Entries], *arguments: Any) -> Entries:
+    """Return what `draw` drew; nothing and a note where it fails."""
+    try:
+        return draw(*arguments)
+    except Exception as error:
+        what, reason = draw.__name__.removeprefix("draw_").replace("_", " "), " ".join(str(error).split())
+        print(f"note: the figures of {what} could not be drawn ({type(error).__name__}: {reason}); the rest goes on")
+        return []
 
 
 def draw_samples(gallery: Gallery, shown: np.ndarray) -> Entries:

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from rich.progress import track
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -29,6 +28,7 @@ from torch import Tensor
 from core.machine.device import for_inference
 from core.networks.normalise import normalise
 from core.networks.unet import initialise
+from core.terminal.progress import track
 from data.loading import plain_batches
 from data.split import Split
 from reconstruction.network import Autoencoder

@@ -12,7 +12,8 @@ import pytest
 
 from core.errors import UserError
 from data.sources import archives
-from data.sources.archives import download, extract
+from data.sources.archives import extract
+from data.sources.download import download
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 MD5 = hashlib.md5(CONTENT).hexdigest()

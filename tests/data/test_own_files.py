@@ -37,14 +37,16 @@ def test_a_mask_of_the_turned_size_is_named_as_the_preparation_would(tmp_path):
 
 
 def test_names_that_could_not_be_written_are_left_out(tmp_path):
-    names = ["q0", "q0.png/x", "q0.png/deep/y", "a" * 246, "b" * 247, "é" * 124, *(f"p{n}" for n in range(3))]
+    names = ["q0", "q0.png/x", "q0.png/deep/y", "a" * 251, *(f"p{n}" for n in range(3))]
     images = write_pictures(tmp_path / "images", names)
+    for name in ("b" * 252, "é" * 126):
+        (images / "p0.jpg").with_name(f"{name}.j").write_bytes((images / "p0.jpg").read_bytes())
     config = PrepareConfig(dataset="folder", images=images, output_dir=tmp_path / "out", size=40)
     prepare(config)
-    assert {record["name"] for record in read_records(config.output_dir)} == {"q0", "a" * 246, "p0", "p1", "p2"}
+    assert {record["name"] for record in read_records(config.output_dir)} == {"q0", "a" * 251, "p0", "p1", "p2"}
     reasons = {Path(file).stem: reason for file, _, reason in report_of(config)}
     assert reasons["x"] == reasons["y"] == "its folder is called as the prepared file of a picture, q0.png: rename it"
-    assert reasons["b" * 247] == reasons["é" * 124] == "its name has more than 246 bytes: shorten it"
+    assert reasons["b" * 252] == reasons["é" * 126] == "its name has more than 251 bytes: shorten it"
 
 
 def test_no_class_can_be_called_ignore(tmp_path):

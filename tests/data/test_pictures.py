@@ -4,7 +4,7 @@ import pytest
 from PIL import Image, ImageOps
 from sample_pets import picture, trimap
 
-from data import picture_header, pictures
+from data.decoders import decoding, opening
 from data.pictures import PictureError, look_at, read_mask, read_picture
 from data.value_range import find_range
 
@@ -48,8 +48,8 @@ def test_pictures_are_turned_upright(tmp_path, orientation, suffix):
 def test_a_decompression_bomb_is_not_opened(tmp_path, monkeypatch):
     path = tmp_path / "bomb.png"
     Image.new("L", (300, 300)).save(path)
-    monkeypatch.setattr(picture_header, "MAX_PIXELS", 89_999)
-    monkeypatch.setattr(pictures.cv2, "imdecode", lambda *_: pytest.fail("it was opened"))
+    monkeypatch.setattr(opening, "MAX_PIXELS", 89_999)
+    monkeypatch.setattr(decoding.cv2, "imdecode", lambda *_: pytest.fail("it was opened"))
     for read in (read_picture, read_mask):
         with pytest.raises(PictureError, match="300 x 300 is more than 89999 pixels"):
             read(path)

@@ -105,6 +105,20 @@ def test_the_list_shows_what_is_done_and_measures_the_rest(finished, pets, tmp_p
     assert not (tmp_path / "runs").exists()
 
 
+def test_the_list_answers_at_once_and_measures_where_it_is_asked_to(pets, tmp_path, monkeypatch, capsys):
+    measured = []
+    monkeypatch.setattr(Speeds, "measure", lambda self, works, threads: measured.extend(works))
+    assert run(tmp_path, pets, two_variants(), "--list") == 0
+    said = capsys.readouterr().out
+    assert measured == []
+    assert said.count("to do ") == 9
+    assert '0 of 9 runs done; left: ?\nnote: "?" stands where no run like it was timed yet: --measure takes' in said
+    assert run(tmp_path, pets, two_variants(), "--list", "--measure") == 0
+    assert len(measured) == 9
+    assert run(tmp_path, pets, two_variants(), "--measure") == 2
+    assert "--measure goes with --list" in capsys.readouterr().err
+
+
 def test_what_a_stopped_run_has_done_is_no_time_left(finished, pets, tmp_path, monkeypatch, capsys):
     shutil.copytree(finished[0] / "results", tmp_path / "results")
     (tmp_path / "results/arms/scratch__1__seed_2.json").unlink()
@@ -189,8 +203,7 @@ def test_other_weights_than_those_of_the_finished_arms_are_told(finished, pets, 
     shutil.copytree(finished[0] / "runs/pretraining", tmp_path / "runs/pretraining")
     weights = tmp_path / "runs/pretraining/denoise/best_model.safetensors"
     tensors, _ = load_weights(weights)
-    name = next(iter(tensors))
-    save_weights(weights, {**tensors, name: tensors[name] * 1.001}, header_content(weights))
+    save_weights(weights, {name: tensor + 1e-3 for name, tensor in tensors.items()}, header_content(weights))
     assert run(tmp_path, pets, two_variants()) == 0  # nothing needs them
     assert here == []
     (tmp_path / "results/arms/denoise_all__1__seed_2.json").unlink()

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 import tracemalloc
 
 import numpy as np
@@ -14,6 +15,7 @@ from core.classes import ClassSet
 from experiments.ablation import differences
 from experiments.ablation.results import read_ablation
 from experiments.ablation.statistics import analysed
+from experiments.table_formats import Table, latex, markdown_rows
 from experiments.tables import main as tables
 from transfer_learning.scores.confusion import segmentation_scores
 
@@ -112,12 +114,25 @@ def test_tables_never_mix_class_sets(tmp_path):
         assert len(re.split(r"(?<!\\)\|", row)) == len(re.split(r"(?<!\\)\|", head))
 
 
-def test_rows_of_other_data_or_another_split_say_so(tmp_path):
+def test_rows_of_other_data_or_another_split_are_refused_or_say_so(tmp_path, capsys):
     for name, change in (("a", {}), ("b", {"split": "Val"}), ("c", {"data_sha256": "e" * 64})):
         result = write_segmentation(tmp_path / name)
         result["provenance"].update(change)
         (tmp_path / name / "evaluation_results.json").write_text(json.dumps(result))
-    head, _, *rows = lines_of(tmp_path)
+    assert tables(["--results", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert said == (
+        "error: these results are of several data sets: ddddddd (a), eeeeeee (c). Their scores do not compare: name a "
+        "folder with one kind of results, or give --mix, which adds a column that says of which each row is\n"
+    )
+    assert not (tmp_path / "tables.md").exists()
+    shutil.rmtree(tmp_path / "c")
+    assert tables(["--results", str(tmp_path)]) == 2
+    assert "of several splits: Test (a), Val (b)." in capsys.readouterr().err
+    write_segmentation(tmp_path / "c")
+    (tmp_path / "c/evaluation_results.json").write_text(json.dumps(result))
+    assert tables(["--results", str(tmp_path), "--mix"]) == 0
+    head, _, *rows = (tmp_path / "tables.md").read_text().splitlines()
     assert head.startswith("| segmentation | data | split | images |")
     assert [row.split(" | ")[1:3] for row in rows] == [["ddddddd", "Test"], ["ddddddd", "Val"], ["eeeeeee", "Test"]]
 
@@ -139,6 +154,15 @@ def test_an_ablation_of_any_classes(tmp_path, classes):
     tex = (tmp_path / "tables.tex").read_text()
     assert "<script>" not in tex
     assert (r"\textless{}script\textgreater{}alert(1)" in tex) == (classes.names == HOSTILE)
+
+
+def test_names_in_tables_are_neither_markup_nor_commands_nor_rows():
+    name = "*a\n\x1b[2J\\input{x}_%$#&"
+    table = Table("t", [name, f"IoU {name}"], [[name, name]], [name])
+    tex, marked = latex(table, "x"), markdown_rows(table)
+    assert tex.count(r"{*}a \textbackslash{}x1b{[}2J\textbackslash{}input\{x\}\_\%\$\#\&") == 4
+    assert len(marked.splitlines()) == 3
+    assert "\x1b" not in tex + marked
 
 
 def test_titles_that_a_spreadsheet_would_compute_are_text(tmp_path):

@@ -1,7 +1,9 @@
 """The report: what it finds, what it computes, and that it says what is missing."""
 
+import base64
 import dataclasses
 import json
+import re
 import shlex
 
 import pytest
@@ -14,11 +16,13 @@ from report_samples import (
     write_reconstruction,
     write_run,
     write_segmentation,
+    write_strip,
 )
 
 from core.config import parse
 from core.run import folder as runfolder
 from experiments.page.command_lines import NOT_COMPARED, training_command, unknown
+from experiments.page.pictures import overlay
 from experiments.page.tables import number
 from experiments.report import main as report
 from experiments.runs import find_runs
@@ -76,7 +80,7 @@ def test_where_no_difference_can_be_given_the_page_says_why(tmp_path, change, me
     change(tmp_path / "b/per_image.csv")
     text = words(page_of(tmp_path / "a", tmp_path / "b"))
     assert message in text
-    assert "is ahead" not in text
+    assert "may turn it round" not in text  # no verdict
     assert "says nothing about seeds" in text
 
 
@@ -89,6 +93,85 @@ def test_settings_that_differ_are_named(tmp_path):
     assert "lr 0.005 0.123" in text
     write_segmentation(tmp_path / "b", 2, {**settings, "lr": 0.123, "width": 8})
     assert "2 settings differ, so a difference" in words(page_of(tmp_path / "a", tmp_path / "b"))
+
+
+def verdict_of(tmp_path, first: dict, second: dict) -> str:
+    """Return what a page says below its verdict, of two runs with these settings and different scores."""
+    for name, training, seed in (("a", first, 1), ("b", second, 2)):
+        write_segmentation(tmp_path / name, seed, training)
+    return words(page_of(tmp_path / "a", tmp_path / "b")).partition("Verdict")[2].partition("Side by side")[0]
+
+
+def test_a_verdict_of_one_seed_says_so(tmp_path):
+    settings = segmentation_settings(seed=7)
+    text = verdict_of(tmp_path, settings, {**settings, "lr": 0.123})
+    assert "scored higher than" in text or "No difference shown" in text
+    assert "one run each (seed 7): another seed may turn it round" in text
+    assert "settings differ" not in text
+    assert "unequal lengths" not in text
+    assert "ahead" not in text
+
+
+def test_a_verdict_names_what_else_differs_and_unequal_steps(tmp_path):
+    settings = segmentation_settings(seed=7, max_steps=300, batch_size=8)
+    text = verdict_of(tmp_path, settings, {**settings, "lr": 0.123, "max_steps": 900, "seed": 8})
+    assert "2 settings differ (max_steps, lr), so it cannot be put down to one of them." in text
+    assert "trained for unequal lengths: a 300 steps of 8 pictures, b 900 steps of 8 pictures." in text
+    assert "(seeds 7 and 8)" in text
+
+
+def test_a_run_that_stopped_early_was_trained_for_less(tmp_path):
+    for name, rows in (("a", 3), ("b", 5)):
+        settings = segmentation_settings(lr=rows / 100)
+        write_run(tmp_path / name, settings, rows)
+        write_segmentation(tmp_path / name / "results", rows, settings)
+    text = words(page_of(tmp_path / "a", tmp_path / "b"))
+    assert "unequal lengths: a 3 epochs, b 5 epochs." in text
+
+
+def test_the_page_opens_with_what_was_compared_on_which_data(tmp_path):
+    for name, seed in (("a", 1), ("b", 2)):
+        result = write_segmentation(tmp_path / name, seed)
+        result["provenance"]["data_set"] = "drawn_pets"
+        (tmp_path / name / "evaluation_results.json").write_text(json.dumps(result))
+    page = page_of(tmp_path / "a", tmp_path / "b")
+    title = "Segmentation: 2 runs compared on 30 images of Test, drawn_pets"
+    assert f"<title>{title}</title>" in page
+    assert f"<h1>{title}</h1>" in page
+    text = words(page)
+    assert "Segmentation by a, b Data 30 images of Test, drawn_pets at 64 px, fingerprint dddddddddddd" in text
+    assert "Classes 3 classes: background, cat, dog" in text
+    result["provenance"] |= {"split": "Val", "data_sha256": "e" * 64}
+    (tmp_path / "b/evaluation_results.json").write_text(json.dumps(result))
+    page = page_of(tmp_path / "a", tmp_path / "b")
+    assert "compared on different pictures</title>" in page
+    assert "30 images of Val, drawn_pets at 64 px, fingerprint eeeeeeeeeeee: b" in words(page)
+
+
+def test_a_strip_shows_the_same_pictures_of_each_run(tmp_path):
+    strips = {"a": write_strip(tmp_path / "a"), "b": write_strip(tmp_path / "b")}
+    strips["other"] = write_strip(tmp_path / "other", ("three", "four"))
+    strips["cut"] = write_strip(tmp_path / "cut")
+    (tmp_path / "cut/figures/strip.png").write_bytes(b"nothing")
+    for seed, (name, strip) in enumerate(strips.items()):
+        write_segmentation(tmp_path / name, seed, strip=strip)
+    page = page_of(*(tmp_path / name for name in strips))
+    assert page.count("data:image/webp") == 2 * (2 + 2)
+    text = words(page)
+    assert "picture truth a b" in text
+    assert "2 pictures, spread evenly over Test. Grey: what is not scored. 2 of 4 runs" in text
+    assert 'alt="truth of one"' in page
+
+
+def test_epochs_on_an_axis_are_whole_numbers(tmp_path):
+    for name in ("a", "b"):
+        write_run(tmp_path / name, segmentation_settings(lr=ord(name) / 100), rows=2)
+        write_segmentation(tmp_path / name / "results", 1, segmentation_settings(lr=ord(name) / 100))
+    (drawn,) = overlay(find_runs([tmp_path]))
+    svg = base64.b64decode(drawn.data.partition(",")[2]).decode()
+    ticks = re.findall(r"<!-- ([\d.]+) -->", svg)
+    assert "1" in ticks
+    assert not {"1.0", "1.2", "1.5"} & {*ticks}
 
 
 def test_the_command_trains_with_the_same_settings(tmp_path):

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from report_samples import HOSTILE, segmentation_settings, write_picture, write_reconstruction, write_run
+from report_samples import HOSTILE, segmentation_settings, write_picture, write_reconstruction, write_run, write_strip
 from report_samples import write_segmentation as write
 
 from core.classes import ClassSet
@@ -87,7 +87,7 @@ def elements(driver, selector: str) -> list:
 
 
 def test_pictures_are_there_and_nothing_leaves_the_file(opened, page):
-    assert opened.title == "scratch, <b>bold, waiting, autoencoder"
+    assert opened.title == "Segmentation: 2 runs compared on 30 images of Test"
     widths = opened.execute_script(
         "return [...document.querySelectorAll('figure img')].map((image) => image.naturalWidth)"
     )
@@ -267,3 +267,33 @@ def test_every_link_of_the_contents_leads_somewhere(opened):
     assert len(links) == 7
     for link in links:
         assert elements(opened, link.get_dom_attribute("href"))
+
+
+@pytest.fixture(scope="module")
+def with_strips(tmp_path_factory) -> Path:
+    """A report of five runs with long names, whose results hold a strip."""
+    root = tmp_path_factory.mktemp("strips")
+    for number in range(5):
+        folder = root / f"{LONG[:50]}{number}"
+        write(folder, number, strip=write_strip(folder))
+    assert report([str(path) for path in sorted(root.iterdir())]) == 0
+    return sorted(root.iterdir())[0] / "report.html"
+
+
+def test_strip_verdict_and_main_table_fit_a_window_of_1400_px(driver, with_strips):
+    metrics = {"width": 1400, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    driver.get(with_strips.as_uri())
+    for selector in ("table.strip", "table.main"):
+        (table,) = elements(driver, selector)
+        frame = driver.execute_script(
+            "const e = arguments[0].closest('.scroll'); return [e.scrollWidth, e.clientWidth]", table
+        )
+        assert frame[0] <= frame[1], selector
+    assert overflow(driver) == 0
+    order = [".opening", "table.strip", ".verdicts", "table.main"]
+    tops = [elements(driver, selector)[0].rect["y"] for selector in order]
+    assert tops == sorted(tops)
+    seen = driver.execute_script("return [...document.querySelectorAll('.strip img')].map((i) => i.naturalWidth)")
+    assert len(seen) == 2 * (2 + 4)  # two pictures; picture, truth and four of the five runs
+    assert set(seen) == {8}

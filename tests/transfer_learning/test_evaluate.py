@@ -5,6 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -23,6 +24,7 @@ from reconstruction.evaluate import main as evaluate_autoencoder
 from reconstruction.network import Autoencoder
 from reconstruction.train import main as train_autoencoder
 from transfer_learning.evaluate import main as evaluate_segmentation
+from transfer_learning.figures import evaluation as drawing
 from transfer_learning.inference.segmenter import Segmenter
 from transfer_learning.network import SegmentationUNet
 from transfer_learning.scores.confusion import counts_of, segmentation_scores
@@ -115,6 +117,44 @@ def test_without_pictures(results, pets, tmp_path):
     files = {entry["file"] for entry in json.loads((tmp_path / "evaluation_results.json").read_text())["figures"]}
     assert "figures/confusion_matrix.png" in files  # of the whole split
     assert "figures/predictions.png" not in files
+
+
+def test_a_figure_that_cannot_be_drawn_is_a_note(results, pets, tmp_path, monkeypatch, capsys):
+    def failing(path, *arguments):
+        raise ValueError("no\nink")
+
+    monkeypatch.setattr(drawing, "save_confusion", failing)
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures/confusion_matrix.png").write_bytes(b"of an earlier call")
+    model = str(results / "seg/best_model.safetensors")
+    flags = ["--model_path", model, "--data_dir", str(pets), "--output_dir", str(tmp_path), "--visualize_samples", "0"]
+    assert evaluate_segmentation(flags) == 0
+    said = "note: confusion_matrix.png could not be drawn (ValueError: no ink); the rest goes on"
+    assert said in capsys.readouterr().out
+    files = {entry["file"] for entry in json.loads((tmp_path / "evaluation_results.json").read_text())["figures"]}
+    assert "figures/confusion_matrix.png" not in files
+    assert "figures/reliability.png" in files
+    assert not (tmp_path / "figures/confusion_matrix.png").exists()
+
+
+def test_the_strip_holds_picture_truth_and_prediction(results, pets):
+    strip = json.loads((results / "out/seg/evaluation_results.json").read_text())["strip"]
+    split = open_data(pets).split("Test")
+    tiles = cv2.imread(str(results / "out/seg" / strip["file"]))[..., ::-1]
+    side = strip["tile"]
+    assert tiles.shape == (len(strip["names"]) * side, 3 * side, 3)
+    index = split.names.index(strip["names"][0])
+    palette = np.array([*PETS.palette, (191, 191, 191)])
+    truth, found = (tiles[side // 2, column * side : (column + 1) * side] for column in (1, 2))
+    label = split.truth(index)
+    classes = {tuple(palette[min(value, 3)]) for value in np.unique(label)}
+    assert {tuple(colour) for colour in truth} <= classes | {(255, 255, 255)}
+    predicted = np.array(
+        [*dict(restored_scores(trained(results), split, split.labelled, 4, torch.device("cpu")))[index]]
+    )
+    shown = {CLASSES[value] for value in np.unique(predicted.argmax(0))}
+    assert shown <= {*strip["classes"]}
+    assert {tuple(colour) for colour in found} <= {tuple(colour) for colour in PETS.palette} | {(255, 255, 255)}
 
 
 def test_segmentation_scores_equal_torchmetrics(results, pets):
@@ -313,6 +353,7 @@ def test_weights_of_before_are_scored_alike(results, pets, tmp_path):
     distances = []
     for content in (before, after):
         content.pop("figures")
+        content.pop("strip", None)
         content["provenance"].pop("checkpoint_sha256")
         # The last digits of OpenCV's distances depend on where an array lies in memory.
         of_split, between = (found.pop("boundary_distance_pixels") for found in (content, content["intervals"]))

@@ -9,12 +9,14 @@ from figure_checks import assert_readable, kept_figures, texts
 from sample_classes import HOSTILE, classes_of
 
 import core.figures.picture_grid
-from core.classes import ClassSet
+from core.classes import IGNORED, ClassSet
 from core.figures.picture_grid import Scale, picture_grid
 from core.figures.style import LINE_COLOURS, class_colours, curves, drawable
+from transfer_learning.figures import captions
 from transfer_learning.figures import confusion as confusion_figures
+from transfer_learning.figures import pictures as visualize
 from transfer_learning.figures import scores as score_figures
-from transfer_learning.figures.captions import CAPTIONS, CURVES, PLAIN_ERRORS, tag_caption
+from transfer_learning.figures.captions import CAPTIONS, CURVES, errors_caption, panels_caption, tag_caption
 from transfer_learning.figures.confusion import save_confusion
 from transfer_learning.figures.pictures import (
     OUTCOMES,
@@ -402,8 +404,25 @@ def test_curves_of_classes_are_drawn_where_lines_can_tell_them_apart(tmp_path):
 
 
 def test_captions_have_a_title_and_a_text():
-    for title, caption in (*CAPTIONS.values(), PLAIN_ERRORS, tag_caption("camera")):
+    made = [errors_caption(captions.OUTCOMES), panels_caption("best", True), tag_caption("camera", True)]
+    for title, caption in (*CAPTIONS.values(), *made):
         assert title
         assert len(title) < 60
         assert caption.endswith(".")
         assert not {"animal", "cat", "dog", "breed"} & {*caption.replace(".", " ").split()}
+
+
+def test_captions_name_the_colours_that_are_there():
+    plain, with_background = ClassSet(("a", "b"), background=None), ClassSet(("ground", "a", "b"))
+    truth = np.array([[0, 1], [1, 0]], np.uint8)
+    shown = visualize.outcomes_in([truth], [truth], with_background)
+    assert errors_caption(shown)[1] == "Green: a class found as such. Nearly white: background found as such."
+    shown = visualize.outcomes_in([truth, truth], [truth, 1 - truth], plain)
+    assert errors_caption(shown)[1] == "Green: the right class. Red: a wrong one."
+    truth[0, 0] = IGNORED
+    assert "Grey" in errors_caption(visualize.outcomes_in([truth], [truth], plain))[1]
+    assert "Grey" not in panels_caption("best", False)[1]
+    assert "Grey" in panels_caption("best", True)[1]
+    assert "Pale" not in tag_caption("camera", False)[1]
+    # Every outcome that can be drawn has its words.
+    assert {*captions.OUTCOMES} == {*visualize.OUTCOMES, *visualize.PLAIN_OUTCOMES}

@@ -1,15 +1,16 @@
 """What the figures of `transfer_learning.evaluate` say, for the report too."""
 
+from collections.abc import Collection
+
 # Panels of the training curves: title -> columns of training_log.csv.
 CURVES = {
     "loss": ("train_loss", "val_loss"),
     "Val scores": ("mean_iou", "dice_mean_foreground", "dice_*"),
 }
 
-_PANELS = (
-    "Each row: the picture, its true mask, the predicted mask, and the prediction laid over the picture. Grey: what is "
-    "not scored."
-)
+_PANELS = "Each row: the picture, its true mask, the predicted mask, and the prediction laid over the picture."
+# What a caption adds where its figure shows such pixels.
+UNSCORED = "Grey: what is not scored."
 _RANKED = "The number is the mean IoU over the classes that the picture holds."
 
 # File name -> title and caption.
@@ -27,12 +28,6 @@ CAPTIONS: dict[str, tuple[str, str]] = {
         "classes add up to 1 at every pixel; what is neither dark nor bright is a place where the network is in doubt. "
         "Of many classes those are drawn that are predicted most in these pictures, and the highest of all "
         "probabilities beside them.",
-    ),
-    "errors": (
-        "Where the errors are",
-        "Green: a class found as such. Red: false alarm, background taken for a class. Blue: missed, a class taken for "
-        "background. Yellow: wrong class, one taken for another. Nearly white: background found as such. Grey: not "
-        "scored.",
     ),
     "confusion_matrix": (
         "Confusion matrix",
@@ -72,13 +67,35 @@ CAPTIONS: dict[str, tuple[str, str]] = {
         "instance norm cancels nothing.",
     ),
 }
-PLAIN_ERRORS = ("Where the errors are", "Green: the right class. Red: a wrong one. Grey: not scored.")
+# What can have become of a pixel (`pictures.outcomes`) -> its colour in words.
+OUTCOMES = {
+    "right class": "Green: a class found as such.",
+    "false alarm": "Red: false alarm, background taken for a class.",
+    "missed": "Blue: missed, a class taken for background.",
+    "wrong class": "Yellow: wrong class, one taken for another.",
+    "background, right": "Nearly white: background found as such.",
+    "right": "Green: the right class.",
+    "wrong": "Red: a wrong one.",
+    "not scored": "Grey: not scored.",
+}
 
 
-def tag_caption(tag: str) -> tuple[str, str]:
-    """Return title and caption of the figure of a tag."""
+def errors_caption(shown: Collection[str]) -> tuple[str, str]:
+    """Return title and caption of the figure of errors that shows these outcomes."""
+    return "Where the errors are", " ".join(words for outcome, words in OUTCOMES.items() if outcome in shown)
+
+
+def panels_caption(name: str, unscored: bool) -> tuple[str, str]:
+    """Return title and caption of a figure of predictions; `unscored` says that some pixels are drawn grey."""
+    title, caption = CAPTIONS[name]
+    return title, f"{caption} {UNSCORED}" if unscored else caption
+
+
+def tag_caption(tag: str, pale: bool) -> tuple[str, str]:
+    """Return title and caption of the figure of a tag; `pale` says that some bars are drawn so."""
+    few = " Pale: fewer than five, which says little." if pale else ""
     return (
         f"Mean IoU by {tag}",
-        f"From the pixels of all pictures of the same {tag}; n is their number. Pale: fewer than five, which says "
-        "little. The mean is over the classes that their masks hold. Of many values the best and the worst are drawn.",
+        f"From the pixels of all pictures of the same {tag}; n is their number.{few} The mean is over the classes that "
+        "their masks hold. Of many values the best and the worst are drawn.",
     )

@@ -1,25 +1,26 @@
 """All figures of an evaluation of phase 2."""
 
 import re
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from rich.progress import track
 from torch import nn
 
+from core.classes import IGNORED
 from core.evaluation import EvaluationConfig, figure, spread
-from core.figures.style import curves, drawable
+from core.figures.style import curves, drawable, drawn
+from core.terminal.progress import track
 from data.augment.batch import Batch
 from data.loading import plain_batches
 from data.split import Split
 from transfer_learning.figures import pictures as visualize
 from transfer_learning.figures import scores as score_figures
-from transfer_learning.figures.captions import CAPTIONS, CURVES, PLAIN_ERRORS, tag_caption
+from transfer_learning.figures.captions import CAPTIONS, CURVES, errors_caption, panels_caption, tag_caption
 from transfer_learning.figures.confusion import save_confusion
 from transfer_learning.figures.gradcam import class_activations, predicted_classes
+from transfer_learning.figures.strip import STRIP, save_strip, strip_content
 from transfer_learning.scores.confusion import likeliest
 from transfer_learning.scores.per_image import TRUE_CLASSES
 from transfer_learning.scores.split import probabilities_of, restored_scores
@@ -38,8 +39,10 @@ def draw(
     rows: Sequence[dict[str, Any]],
     config: EvaluationConfig,
     device: torch.device,
-) -> list[dict[str, str]]:
-    """Draw every figure into `figures/` below the output folder; returns their entries for the result's `figures`.
+) -> dict[str, Any]:
+    """Draw every figure into `figures/` below the output folder; returns the result's `figures` and `strip`.
+
+    A figure that fails is a note.
 
     Args:
         model: the network, in eval mode.
@@ -53,9 +56,9 @@ def draw(
     works = [lambda: artist.summaries(result)]
     if config.visualize_samples:
         works = [artist.samples, artist.extremes, artist.heat, *works]
-    for work in track(works, "drawing"):
+    for work in track(works, "drawing", len(works)):
         work()
-    return artist.entries
+    return {"figures": artist.entries, **({"strip": artist.strip} if artist.strip else {})}
 
 
 class _Artist:
@@ -73,15 +76,20 @@ class _Artist:
         self.classes = split.class_set
         self.chosen = spread(len(rows), config.visualize_samples)
         self.entries: list[dict[str, str]] = []
+        self.strip: dict[str, Any] | None = None
 
     def samples(self) -> None:
         """Draw predictions, confidence and errors of pictures spread over the split."""
         pictures, truths, found = self._look_at(self.chosen)
         names = [self.rows[place]["name"] for place in self.chosen]
-        visualize.save_panels(self._path("predictions"), names, pictures, truths, found, self.classes)
-        errors = self._path("errors", PLAIN_ERRORS if self.classes.background is None else None)
-        visualize.save_errors(errors, names, pictures, truths, found, self.classes)
-        visualize.save_confidence(self._path("confidence"), names, pictures, self._probabilities(found))
+        shown = (names, pictures, truths, found, self.classes)
+        self._draw("predictions", visualize.save_panels, *shown, caption=panels_caption("predictions", _grey(truths)))
+        caption = errors_caption(visualize.outcomes_in(truths, found, self.classes))
+        self._draw("errors", visualize.save_errors, *shown, caption=caption)
+        self._draw("confidence", visualize.save_confidence, names, pictures, self._probabilities(found))
+        path = self.config.output_dir / STRIP
+        if drawn(path, save_strip, pictures, truths, found, self.classes):
+            self.strip = strip_content(names, truths, found, self.classes)
 
     def extremes(self) -> None:
         """Draw the best, the worst and a random dozen by the mean IoU over the classes that a picture holds."""
@@ -94,7 +102,9 @@ class _Artist:
                 continue
             title = CAPTIONS[name][0] + ", by mean IoU over the classes that a picture holds"
             labels = [self._label(place) for place in places]
-            visualize.save_panels(self._path(name), labels, *self._look_at(places), self.classes, title)
+            shown = self._look_at(places)
+            caption = panels_caption(name, _grey(shown[1]))
+            self._draw(name, visualize.save_panels, labels, *shown, self.classes, title, caption=caption)
 
     def heat(self) -> None:
         """Draw what speaks for each class, at the size that the network sees."""
@@ -112,7 +122,7 @@ class _Artist:
                     maps.setdefault(key, []).extend(of_batch)
             title = f"{CAPTIONS[name][0]}: what speaks for each class (each map on its own scale)"
             if maps:
-                visualize.save_activations(self._path(name), *self._laid_out(names, pictures, maps), title)
+                self._draw(name, visualize.save_activations, *self._laid_out(names, pictures, maps), title)
 
     def _explained(self, batches: Sequence[Batch]) -> list[int]:
         """Return the classes to explain: of many those that are predicted most, the background not among them."""
@@ -154,15 +164,16 @@ class _Artist:
     def summaries(self, result: dict[str, Any]) -> None:
         """Draw what is said of the whole split, and how the training went."""
         matrix = np.array(result["confusion_matrix"])
-        save_confusion(self._path("confusion_matrix"), matrix, self.classes.names)
-        score_figures.save_distribution(self._path("class_distribution"), matrix, self.classes)
-        score_figures.save_reliability(self._path("reliability"), result["calibration"])
+        self._draw("confusion_matrix", save_confusion, matrix, self.classes.names)
+        self._draw("class_distribution", score_figures.save_distribution, matrix, self.classes)
+        self._draw("reliability", score_figures.save_reliability, result["calibration"])
         for tag, values in result["tags"].items():
-            path = self._path(self._free_name(f"tags_{re.sub(r'[^0-9A-Za-z_-]+', '_', tag)}"), tag_caption(tag))
-            score_figures.save_tag(path, tag, values, self.classes)
+            name = self._free_name(f"tags_{re.sub(r'[^0-9A-Za-z_-]+', '_', tag)}")
+            caption = tag_caption(tag, any(scores["num_images"] < score_figures.FEW for scores in values.values()))
+            self._draw(name, score_figures.save_tag, tag, values, self.classes, caption=caption)
         log = self.config.model_path.parent / "training_log.csv"
         if panels := drawable(log, CURVES):
-            curves(self._path("training_curves"), log, panels, best=result["provenance"]["epoch"])
+            self._draw("training_curves", curves, log, panels, result["provenance"]["epoch"])
         else:
             print(f"note: no training curves: {log} is not there, or not of this phase")
 
@@ -173,9 +184,11 @@ class _Artist:
             name += "_"
         return name
 
-    def _path(self, name: str, caption: tuple[str, str] | None = None) -> Path:
-        self.entries.append(figure(_file(name), *(caption or CAPTIONS[name])))
-        return self.config.output_dir / _file(name)
+    def _draw(
+        self, name: str, save: Callable[..., None], *arguments: Any, caption: tuple[str, str] | None = None
+    ) -> None:
+        if drawn(self.config.output_dir / _file(name), save, *arguments):
+            self.entries.append(figure(_file(name), *(caption or CAPTIONS[name])))
 
     def _label(self, place: int) -> str:
         row = self.rows[place]
@@ -191,6 +204,10 @@ class _Artist:
     def _scores(self, places: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
         indices = self.split.labelled[list(places)]
         return restored_scores(self.model, self.split, indices, self.config.batch_size, self.device)
+
+
+def _grey(truths: Sequence[np.ndarray]) -> bool:
+    return any((truth == IGNORED).any() for truth in truths)
 
 
 def _file(name: str) -> str:

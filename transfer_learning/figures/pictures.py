@@ -91,6 +91,13 @@ def outcomes(class_set: ClassSet) -> dict[str, Colour]:
     return PLAIN_OUTCOMES if class_set.background is None else OUTCOMES
 
 
+def outcomes_in(truths: Sequence[np.ndarray], predictions: Sequence[np.ndarray], class_set: ClassSet) -> set[str]:
+    """Return the names of the `outcomes` that truths and predictions [H, W] hold."""
+    names = list(outcomes(class_set))
+    pairs = zip(truths, predictions, strict=True)
+    return {names[code] for pair in pairs for code in np.unique(error_classes(*pair, class_set.background))}
+
+
 def save_panels(
     path: Path,
     names: Sequence[str],

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.evaluation import MANY_CLASSES, figure, format_cell, print_table, resolution_of, spread
-from core.files import csv_text, file_sha256, write_csv, write_json
+from core.files import file_sha256, write_csv, write_json
 from transfer_learning.predict_config import PredictConfig
 
 if TYPE_CHECKING:
@@ -106,7 +106,6 @@ def _write_csv(path: Path, records: list[dict[str, Any]]) -> None:
     rows = []
     for record in records:
         row = {name: record[name] for name in ("file", "height", "width", "tiled", "confidence")}
-        row["file"] = csv_text(row["file"])
         for name, values in record["classes"].items():
             row |= {f"{key}_{name}": value for key, value in values.items()}
         rows.append(row | {kind: record[kind] for kind in KINDS if kind in record})

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from core.files import csv_text
 from data.split import Split
 from transfer_learning.scores.confusion import foreground_iou, known, scores_of_counts
 from transfer_learning.scores.split import SplitScores
@@ -36,10 +35,10 @@ def image_rows(split: Split, scores: SplitScores) -> list[dict[str, Any]]:
         geometry = split.geometries[index]
         rows.append(
             {
-                "name": csv_text(split.names[index]),
+                "name": split.names[index],
                 "height": geometry.height,
                 "width": geometry.width,
-                **{f"tag_{tag}": csv_text(values[index]) for tag, values in split.tags.items()},
+                **{f"tag_{tag}": values[index] for tag, values in split.tags.items()},
                 **{name: known(values[place]) for name, values in columns.items()},
                 **dict(zip(counts, scores.counts[place].T.ravel().tolist(), strict=True)),
             }

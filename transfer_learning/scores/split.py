@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from rich.progress import track
 from torch import nn
 
 from core.classes import IGNORED, ClassSet
 from core.errors import RunError
 from core.machine.threads import threaded
 from core.statistics import interval, mean_interval, resampled_sums
+from core.terminal.progress import track
 from data.loading import plain_batches
 from data.split import Split
 from transfer_learning.scores.boundary import boundary_distance, boundary_iou

@@ -2,12 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from core.errors import UserError
-from data.sources.own.listing import Pictures, walk
+from data.pictures import PictureError
+from data.sources.own.listing import Pictures, pass_over
 from data.sources.own.names import is_text, printable, stem_of
 from data.sources.own.patterns import PICTURE_SUFFIXES, Pattern, pattern_of, siblings
+from data.sources.own.walking import Told, walk
 
 PLAIN = pattern_of("{name}")
 # A file a class: in a folder a class, or in a folder a picture.
@@ -48,14 +51,22 @@ def find_masks(
         UserError: none fits, or so few masks that it can hardly be meant; two masks for one picture.
     """
     pattern = _choose(pictures, images, masks, text)
-    passed_over, fitting = [], 0
-    for path in _files(images, masks):
+    passed_over: list[tuple[str, str]] = []
+    tell = partial(pass_over, passed_over)
+    fitting, strays = 0, []
+    for path in _files(images, masks, tell if images != masks else None):
         matched = _matched(pictures, pattern, path, masks)
-        if matched and pictures.add_mask(*matched, path):
-            fitting += 1
-        elif images != masks or matched:
-            passed_over.append((printable(path), f"not a mask with the name of a picture ({pattern.text})"))
-    others = [file for file, _ in passed_over if Path(file).suffix.lower() in PICTURE_SUFFIXES]
+        try:
+            if matched and pictures.add_mask(*matched, path):
+                fitting += 1
+                continue
+        except PictureError as error:
+            tell(path, str(error))
+            continue
+        if images != masks or matched:
+            tell(path, f"not a mask with the name of a picture ({pattern.text})")
+            strays.append(printable(path))
+    others = [file for file in strays if Path(file).suffix.lower() in PICTURE_SUFFIXES]
     notes = []
     if others:
         best = _suggestion(pictures, images, masks)
@@ -112,8 +123,9 @@ def _is_meant(pictures: Pictures, fitting: int, total: int, reached: set[str]) -
     return bool(fitting) and (2 * fitting >= total or 2 * len(reached) >= len(pictures))
 
 
-def _files(images: Path, masks: Path) -> Iterator[Path]:
-    return walk(masks, images if images.resolve() != masks.resolve() else None)
+def _files(images: Path, masks: Path, tell: Told | None = None) -> Iterator[Path]:
+    excluded = [images] if images.resolve() != masks.resolve() else []
+    return walk(masks, excluded, tell) if tell else walk(masks, excluded)
 
 
 def _matched(pictures: Pictures, pattern: Pattern, path: Path, masks: Path) -> tuple[str, str] | None:

@@ -6,20 +6,23 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 from unicodedata import normalize
 
 from core.errors import UserError
+from data.decoders.opening import PictureError
 from data.on_disk import sorted_rows, temporary_database
-from data.picture_header import PictureError, PictureHeader, look_at
+from data.picture_header import PictureHeader, look_at
 from data.sources.own.names import is_text, printable, stem_of, unusable
+from data.sources.own.walking import walk
 from data.sources.source import file_stamp
 
 _TABLE = """CREATE TABLE pictures (
     name TEXT PRIMARY KEY, folder TEXT, stem TEXT, image BLOB, height INTEGER, width INTEGER, bits INTEGER,
-    channels INTEGER, masks TEXT DEFAULT '[]', stamp TEXT
+    channels INTEGER, orientation INTEGER, masks TEXT DEFAULT '[]', stamp TEXT
 ) WITHOUT ROWID"""
 _SIDEWAYS = (5, 6, 7, 8)  # orientations of EXIF that swap height and width
 
@@ -113,6 +116,7 @@ class Pictures:
 
         Raises:
             UserError: its name is taken.
+            PictureError: it is taken by one whose name looks the same.
         """
         folder, _, stem = name.rpartition("/")
         sides = (header.height, header.width)
@@ -126,13 +130,15 @@ class Pictures:
             width,
             header.bits,
             header.channels,
+            header.orientation,
             json.dumps(file_stamp(image)),
         )
-        columns = "name, folder, stem, image, height, width, bits, channels, stamp"
+        columns = "name, folder, stem, image, height, width, bits, channels, orientation, stamp"
         try:
-            self._table.execute(f"INSERT INTO pictures ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            self._table.execute(f"INSERT INTO pictures ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         except sqlite3.IntegrityError:
             taken = _path(self._table.execute("SELECT image FROM pictures WHERE name = ?", (name,)).fetchone()[0])
+            _refuse_twin(taken, image)
             raise UserError(
                 f"{taken} and {image.name} would get the same name: rename one, or say with --mask_pattern "
                 f"'{{name}}{image.suffix}' that one is the other's mask"
@@ -144,6 +150,7 @@ class Pictures:
 
         Raises:
             UserError: it has one already.
+            PictureError: it has one already whose name looks the same.
         """
         found = self._table.execute("SELECT masks, stamp FROM pictures WHERE name = ?", (name,)).fetchone()
         if not found:
@@ -151,12 +158,22 @@ class Pictures:
         masks, stamp = json.loads(found[0]), json.loads(found[1])
         for taken, file in masks:
             if taken == key:
+                _refuse_twin(Path(file), mask)
                 raise UserError(f"{file} and {mask} are both masks of {name}: remove one")
         masks, stamp = [*masks, [key, str(mask)]], [*stamp, *file_stamp(mask)]
         self._table.execute(
             "UPDATE pictures SET masks = ?, stamp = ? WHERE name = ?", (json.dumps(masks), json.dumps(stamp), name)
         )
         return True
+
+    def turned_with_masks(self) -> list[str]:
+        """Return a sentence where pictures are turned upright whose masks have a size that fits turned or not."""
+        which = "FROM pictures WHERE masks != '[]' AND orientation > 1 AND (orientation < 5 OR height = width)"
+        if not (count := self.ask(f"SELECT count(*) {which}")):
+            return []
+        first = _path(self._table.execute(f"SELECT image {which} ORDER BY name").fetchone()[0])
+        told = f"{count} pictures with a mask are turned upright by their EXIF orientation (first {printable(first)})"
+        return [f"{told}: check that their masks are too, in the preview of data.inspect"]
 
     def remove(self, names: list[str]) -> None:
         """Take pictures out."""
@@ -178,44 +195,37 @@ def list_images(
     pictures: Pictures, images: Path, excluded: Path | None, is_mask: Callable[[Path], bool]
 ) -> list[tuple[str, str]]:
     """Add the pictures below a folder; returns the files that are none, with the reason."""
-    passed_over = []
-    for path in walk(images, excluded):
+    passed_over: list[tuple[str, str]] = []
+    tell = partial(pass_over, passed_over)
+    for path in walk(images, [excluded] if excluded else (), tell):
         name = stem_of(path, images)
         if reason := unusable(name, pictures.find):
-            passed_over.append((printable(path), reason))
+            tell(path, reason)
         elif not is_mask(path):
             try:
                 pictures.add(name, path, look_at(path))
             except PictureError as error:
-                passed_over.append((str(path), str(error)))
+                tell(path, str(error))
     return passed_over
 
 
-def walk(root: Path, excluded: Path | None) -> Iterator[Path]:
-    """Yield all files below a folder, sorted folder by folder.
-
-    Names with a dot first are skipped, `excluded`, and what `data.prepare` wrote, finished or not.
-
-    Raises:
-        OSError: a folder cannot be listed.
-    """
-
-    def fail(error: OSError) -> None:
-        raise error
-
-    for folder, folders, names in os.walk(root, onerror=fail):
-        kept = (Path(folder, name) for name in sorted(folders) if not name.startswith("."))
-        folders[:] = [
-            path.name
-            for path in kept
-            if not _is_prepared(path) and (excluded is None or path.resolve() != excluded.resolve())
-        ]
-        names.sort()
-        yield from (Path(folder, name) for name in names if not name.startswith("."))
+def pass_over(passed_over: list[tuple[str, str]], path: Path, reason: str) -> None:
+    """Note a file that is not used, with the reason."""
+    passed_over.append((printable(path), reason))
 
 
-def _is_prepared(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in ("prepare_report.json", "journal.jsonl"))
+def by_reason(passed_over: list[tuple[str, str]]) -> Iterator[str]:
+    """Yield for each reason how many files are not used for it, and the first."""
+    files: dict[str, list[str]] = {}
+    for file, reason in passed_over:
+        files.setdefault(reason, []).append(file)
+    return (f"{len(names)} files passed over: {reason} (first {names[0]})" for reason, names in files.items())
+
+
+def _refuse_twin(taken: Path, path: Path) -> None:
+    """Raise PictureError for a name that is another's but for the case of its suffix or the coding of its letters."""
+    if taken.suffix.lower() == path.suffix.lower():
+        raise PictureError(f"its name looks the same as that of {printable(taken)}, which is taken: rename it")
 
 
 def _without_suffix(name: str) -> str:

@@ -4,8 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from rich.progress import Progress
-
+from core.terminal.progress import track
 from data.preparing.processing import bounded_map
 from data.sources.own.config import ReadingConfig
 
@@ -16,13 +15,8 @@ Result = TypeVar("Result")
 def with_progress(
     title: str, total: int, config: ReadingConfig, function: Callable[[Item], Result], items: Iterable[Item]
 ) -> Iterator[Result]:
-    """Map over threads, in order; a bar shows it on a terminal."""
-    with Progress(transient=True) as bar:
-        bar.disable = not bar.console.is_terminal
-        task = bar.add_task(title, total=total)
-        for result in bounded_map(function, items, config.workers or processors()):
-            yield result
-            bar.advance(task)
+    """Map over threads, in order, and show how far it is."""
+    return track(bounded_map(function, items, config.workers or processors()), title, total, transient=True)
 
 
 def processors() -> int:

@@ -106,7 +106,7 @@ def list_pictures(config: ReadingConfig, watcher: Watcher | None = None) -> List
         text = listing.pattern.text if listing.pattern else config.mask_pattern
         listing.pattern, passed_over, notes = find_masks(listing.pictures, images, masks, text)
         listing.passed_over += passed_over
-        listing.notes += notes
+        listing.notes += [*notes, *listing.pictures.turned_with_masks()]
         watcher.found(listing)
     return listing
 
@@ -225,20 +225,26 @@ def _look(row: Row, layered: bool) -> tuple[Row, MaskCounts | LayerCounts | str]
     except PictureError as error:
         return row, str(error)
     found, expected = (counts.width, counts.height), (row.width, row.height)
+    turned = ""
     if found == expected[::-1] != expected:
-        expected = _size_read(row)
+        expected, turned = _size_read(row)
     if found != expected:
-        return row, f"{found[0]} x {found[1]} pixels, its image has {expected[0]} x {expected[1]}"
+        return row, f"{found[0]} x {found[1]} pixels, its image has {expected[0]} x {expected[1]}{turned}"
     return row, counts
 
 
-def _size_read(row: Row) -> tuple[int, int]:
-    """Return a picture's width and height by its pixels: the EXIF of a PNG that turns it may stand behind those."""
+def _size_read(row: Row) -> tuple[tuple[int, int], str]:
+    """Return a picture's width and height by its pixels, and what is to be said where it was turned.
+
+    The EXIF of a PNG that turns it may stand behind its pixels.
+    """
     try:
-        image, _ = read_picture(row.image)
+        image, notes = read_picture(row.image)
     except PictureError:
-        return row.width, row.height
-    return image.shape[1], image.shape[0]
+        return (row.width, row.height), ""
+    is_turned = any(note.startswith("turned upright") for note in notes)
+    remedy = ": the picture was turned upright by its EXIF orientation, its mask was not; turn that too"
+    return (image.shape[1], image.shape[0]), remedy if is_turned else ""
 
 
 def _once_a_reason(refused: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from data.annotations.scan import Tally
 from data.sources.folder import Understood
-from data.sources.own.listing import Facts
+from data.sources.own.listing import Facts, by_reason
 from data.sources.own.survey import Listing
 
 SHOWN_AT_MOST = 40
@@ -82,10 +82,7 @@ def odd_lines(seen: Understood) -> Iterator[str]:
     found = [
         f"{len(files)} pictures {what} (first {files[0]})" for what, files in _unusual(seen.listing.pictures.facts)
     ]
-    reasons: dict[str, list[str]] = {}
-    for file, reason in seen.source.passed_over:
-        reasons.setdefault(reason, []).append(file)
-    found += [f"{len(files)} files passed over: {reason} (first {files[0]})" for reason, files in reasons.items()]
+    found += by_reason(seen.source.passed_over)
     coding = seen.reading.coding
     if coding and seen.reading.tally.masks > RARE_MASKS:
         found += [

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from sample_layouts import halves, save
 
-from data import picture_header
+from data.decoders import opening
 from data.pictures import PictureError
 from data.sources import ade20k, camvid, cityscapes, msrc_v2, voc2012
 from data.sources.codes import Codes, read_grey
@@ -94,10 +94,10 @@ def test_what_is_no_mask_says_why(tmp_path, monkeypatch):
     with pytest.raises(PictureError, match="damaged"):
         PLAIN.read(path)
     path.write_bytes(whole)
-    monkeypatch.setattr(picture_header, "MAX_PIXELS", 100)
+    monkeypatch.setattr(opening, "MAX_PIXELS", 100)
     with pytest.raises(PictureError, match="16 x 12 is more than 100 pixels"):
         PLAIN.read(path)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(PictureError, match="No such file"):
         PLAIN.read(tmp_path / "nowhere.png")
 
 
