@@ -33,7 +33,10 @@ def require_best(folder: Path, best: Best | None) -> None:
             f"{folder} to train anew"
         )
     if best:
-        load_weights(path)
+        try:
+            load_weights(path)
+        except UserError as error:
+            raise UserError(f"{error} (the same command trains anew where {folder} is deleted)") from None
 
 
 def write_checkpoint(folder: Path, task: Task, header: dict[str, Any]) -> None:

@@ -181,6 +181,7 @@ def test_what_fails_is_reported_and_the_rest_goes_on(finished, pets, tmp_path, h
     failures = [line for line in errors.splitlines() if line.startswith("FAILED")]
     assert len(failures) == 2
     assert f"{weights} is not a whole safetensors file" in failures[0]
+    assert f"{weights.parent} is deleted" in failures[0]
     assert "cuda:7 does not exist" in failures[1]
     assert "console.txt" in failures[1]
     assert "error: 2 of 4 runs failed, 1 wait for them (pretraining denoise; gone, 100 %" in errors.splitlines()[-1]
