@@ -1,20 +1,23 @@
 PYTHON ?= python3
 VENV := .venv
+LOWEST := .venv-lowest
+UV := $(VENV)/bin/uv
 RUN := $(VENV)/bin/python
 DATA := data/synthetic
 DEMO := runs/demo
 REPRODUCE := config/reproduce.yaml
 ARCHIVES :=
 FUZZ_CASES ?= 1000
+TESTS ?= tests
 
-.PHONY: help setup demo reproduce test test-all fuzz soak lint docs clean-demo
+.PHONY: help setup constraints demo reproduce test test-all test-lowest fuzz soak lint docs clean-demo
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 setup: $(VENV)/.installed ## environment in .venv
 
-$(VENV)/.installed: pyproject.toml
+$(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	  || { echo "error: Python 3.11 to 3.13 is needed: make setup PYTHON=python3.12" >&2; exit 2; }
 	@echo "setup 1 of 3: an environment of its own in $(VENV) (nothing outside is touched)"
@@ -22,9 +25,23 @@ $(VENV)/.installed: pyproject.toml
 	@echo "setup 2 of 3: the newest pip"
 	$(RUN) -m pip install --quiet --upgrade pip
 	@echo "setup 3 of 3: this project and what it needs, about 6 GB, most of it torch; some minutes without a word"
-	PYTHONWARNINGS=ignore $(RUN) -m pip install --quiet --config-settings editable_mode=compat --editable '.[dev]'
+	PYTHONWARNINGS=ignore $(RUN) -m pip install --quiet --config-settings editable_mode=compat \
+	  --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 	@echo "setup is done: source $(VENV)/bin/activate, then ae-pretrained --help"
+
+# Without setup, which fails where a bound was raised above what constraints.txt says.
+$(UV):
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet uv
+
+# The builds of torch, and what they need of CUDA, differ between machines: left out, as the file's head says.
+constraints: | $(UV) ## constraints.txt anew: the newest versions for all Pythons, found by uv
+	grep '^#' constraints.txt >$(VENV)/constraints.new
+	$(UV) pip compile --quiet --no-header --no-annotate --all-extras pyproject.toml \
+	  --upgrade --universal --python-version 3.11 --fork-strategy fewest --output-file $(VENV)/constraints.all
+	grep -vE '^(torch|torchvision|triton|nvidia-[a-z0-9-]+|cuda-[a-z0-9-]+)==' $(VENV)/constraints.all >>$(VENV)/constraints.new
+	mv $(VENV)/constraints.new constraints.txt
 
 demo: setup ## the whole job on drawn pictures, in minutes
 	$(RUN) -m data.prepare --config config/demo.yaml --output_dir $(DATA)
@@ -54,6 +71,15 @@ test: setup ## what must pass before a change lands: minutes on two cores
 
 test-all: setup ## those and the longer ones
 	$(RUN) -m pytest -n 2 --dist loadfile -m 'not soak'
+
+$(LOWEST)/.installed: pyproject.toml | $(UV)
+	$(PYTHON) -m venv --clear $(LOWEST)
+	$(UV) pip install --quiet --python $(LOWEST) --resolution lowest-direct \
+	  --config-setting editable_mode=compat --editable '.[dev]'
+	@touch $@
+
+test-lowest: $(LOWEST)/.installed ## test with the lowest versions of pyproject.toml, set by uv in .venv-lowest (TESTS=tests/core: a part)
+	$(LOWEST)/bin/python -m pytest -n 2 --dist loadfile $(TESTS)
 
 fuzz: setup ## damage all that commands read, FUZZ_CASES times, and fail on what is not refused or told in a line
 	PYTHONPATH=.:tests $(RUN) -m fuzz --cases $(FUZZ_CASES) --output runs/fuzz.json

@@ -1,0 +1,71 @@
+"""The versions of other packages: lowest ones above known holes, and pins that agree with them."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYTHONS = ("3.11", "3.12", "3.13")
+# Each machine has a build of its own.
+FREE = {"torch", "torchvision"}
+
+
+def bounds() -> dict[str, Requirement]:
+    """What pyproject.toml asks for, by package; of a package in several lists, the highest lowest version."""
+    rows = [*PROJECT["dependencies"], *(row for extra in PROJECT["optional-dependencies"].values() for row in extra)]
+    found: dict[str, Requirement] = {}
+    for row in sorted(map(Requirement, rows), key=lowest):
+        found[canonicalize_name(row.name)] = row
+    return found
+
+
+def lowest(requirement: Requirement) -> Version:
+    """The version after `>=`."""
+    (version,) = [bound.version for bound in requirement.specifier if bound.operator == ">="]
+    return Version(version)
+
+
+def pins(python: str) -> dict[str, str]:
+    """What constraints.txt says for a Python on Linux."""
+    rows = [row for row in (ROOT / "constraints.txt").read_text().splitlines() if not row.startswith("#")]
+    machine = {"python_version": python, "python_full_version": f"{python}.0", "sys_platform": "linux"}
+    found: dict[str, str] = {}
+    for row in map(Requirement, rows):
+        if row.marker is None or row.marker.evaluate(machine):
+            (pin,) = row.specifier
+            assert pin.operator == "==", row
+            assert canonicalize_name(row.name) not in found, f"{row} is pinned twice for Python {python}"
+            found[canonicalize_name(row.name)] = pin.version
+    return found
+
+
+@pytest.mark.parametrize(
+    ("package", "version"),
+    [("opencv-python-headless", "4.12"), ("filelock", "3.20.3"), ("pillow", "12.1.1"), ("jinja2", "3.1.6")],
+)
+def test_lowest_versions_lie_above_known_holes(package, version):
+    assert lowest(bounds()[package]) >= Version(version)
+
+
+def test_every_package_has_a_lowest_version():
+    assert all(lowest(requirement) > Version("0") for requirement in bounds().values())
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_constraints_satisfy_every_bound(python):
+    pinned = pins(python)
+    for package, requirement in bounds().items():
+        if package not in FREE:
+            assert requirement.specifier.contains(pinned[package]), f"{requirement} against {pinned[package]}"
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_builds_that_differ_between_machines_are_left_free(python):
+    names = pins(python)
+    assert not [name for name in names if name in {*FREE, "triton"} or name.startswith(("nvidia-", "cuda-"))]
+    assert not [version for version in names.values() if "+" in version]
