@@ -75,7 +75,7 @@ def _require_apart(preview: Path, config: InspectConfig) -> None:
 
 
 def _say(lines: Iterable[str]) -> None:
-    from data.preparing.console import say
+    from core.terminal.screen import say
 
     for line in lines:
         say(line)
