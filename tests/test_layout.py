@@ -133,3 +133,11 @@ def test_files_are_opened_in_one_place():
                 owner = ast.unparse(called.value)
                 what = f"{path}, line {node.lineno}: {ast.unparse(called)}: open it through core.files"
                 assert owner == "files" or owner.endswith("temporary"), what
+
+
+def test_links_are_followed_in_one_place():
+    """`Path.resolve` raises RuntimeError where a link leads to itself, before Python 3.13."""
+    for module, path in FILES.items():
+        calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)]
+        owners = {ast.unparse(node.value) for node in calls if node.attr == "resolve"}
+        assert owners <= {"Path(__file__)"}, f"{module} follows links of {owners}: use core.paths.real"
