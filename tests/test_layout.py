@@ -116,7 +116,7 @@ def test_neither_data_nor_large_files_are_part_of_the_project():
 MAY_OPEN = {
     *("core.files", "core.config", "core.header", "core.run.state", "core.text_file", "core.terminal.screen"),
     *("data.decoders.opening", "data.preparing.journal", "data.split"),
-    *("data.sources.archives", "data.sources.connection", "data.sources.download"),
+    *("data.sources.fetching.archives", "data.sources.fetching.connection", "data.sources.fetching.download"),
     *("experiments.ablation.public_results", "experiments.grid.estimate", "experiments.grid.queue"),
     *("experiments.page.pictures", "experiments.page.strip", "experiments.report"),
 }

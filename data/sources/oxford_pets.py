@@ -16,9 +16,9 @@ from core.errors import UserError
 from core.files import read_text
 from data.pictures import PictureError, read_mask, read_picture
 from data.prepare_config import PrepareConfig
-from data.sources.archives import extract
-from data.sources.download import Download, download_all, file_md5
-from data.sources.lists import divide, folder_lists
+from data.sources.fetching.archives import extract
+from data.sources.fetching.download import Download, download_all, file_md5
+from data.sources.layout.lists import divide, folder_lists
 from data.sources.source import Sample, Source, file_stamp
 from data.trimaps import TRIMAP_VALUES, trimap_to_label
 

@@ -190,7 +190,7 @@ def open_source(config: "PrepareConfig") -> "Source":
 
 def lists_of(config: "PrepareConfig") -> dict[str, str]:
     """Return what the manifest of a public data set calls `lists` as it is now: a digest of each in its folder."""
-    digests: dict[str, str] = import_module("data.sources.lists").list_digests(config.archives)
+    digests: dict[str, str] = import_module("data.sources.layout.lists").list_digests(config.archives)
     return digests
 
 

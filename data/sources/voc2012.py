@@ -11,11 +11,11 @@ from pathlib import Path
 from core.classes import IGNORED, ClassSet, voc_colour
 from core.errors import UserError
 from data.prepare_config import PrepareConfig
-from data.sources.codes import Codes
-from data.sources.download import Download
-from data.sources.listed import files_by_name, listed_source, read_names
-from data.sources.lists import divide, folder_lists
-from data.sources.official import Official
+from data.sources.fetching.download import Download
+from data.sources.fetching.official import Official
+from data.sources.layout.codes import Codes
+from data.sources.layout.listed import files_by_name, listed_source, read_names
+from data.sources.layout.lists import divide, folder_lists
 from data.sources.source import Source
 
 NAMES = (

@@ -13,8 +13,9 @@ from sample_sources import FORMS, names, pack, samples
 
 from core.errors import UserError
 from data.prepare_config import PrepareConfig
-from data.sources import ade20k, connection, isic2018, oxford_pets, voc2012
-from data.sources.download import MAX_DOWNLOAD_BYTES, Download, download, download_all
+from data.sources import ade20k, isic2018, oxford_pets, voc2012
+from data.sources.fetching import connection
+from data.sources.fetching.download import MAX_DOWNLOAD_BYTES, Download, download, download_all
 from data.sources.table import DATA_SETS, open_source
 
 MD5 = hashlib.md5(CONTENT).hexdigest()

@@ -9,8 +9,8 @@ from filelock import FileLock
 
 from core.errors import UserError
 from data.prepare_config import PrepareConfig
-from data.sources.archives import extract
-from data.sources.download import Download, download_all, file_md5
+from data.sources.fetching.archives import extract
+from data.sources.fetching.download import Download, download_all, file_md5
 
 _DEPTH = 5  # of folders around what is looked for, as in TrainVal/VOCdevkit/VOC2012
 _NAMED_AT_MOST = 8

@@ -20,7 +20,7 @@ from core.errors import UserError
 from core.files import open_bytes, require_regular
 from core.terminal.progress import Clock
 from core.terminal.screen import say, screen
-from data.sources.connection import connect
+from data.sources.fetching.connection import connect
 
 MAX_DOWNLOAD_BYTES = 4_000_000_000  # of a file that says no limit of its own
 _BLOCK = 1 << 20
