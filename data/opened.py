@@ -14,7 +14,6 @@ from core.classes import ClassSet
 from core.errors import UserError, first_problem
 from core.paths import real
 from core.seen import of_contents, united
-from data.fingerprint import fingerprint_of
 from data.geometry import Geometry
 from data.manifest import (
     SPLITS,
@@ -26,6 +25,7 @@ from data.manifest import (
     read_manifest,
     read_records,
 )
+from data.prepared.fingerprint import fingerprint_of
 from data.split import Split, make_split
 
 _SCHEMA = TypeAdapter(RecordContent)

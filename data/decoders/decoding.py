@@ -10,7 +10,7 @@ from PIL import Image
 
 from data.decoders import tiff
 from data.decoders.opening import PictureError, decoding
-from data.picture_header import Loaded
+from data.decoders.picture_header import Loaded
 
 # OpenCV multiplies the colours of other formats by their alpha, or has them grey.
 _BY_OPENCV = ("PNG", "WEBP", "BMP", "DIB", "TIFF", "PPM")

@@ -21,7 +21,7 @@ from data.sources.own.listing import Pictures, Row, list_images
 from data.sources.own.lookalikes import masks_for_pictures, polygons_among, refuse_masks_among_pictures
 from data.sources.own.patterns import Pattern, pattern_of
 from data.sources.own.progress import with_progress
-from data.value_range import PERCENTILES, find_range
+from data.sources.own.value_range import PERCENTILES, find_range
 
 NAMED_AT_MOST = 5
 
