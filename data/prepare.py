@@ -18,9 +18,9 @@ from typing import Any
 from core.command import run_command
 from core.errors import UserError
 from core.files import write_json
+from core.filing.writing import LOCK, followed, lock
 from core.terminal.progress import track
 from core.terminal.screen import say
-from core.writing import LOCK, followed, lock
 from data.manifest import SPLITS, Manifest, read_manifest
 from data.opened import open_data
 from data.prepare_config import PrepareConfig

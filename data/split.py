@@ -14,7 +14,7 @@ import numpy as np
 
 from core.classes import IGNORED, ClassSet
 from core.errors import UserError
-from core.seen import of_contents
+from core.headers.seen import of_contents
 from data.geometry import Geometry
 from data.manifest import Manifest, Record, image_path, label_path, prepare_hint, trimap_path, truth_path
 from data.pictures import read_png
@@ -37,7 +37,7 @@ class Split:
         tags: tag -> its value for each image, None where it is not known.
         strata: what label fractions are shared out by and draws balanced: the value of the tag `stratum`, or where the
             data have none the name of the rarest class that an image holds; None where neither is known.
-        contents: [N] int64, what an image is known by (`core.seen`); 0: not known.
+        contents: [N] int64, what an image is known by (`core.headers.seen`); 0: not known.
         digests: SHA-256 of each image as written, with its label and its truth; "" in data prepared before these.
     """
 

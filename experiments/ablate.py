@@ -14,8 +14,8 @@ from collections.abc import Sequence
 
 from core.command import run_command
 from core.errors import RunError
+from core.filing.writing import lock
 from core.terminal.progress import duration
-from core.writing import lock
 from experiments.grid.config import AblationConfig
 from experiments.grid.console import Console, seconds_left
 from experiments.grid.earlier_results import mixed_encoders, require_same_grid

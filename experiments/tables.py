@@ -23,7 +23,7 @@ from typing import Any
 from core.command import run_command
 from core.errors import UserError
 from core.files import atomic_path, read_text
-from core.writing import sole_writer
+from core.filing.writing import sole_writer
 from experiments.evaluations import Evaluation, is_evaluation
 from experiments.score_tables import by_classes, reconstruction_table, require_one_origin, segmentation_tables
 from experiments.table_formats import markdown, markdown_rows

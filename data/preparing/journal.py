@@ -13,7 +13,7 @@ from typing import Any
 
 from core.errors import UserError
 from core.files import open_bytes, read_text, write_json
-from core.writing import LOCK
+from core.filing.writing import LOCK
 from data.manifest import ARRAYS, SPLITS, image_path, label_path, truth_path
 from data.on_disk import temporary_database
 from data.preparing.inputs import INPUTS

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from core.errors import UserError
-from core.text_file import read_text
+from core.filing.text_file import read_text
 
 JSON_FORM = '{"train": [...], "val": [...], "test": [...]}'
 FORMS = (

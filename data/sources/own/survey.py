@@ -7,7 +7,7 @@ from pathlib import Path
 
 from core.classes import ClassSet
 from core.errors import UserError
-from core.paths import real
+from core.filing.paths import real
 from data.annotations.assigning import BINARY_NAMES
 from data.annotations.coding import Coding
 from data.annotations.decide import decide

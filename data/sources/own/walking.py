@@ -10,7 +10,7 @@ from pathlib import Path
 
 from core.errors import UserError
 from core.files import open_bytes
-from core.paths import real
+from core.filing.paths import real
 
 Told = Callable[[Path, str], None]  # a file or folder that is not read, and why
 

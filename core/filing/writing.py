@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from core.errors import UserError
 from core.files import read_text
-from core.paths import real
+from core.filing.paths import real
 
 LOCK = ".lock"
 STAGED = ".partial"

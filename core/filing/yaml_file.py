@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from core.errors import UserError
-from core.text_file import read_text
+from core.filing.text_file import read_text
 
 MERGE = "tag:yaml.org,2002:merge"
 # What text without quotes means (YAML 1.2, the core schema), and with which characters it begins.
