@@ -89,15 +89,19 @@ class State:
             )
 
     def load_into(self, task: Task, load_precision: Callable[[dict[str, Any]], None], folder: Path) -> None:
-        """Give a task its network's and optimiser's state.
+        """Give a task its network's and optimiser's state; the optimiser's settings remain those of the task.
 
         Raises:
             UserError: they are those of another network.
         """
         require_fit(task.model.state_dict(), self.model, f"the state in {folder}")
         task.model.load_state_dict(self.model)
+        groups = task.optimizer.param_groups
+        settings = [{name: value for name, value in group.items() if name != "params"} for group in groups]
         try:
             task.optimizer.load_state_dict(self.optimizer)
+            for group, own in zip(task.optimizer.param_groups, settings, strict=True):
+                group.update(own)
             load_precision(self.precision)
             for parameter, kept in task.optimizer.state.items():
                 _require_kept(task.optimizer, parameter, kept)

@@ -157,6 +157,17 @@ def test_what_an_optimiser_keeps_is_checked_value_by_value(tmp_path, optimizer, 
             load_state(tmp_path).load_into(network(2, optimizer), lambda precision: None, tmp_path)
 
 
+def test_the_settings_of_an_optimiser_are_the_tasks(tmp_path):
+    ours, task = network(2, torch.optim.AdamW), network(2, torch.optim.AdamW)
+    saved = ours.optimizer.state_dict()
+    saved["param_groups"][0] |= {"differentiable": [False], "lr": "high", "betas": None}
+    save_state(tmp_path, content(1) | {"model": ours.model.state_dict(), "optimizer": saved})
+    load_state(tmp_path).load_into(task, lambda precision: None, tmp_path)
+    group = task.optimizer.param_groups[0]
+    assert (group["differentiable"], group["lr"], group["betas"]) == (False, 0.1, (0.9, 0.999))
+    assert set(task.optimizer.state) == set(group["params"])
+
+
 def test_what_is_no_file_is_damaged(folder):
     (folder / STATE).unlink()
     (folder / STATE).mkdir()
