@@ -1,7 +1,6 @@
 """Folders that are written to: tried before long work begins, by one process at a time, and free of what kills left."""
 
 import glob
-import json
 import os
 import re
 import shutil
@@ -12,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from core.errors import UserError
-from core.files import read_text
+from core.json_file import read_json
 
 LOCK = ".lock"
 STAGED = ".partial"
@@ -132,8 +131,8 @@ def publish(staged: Path, folder: Path, earlier: Iterable[str] = ()) -> None:
 def files_named(path: Path) -> list[str]:
     """Return the files that the JSON of earlier results names: figures, and what a prediction wrote of each picture."""
     try:
-        content = json.loads(read_text(path))
-    except (OSError, ValueError, RecursionError):
+        content = read_json(path)
+    except (OSError, UserError):
         return []
     entries = content if isinstance(content, dict) else {}
     named = [entry.get("file") for entry in [*_objects(entries.get("figures")), *_objects([entries.get("strip")])]]
