@@ -168,7 +168,18 @@ def test_names_that_look_the_same_are_one(tmp_path):
     assert [sample.name for sample in source.samples if sample.label] == [composed, "p0", "p1"]
     assert len(source.samples) == 4
     assert len(source.passed_over) == 4
-    assert all("its name looks the same as that of" in reason for _, reason in source.passed_over)
+    alike = "its name looks the same as that of"
+    reasons = {Path(file).name: reason.partition(",")[0] for file, reason in source.passed_over}
+    assert reasons == {
+        composed + ".jpg": f"{alike} {images / f'{apart}.jpg'}",
+        "p0.jpg": "the same picture as p0.JPG",
+        composed + ".png": f"{alike} {masks / f'{apart}.png'}",
+        "p1.png": "the same mask as p1.PNG",
+    }
+    Image.fromarray(picture(9)).save(images / "p0.JPG")
+    source = source_of(images, masks)
+    assert len(source.samples) == 4
+    assert dict(source.passed_over)[str(images / "p0.jpg")].startswith(f"{alike} {images / 'p0.JPG'}")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
