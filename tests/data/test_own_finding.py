@@ -92,10 +92,8 @@ def test_masks_beside_their_pictures(images):
 
 def test_masks_of_the_same_name_beside_their_pictures(images):
     write_masks(images, masks_of(NAMES))
-    with pytest.raises(
-        UserError,
-        match=r"photo 0\.JPG and photo 0\.png would get the same name, but differ \(of 12 such pairs\): .* --mask_pattern '\{name\}\.(png|JPG)'",
-    ):
+    told = r"photo 0\.JPG and photo 0\.png would get the same name, but differ \(of 12 such pairs\)"
+    with pytest.raises(UserError, match=told + r": .* --mask_pattern '\{name\}\.(png|JPG)'"):
         source_of(images)
     assert len(labels_of(source_of(images, mask_pattern="{name}.png"))) == 12
 
