@@ -90,14 +90,17 @@ def test_what_this_project_wrote_is_not_read(tmp_path):
         "scored/evaluation_results.json": "{}",
         "restored/reconstruction_metrics.json": "{}",
         "busy/.lock": "",
+        "stopped/.unfinished.json": "[]",
+        "volume/.partial/settings.json": "{}",
+        "grid/plan.json": '{"format": "ablation plan 1"}',
     }
     touch(tmp_path, *marks, *(f"{Path(name).parts[0]}/deep/picture.png" for name in marks))
     for name, content in marks.items():
         (tmp_path / name).write_text(content)
-    touch(tmp_path, "web/icon.png", "masks/1.png", "figures/1.png")
+    touch(tmp_path, "web/plan.json", "web/icon.png", "masks/1.png", "figures/1.png")
     (tmp_path / "web/manifest.json").write_text('{"manifest_version": 3}')
     found, told = walked(tmp_path)
-    assert found == ["figures/1.png", "masks/1.png", "web/icon.png", "web/manifest.json"]
+    assert found == ["figures/1.png", "masks/1.png", "web/icon.png", "web/manifest.json", "web/plan.json"]
     assert set(told) == {Path(name).parts[0] for name in marks}
     assert all("written by this project" in reason for reason in told.values())
     with pytest.raises(UserError, match="holds prepared pictures, written by this project: give the folder of the"):
