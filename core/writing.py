@@ -1,5 +1,6 @@
 """Folders that are written to: tried before long work begins, by one process at a time, and free of what kills left."""
 
+import errno
 import glob
 import os
 import re
@@ -13,6 +14,7 @@ from filelock import FileLock, Timeout
 from core.errors import UserError
 from core.files import write_json
 from core.json_file import read_json
+from core.paths import real
 
 LOCK = ".lock"
 STAGED = ".partial"
@@ -23,9 +25,11 @@ _TEMPORARY = re.compile(r"\..+\.\d+\.tmp")  # of `core.files.atomic_path`
 def followed(folder: Path, flag: str) -> Path:
     """Return where a folder lies behind all links. Raises UserError where these go round in a circle."""
     try:
-        return folder.resolve()
-    except (OSError, RuntimeError):
-        raise UserError(f"{folder} is a link in a circle: choose another {flag}") from None
+        folder.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise UserError(f"{folder} is a link in a circle: choose another {flag}") from None
+    return real(folder)
 
 
 def require_writable(folder: Path, flag: str) -> None:
@@ -130,7 +134,7 @@ def publish(staged: Path, folder: Path, earlier: Iterable[str] = (), whole: bool
     write_json(folder / UNFINISHED, sorted({*earlier, *(file.as_posix() for file in files)}))
     for file in {Path(name) for name in earlier} - set(files):
         # What a result names is not believed: nothing outside the folder is touched.
-        if (folder / file).resolve().is_relative_to(folder.resolve()) and (folder / file).is_file():
+        if real(folder / file).is_relative_to(real(folder)) and (folder / file).is_file():
             (folder / file).unlink()
     for file in sorted(files, key=lambda file: (file.suffix == ".json", file)):
         (folder / file).parent.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from core.classes import ClassSet
 from core.errors import UserError, first_problem
+from core.paths import real
 from core.seen import of_contents, united
 from data.fingerprint import fingerprint_of
 from data.geometry import Geometry
@@ -43,7 +44,7 @@ class Data:
     def name(self) -> str:
         """What people call the data."""
         own = self.manifest.dataset == "folder"
-        return f"own pictures ({self.data_dir.resolve().name})" if own else self.manifest.dataset
+        return f"own pictures ({real(self.data_dir).name})" if own else self.manifest.dataset
 
     @property
     def class_set(self) -> ClassSet:

@@ -149,3 +149,11 @@ def test_json_is_read_in_one_place():
             there_and_back = called == "json.loads" and ast.unparse(node.args[0]).startswith("json.dumps(")
             what = f"{path}, line {getattr(node, 'lineno', 0)}: {called}: read it through core.json_file"
             assert there_and_back or called not in ("json.load", "json.loads", "json.JSONDecoder"), what
+
+
+def test_links_are_followed_in_one_place():
+    """`Path.resolve` raises RuntimeError where a link leads to itself, before Python 3.13."""
+    for module, path in FILES.items():
+        calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)]
+        owners = {ast.unparse(node.value) for node in calls if node.attr == "resolve"}
+        assert owners <= {"Path(__file__)"}, f"{module} follows links of {owners}: use core.paths.real"

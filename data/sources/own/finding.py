@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from core.errors import UserError
+from core.paths import real
 from data.pictures import PictureError
 from data.sources.own.listing import Pictures, pass_over
 from data.sources.own.names import is_text, printable, stem_of
@@ -130,7 +131,7 @@ def _is_meant(pictures: Pictures, fitting: int, total: int, reached: set[str]) -
 
 
 def _files(images: Path, masks: Path, tell: Told | None = None) -> Iterator[Path]:
-    excluded = [images] if images.resolve() != masks.resolve() else []
+    excluded = [images] if real(images) != real(masks) else []
     return walk(masks, excluded, tell) if tell else walk(masks, excluded)
 
 

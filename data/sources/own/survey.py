@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.classes import ClassSet
 from core.errors import UserError
+from core.paths import real
 from data.annotations.assigning import BINARY_NAMES
 from data.annotations.coding import Coding
 from data.annotations.decide import decide
@@ -117,7 +118,7 @@ def _list_folder(config: ReadingConfig) -> Listing:
     check_folders(images, masks)
     if masks is None and config.mask_pattern:
         masks = images
-    if masks is not None and masks.resolve() == images.resolve():
+    if masks is not None and real(masks) == real(images):
         if not config.mask_pattern:
             which = "say which is which, --mask_pattern '{name}_mask.png'"
             raise UserError(f"{images} holds both images and masks: {which}")

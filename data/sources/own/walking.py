@@ -10,6 +10,7 @@ from pathlib import Path
 
 from core.errors import UserError
 from core.files import open_bytes
+from core.paths import real
 from core.writing import LOCK, STAGED, UNFINISHED
 
 Told = Callable[[Path, str], None]  # a file or folder that is not read, and why
@@ -62,7 +63,7 @@ def walk(root: Path, excluded: Iterable[Path] = (), tell: Told = _ignore) -> Ite
             continue
         if identity:
             entered.add(identity)
-        if folder.is_symlink() and folder != root and root.resolve().is_relative_to(folder.resolve()):
+        if folder.is_symlink() and folder != root and real(root).is_relative_to(real(folder)):
             tell(folder, "a link back to a folder that holds it")
             continue
         entries, reason = _listed(folder)
