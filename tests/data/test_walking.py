@@ -161,6 +161,26 @@ def test_one_odd_entry_does_not_end_the_command(tmp_path, capsys):
     assert gone.partition(": ")[2] in capsys.readouterr().out
 
 
+def test_what_lies_in_the_place_of_pictures_is_named(tmp_path):
+    images = tmp_path / "images"
+    images.mkdir()
+    strangers = {
+        "pointer.jpg": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "run git lfs pull"),
+        "page.png": (b"<!DOCTYPE html><title>404</title>", "a web page: download the picture itself"),
+        "nothing.tif": (b"", "the file is empty"),
+    }
+    for name, (content, _) in strangers.items():
+        (images / name).write_bytes(content)
+    with pytest.raises(
+        UserError, match=r"holds no picture \(of 3 files; first .*nothing\.tif: not a picture: the file is empty\)"
+    ):
+        source_of(images)
+    write_pictures(images, ["p0", "p1"])
+    reasons = {Path(file).name: reason for file, reason in source_of(images).passed_over}
+    assert reasons.keys() == strangers.keys()
+    assert all(told in reasons[name] for name, (_, told) in strangers.items())
+
+
 def test_names_that_look_the_same_are_one(tmp_path):
     composed, apart = (normalize(form, "café") for form in ("NFC", "NFD"))
     images = write_pictures(tmp_path / "images", [composed, apart, "p0", "p1", "p2"])
