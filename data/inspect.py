@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from core.command import run_command
 from core.errors import UserError
-from core.paths import real
+from core.filing.paths import real
 from data.sources.own.config import ReadingConfig
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _require_apart(preview: Path, config: InspectConfig) -> None:
 
 
 def _say(lines: Iterable[str]) -> None:
-    from data.preparing.console import say
+    from core.terminal.screen import say
 
     for line in lines:
         say(line)

@@ -12,10 +12,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, TypeAd
 from core.classes import ClassSet
 from core.errors import UserError, first_problem
 from core.files import open_text
-from core.json_file import parse_json
-from data.fingerprint import FORMAT_VERSION
-from data.format_1 import head_of_today, record_of_today
+from core.filing.json_file import parse_json
 from data.geometry import Geometry, ResizeMode
+from data.prepared.fingerprint import FORMAT_VERSION
+from data.prepared.format_1 import head_of_today, record_of_today
 
 SPLITS = ("Train", "Val", "Test")
 ARRAYS = "arrays"

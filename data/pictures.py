@@ -17,7 +17,7 @@ from data.decoders import png, tiff
 from data.decoders.decoding import decode_deep, decode_shallow, decoded
 from data.decoders.jpeg import decode_jpeg
 from data.decoders.opening import MAX_PIXELS, PictureError, decoding, read_bytes
-from data.picture_header import PictureHeader, load, look_at, orientation_of, palette_of, why_no_picture
+from data.decoders.picture_header import PictureHeader, load, look_at, orientation_of, palette_of, why_no_picture
 
 __all__ = [
     "MAX_PIXELS",

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from core.config import nearest
 from core.errors import UserError
-from core.paths import real
+from core.filing.paths import real
 from core.sides import MAX_SIZE, sides_of
 from data.geometry import ResizeMode
 from data.sources.own.config import ReadingConfig

@@ -19,10 +19,10 @@ from pydantic import (
     model_validator,
 )
 
-from core import json_file
 from core.classes import ClassSet
 from core.errors import UserError, first_problem
 from core.evaluation import in_words
+from core.filing import json_file
 
 FORMAT = 2
 # One of these an evaluation always leaves: the score that says most.

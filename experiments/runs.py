@@ -8,7 +8,7 @@ from typing import Any
 from core import evaluation
 from core.classes import ClassSet
 from core.errors import UserError
-from core.paths import real
+from core.filing.paths import real
 from experiments.evaluations import Evaluation, Provenance, is_evaluation, read_json
 
 RESULT_FILES = {file: phase for phase, file in evaluation.RESULT_FILES.items()}

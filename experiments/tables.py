@@ -22,8 +22,8 @@ from typing import Any
 from core.command import run_command
 from core.errors import UserError
 from core.files import atomic_path
-from core.json_file import read_json
-from core.writing import sole_writer
+from core.filing.json_file import read_json
+from core.filing.writing import sole_writer
 from experiments.evaluations import Evaluation, is_evaluation
 from experiments.score_tables import by_classes, reconstruction_table, require_one_origin, segmentation_tables
 from experiments.table_formats import markdown, markdown_rows

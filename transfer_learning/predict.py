@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from core.command import run_command
 from core.errors import RunError, UserError
-from core.paths import real
-from core.writing import files_named, publish, replacing, sole_writer
+from core.filing.paths import real
+from core.filing.writing import files_named, publish, replacing, sole_writer
 from transfer_learning.inference.tables import TABLES, print_summary, result_places, write_tables
 from transfer_learning.predict_config import InferenceOptions, PredictConfig
 

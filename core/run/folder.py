@@ -10,10 +10,10 @@ from filelock import FileLock
 
 from core.errors import UserError
 from core.files import write_csv, write_json
-from core.json_file import read_json
+from core.filing.json_file import read_json
+from core.filing.writing import lock, sweep
 from core.run.outputs import require_best
 from core.run.state import STATE, load_state
-from core.writing import lock, sweep
 
 # Where things lie and what computes them does not make another run of it.
 PLACES = ("output_dir", "data_dir", "cache_dir", "pretrained_encoder", "init_weights", "device", "device_memory_limit")

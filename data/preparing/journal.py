@@ -16,8 +16,8 @@ from pydantic import AfterValidator, TypeAdapter
 
 from core.errors import UserError
 from core.files import open_bytes, write_json
-from core.json_file import parse_json, read_json
-from core.writing import LOCK
+from core.filing.json_file import parse_json, read_json
+from core.filing.writing import LOCK
 from data.manifest import ARRAYS, SPLITS, RecordContent, image_path, label_path, truth_path
 from data.on_disk import temporary_database
 from data.preparing.inputs import INPUTS

@@ -4,7 +4,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from core.json_file import read_json
+from core.filing.json_file import read_json
 from experiments.ablation.differences import VariantDifference
 from experiments.ablation.statistics import Analysis, Group
 from experiments.evaluations import in_pixels

@@ -14,7 +14,7 @@ from core.errors import UserError, first_problem
 from core.files import atomic_path, file_sha256, open_text, require_regular, write_json
 from experiments.ablation.format import ArmContent, ArmProvenance, Compute, PretrainingRun, Result
 from experiments.evaluations import read_json
-from experiments.grid.prepared import GridData
+from experiments.grid.planning.prepared import GridData
 from experiments.per_image import image_counts
 from experiments.runs import Run
 

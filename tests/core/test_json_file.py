@@ -5,11 +5,11 @@ import json
 import pytest
 
 from core.errors import UserError
-from core.json_file import DEEPEST, NotJSONError, parse_json, read_json
+from core.filing.json_file import DEEPEST, NotJSONError, parse_json, read_json
+from core.filing.writing import files_named
 from core.run.folder import RunFolder
-from core.writing import files_named
-from data.arrays import _seal_of
 from data.manifest import read_manifest, read_records
+from data.prepared.arrays import _seal_of
 from data.preparing.journal import _settings_of
 from data.sources.own.splits import read_splits
 from experiments.evaluations import read_json as read_result

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from core.errors import UserError
-from core.yaml_file import read_yaml
+from core.filing.yaml_file import read_yaml
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import UserError
-from core.writing import files_named, lock, publish, replacing, require_writable, sole_writer
+from core.filing.writing import files_named, lock, publish, replacing, require_writable, sole_writer
 from data.prepare import main, prepare
 from data.prepare_config import PrepareConfig
 from data.preparing import place

@@ -141,13 +141,13 @@ def test_archives_and_unpacked_folder_give_the_same_data(config, pets, tmp_path)
 
 def test_download_uses_the_official_addresses_and_checksums(config, monkeypatch):
     asked = []
-    monkeypatch.setattr(oxford_pets, "download", lambda url, path, md5: asked.append((url, path.name, md5)))
+    monkeypatch.setattr(oxford_pets, "download_all", lambda files, _: asked.extend(files))
     with pytest.raises(FileNotFoundError):
         prepare(replace(config, archives=None, download=True))
     base = "https://thor.robots.ox.ac.uk/pets/"
-    assert asked == [
-        (base + "images.tar.gz", "images.tar.gz", "5c4f3ee8e5d25df40f4fd59a7f44e54c"),
-        (base + "annotations.tar.gz", "annotations.tar.gz", "95a8c909bbe2e81eed6a22bccdf3f68f"),
+    assert [(file.address, file.name, file.algorithm, file.checksum) for file in asked] == [
+        (base + "images.tar.gz", "images.tar.gz", "md5", "5c4f3ee8e5d25df40f4fd59a7f44e54c"),
+        (base + "annotations.tar.gz", "annotations.tar.gz", "md5", "95a8c909bbe2e81eed6a22bccdf3f68f"),
     ]
 
 

@@ -18,10 +18,10 @@ from sample_pets import picture
 
 from core.classes import ClassSet
 from core.errors import UserError
-from core.header import Header, read_header
+from core.filing.writing import lock
+from core.headers.header import Header, read_header
 from core.networks.unet import initialise
 from core.weights import save_weights
-from core.writing import lock
 from data.opened import open_data
 from data.pictures import PictureError, read_mask
 from data.prepare import main as prepare

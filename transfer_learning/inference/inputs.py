@@ -10,7 +10,7 @@ from pathlib import Path
 from unicodedata import normalize
 
 from core.errors import UserError
-from core.paths import expanded, real
+from core.filing.paths import expanded, real
 from data.sources.own.listing import pass_over
 from data.sources.own.walking import Told, walk, written_here
 

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from core.errors import UserError
-from core.paths import real
+from core.filing.paths import real
 from data.pictures import PictureError
 from data.sources.own.listing import Pictures, pass_over
 from data.sources.own.names import is_text, printable, stem_of

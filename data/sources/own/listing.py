@@ -14,8 +14,8 @@ from typing import NamedTuple
 from unicodedata import normalize
 
 from data.decoders.opening import PictureError
+from data.decoders.picture_header import PictureHeader, look_at
 from data.on_disk import sorted_rows, temporary_database
-from data.picture_header import PictureHeader, look_at
 from data.sources.own.names import is_text, printable, stem_of, unusable
 from data.sources.own.twins import Twin, TwinError, second, settle_pictures
 from data.sources.own.walking import walk

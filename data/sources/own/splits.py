@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from core.errors import UserError
-from core.json_file import NotJSONError, read_json
-from core.text_file import read_text
+from core.filing.json_file import NotJSONError, read_json
+from core.filing.text_file import read_text
 
 JSON_FORM = '{"train": [...], "val": [...], "test": [...]}'
 FORMS = (

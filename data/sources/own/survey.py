@@ -7,7 +7,7 @@ from pathlib import Path
 
 from core.classes import ClassSet
 from core.errors import UserError
-from core.paths import real
+from core.filing.paths import real
 from data.annotations.assigning import BINARY_NAMES
 from data.annotations.coding import Coding
 from data.annotations.decide import decide
@@ -21,7 +21,7 @@ from data.sources.own.listing import Pictures, Row, list_images
 from data.sources.own.lookalikes import masks_for_pictures, polygons_among, refuse_masks_among_pictures
 from data.sources.own.patterns import Pattern, pattern_of
 from data.sources.own.progress import with_progress
-from data.value_range import PERCENTILES, find_range
+from data.sources.own.value_range import PERCENTILES, find_range
 
 NAMED_AT_MOST = 5
 

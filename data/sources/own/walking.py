@@ -10,8 +10,8 @@ from pathlib import Path
 
 from core.errors import UserError
 from core.files import open_bytes
-from core.paths import real
-from core.writing import LOCK, STAGED, UNFINISHED
+from core.filing.paths import real
+from core.filing.writing import LOCK, STAGED, UNFINISHED
 
 Told = Callable[[Path, str], None]  # a file or folder that is not read, and why
 

@@ -13,8 +13,8 @@ from filelock import FileLock, Timeout
 
 from core.errors import UserError
 from core.files import write_json
-from core.json_file import read_json
-from core.paths import real
+from core.filing.json_file import read_json
+from core.filing.paths import real
 
 LOCK = ".lock"
 STAGED = ".partial"

@@ -12,8 +12,8 @@ from safetensors import SafetensorError, safe_open
 
 from core.classes import ClassSet
 from core.errors import UserError, first_problem
-from core.json_file import NotJSONError, parse_json
-from core.seen import of_text
+from core.filing.json_file import NotJSONError, parse_json
+from core.headers.seen import of_text
 from core.sides import MAX_SIZE
 from core.train_config import OWN_ENCODER, Normalisation, TrainConfig
 
@@ -94,8 +94,8 @@ class Header:
         class_set: of phase 2, what it tells apart.
         size, resize_mode, value_range, ground: of phase 2, how pictures come to what it was trained on; weights of
             before do not say it.
-        pictures_seen: of which pictures the weights learned, as `core.seen` writes them; weights of before, and of data
-            prepared before, do not say it.
+        pictures_seen: of which pictures the weights learned, as `core.headers.seen` writes them; weights of before, and
+            of data prepared before, do not say it.
         sha256: over all of the above and the tensors; None in weights of before.
     """
 

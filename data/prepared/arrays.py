@@ -18,7 +18,7 @@ from filelock import FileLock
 from core.classes import IGNORED
 from core.errors import UserError
 from core.files import atomic_path, open_bytes, write_json
-from core.json_file import read_json
+from core.filing.json_file import read_json
 from core.terminal.progress import track
 from data.manifest import ARRAYS
 

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from core.errors import UserError
-from core.text_file import read_text
+from core.filing.text_file import read_text
 
 LONGEST_NUMBER = 100  # digits; Python reads no more than 4,300
 MERGE = "tag:yaml.org,2002:merge"
