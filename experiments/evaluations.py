@@ -4,7 +4,6 @@ The first format kept the scores of a class under its name, beside the scores ov
 under `per_breed`. Here such a file is turned into today's form; nothing else knows of it.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -23,7 +22,7 @@ from pydantic import (
 from core.classes import ClassSet
 from core.errors import UserError, first_problem
 from core.evaluation import in_words
-from core.files import read_text
+from core.filing import json_file
 
 FORMAT = 2
 # One of these an evaluation always leaves: the score that says most.
@@ -182,8 +181,8 @@ def in_pixels(resolution: Resolution) -> str:
 def read_json(path: Path) -> dict[str, Any]:
     """Return the content of a JSON file that holds an object; raises UserError for any other."""
     try:
-        content = json.loads(read_text(path))
-    except (ValueError, RecursionError):  # cut, not JSON, not text, nested without end
+        content = json_file.read_json(path)
+    except UserError:
         raise UserError(f"{path} is not valid JSON: evaluate again") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} is not one of ours: evaluate again")

@@ -118,7 +118,7 @@ MAY_OPEN = {
     "core.terminal.screen",
     *("data.decoders.opening", "data.preparing.journal", "data.split"),
     *("data.sources.fetching.archives", "data.sources.fetching.connection", "data.sources.fetching.download"),
-    *("experiments.ablation.public_results", "experiments.grid.estimate", "experiments.grid.queue"),
+    *("experiments.grid.estimate", "experiments.grid.queue"),
     *("experiments.page.pictures", "experiments.page.strip", "experiments.report"),
 }
 
@@ -134,6 +134,22 @@ def test_files_are_opened_in_one_place():
                 owner = ast.unparse(called.value)
                 what = f"{path}, line {node.lineno}: {ast.unparse(called)}: open it through core.files"
                 assert owner == "files" or owner.endswith("temporary"), what
+
+
+# Beside the one place: what this process wrote itself, and a list that is read piece by piece.
+MAY_READ_JSON = {"core.filing.json_file", "data.manifest", "data.sources.own.listing", "experiments.grid.child"}
+
+
+def test_json_is_read_in_one_place():
+    """`core.filing.json_file` knows all that Python's reader dies of; values that go to JSON and back are our own."""
+    for module, path in FILES.items():
+        if module in MAY_READ_JSON or module.startswith("benchmarks"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            there_and_back = called == "json.loads" and ast.unparse(node.args[0]).startswith("json.dumps(")
+            what = f"{path}, line {getattr(node, 'lineno', 0)}: {called}: read it through core.filing.json_file"
+            assert there_and_back or called not in ("json.load", "json.loads", "json.JSONDecoder"), what
 
 
 def test_links_are_followed_in_one_place():

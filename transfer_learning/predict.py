@@ -61,8 +61,8 @@ def predict(config: PredictConfig) -> dict[str, Any]:
         try:
             content = _segment_files(files, results, left_out, segmenter, into)
         except (KeyboardInterrupt, Terminated):
-            if not earlier:  # what is done is whole, and mixes with nothing
-                publish(folder, config.output_dir)
+            if not (config.output_dir / TABLES[0]).exists():  # what is done is whole, and mixes with nothing
+                publish(folder, config.output_dir, earlier, whole=False)
             raise
     print_summary(content, config)
     if content["unreadable"]:

@@ -242,6 +242,31 @@ def test_an_interrupted_call_goes_on_and_ends_alike(config, pets, monkeypatch):
     }
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[" * 50_000,
+        b"9" * 5000,
+        b"{}",
+        b'{"key": "a", "record": {}, "digest": "", "notes": [], "pixels": [], "look": "", "inputs": []}',
+        b"null",
+        b"\xff\xfe",
+    ],
+    ids=["nested", "huge", "empty", "no record", "null", "no text"],
+)
+def test_a_journal_that_was_altered_counts_up_to_there(config, line, monkeypatch):
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 3)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(replace(config, workers=1))
+    journal = Path(f"{config.output_dir}.partial") / "journal.jsonl"
+    first, *_ = journal.read_bytes().splitlines()
+    journal.write_bytes(b"\n".join([first, line, first, b""]))
+    called = interrupt_after(monkeypatch, 99)
+    assert len(run(config)["images"]) == 28
+    assert len(called) == 27
+
+
 def test_a_refusal_leaves_nothing(config, pets, monkeypatch):
     mask = pets / "annotations" / "trimaps" / "pug_1.png"
     whole = mask.read_bytes()

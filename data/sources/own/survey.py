@@ -170,7 +170,9 @@ def _list_beside(images: Path, text: str) -> Listing:
 
 def _require_pictures(listing: Listing, images: Path) -> None:
     if not len(listing.pictures):
-        raise UserError(f"{images} holds no picture")
+        (file, reason), *_ = listing.passed_over or [("", "")]
+        first = f" (of {len(listing.passed_over)} files; first {file}: {reason})" if file else ""
+        raise UserError(f"{images} holds no picture{first}")
 
 
 def _value_range(pictures: Pictures, config: ReadingConfig) -> tuple[tuple[float, float] | None, str]:

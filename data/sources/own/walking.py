@@ -11,6 +11,7 @@ from pathlib import Path
 from core.errors import UserError
 from core.files import open_bytes
 from core.filing.paths import real
+from core.filing.writing import LOCK, STAGED, UNFINISHED
 
 Told = Callable[[Path, str], None]  # a file or folder that is not read, and why
 
@@ -25,7 +26,10 @@ _MARKS = (
     ("evaluation_results.json", b"", "results of an evaluation"),
     ("reconstruction_metrics.json", b"", "results of an evaluation"),
     ("training_config.json", b"", "a training run"),
-    (".lock", b"", "an output folder in use, or of a call that was ended"),
+    ("plan.json", b'"format": "ablation plan', "results of an ablation"),
+    (UNFINISHED, b"", "results of a call that was ended"),
+    (STAGED, b"", "unfinished work"),
+    (LOCK, b"", f"an output folder in use, or of a call that was ended ({LOCK})"),
 )
 _OF_A_PREDICTION = {"masks", "overlays", "figures"}  # all that a call leaves that was ended
 _LOOKED_AT = 4096
@@ -76,7 +80,7 @@ def walk(root: Path, excluded: Iterable[Path] = (), tell: Told = _ignore) -> Ite
 
 def written_here(folder: Path, names: Collection[str]) -> str | None:
     """Return what a folder that holds these names is, if this project wrote it."""
-    if folder.name.endswith(".partial"):
+    if folder.name.endswith(STAGED):
         return "unfinished work"
     for name, beginning, what in _MARKS:
         if name in names and _begins(folder / name, beginning):
