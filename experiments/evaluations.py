@@ -164,6 +164,8 @@ class Evaluation(Content):
             return cls.model_validate(_sorted_out(content if version == FORMAT else _of_first_format(content)))
         except ValidationError as errors:
             raise UserError(f"{where} is damaged ({first_problem(errors)}): evaluate again") from None
+        except (AttributeError, TypeError, ValueError) as error:  # what is sorted out is not yet known to be mappings
+            raise UserError(f"{where} is damaged ({error}): evaluate again") from None
 
 
 def same_classes(first: ClassSet | None, second: ClassSet | None) -> bool:
