@@ -10,8 +10,8 @@ from core.cli import Command, called_as, subcommands
 from core.command import one_line
 from core.config import nearest
 from core.errors import UserError
-from core.header import read_header
-from core.paths import expanded
+from core.filing.paths import expanded
+from core.headers.header import read_header
 from core.terminal.screen import exit_code
 
 DESCRIPTION = "Segmentation with few labels: pretrain an encoder on pictures alone, train on labels, score, compare."

@@ -18,7 +18,7 @@ from benchmarks import ours, peers, practitioner
 from benchmarks.config import ThroughputConfig
 from benchmarks.sources import exported, prepared
 from benchmarks.timing import OfOthers
-from core.header import Header
+from core.headers.header import Header
 from core.machine.device import LAYOUTS, for_inference
 from core.machine.fabric import Fabric
 from core.networks.unet import InstanceNorm

@@ -22,8 +22,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from core.cli import SECTIONS, called_as
 from core.errors import UserError, first_problem
-from core.paths import expanded
-from core.yaml_file import read_yaml
+from core.filing.paths import expanded
+from core.filing.yaml_file import read_yaml
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from core.header import Header
+    from core.headers.header import Header
 
 # With more classes than this, tables and figures show the best and the worst, and logs the means alone.
 MANY_CLASSES = 25

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from core.errors import UserError, first_problem
 from core.files import atomic_path
-from core.header import ANEW, FORMAT_VERSION, HEADER_KEY, Header, header_content
+from core.headers.header import ANEW, FORMAT_VERSION, HEADER_KEY, Header, header_content
 
 # Parameters and statistics, and the counters of batch norms: nothing else is ever written.
 DTYPES = (torch.float32, torch.int64)

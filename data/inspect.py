@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from core.command import run_command
 from core.errors import UserError
+from core.filing.paths import real
 from data.sources.own.config import ReadingConfig
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def inspect(config: InspectConfig) -> None:
 def _require_apart(preview: Path, config: InspectConfig) -> None:
     """Raise where the preview would lie among what is looked at: over one of its files, or as one more picture."""
     for folder in filter(None, (config.images, config.masks)):
-        if preview.resolve().is_relative_to(folder.resolve()):
+        if real(preview).is_relative_to(real(folder)):
             raise UserError(
                 f"the preview {preview} would lie in {folder}, which is not changed: give --preview a path "
                 "elsewhere, or --no_preview"
@@ -75,7 +76,7 @@ def _require_apart(preview: Path, config: InspectConfig) -> None:
 
 
 def _say(lines: Iterable[str]) -> None:
-    from data.preparing.console import say
+    from core.terminal.screen import say
 
     for line in lines:
         say(line)

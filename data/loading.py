@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from core.errors import UserError
-from core.header import read_header
+from core.headers.header import read_header
 from core.networks.unet import require_sides
 from core.randomness import keys
 from data.augment.batch import Batch, augment, plain

@@ -12,9 +12,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, TypeAd
 from core.classes import ClassSet
 from core.errors import UserError, first_problem
 from core.files import open_text
-from data.fingerprint import FORMAT_VERSION
-from data.format_1 import head_of_today, record_of_today
+from core.filing.json_file import parse_json
 from data.geometry import Geometry, ResizeMode
+from data.prepared.fingerprint import FORMAT_VERSION
+from data.prepared.format_1 import head_of_today, record_of_today
 
 SPLITS = ("Train", "Val", "Test")
 ARRAYS = "arrays"
@@ -153,7 +154,7 @@ def read_manifest(data_dir: Path) -> Manifest:
     try:
         with open_text(path) as file:
             head, _ = _until_images(file)
-        content = json.loads(head)
+        content = parse_json(head, str(path))
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{data_dir} holds no prepared data (no manifest.json): {prepare_hint(data_dir)}") from None
     except ValueError:

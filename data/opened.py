@@ -12,8 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from core.classes import ClassSet
 from core.errors import UserError, first_problem
-from core.seen import of_contents, united
-from data.fingerprint import fingerprint_of
+from core.filing.paths import real
+from core.headers.seen import of_contents, united
 from data.geometry import Geometry
 from data.manifest import (
     SPLITS,
@@ -25,6 +25,7 @@ from data.manifest import (
     read_manifest,
     read_records,
 )
+from data.prepared.fingerprint import fingerprint_of
 from data.split import Split, make_split
 
 _SCHEMA = TypeAdapter(RecordContent)
@@ -43,7 +44,7 @@ class Data:
     def name(self) -> str:
         """What people call the data."""
         own = self.manifest.dataset == "folder"
-        return f"own pictures ({self.data_dir.resolve().name})" if own else self.manifest.dataset
+        return f"own pictures ({real(self.data_dir).name})" if own else self.manifest.dataset
 
     @property
     def class_set(self) -> ClassSet:
@@ -135,7 +136,7 @@ class Data:
 
         Args:
             weights: named in the error.
-            seen: what they were trained on (`core.seen`).
+            seen: what they were trained on (`core.headers.seen`).
             allowed: count, but do not refuse.
             names: the splits that are to be unseen.
 

@@ -13,11 +13,11 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from data.decoders import tiff
+from data.decoders import png, tiff
 from data.decoders.decoding import decode_deep, decode_shallow, decoded
 from data.decoders.jpeg import decode_jpeg
 from data.decoders.opening import MAX_PIXELS, PictureError, decoding, read_bytes
-from data.picture_header import PictureHeader, load, look_at, orientation_of, palette_of, why_no_picture
+from data.decoders.picture_header import PictureHeader, load, look_at, orientation_of, palette_of, why_no_picture
 
 __all__ = [
     "MAX_PIXELS",
@@ -96,9 +96,10 @@ def read_picture(
 def read_png(path: Path, flags: int) -> np.ndarray | None:
     """Return the pixels of a prepared picture as OpenCV's flags say; None where it is missing or damaged."""
     try:
-        return decoded(read_bytes(path), flags)
+        data = read_bytes(path)
     except PictureError:
         return None
+    return None if png.damage_of(data) else decoded(data, flags)
 
 
 def read_deep(path: Path) -> np.ndarray:

@@ -18,12 +18,13 @@ from typing import Any
 from core.command import run_command
 from core.errors import UserError
 from core.files import write_json
+from core.filing.writing import LOCK, followed, lock
 from core.terminal.progress import track
-from core.writing import LOCK, followed, lock
+from core.terminal.screen import say
 from data.manifest import SPLITS, Manifest, read_manifest
 from data.opened import open_data
 from data.prepare_config import PrepareConfig
-from data.preparing.console import Noted, count_notes, print_data_sets, print_summary, say
+from data.preparing.console import Noted, count_notes, print_data_sets, print_summary
 from data.preparing.contents import (
     Note,
     classes_not_held,
@@ -111,8 +112,8 @@ def _is_done(config: PrepareConfig) -> bool:
     manifest = read_manifest(output)
     remedy = "give another --output_dir, or delete that one first"
     before = manifest.settings
-    if manifest.format_version == 1:  # which knew fewer settings of a source
-        before["source"] = {**config.source_defaults(), **manifest.source}
+    # Earlier versions knew fewer settings of a source.
+    before["source"] = {**config.source_defaults(), **manifest.source}
     if difference := differences(before, config.settings()):
         raise UserError(f"{output} was prepared with other settings ({difference}): {remedy}")
     if manifest.lists is not None and lists_of(config) != manifest.lists:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from core.config import nearest
 from core.errors import UserError
+from core.filing.paths import real
 from core.sides import MAX_SIZE, sides_of
 from data.geometry import ResizeMode
 from data.sources.own.config import ReadingConfig
@@ -124,5 +125,5 @@ class PrepareConfig(ReadingConfig, DataSetConfig):
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Path):
-        return str(value.resolve())
+        return str(real(value))
     return list(value) if isinstance(value, tuple) else value

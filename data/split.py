@@ -1,7 +1,7 @@
 """A split of the processed folder as memory-mapped uint8 arrays.
 
 Decoding thousands of PNGs every epoch costs more than a small network does, so each split is decoded once into one
-array (`data.arrays`).
+array (`data.prepared.arrays`).
 """
 
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ import numpy as np
 
 from core.classes import IGNORED, ClassSet
 from core.errors import UserError
-from core.seen import of_contents
-from data.arrays import Wanted, folders_of, open_array
+from core.headers.seen import of_contents
 from data.geometry import Geometry
-from data.lacking import without_masks
 from data.manifest import Manifest, Record, image_path, label_path, prepare_hint, trimap_path, truth_path
 from data.pictures import read_png
+from data.prepared.arrays import Wanted, folders_of, open_array
+from data.prepared.lacking import without_masks
 from data.subsets import strata_of
 from data.trimaps import trimap_to_label
 
@@ -37,7 +37,7 @@ class Split:
         tags: tag -> its value for each image, None where it is not known.
         strata: what label fractions are shared out by and draws balanced: the value of the tag `stratum`, or where the
             data have none the name of the rarest class that an image holds; None where neither is known.
-        contents: [N] int64, what an image is known by (`core.seen`); 0: not known.
+        contents: [N] int64, what an image is known by (`core.headers.seen`); 0: not known.
         digests: SHA-256 of each image as written, with its label and its truth; "" in data prepared before these.
     """
 

@@ -14,16 +14,16 @@ from collections.abc import Sequence
 
 from core.command import run_command
 from core.errors import RunError
+from core.filing.writing import lock
 from core.terminal.progress import duration
-from core.writing import lock
 from experiments.grid.config import AblationConfig
 from experiments.grid.console import Console, seconds_left
 from experiments.grid.earlier_results import mixed_encoders, require_same_grid
 from experiments.grid.estimate import Speeds, left_in_words
 from experiments.grid.jobs import Work
-from experiments.grid.plan import build_plan
-from experiments.grid.plan_file import write_plan
-from experiments.grid.prepared import read_data
+from experiments.grid.planning.plan import build_plan
+from experiments.grid.planning.plan_file import write_plan
+from experiments.grid.planning.prepared import read_data
 from experiments.grid.queue import Queue
 from experiments.grid.to_do import all_works, require_same_folders, works_to_do
 

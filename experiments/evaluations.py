@@ -4,7 +4,6 @@ The first format kept the scores of a class under its name, beside the scores ov
 under `per_breed`. Here such a file is turned into today's form; nothing else knows of it.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -23,7 +22,7 @@ from pydantic import (
 from core.classes import ClassSet
 from core.errors import UserError, first_problem
 from core.evaluation import in_words
-from core.files import read_text
+from core.filing import json_file
 
 FORMAT = 2
 # One of these an evaluation always leaves: the score that says most.
@@ -165,6 +164,8 @@ class Evaluation(Content):
             return cls.model_validate(_sorted_out(content if version == FORMAT else _of_first_format(content)))
         except ValidationError as errors:
             raise UserError(f"{where} is damaged ({first_problem(errors)}): evaluate again") from None
+        except (AttributeError, TypeError, ValueError) as error:  # what is sorted out is not yet known to be mappings
+            raise UserError(f"{where} is damaged ({error}): evaluate again") from None
 
 
 def same_classes(first: ClassSet | None, second: ClassSet | None) -> bool:
@@ -182,8 +183,8 @@ def in_pixels(resolution: Resolution) -> str:
 def read_json(path: Path) -> dict[str, Any]:
     """Return the content of a JSON file that holds an object; raises UserError for any other."""
     try:
-        content = json.loads(read_text(path))
-    except (ValueError, RecursionError):  # cut, not JSON, not text, nested without end
+        content = json_file.read_json(path)
+    except UserError:
         raise UserError(f"{path} is not valid JSON: evaluate again") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} is not one of ours: evaluate again")

@@ -21,7 +21,7 @@ from tyro.conf import Positional, arg
 from core.command import run_command
 from core.errors import RunError, UserError
 from core.files import atomic_path
-from core.writing import sole_writer
+from core.filing.writing import sole_writer
 from experiments.runs import Run, find_runs
 
 PAGE = Path(__file__).parent / "page"

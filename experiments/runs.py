@@ -8,6 +8,7 @@ from typing import Any
 from core import evaluation
 from core.classes import ClassSet
 from core.errors import UserError
+from core.filing.paths import real
 from experiments.evaluations import Evaluation, Provenance, is_evaluation, read_json
 
 RESULT_FILES = {file: phase for phase, file in evaluation.RESULT_FILES.items()}
@@ -141,7 +142,7 @@ def _united(found: Sequence[Run]) -> list[Run]:
     runs: list[Run] = []
     for new in found:
         twins = [run for run in runs if _same(run, new) and _may_share(run.folder, new.folder)]
-        if new.file and any(run.file and run.file.resolve() == new.file.resolve() for run in runs):
+        if new.file and any(run.file and real(run.file) == real(new.file) for run in runs):
             continue
         for twin in twins:
             twin.folder, twin.description = twin.folder or new.folder, twin.description or new.description
@@ -155,7 +156,7 @@ def _united(found: Sequence[Run]) -> list[Run]:
 
 
 def _may_share(first: Path | None, second: Path | None) -> bool:
-    return first is None or second is None or first.resolve() == second.resolve()
+    return first is None or second is None or real(first) == real(second)
 
 
 def _name(runs: Sequence[Run]) -> None:
@@ -179,5 +180,5 @@ def _parts(run: Run) -> list[str]:
     assert place is not None
     if run.folder is None:
         place = place.parent if place.name in RESULT_FILES else place.with_suffix("")
-    parts = place.resolve().parts[1:]
+    parts = real(place).parts[1:]
     return [part for part in parts if part not in GENERIC] or [*parts, "run"][:1]

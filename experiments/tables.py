@@ -13,7 +13,6 @@ in nothing but `max_steps`, the scores over that length have a table too, and a 
     python -m experiments.tables --results evaluation_results/ablation
 """
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,8 +21,9 @@ from typing import Any
 
 from core.command import run_command
 from core.errors import UserError
-from core.files import atomic_path, read_text
-from core.writing import sole_writer
+from core.files import atomic_path
+from core.filing.json_file import read_json
+from core.filing.writing import sole_writer
 from experiments.evaluations import Evaluation, is_evaluation
 from experiments.score_tables import by_classes, reconstruction_table, require_one_origin, segmentation_tables
 from experiments.table_formats import markdown, markdown_rows
@@ -98,8 +98,8 @@ def _ablation(folder: Path) -> list[str]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(read_text(path))
-    except (ValueError, RecursionError):
+        content = read_json(path)
+    except UserError:
         raise UserError(f"{path} is not valid JSON: evaluate again") from None
     return content if isinstance(content, dict) else {}
 

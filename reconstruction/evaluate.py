@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from core.header import Header
+    from core.headers.header import Header
     from data.augment.settings import AugmentConfig
     from data.split import Split
     from reconstruction.figures.evaluation import Gallery
@@ -59,7 +59,7 @@ class ReconstructionEvaluationConfig(EvaluationConfig):
 
 def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
     """Score, write, draw, print; returns the content of reconstruction_metrics.json, which replaces an earlier one."""
-    from core.writing import sole_writer
+    from core.filing.writing import sole_writer
 
     require_own_folder(config.output_dir, "reconstruction")
     with sole_writer(config.output_dir):
@@ -68,9 +68,9 @@ def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
 
 def _evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
     from core.files import write_csv, write_json
+    from core.filing.writing import files_named, replacing
     from core.machine.device import resolve_device
     from core.networks.unet import require_channels
-    from core.writing import files_named, replacing
     from data.opened import open_data
     from reconstruction.figures.evaluation import Gallery, corruption_of
     from reconstruction.network import Autoencoder

@@ -13,7 +13,7 @@ from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 from torch import Tensor
 
 from core.errors import UserError, first_problem
-from core.header import ANEW
+from core.headers.header import ANEW
 from core.randomness import uniform
 from data.augment.corruption import standard_normal
 

@@ -8,7 +8,8 @@ import torch
 
 from core.errors import UserError
 from core.evaluation import spread
-from core.header import read_header
+from core.headers.header import read_header
+from core.headers.seen import united
 from core.machine.machine import Machine
 from core.machine.processes import Sums, merged
 from core.networks.encoders import load_imagenet, require_one_process
@@ -16,7 +17,6 @@ from core.networks.unet import initialise
 from core.randomness import keys, seed_of
 from core.run.sampling import Draws
 from core.run.task import Task
-from core.seen import united
 from data.augment.batch import Batch
 from data.loading import on_device, plain_batches, strata_groups, training_batch
 from data.split import Split

@@ -114,10 +114,11 @@ def test_neither_data_nor_large_files_are_part_of_the_project():
 
 # Beside the one place: what has looked itself, writes, reads bytes in memory, or files that only this project makes.
 MAY_OPEN = {
-    *("core.files", "core.config", "core.header", "core.run.state", "core.text_file", "core.terminal.screen"),
-    "data.decoders.opening",
-    *("data.preparing.journal", "data.split", "data.sources.archives", "data.sources.download"),
-    *("experiments.ablation.public_results", "experiments.grid.estimate", "experiments.grid.queue"),
+    *("core.files", "core.filing.text_file", "core.config", "core.headers.header", "core.run.state"),
+    "core.terminal.screen",
+    *("data.decoders.opening", "data.preparing.journal", "data.split"),
+    *("data.sources.fetching.archives", "data.sources.fetching.connection", "data.sources.fetching.download"),
+    *("experiments.grid.estimate", "experiments.grid.queue"),
     *("experiments.page.pictures", "experiments.page.strip", "experiments.report"),
 }
 
@@ -133,3 +134,27 @@ def test_files_are_opened_in_one_place():
                 owner = ast.unparse(called.value)
                 what = f"{path}, line {node.lineno}: {ast.unparse(called)}: open it through core.files"
                 assert owner == "files" or owner.endswith("temporary"), what
+
+
+# Beside the one place: what this process wrote itself, and a list that is read piece by piece.
+MAY_READ_JSON = {"core.filing.json_file", "data.manifest", "data.sources.own.listing", "experiments.grid.child"}
+
+
+def test_json_is_read_in_one_place():
+    """`core.filing.json_file` knows all that Python's reader dies of; values that go to JSON and back are our own."""
+    for module, path in FILES.items():
+        if module in MAY_READ_JSON or module.startswith("benchmarks"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            there_and_back = called == "json.loads" and ast.unparse(node.args[0]).startswith("json.dumps(")
+            what = f"{path}, line {getattr(node, 'lineno', 0)}: {called}: read it through core.filing.json_file"
+            assert there_and_back or called not in ("json.load", "json.loads", "json.JSONDecoder"), what
+
+
+def test_links_are_followed_in_one_place():
+    """`Path.resolve` raises RuntimeError where a link leads to itself, before Python 3.13."""
+    for module, path in FILES.items():
+        calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)]
+        owners = {ast.unparse(node.value) for node in calls if node.attr == "resolve"}
+        assert owners <= {"Path(__file__)"}, f"{module} follows links of {owners}: use core.filing.paths.real"

@@ -25,7 +25,7 @@ from core.evaluation import (
 )
 
 if TYPE_CHECKING:
-    from core.header import Header
+    from core.headers.header import Header
     from data.split import Split
 
 PHASE = "transfer_learning"
@@ -51,7 +51,7 @@ class SegmentationEvaluationConfig(EvaluationConfig):
 
 def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
     """Score, write, print; returns the content of evaluation_results.json, which replaces an earlier one when whole."""
-    from core.writing import sole_writer
+    from core.filing.writing import sole_writer
 
     require_own_folder(config.output_dir, PHASE)
     with sole_writer(config.output_dir):
@@ -60,8 +60,8 @@ def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
 
 def _evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
     from core.files import write_csv, write_json
+    from core.filing.writing import files_named, replacing
     from core.machine.device import resolve_device
-    from core.writing import files_named, replacing
     from data.opened import open_data
     from transfer_learning.network import SegmentationUNet
     from transfer_learning.scores.per_image import image_rows, tag_scores

@@ -11,7 +11,6 @@ rest goes on; the exit code is then 1.
 
 import dataclasses
 import errno
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -19,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from core.command import run_command
 from core.errors import RunError, UserError
-from core.writing import files_named, publish, replacing, sole_writer
+from core.filing.paths import real
+from core.filing.writing import files_named, publish, replacing, sole_writer
 from transfer_learning.inference.tables import TABLES, print_summary, result_places, write_tables
 from transfer_learning.predict_config import InferenceOptions, PredictConfig
 
@@ -61,8 +61,8 @@ def predict(config: PredictConfig) -> dict[str, Any]:
         try:
             content = _segment_files(files, results, left_out, segmenter, into)
         except (KeyboardInterrupt, Terminated):
-            if not earlier:  # what is done is whole, and mixes with nothing
-                publish(folder, config.output_dir)
+            if not (config.output_dir / TABLES[0]).exists():  # what is done is whole, and mixes with nothing
+                publish(folder, config.output_dir, earlier, whole=False)
             raise
     print_summary(content, config)
     if content["unreadable"]:
@@ -72,16 +72,14 @@ def predict(config: PredictConfig) -> dict[str, Any]:
 
 def _results_of_before(output_dir: Path, inputs: Iterable[Path]) -> list[str]:
     """Return what an earlier prediction left in the folder; these results replace it."""
-    kept = {path.resolve() for path in inputs}
-    return [file for file in files_named(output_dir / TABLES[0]) if (output_dir / file).resolve() not in kept]
+    kept = {real(path) for path in inputs}
+    return [file for file in files_named(output_dir / TABLES[0]) if real(output_dir / file) not in kept]
 
 
 def _keep_inputs(files: Iterable[Path], results: Iterable[str], output_dir: Path) -> None:
-    written = {
-        (output_dir / result_places(result)[kind]).resolve() for result in results for kind in result_places(result)
-    }
+    written = {real(output_dir / result_places(result)[kind]) for result in results for kind in result_places(result)}
     for path in files:
-        if Path(os.path.realpath(path)) in written:
+        if real(path) in written:
             raise UserError(f"{path} would be overwritten by a result: choose another --output_dir")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from core.errors import UserError
-from core.header import Header
+from core.headers.header import Header
 from core.networks.unet import require_channels
 from core.train_config import OWN_ENCODER
 from core.weights import load_strictly, load_weights

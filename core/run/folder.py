@@ -9,10 +9,11 @@ from typing import Any
 from filelock import FileLock
 
 from core.errors import UserError
-from core.files import read_text, write_csv, write_json
+from core.files import write_csv, write_json
+from core.filing.json_file import read_json
+from core.filing.writing import lock, sweep
 from core.run.outputs import require_best
 from core.run.state import STATE, load_state
-from core.writing import lock, sweep
 
 # Where things lie and what computes them does not make another run of it.
 PLACES = ("output_dir", "data_dir", "cache_dir", "pretrained_encoder", "init_weights", "device", "device_memory_limit")
@@ -91,11 +92,12 @@ class RunFolder:
                 raise UserError(f"{self.path} holds a state but no {file.name}: choose another --output_dir")
             return False
         try:
-            earlier = {**self._defaults, **json.loads(read_text(file))["identity"]}
+            earlier = {**self._defaults, **read_json(file)["identity"]}
         except (ValueError, KeyError, TypeError):
             raise UserError(f"{file} is not one of ours: choose another --output_dir") from None
         earlier, now = (json.loads(json.dumps(values)) for values in (earlier, identity))
-        if (now.get("extend_to") or 0) > (earlier.get("extend_to") or 0):
+        before = earlier.get("extend_to") or 0
+        if isinstance(before, int) and (now.get("extend_to") or 0) > before:
             self._extends = True
             earlier["extend_to"] = now["extend_to"]
         differences = [
@@ -122,7 +124,7 @@ class RunFolder:
     def _complete(self) -> None:
         """Add the settings that an earlier version did not have, so that file and weights go on saying the same."""
         file = self.path / "training_config.json"
-        content = json.loads(read_text(file))
+        content = read_json(file)
         if content["identity"].keys() != self.identity.keys():
             write_json(file, {**content, "identity": self.identity})
 

@@ -6,9 +6,9 @@ from typing import Any
 from core.errors import UserError
 from core.figures.style import drawn
 from core.files import write_json
+from core.headers.seen import text_of
 from core.run.state import Best
 from core.run.task import Task
-from core.seen import text_of
 from core.weights import load_weights, save_weights
 
 BEST = "best_model.safetensors"

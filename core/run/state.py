@@ -15,6 +15,7 @@ from typing import Annotated, Any, ClassVar
 import torch
 from pydantic import ConfigDict, Field, FiniteFloat, StrictBool, StrictFloat, StrictInt, TypeAdapter
 from torch import Tensor
+from torch.optim import SGD, AdamW, Optimizer
 
 from core.errors import UserError
 from core.files import atomic_path
@@ -27,6 +28,8 @@ STATE, PREVIOUS_STATE = "state.ckpt", "state.previous.ckpt"
 DIGEST = b"sha256:"
 COMMENT = len(DIGEST) + 64
 END_OF_ZIP = b"PK\x05\x06"  # what begins the last 22 bytes before the comment
+# What an optimiser keeps of each parameter.
+KEPT: dict[type[Optimizer], set[str]] = {AdamW: {"step", "exp_avg", "exp_avg_sq"}, SGD: {"momentum_buffer"}}
 
 _Count = Annotated[StrictInt, Field(ge=0)]
 
@@ -86,18 +89,22 @@ class State:
             )
 
     def load_into(self, task: Task, load_precision: Callable[[dict[str, Any]], None], folder: Path) -> None:
-        """Give a task its network's and optimiser's state.
+        """Give a task its network's and optimiser's state; the optimiser's settings remain those of the task.
 
         Raises:
             UserError: they are those of another network.
         """
         require_fit(task.model.state_dict(), self.model, f"the state in {folder}")
         task.model.load_state_dict(self.model)
+        groups = task.optimizer.param_groups
+        settings = [{name: value for name, value in group.items() if name != "params"} for group in groups]
         try:
             task.optimizer.load_state_dict(self.optimizer)
+            for group, own in zip(task.optimizer.param_groups, settings, strict=True):
+                group.update(own)
             load_precision(self.precision)
             for parameter, kept in task.optimizer.state.items():
-                _require_shapes(parameter, kept)
+                _require_kept(task.optimizer, parameter, kept)
         except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
             reason = " ".join(str(error).split())
             raise UserError(
@@ -105,10 +112,20 @@ class State:
             ) from None
 
 
-def _require_shapes(parameter: Tensor, kept: Mapping[str, Any]) -> None:
+def _require_kept(optimizer: Optimizer, parameter: Tensor, kept: Mapping[str, Any]) -> None:
+    """Raise ValueError where an optimiser does not find what it keeps of a parameter."""
+    wanted = next(names for kind, names in KEPT.items() if isinstance(optimizer, kind))
+    if kept.keys() != wanted:
+        raise ValueError(f"{', '.join(map(str, kept)) or 'nothing'} instead of {', '.join(sorted(wanted))}")
     for name, value in kept.items():
-        if isinstance(value, Tensor) and value.ndim and value.shape != parameter.shape:
+        if value is None and isinstance(optimizer, SGD):  # before its first step
+            continue
+        if not isinstance(value, Tensor):
+            raise ValueError(f"{name} is {value!r:.40}, no tensor")
+        if value.shape != (() if name == "step" else parameter.shape):
             raise ValueError(f"{name} of shape {tuple(value.shape)} for a parameter of {tuple(parameter.shape)}")
+        if not value.isfinite().all():
+            raise ValueError(f"{name} holds values that are not finite")
 
 
 def save_state(folder: Path, state: dict[str, Any]) -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from core.headers.seen import NOTHING
 from core.machine.processes import Processes, Sums
 from core.run.sampling import Draws
-from core.seen import NOTHING
 
 
 class Loss(Protocol):
@@ -31,7 +31,7 @@ class Task(ABC):
         processes: those of the run; each reads its share of a step and of Val.
         select: the validation score that chooses the best epoch; `maximise` says which way.
         log_columns: of `training_log.csv`, in order; no two of the same name.
-        seen: the pictures that the weights learn from, those of what they begin with among them (`core.seen`).
+        seen: the pictures that the weights learn from, those of what they begin with among them (`core.headers.seen`).
     """
 
     model: nn.Module

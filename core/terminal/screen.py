@@ -153,3 +153,8 @@ def screen(**settings: Any) -> "Console":
             raise
 
     return Screen(file=getattr(sys.stdout, "unguarded", None), emoji=False, **settings)
+
+
+def say(line: str) -> None:
+    """Print a line as it is: no markup, no breaks."""
+    screen().print(line, soft_wrap=True, highlight=False, markup=False)

@@ -26,7 +26,7 @@ from data.annotations.doubt import is_even, require_plain
 from data.annotations.layers import AT_EDGES_SHARE
 from data.annotations.request import Request, require_value, values_of
 from data.annotations.scan import MIDDLE, Found, Tally
-from data.annotations.words import half_meaning, meanings_of, notes_of, yaml_of
+from data.annotations.words import from_one, half_meaning, meanings_of, notes_of, yaml_of
 
 AT_ENDS_SHARE = 0.8
 
@@ -68,6 +68,8 @@ def decide(tally: Tally, request: Request | None, ignore_values: Sequence[int] =
     meanings = meanings_of(found, labels, class_set, colours)
     evenly = not colours and WHITE in labels and len(labels) > 2
     notes = notes_of(tally, meanings, bool(request), colours, evenly and request is None)
+    if request is None and not colours:
+        notes += from_one(found)
     text = "" if request and request.codes else yaml_of(class_set, labels, sorted(ignored & set(found)), colours)
     labels = labels | dict.fromkeys(ignored, IGNORED)
     return Coding(

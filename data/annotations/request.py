@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import UserError
-from core.paths import expanded
-from core.yaml_file import read_yaml
+from core.filing.paths import expanded
+from core.filing.yaml_file import read_yaml
 from data.annotations.canonical import RGB
 
 Code = int | str | list[Any]

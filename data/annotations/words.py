@@ -73,6 +73,19 @@ def notes_of(tally: Tally, meanings: Sequence[Meaning], asked: bool, colours: bo
     return notes + transparency(tally)
 
 
+def from_one(found: Mapping[int, Found]) -> list[str]:
+    """Return a sentence where values that nobody named begin at 1: the background is one of them, if there is one."""
+    values = sorted(value for value in found if 0 <= value != WHITE)
+    if values[:1] != [1]:
+        return []
+    told = "note: no mask holds 0, the values begin at 1: labels counted from 1, probably, none of which is background"
+    example = f"`background: {values[-1]}`"
+    if {*values} <= {1, 2, 3}:
+        told += "; or trimaps as those of Oxford-IIIT Pet (1 the animal, 2 background, 3 border: --dataset oxford_pets)"
+        example = "`animal: 1`, `background: 2`, `ignore: [3]`"
+    return [f"{told}. A YAML for --classes says otherwise, such as {example}"]
+
+
 def transparency(tally: Tally) -> list[str]:
     """Return a sentence on transparent pixels, if there are any."""
     clear = tally.transparent

@@ -10,11 +10,11 @@ from PIL import Image
 
 from data.decoders import tiff
 from data.decoders.opening import PictureError, decoding
-from data.picture_header import Loaded
+from data.decoders.picture_header import Loaded
 
-# OpenCV multiplies the colours of other formats by their alpha, or has them grey.
-_BY_OPENCV = ("PNG", "WEBP", "BMP", "DIB", "TIFF", "PPM")
-_STRAIGHT_ALPHA = ("PNG", "WEBP")
+# OpenCV multiplies the colours of other formats by their alpha, or has them grey; of a damaged WebP it shows a part.
+_BY_OPENCV = ("PNG", "BMP", "DIB", "TIFF", "PPM")
+_STRAIGHT_ALPHA = ("PNG",)
 
 
 def decode_shallow(loaded: Loaded, with_alpha: bool) -> np.ndarray:

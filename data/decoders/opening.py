@@ -35,6 +35,12 @@ _OTHERS = {
     b"\xff\x0a": "JPEG XL",
     b"\0\0\0\x0cJXL ": "JPEG XL",
 }
+# What stands in a picture's place where a download or a checkout went wrong.
+_STRANGERS = (
+    (b"version https://git-lfs", "a Git LFS pointer, which stands for a file elsewhere: run git lfs pull"),
+    (b"<!doctype", "a web page: download the picture itself"),
+    (b"<html", "a web page: download the picture itself"),
+)
 _HEIC = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 
 # What is wrong with a file is said by name; the libraries' own warnings would only tear the progress bar.
@@ -99,8 +105,13 @@ def open_picture(file: BinaryIO) -> Image.Image | None:
             opened = Image.open(file, formats=FORMATS)
     except PictureError as error:
         file.seek(0)
-        if other := other_format(file.read(16)):
+        head = file.read(32)
+        if other := other_format(head):
             raise PictureError(f"{other}: convert it to JPEG or PNG first") from None
+        if not head:
+            raise PictureError("not a picture: the file is empty") from None
+        if reason := next((why for begin, why in _STRANGERS if head.lower().startswith(begin)), None):
+            raise PictureError(reason) from None
         if isinstance(error.__context__, UnidentifiedImageError):
             return None
         raise

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from core.terminal.screen import screen
+from core.terminal.screen import say, screen
 from data.manifest import SPLITS
 from data.preparing.contents import Note
 from data.sources.table import DATA_SETS
@@ -21,11 +21,6 @@ def count_notes(notes: Iterable[Note]) -> dict[str, Noted]:
         count, first = noted.get(action, (0, f"{file}: {reason}"))
         noted[action] = count + 1, first
     return noted
-
-
-def say(line: str) -> None:
-    """Print a line as it is: no markup, no breaks."""
-    screen().print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def print_summary(output: Path, manifest: Mapping[str, Any], noted: Mapping[str, Noted], seconds: float) -> None:

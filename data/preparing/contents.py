@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from core.errors import UserError
-from data.fingerprint import FORMAT_VERSION, fingerprint_of
-from data.lacking import without_masks
 from data.manifest import SPLITS
 from data.on_disk import sorted_rows
 from data.prepare_config import PrepareConfig
+from data.prepared.fingerprint import FORMAT_VERSION, fingerprint_of
+from data.prepared.lacking import without_masks
 from data.preparing.journal import Journal
 from data.sources.source import Source
 

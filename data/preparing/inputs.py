@@ -11,7 +11,7 @@ from typing import Any, cast
 from pydantic import TypeAdapter
 
 from core.files import file_sha256, read_bytes, write_json
-from data.sources.download import file_md5
+from data.sources.fetching.download import file_md5
 from data.sources.source import Sample
 
 INPUTS = "inputs.json"

@@ -6,15 +6,19 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, TypeAdapter
 
 from core.errors import UserError
-from core.files import open_bytes, read_text, write_json
-from core.writing import LOCK
-from data.manifest import ARRAYS, SPLITS, image_path, label_path, truth_path
+from core.files import open_bytes, write_json
+from core.filing.json_file import parse_json, read_json
+from core.filing.writing import LOCK
+from data.manifest import ARRAYS, SPLITS, RecordContent, image_path, label_path, truth_path
 from data.on_disk import temporary_database
 from data.preparing.inputs import INPUTS
 from data.preparing.looks import Look
@@ -27,6 +31,28 @@ _FILES = (_JOURNAL, _SETTINGS, INPUTS, "classes.yaml", "splits.json", "prepare_r
 _INDEX = """CREATE TABLE entries (
     name TEXT PRIMARY KEY, key TEXT, place INTEGER, split TEXT, labelled INTEGER, noted INTEGER, kept INTEGER DEFAULT 0
 ) WITHOUT ROWID"""
+
+
+def _as_look(text: str) -> str:
+    if text:
+        Look.of_text(text)
+    return text
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What a line says."""
+
+    key: str
+    record: RecordContent
+    digest: str
+    notes: list[tuple[str, str, str]]
+    pixels: list[int]
+    look: Annotated[str, AfterValidator(_as_look)]
+    inputs: list[list[Any]]
+
+
+_ENTRY = TypeAdapter(_Entry)
 
 
 class Journal:
@@ -97,7 +123,7 @@ class Journal:
         with open_bytes(self.path) as lines:
             for place, split in self._index.execute(query):
                 lines.seek(place)
-                entry = json.loads(lines.readline())
+                entry = parse_json(lines.readline(), str(self.path))
                 entry["record"]["split"] = split
                 yield {**entry, "look": Look.of_text(entry["look"]) if entry["look"] else None}
 
@@ -175,16 +201,23 @@ class Journal:
         whole = 0
         with open_bytes(self.path) as lines:
             for line in lines:
-                try:
-                    entry = json.loads(line)
-                except ValueError:
-                    break
-                if not line.endswith(b"\n"):
+                entry = _entry_of(line)
+                if entry is None:
                     break
                 self._note(entry, whole)
                 whole += len(line)
         self._resumed = whole > 0
         os.truncate(self.path, whole)  # what a kill cut off
+
+
+def _entry_of(line: bytes) -> dict[str, Any] | None:
+    """Return what a line of the journal says; None where it was cut off or altered."""
+    try:
+        entry = parse_json(line, _JOURNAL)
+        _ENTRY.validate_python(entry)
+    except ValueError:
+        return None
+    return entry if line.endswith(b"\n") else None
 
 
 def require_ours(root: Path) -> None:
@@ -218,8 +251,8 @@ def clear_abandoned(root: Path, settings: dict[str, Any]) -> str:
 
 def _settings_of(root: Path) -> dict[str, Any] | None:
     try:
-        settings = json.loads(read_text(root / _SETTINGS))
-    except (OSError, ValueError):
+        settings = read_json(root / _SETTINGS)
+    except (OSError, UserError):
         return None
     return settings if isinstance(settings, dict) and "dataset" in settings else None
 

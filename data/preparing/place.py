@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import UserError
-from core.writing import LOCK, STAGED, require_writable
+from core.filing.writing import LOCK, STAGED, require_writable
 from data.manifest import read_manifest
 from data.preparing.journal import differences, is_of_preparation
 

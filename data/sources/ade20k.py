@@ -10,10 +10,11 @@ from pathlib import Path
 from core.classes import IGNORED, RGB, ClassSet
 from core.files import read_text
 from data.prepare_config import PrepareConfig
-from data.sources.codes import Codes
-from data.sources.listed import files_by_name, listed_source
-from data.sources.lists import divide, folder_lists
-from data.sources.official import Official
+from data.sources.fetching.download import Download
+from data.sources.fetching.official import Official
+from data.sources.layout.codes import Codes
+from data.sources.layout.listed import files_by_name, listed_source
+from data.sources.layout.lists import divide, folder_lists
 from data.sources.source import Source
 
 # The first of the names of each class in objectInfo150.txt, and the benchmark's colours: road and skyscraper share one.
@@ -52,7 +53,11 @@ def _rgb(code: str) -> RGB:
 NAMES = tuple(" ".join(name.split()) for name in _NAMES.split(","))
 CLASSES = ClassSet(NAMES, background=None, colours=tuple(map(_rgb, _COLOURS.split())))
 CODES = Codes({0: IGNORED, **{label + 1: label for label in range(len(NAMES))}})
-ARCHIVES = ("ADEChallengeData2016.zip",)
+DOWNLOADS = (
+    Download(
+        "http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip", "7328b3957e407ddae1d3cbf487f149ef"
+    ),
+)
 PARTS = {"training": "Train", "validation": "Test"}
 
 
@@ -62,7 +67,7 @@ def read(config: PrepareConfig) -> Source:
     Raises:
         UserError: a folder is missing, or there are no pictures.
     """
-    official = Official(config, ARCHIVES)
+    official = Official(config, [file.name for file in DOWNLOADS], DOWNLOADS)
     base = official.require("images/training", "annotations/training")
     images: dict[str, Path] = {}
     masks: dict[str, tuple[Path]] = {}

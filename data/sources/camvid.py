@@ -13,10 +13,10 @@ from core.classes import IGNORED, RGB, ClassSet
 from core.errors import UserError
 from core.files import read_text
 from data.prepare_config import PrepareConfig
-from data.sources.codes import Codes
-from data.sources.listed import SPLIT_LISTS, files_by_name, listed_source
-from data.sources.lists import divide, folder_lists
-from data.sources.official import Official
+from data.sources.fetching.official import Official
+from data.sources.layout.codes import Codes
+from data.sources.layout.listed import SPLIT_LISTS, files_by_name, listed_source
+from data.sources.layout.lists import divide, folder_lists
 from data.sources.source import Source
 
 ELEVEN: dict[str, RGB] = {

@@ -13,10 +13,10 @@ from core.classes import IGNORED, ClassSet
 from core.errors import UserError
 from data.pictures import PictureError
 from data.prepare_config import PrepareConfig
-from data.sources.codes import read_grey
-from data.sources.listed import files_by_name, listed_source
-from data.sources.lists import divide, folder_lists
-from data.sources.official import Official
+from data.sources.fetching.official import Official
+from data.sources.layout.codes import read_grey
+from data.sources.layout.listed import files_by_name, listed_source
+from data.sources.layout.lists import divide, folder_lists
 from data.sources.source import Source
 
 CLASSES = ClassSet(("background", "vessel"))

@@ -18,9 +18,9 @@ from core.files import read_text
 from data.decoders.opening import decoding, open_file, open_picture
 from data.pictures import PictureError, look_at
 from data.prepare_config import PrepareConfig
-from data.sources.listed import with_val
-from data.sources.lists import folder_lists
-from data.sources.official import Official
+from data.sources.fetching.official import Official
+from data.sources.layout.listed import with_val
+from data.sources.layout.lists import folder_lists
 from data.sources.source import Sample, Source, file_stamp
 
 CLASSES = ClassSet(("cell", "membrane"))

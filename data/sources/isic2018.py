@@ -10,17 +10,33 @@ from pathlib import Path
 
 from core.classes import ClassSet
 from data.prepare_config import PrepareConfig
-from data.sources.codes import Codes
-from data.sources.listed import files_by_name, listed_source
-from data.sources.lists import divide, folder_lists
-from data.sources.official import Official
+from data.sources.fetching.download import MAX_DOWNLOAD_BYTES, Download
+from data.sources.fetching.official import Official
+from data.sources.layout.codes import Codes
+from data.sources.layout.listed import files_by_name, listed_source
+from data.sources.layout.lists import divide, folder_lists
 from data.sources.source import Source, hash_splits
 
 CLASSES = ClassSet(("skin", "lesion"))
 CODES = Codes({0: 0, 255: 1})
 PARTS = {"Training": "Train", "Validation": "Val", "Test": "Test"}
-ARCHIVES = tuple(
-    f"ISIC2018_{name}.zip" for part in PARTS for name in (f"Task1-2_{part}_Input", f"Task1_{part}_GroundTruth")
+CHECKSUMS = {
+    "Task1-2_Training_Input": "80f98572347a2d7a376227fa9eb2e4f7459d317cb619865b8b9910c81446675f",
+    "Task1_Training_GroundTruth": "99f8b2bb3c4d6af483362010715f7e7d5d122d9f6c02cac0e0d15bef77c7604c",
+    "Task1-2_Validation_Input": "0ea920fcfe512d12a6e620b50b50233c059f67b10146e1479c82be58ff15a797",
+    "Task1_Validation_GroundTruth": "f6911e9c0a64e6d687dd3ca466ca927dd5e82145cb2163b7a1e5b37d7a716285",
+    "Task1-2_Test_Input": "e59ae1f69f4ed16f09db2cb1d76c2a828487b63d28f6ab85997f5616869b127d",
+    "Task1_Test_GroundTruth": "2e8f6edce454a5bdee52485e39f92bd6eddf357e81f39018d05512175238ef82",
+}
+LIMITS = {"Task1-2_Training_Input": 12_000_000_000}  # it has 11
+DOWNLOADS = tuple(
+    Download(
+        f"https://isic-challenge-data.s3.amazonaws.com/2018/ISIC2018_{name}.zip",
+        checksum,
+        "sha256",
+        LIMITS.get(name, MAX_DOWNLOAD_BYTES),
+    )
+    for name, checksum in CHECKSUMS.items()
 )
 
 
@@ -30,7 +46,7 @@ def read(config: PrepareConfig) -> Source:
     Raises:
         UserError: the training pictures are missing, or a list is malformed.
     """
-    official = Official(config, ARCHIVES)
+    official = Official(config, [file.name for file in DOWNLOADS], DOWNLOADS)
     base = official.require("ISIC2018_Task1-2_Training_Input")
     images: dict[str, Path] = {}
     masks: dict[str, tuple[Path]] = {}

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from core.classes import IGNORED, RGB, ClassSet
 from data.prepare_config import PrepareConfig
-from data.sources.codes import Codes
-from data.sources.listed import files_by_name, listed_source
-from data.sources.lists import divide, folder_lists
-from data.sources.official import Official
+from data.sources.fetching.official import Official
+from data.sources.layout.codes import Codes
+from data.sources.layout.listed import files_by_name, listed_source
+from data.sources.layout.lists import divide, folder_lists
 from data.sources.source import Source
 
 COLOURS: dict[str, RGB] = {

@@ -16,13 +16,17 @@ from core.errors import UserError
 from core.files import read_text
 from data.pictures import PictureError, read_mask, read_picture
 from data.prepare_config import PrepareConfig
-from data.sources.archives import extract
-from data.sources.download import PETS_MD5, PETS_URL, download, file_md5
-from data.sources.lists import divide, folder_lists
+from data.sources.fetching.archives import extract
+from data.sources.fetching.download import Download, download_all, file_md5
+from data.sources.layout.lists import divide, folder_lists
 from data.sources.source import Sample, Source, file_stamp
 from data.trimaps import TRIMAP_VALUES, trimap_to_label
 
 CLASSES = ClassSet(("background", "cat", "dog"), ignored_is="border")
+DOWNLOADS = (
+    Download("https://thor.robots.ox.ac.uk/pets/images.tar.gz", "5c4f3ee8e5d25df40f4fd59a7f44e54c"),
+    Download("https://thor.robots.ox.ac.uk/pets/annotations.tar.gz", "95a8c909bbe2e81eed6a22bccdf3f68f"),
+)
 SPECIES = {"1": "cat", "2": "dog"}
 
 
@@ -42,20 +46,22 @@ def read(config: PrepareConfig) -> Source:
     folder = config.raw_dir if config.download else config.archives
     assert folder is not None, "check_source looks at that"
     if not config.download and not folder.is_dir():
-        raise UserError(f"{folder} is not a folder: --archives needs one with {' and '.join(PETS_MD5)}")
-    archives = {name: folder / name for name in PETS_MD5}
+        raise UserError(
+            f"{folder} is not a folder: --archives needs one with {' and '.join(file.name for file in DOWNLOADS)}"
+        )
+    archives = {file.name: folder / file.name for file in DOWNLOADS}
     if not config.download and not all(path.is_file() for path in archives.values()):
         return _unpacked(config, folder)
     config.raw_dir.mkdir(parents=True, exist_ok=True)
     with FileLock(config.raw_dir / ".lock"):
         if config.download:
-            for name, path in archives.items():
-                download(PETS_URL + name, path, PETS_MD5[name])
+            download_all(DOWNLOADS, folder)
         checksums = {name: file_md5(path) for name, path in archives.items()}
-        images, annotations = (_unpack(archives[name], config.raw_dir, checksums[name]) for name in PETS_MD5)
+        images, annotations = (_unpack(path, config.raw_dir, checksums[name]) for name, path in archives.items())
     source = read_pets(images, annotations, folder, config)
     source.details["archives"] = {
-        name: {"md5": md5, "official": md5 == PETS_MD5[name]} for name, md5 in checksums.items()
+        file.name: {"md5": checksums[file.name], "official": checksums[file.name] == file.checksum}
+        for file in DOWNLOADS
     }
     return source
 

@@ -114,7 +114,7 @@ DATA_SETS = {
         "data.sources.ade20k",
         "ADE20K, SceneParsing: scenes of every kind",
         "150; 0 ignored, no background",
-        ("archives", "val_ratio"),
+        ("archives", "download", "val_ratio"),
         "official validation is Test; Val from training",
         "MIT CSAIL terms: non-commercial research",
         "Zhou, Zhao, Puig, Fidler, Barriuso, Torralba: Scene Parsing through ADE20K Dataset. CVPR 2017",
@@ -144,7 +144,7 @@ DATA_SETS = {
         "data.sources.isic2018",
         "ISIC 2018, task 1: skin lesions",
         "2 (skin, lesion)",
-        ("archives", "val_ratio", "test_ratio"),
+        ("archives", "download", "val_ratio", "test_ratio"),
         "the official parts",
         "CC0 and CC BY-NC 4.0",
         "Codella et al.: Skin Lesion Analysis Toward Melanoma Detection 2018. arXiv:1902.03368",
@@ -190,7 +190,7 @@ def open_source(config: "PrepareConfig") -> "Source":
 
 def lists_of(config: "PrepareConfig") -> dict[str, str]:
     """Return what the manifest of a public data set calls `lists` as it is now: a digest of each in its folder."""
-    digests: dict[str, str] = import_module("data.sources.lists").list_digests(config.archives)
+    digests: dict[str, str] = import_module("data.sources.layout.lists").list_digests(config.archives)
     return digests
 
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from core.classes import IGNORED, ClassSet, voc_colour
 from core.errors import UserError
 from data.prepare_config import PrepareConfig
-from data.sources.codes import Codes
-from data.sources.listed import files_by_name, listed_source, read_names
-from data.sources.lists import divide, folder_lists
-from data.sources.official import Official
+from data.sources.fetching.download import Download
+from data.sources.fetching.official import Official
+from data.sources.layout.codes import Codes
+from data.sources.layout.listed import files_by_name, listed_source, read_names
+from data.sources.layout.lists import divide, folder_lists
 from data.sources.source import Source
 
 NAMES = (
@@ -27,11 +28,12 @@ CODES = Codes(
     {**{label: label for label in range(len(NAMES))}, IGNORED: IGNORED},
     {**{colour: label for label, colour in enumerate(CLASSES.palette)}, BORDER_COLOUR: IGNORED},
 )
-ARCHIVES = ("VOCtrainval_11-May-2012.tar", "SegmentationClassAug.zip")
-DOWNLOAD = (
-    "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
-    "6cd6e144f989b92b3379bac3b3de84fd",
+DOWNLOADS = (
+    Download(
+        "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar", "6cd6e144f989b92b3379bac3b3de84fd"
+    ),
 )
+ARCHIVES = (DOWNLOADS[0].name, "SegmentationClassAug.zip")
 _LISTS = "ImageSets/Segmentation"
 
 
@@ -41,7 +43,7 @@ def read(config: PrepareConfig) -> Source:
     Raises:
         UserError: a folder or a list is missing or malformed.
     """
-    official = Official(config, ARCHIVES, DOWNLOAD)
+    official = Official(config, ARCHIVES, DOWNLOADS)
     base = official.require("JPEGImages", "SegmentationClass", _LISTS)
     images, masks = (files_by_name([base / folder]) for folder in ("JPEGImages", "SegmentationClass"))
     train, val = read_lists(base / _LISTS)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from core.files import atomic_path, write_csv, write_json
-from core.writing import replacing
+from core.filing.writing import replacing
 from experiments.ablation.figure import save_label_efficiency
 from experiments.ablation.pretraining_length import length_curves, save_pretraining_length
 from experiments.ablation.public_results import public_tables

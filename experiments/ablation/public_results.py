@@ -1,10 +1,10 @@
 """The public results on the same question beside ours, and the original's own two tables."""
 
-import json
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from core.filing.json_file import read_json
 from experiments.ablation.differences import VariantDifference
 from experiments.ablation.statistics import Analysis, Group
 from experiments.evaluations import in_pixels
@@ -20,7 +20,7 @@ FILE = Path(__file__).with_name("public_results.json")
 @cache
 def public_results() -> dict[str, Any]:
     """Return the content of `public_results.json`: five projects, best scores from scratch, the original's tables."""
-    return json.loads(FILE.read_text(encoding="utf-8"))
+    return read_json(FILE)
 
 
 def public_tables(analysis: Analysis) -> list[Table]:

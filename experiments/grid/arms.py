@@ -9,6 +9,7 @@ from typing import Any
 from core.errors import UserError
 from experiments.ablation.format import ArmContent, ArmName, Trial, read
 from experiments.grid.jobs import Command, PretrainingWork, Work
+from experiments.grid.planning.variants import Variant, plain
 from experiments.grid.run_folder import (
     WEIGHTS,
     Training,
@@ -19,7 +20,6 @@ from experiments.grid.run_folder import (
     training_of,
     write_result,
 )
-from experiments.grid.variants import Variant, plain
 from experiments.runs import find_runs
 
 NOT_FINITE = "not finite at step"  # of core.errors.require_finite

@@ -17,8 +17,8 @@ from experiments.ablation.format import (
     results_of,
 )
 from experiments.evaluations import in_pixels
-from experiments.grid.prepared import GridData
-from experiments.grid.variants import Plan, differing, plain
+from experiments.grid.planning.prepared import GridData
+from experiments.grid.planning.variants import Plan, differing, plain
 
 
 def require_same_grid(plan: Plan, data: GridData) -> None:

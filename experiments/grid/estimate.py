@@ -11,7 +11,7 @@ from typing import Any
 from core.files import write_json
 from core.terminal.progress import duration
 from experiments.ablation.format import KINDS, Compute, PretrainingRun, results_of
-from experiments.evaluations import Resolution, read_json
+from experiments.evaluations import Resolution, is_number, read_json
 from experiments.grid.arms import TestedArm
 from experiments.grid.jobs import Work
 from experiments.grid.queue import start
@@ -39,7 +39,8 @@ class Speeds:
 
     def __init__(self, results_dir: Path, output_dir: Path, resolution: Resolution) -> None:
         self._cache = output_dir / "speeds.json"
-        self.measured: dict[str, float] = read_json(self._cache) if self._cache.exists() else {}
+        kept = read_json(self._cache) if self._cache.exists() else {}
+        self.measured: dict[str, float] = {kind: speed for kind, speed in kept.items() if is_number(speed)}
         self._sums: dict[str, list[float]] = {}
         self._live: dict[str, float] = {}
         for kind in KINDS:

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 from core.files import file_sha256, read_text
 from experiments.ablation.format import PretrainingRun, Result, read
-from experiments.grid.prepared import GridData
+from experiments.grid.planning.prepared import GridData
+from experiments.grid.planning.variants import MANAGED, Plan, Pretraining, plain, rows_of
 from experiments.grid.run_folder import WEIGHTS, pretraining_of, write_result
-from experiments.grid.variants import MANAGED, Plan, Pretraining, plain, rows_of
 from experiments.page.command_lines import defaults, flag
 
 Command = list[Any]  # [module, [flag, value, ...]]

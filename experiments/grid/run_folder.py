@@ -5,21 +5,23 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
+from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 
-from core.errors import UserError
+from core.errors import UserError, first_problem
 from core.files import atomic_path, file_sha256, open_text, require_regular, write_json
 from experiments.ablation.format import ArmContent, ArmProvenance, Compute, PretrainingRun, Result
 from experiments.evaluations import read_json
-from experiments.grid.prepared import GridData
+from experiments.grid.planning.prepared import GridData
 from experiments.per_image import image_counts
 from experiments.runs import Run
 
 WEIGHTS = "best_model.safetensors"
 # Tensors that are counted along, not learned.
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+_Kind = TypeVar("_Kind")
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,36 @@ class Training:
     compute: Compute
 
 
+@dataclass(frozen=True)
+class _Machine:
+    device: str
+
+
+@dataclass(frozen=True)
+class _Description:
+    """What a run's training_config.json says."""
+
+    identity: dict[str, Any]
+    machine: _Machine
+    commit: str | None
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Best:
+    """What a run's metrics.json says of either phase."""
+
+    epoch: Annotated[int, Field(ge=1)]
+    mean_iou: FiniteFloat | None = None
+    val_loss: FiniteFloat | None = None
+
+
 def training_of(folder: Path) -> Training:
     """Return what a finished run folder of phase 2 says."""
-    best, settings = read_json(folder / "metrics.json"), settings_of(folder)
-    step = min(best["epoch"] * settings["val_every"], settings["max_steps"])
+    best, settings = _best_of(folder), settings_of(folder)
+    step = min(best.epoch * settings["val_every"], settings["max_steps"])
     compute = compute_of(folder, settings["max_steps"] * settings["batch_size"])
-    return Training(settings, best["mean_iou"], step, compute)
+    return Training(settings, best.mean_iou, step, compute)
 
 
 def broken_training_of(folder: Path) -> Training:
@@ -60,7 +86,7 @@ def pretraining_of(folder: Path, name: str, data: GridData) -> PretrainingRun:
         sha256=file_sha256(folder / WEIGHTS),
         seconds=compute.seconds,
         images=images,
-        val_loss=read_json(folder / "metrics.json")["val_loss"],
+        val_loss=_best_of(folder).val_loss,
         log=tuple((min(int(row["epoch"]) * per_row, last), float(row["val_loss"])) for row in rows),
         data_sha256=data.sha256,
         compute=compute,
@@ -69,7 +95,25 @@ def pretraining_of(folder: Path, name: str, data: GridData) -> PretrainingRun:
 
 def settings_of(folder: Path) -> dict[str, Any]:
     """Return the settings that make the run in a folder what it is."""
-    return read_json(folder / "training_config.json")["identity"]
+    return _description_of(folder).identity
+
+
+def _description_of(folder: Path) -> _Description:
+    return _read(folder / "training_config.json", _Description)
+
+
+def _best_of(folder: Path) -> _Best:
+    return _read(folder / "metrics.json", _Best)
+
+
+def _read(path: Path, kind: type[_Kind]) -> _Kind:
+    content = read_json(path)
+    try:
+        return TypeAdapter(kind).validate_python(content)
+    except ValidationError as errors:
+        raise UserError(
+            f"{path} is damaged ({first_problem(errors)}): delete {path.parent}, the same command trains it again"
+        ) from None
 
 
 def log_rows(folder: Path) -> list[dict[str, str]]:
@@ -88,7 +132,7 @@ def compute_of(folder: Path, images: int) -> Compute:
         seconds=round(sum(float(row["epoch_time"]) for row in log_rows(folder)), 3),
         images=images,
         parameters=parameters_of(weights) if weights.exists() else None,
-        device=read_json(folder / "training_config.json")["machine"]["device"],
+        device=_description_of(folder).machine.device,
     )
 
 
@@ -112,9 +156,8 @@ def counts_by_image(run: Run) -> dict[str, list[int]]:
 
 def provenance_of(folder: Path) -> ArmProvenance:
     """Return the code, versions and weights that an arm came from."""
-    description = read_json(folder / "training_config.json")
-    known = {name: description[name] for name in ("commit", "versions")}
-    return ArmProvenance(**known, weights_sha256=file_sha256(folder / WEIGHTS))
+    run = _description_of(folder)
+    return ArmProvenance(commit=run.commit, versions=run.versions, weights_sha256=file_sha256(folder / WEIGHTS))
 
 
 def write_result(path: Path, content: Result) -> None:

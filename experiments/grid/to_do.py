@@ -9,8 +9,8 @@ from core.files import file_sha256
 from experiments.evaluations import read_json
 from experiments.grid.arms import TestedArm, TuningWork
 from experiments.grid.jobs import PretrainingWork, Work
-from experiments.grid.prepared import GridData
-from experiments.grid.variants import Plan, Variant, differing
+from experiments.grid.planning.prepared import GridData
+from experiments.grid.planning.variants import Plan, Variant, differing
 
 # Of a variant at a fraction: the runs of the little grid.
 Trials = dict[tuple[str, float], list[TuningWork]]

@@ -13,7 +13,7 @@ from core.config import DEFAULT_CONFIG, from_mapping, parse, read_section
 from core.errors import RunError, UserError
 from data.prepare_config import PrepareConfig
 from experiments.grid.config import AblationConfig
-from experiments.grid.plan import build_plan
+from experiments.grid.planning.plan import build_plan
 from reconstruction.config import ReconstructionConfig
 from reconstruction.train import main as train
 from transfer_learning.config import SegmentationConfig

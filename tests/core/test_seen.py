@@ -9,8 +9,8 @@ from own_pictures import indices, write_masks, write_pictures
 from pydantic import TypeAdapter
 from safetensors import safe_open
 
-from core.header import Header, read_header
-from core.seen import of_contents, of_text, text_of, united
+from core.headers.header import Header, read_header
+from core.headers.seen import of_contents, of_text, text_of, united
 from core.weights import load_weights
 from data.opened import open_data
 from data.prepare import main as prepare

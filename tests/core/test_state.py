@@ -118,10 +118,11 @@ def test_rows_that_a_run_has_on_its_way_pass(tmp_path, step, rows):
     state.require_length(10, 4, tmp_path)
 
 
-def network(width: int) -> SimpleNamespace:
+def network(width: int, optimizer_class: type[torch.optim.Optimizer] = torch.optim.SGD) -> SimpleNamespace:
     """Return what of a task a state is loaded into, after a step."""
     model = torch.nn.Linear(width, 1)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    momentum = {"momentum": 0.9} if optimizer_class is torch.optim.SGD else {}
+    optimizer = optimizer_class(model.parameters(), lr=0.1, **momentum)
     model(torch.ones(1, width)).sum().backward()
     optimizer.step()
     return SimpleNamespace(model=model, optimizer=optimizer)
@@ -137,6 +138,34 @@ def test_a_state_of_another_network_is_refused(tmp_path):
     save_state(tmp_path, content(1) | {"model": ours.model.state_dict(), "optimizer": {"state": {}}})
     with pytest.raises(UserError, match="does not fit its optimiser.*delete the folder"):
         load_state(tmp_path).load_into(network(2), lambda precision: None, tmp_path)
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.AdamW, torch.optim.SGD])
+@pytest.mark.parametrize("damage", [None, float("-inf"), "text", torch.tensor(float("nan")), torch.ones(3), "gone"])
+def test_what_an_optimiser_keeps_is_checked_value_by_value(tmp_path, optimizer, damage):
+    ours = network(2, optimizer)
+    for number, name in [(n, k) for n, kept in ours.optimizer.state_dict()["state"].items() for k in kept]:
+        saved = ours.optimizer.state_dict()
+        saved["state"][number] = dict(saved["state"][number])
+        if isinstance(damage, str) and damage == "gone":
+            del saved["state"][number][name]
+        else:
+            saved["state"][number][name] = damage
+        save_state(tmp_path, content(1) | {"model": ours.model.state_dict(), "optimizer": saved})
+        begun = damage is None and optimizer is torch.optim.SGD  # what SGD has before its first step
+        with nullcontext() if begun else pytest.raises(UserError, match="does not fit its optimiser.*delete"):
+            load_state(tmp_path).load_into(network(2, optimizer), lambda precision: None, tmp_path)
+
+
+def test_the_settings_of_an_optimiser_are_the_tasks(tmp_path):
+    ours, task = network(2, torch.optim.AdamW), network(2, torch.optim.AdamW)
+    saved = ours.optimizer.state_dict()
+    saved["param_groups"][0] |= {"differentiable": [False], "lr": "high", "betas": None}
+    save_state(tmp_path, content(1) | {"model": ours.model.state_dict(), "optimizer": saved})
+    load_state(tmp_path).load_into(task, lambda precision: None, tmp_path)
+    group = task.optimizer.param_groups[0]
+    assert (group["differentiable"], group["lr"], group["betas"]) == (False, 0.1, (0.9, 0.999))
+    assert set(task.optimizer.state) == set(group["params"])
 
 
 def test_what_is_no_file_is_damaged(folder):

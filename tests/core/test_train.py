@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from core.header import header_content
+from core.headers.header import header_content
 from core.machine.machine import make_machine
 from core.run.folder import RunFolder
 from core.run.sampling import Draws

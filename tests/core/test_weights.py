@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from sample_header import sample_header
 
 from core.errors import UserError
-from core.header import HEADER_KEY, header_content, read_header
+from core.headers.header import HEADER_KEY, header_content, read_header
 from core.weights import build, load_strictly, load_weights, save_weights
 from reconstruction.network import Autoencoder
 from reconstruction.pretext import Pretext

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from core.errors import UserError
-from core.yaml_file import read_yaml
+from core.filing.yaml_file import read_yaml
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,9 @@ def test_what_is_no_text_file_is_refused(tmp_path):
     for name, message in (("pipe", "not a regular file"), (".", "not a regular file"), ("utf16", "save it as UTF-8")):
         with pytest.raises(UserError, match=message):
             read_yaml(tmp_path / name)
+
+
+def test_a_number_without_end_is_told_with_its_line(tmp_path):
+    (tmp_path / "a.yaml").write_text(f"lr: 1\nseed: {'9' * 5000}\n")
+    with pytest.raises(UserError, match=r"a\.yaml is not valid YAML: line 2 holds a number of 5000 digits: correct it"):
+        read_yaml(tmp_path / "a.yaml")

@@ -1,27 +1,20 @@
-"""What archives and servers may do to the disk and the memory is bounded, whatever they declare."""
+"""What archives may do to the disk and the memory is bounded, whatever they declare."""
 
 import gzip
-import hashlib
 import io
-import os
-import re
 import tarfile
-import threading
-import time
 import tracemalloc
 import zipfile
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from core.errors import UserError
-from data.sources import archives, download
-from data.sources.archives import extract
+from data.sources.fetching import archives
+from data.sources.fetching.archives import extract
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
-MD5 = hashlib.md5(CONTENT).hexdigest()
 ZEROS = bytes(1 << 20)
 
 
@@ -123,114 +116,3 @@ def test_altered_bytes_of_a_zip_are_no_surprise(tmp_path):
             extract(archive, tmp_path / f"out{place}")
         except UserError:
             continue
-
-
-class Server(ThreadingHTTPServer):
-    """Serves CONTENT as badly as it is told to.
-
-    Attributes:
-        said: the length that it says; None says none.
-        cut: after how many bytes of an answer it hangs up; stall: after how many it falls silent.
-        ranges: whether it can go on from the middle.
-    """
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.said, self.cut, self.stall, self.ranges, self.asked = len(CONTENT), None, None, True, []
-        self.content = CONTENT
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/images.tar.gz"
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        server, asked = self.server, self.headers.get("Range")
-        server.asked.append(asked)
-        start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) if asked and server.ranges else 0
-        if start >= len(server.content):
-            self.send_error(416)
-            return
-        self.send_response(206 if start else 200)
-        if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(server.content) - 1}/{len(server.content)}")
-        if isinstance(server.said, int):  # of the whole where it is too large, else of each answer
-            rest, more = len(server.content) - start, server.said - len(server.content)
-            self.send_header("Content-Length", str(rest + more if more > 0 else min(server.said, rest)))
-        elif server.said:
-            self.send_header("Content-Length", server.said)
-        self.end_headers()
-        if server.stall is not None:
-            self.wfile.write(server.content[start : start + server.stall])
-            self.wfile.flush()
-            time.sleep(1)
-            return
-        self.wfile.write(server.content[start:][: server.cut])
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def server():
-    with Server() as running:
-        thread = threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        yield running
-        running.shutdown()
-
-
-@pytest.mark.parametrize("said", [None, 100_000, 400_000, "many", "-5"])
-def test_no_length_or_a_false_one_does_no_harm(server, tmp_path, said):
-    server.said = said
-    path = tmp_path / "images.tar.gz"
-    download.download(server.url, path, MD5)
-    assert path.read_bytes() == CONTENT
-    assert [file.name for file in tmp_path.iterdir()] == ["images.tar.gz"]
-
-
-def test_a_cut_without_a_length_is_kept_and_goes_on(server, tmp_path):
-    server.said, server.cut = None, 100_000
-    path, part = tmp_path / "images.tar.gz", tmp_path / "images.tar.gz.part"
-    with pytest.raises(UserError, match=r"ended after 100000 bytes without saying how many.*is kept, call again"):
-        download.download(server.url, path, MD5)
-    assert part.read_bytes() == CONTENT[:100_000]
-    server.cut = None
-    download.download(server.url, path, MD5)
-    assert path.read_bytes() == CONTENT
-    assert server.asked == [None, "bytes=100000-"]
-
-
-def test_what_arrived_before_a_stall_is_kept(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "_TIMEOUT_SECONDS", 0.2)
-    server.stall = 50_000
-    path, part = tmp_path / "images.tar.gz", tmp_path / "images.tar.gz.part"
-    with pytest.raises(UserError, match=r"timed out.*is kept"):
-        download.download(server.url, path, MD5)
-    assert part.read_bytes() == CONTENT[:50_000]
-    server.stall = None
-    download.download(server.url, path, MD5)
-    assert path.read_bytes() == CONTENT
-
-
-def test_what_does_not_end_is_refused(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "MAX_DOWNLOAD_BYTES", 200_000)
-    server.said = None
-    with pytest.raises(UserError, match="more than 200000 bytes: it is not the official file"):
-        download.download(server.url, tmp_path / "images.tar.gz", MD5)
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("ranges", [True, False])
-def test_another_file_is_deleted_after_the_server_had_no_more(server, tmp_path, ranges):
-    server.content, server.said, server.ranges = CONTENT[::-1], len(CONTENT), ranges
-    with pytest.raises(UserError, match="another checksum"):
-        download.download(server.url, tmp_path / "images.tar.gz", MD5)
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_pipe_in_the_place_of_a_part_is_named(server, tmp_path):
-    os.mkfifo(tmp_path / "images.tar.gz.part")
-    with pytest.raises(UserError, match="not a regular file but a pipe"):
-        download.download(server.url, tmp_path / "images.tar.gz", MD5)

@@ -1,122 +1,16 @@
 import gzip
-import hashlib
 import io
-import re
 import tarfile
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from core.errors import UserError
-from data.sources import archives
-from data.sources.archives import extract
-from data.sources.download import download
+from data.sources.fetching import archives
+from data.sources.fetching.archives import extract
 
-CONTENT = np.random.default_rng(0).bytes(300_000)
-MD5 = hashlib.md5(CONTENT).hexdigest()
-
-
-class Server(ThreadingHTTPServer):
-    """Serves CONTENT; `supports_range` and `cut_after` say how badly."""
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.supports_range, self.cut_after, self.ranges = True, None, []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/images.tar.gz"
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        asked = self.headers.get("Range")
-        self.server.ranges.append(asked)
-        start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) if asked and self.server.supports_range else 0
-        if self.path != "/images.tar.gz" or start >= len(CONTENT):
-            self.send_error(416 if start else 404)
-            return
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(CONTENT) - start))
-        self.end_headers()
-        self.wfile.write(CONTENT[start : self.server.cut_after])
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def server():
-    with Server() as running:
-        thread = threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        yield running
-        running.shutdown()
-
-
-def test_a_download_arrives_whole_and_is_not_fetched_twice(server, tmp_path):
-    path = tmp_path / "raw" / "images.tar.gz"
-    download(server.url, path, MD5)
-    download(server.url, path, MD5)
-    assert path.read_bytes() == CONTENT
-    assert server.ranges == [None]
-    assert [file.name for file in path.parent.iterdir()] == ["images.tar.gz"]
-
-
-def test_a_cut_download_goes_on_where_it_stopped(server, tmp_path):
-    path = tmp_path / "images.tar.gz"
-    server.cut_after = 100_000
-    with pytest.raises(UserError, match=r"after 100000 of 300000 bytes.*is kept"):
-        download(server.url, path, MD5)
-    assert not path.exists()
-    server.cut_after = None
-    download(server.url, path, MD5)
-    assert path.read_bytes() == CONTENT
-    assert server.ranges == [None, "bytes=100000-"]
-
-
-def test_a_server_without_ranges_starts_over(server, tmp_path):
-    path = tmp_path / "images.tar.gz"
-    (tmp_path / "images.tar.gz.part").write_bytes(b"x" * 1000)
-    server.supports_range = False
-    download(server.url, path, MD5)
-    assert path.read_bytes() == CONTENT
-
-
-@pytest.mark.parametrize("part", [b"x" * 1000, b"x" * 400_000], ids=["altered", "too long"])
-def test_a_wrong_checksum_is_refused_and_the_next_call_starts_over(server, tmp_path, part):
-    path = tmp_path / "images.tar.gz"
-    (tmp_path / "images.tar.gz.part").write_bytes(part)
-    with pytest.raises(UserError, match="another checksum"):
-        download(server.url, path, MD5)
-    assert not list(tmp_path.iterdir())
-    download(server.url, path, MD5)
-    assert path.read_bytes() == CONTENT
-
-
-def test_a_part_that_is_whole_needs_no_more_bytes(server, tmp_path):
-    path = tmp_path / "images.tar.gz"
-    (tmp_path / "images.tar.gz.part").write_bytes(CONTENT)
-    download(server.url, path, MD5)
-    assert path.read_bytes() == CONTENT
-
-
-def test_another_file_of_that_name_is_kept_and_refused(server, tmp_path):
-    path = tmp_path / "images.tar.gz"
-    path.write_bytes(b"mine")
-    with pytest.raises(UserError, match="not the official file"):
-        download(server.url, path, MD5)
-    assert path.read_bytes() == b"mine"
-
-
-def test_a_missing_address_and_a_missing_server_are_named(server, tmp_path):
-    with pytest.raises(UserError, match=r"nowhere.* 404"):
-        download(server.url.replace("images.tar.gz", "nowhere"), tmp_path / "a", MD5)
-    with pytest.raises(UserError, match=r"127\.0\.0\.1:1/a could not be fetched"):
-        download("http://127.0.0.1:1/a", tmp_path / "a", MD5)
+CONTENT = np.random.default_rng(0).bytes(5000)
 
 
 def pack(path: Path, *members: tuple[tarfile.TarInfo | str, bytes]) -> Path:

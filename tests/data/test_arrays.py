@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 from core.errors import UserError
-from data import arrays
 from data.manifest import SPLITS
 from data.opened import open_data
 from data.prepare import prepare
 from data.prepare_config import PrepareConfig
+from data.prepared import arrays
 from transfer_learning.train import main as train
 
 

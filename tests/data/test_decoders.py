@@ -6,6 +6,7 @@ import re
 import struct
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -13,7 +14,7 @@ from sample_pets import picture
 from sample_tiff import tiff_of
 
 from data.decoders import opening
-from data.pictures import PictureError, look_at, raw_mask, read_deep, read_picture, why_no_picture
+from data.pictures import PictureError, look_at, raw_mask, read_deep, read_picture, read_png, why_no_picture
 
 GENERATOR = np.random.default_rng(1)
 
@@ -285,3 +286,24 @@ def test_a_profile_that_is_not_applied_is_told(tmp_path):
     for profile, notes in ((b"Display P3", ["its colour profile is not applied"]), (b"x sRGB x", []), (b"", [])):
         Image.fromarray(picture(1)).save(path, icc_profile=profile)
         assert read_picture(path)[1] == notes
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "I;16"])
+def test_a_png_with_any_bit_flipped_or_any_byte_missing_is_its_picture_or_refused(tmp_path, mode):
+    pixels = GENERATOR.integers(0, 60, (5, 4, 3), np.uint8)
+    image = Image.fromarray(pixels[..., 0].astype(np.uint16) * 300) if mode == "I;16" else Image.fromarray(pixels)
+    path = tmp_path / "picture.png"
+    (image if mode == "I;16" else image.convert(mode)).save(path, pnginfo=None)
+    whole, right = path.read_bytes(), [read_picture(path)[0], read_png(path, cv2.IMREAD_UNCHANGED)]
+    damaged = [whole[:byte] + bytes([whole[byte] ^ 1 << byte % 8]) + whole[byte + 1 :] for byte in range(len(whole))]
+    damaged += [whole[:byte] + whole[byte + 1 :] for byte in range(len(whole))] + [whole[:-20], whole[:-12]]
+    refused = 0
+    for content in damaged:
+        path.write_bytes(content)
+        stored = read_png(path, cv2.IMREAD_UNCHANGED)
+        assert stored is None or np.array_equal(stored, right[1])
+        try:
+            assert np.array_equal(read_picture(path)[0], right[0])
+        except PictureError:
+            refused += 1
+    assert refused >= len(damaged) - 10

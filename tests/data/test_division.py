@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import UserError
-from data.sources.division import divide_folds, divide_groups, fold_places
+from data.sources.layout.division import divide_folds, divide_groups, fold_places
 
 # picture -> group, at least five groups
 GROUPS = st.lists(st.integers(1, 6), min_size=5, max_size=12).map(

@@ -29,6 +29,32 @@ def said(capsys, *arguments: object, code: int = 0) -> str:
     return captured.err if code else captured.out
 
 
+@pytest.mark.parametrize("kind", ["trimaps", "palette", "many"])
+def test_values_that_begin_at_1_are_told(images, tmp_path, capsys, kind):
+    def save(mask, path):
+        image = Image.fromarray(mask)
+        if kind == "palette":
+            image.putpalette(COLOURS.ravel().tolist())
+        image.save(path)
+
+    count = 6 if kind == "many" else 3
+    masks = write_masks(tmp_path / "masks", {name: indices(n, count) + 1 for n, name in enumerate(NAMES)}, save)
+    out = said(capsys, "--images", images, "--masks", masks, "--no_preview")
+    (line,) = [line for line in out.splitlines() if "no mask holds 0, the values begin at 1" in line]
+    assert ("Oxford-IIIT Pet" in line) == (kind != "many")
+    given = ["--dataset", "folder", "--images", str(images), "--masks", str(masks), "--size", "40"]
+    assert prepare([*given, "--output_dir", str(tmp_path / "out")]) == 0
+    assert line.strip() in capsys.readouterr().out
+    # What the line says can be said, and then it is not told.
+    (tmp_path / "classes.yaml").write_text("animal: 1\nbackground: 2\nignore: [3, 4, 5, 6]\n")
+    for classes in ([tmp_path / "classes.yaml"], "abcdef"[:count]):
+        told = said(capsys, "--images", images, "--masks", masks, "--no_preview", "--classes", *classes)
+        assert "begin at 1" not in told
+    masks = write_masks(tmp_path / "from_0", {name: indices(n, count) for n, name in enumerate(NAMES)}, save)
+    assert "begin at 1" not in said(capsys, "--images", images, "--masks", masks, "--no_preview")
+    assert "begin at 1" not in said(capsys, "--images", images, "--masks", masks, "--no_preview", "--ignore_value", 0)
+
+
 def test_it_says_what_it_understood_and_writes_nothing_but_the_preview(images, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     masks = write_masks(tmp_path / "masks", {name: indices(seed, 3) for seed, name in enumerate(NAMES[:15])})

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from core.errors import UserError
-from core.writing import lock, publish, replacing, require_writable, sole_writer
+from core.filing.writing import files_named, lock, publish, replacing, require_writable, sole_writer
 from data.prepare import main, prepare
 from data.prepare_config import PrepareConfig
 from data.preparing import place
+from data.sources.own.walking import walk
 
 
 def config_of(output: Path) -> PrepareConfig:
@@ -61,6 +62,7 @@ def test_a_volume_is_filled_from_inside(tmp_path, monkeypatch, killed):
             with pytest.raises(KeyboardInterrupt):
                 prepare(config_of(volume))
         assert not (volume / "manifest.json").exists()
+        assert list(walk(tmp_path)) == []
     prepare(config_of(volume))
     prepare(config_of(volume))
     plain = config_of(tmp_path / "plain")
@@ -129,10 +131,39 @@ def test_results_replace_those_of_before_when_whole_and_json_last(tmp_path, monk
         for name in ("a.json", "table.csv", "figures/z.png"):
             (staged / name).parent.mkdir(exist_ok=True)
             (staged / name).write_text("new")
-    assert order == ["z.png", "table.csv", "a.json"]
+    assert order == [".unfinished.json", "z.png", "table.csv", "a.json"]
     assert (tmp_path / "figures/z.png").read_text() == (tmp_path / "table.csv").read_text() == "new"
     publish(tmp_path / "figures", tmp_path / "elsewhere")
-    assert (tmp_path / "elsewhere/z.png").exists()
+    assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["z.png"]
+
+
+@pytest.mark.parametrize("moved", [1, 2, 3])
+def test_results_that_a_kill_left_in_part_are_known_and_replaced(tmp_path, monkeypatch, moved):
+    """From before the first file is in place the folder is one of ours, and the next call knows which files are."""
+
+    def results(*names):
+        with replacing(tmp_path / "out", files_named(tmp_path / "out/predictions.json")) as staged:
+            for name in names:
+                (staged / name).parent.mkdir(parents=True, exist_ok=True)
+                (staged / name).write_text(name)
+
+    def replace(source, target):
+        if len(targets) == moved:
+            raise KeyboardInterrupt
+        targets.append(target)
+        real(source, target)
+
+    (tmp_path / "out").mkdir()
+    targets, real = [], os.replace
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", replace)
+        with pytest.raises(KeyboardInterrupt):
+            results("masks/a.png", "masks/b.png", "predictions.json")
+    assert len(list(tmp_path.glob("out/masks/*"))) == moved - 1
+    assert list(walk(tmp_path)) == []
+    results("masks/c.png", "predictions.json")
+    found = {path.name for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert found == {"c.png", "predictions.json"}
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):

@@ -12,7 +12,10 @@ from PIL import Image
 from sample_pets import picture
 
 from core.errors import UserError
+from data.prepare_config import PrepareConfig
+from data.sources.folder import listing
 from data.sources.own.patterns import pattern_of
+from data.sources.source import file_stamp
 
 NAMES = [f"a/photo.{number}" for number in range(6)] + [f"photo {number}" for number in range(6)]
 
@@ -89,7 +92,8 @@ def test_masks_beside_their_pictures(images):
 
 def test_masks_of_the_same_name_beside_their_pictures(images):
     write_masks(images, masks_of(NAMES))
-    with pytest.raises(UserError, match=r"would get the same name: .* --mask_pattern '\{name\}\.(png|JPG)'"):
+    told = r"photo 0\.JPG and photo 0\.png would get the same name, but differ \(of 12 such pairs\)"
+    with pytest.raises(UserError, match=told + r": .* --mask_pattern '\{name\}\.(png|JPG)'"):
         source_of(images)
     assert len(labels_of(source_of(images, mask_pattern="{name}.png"))) == 12
 
@@ -97,8 +101,76 @@ def test_masks_of_the_same_name_beside_their_pictures(images):
 def test_two_masks_of_one_picture_are_refused(images, tmp_path):
     masks = write_masks(tmp_path / "masks", masks_of(NAMES))
     Image.fromarray(indices(1)).save(masks / "photo 1.TIF")
-    with pytest.raises(UserError, match=r"photo 1\.TIF and .*photo 1\.png are both masks of photo 1: remove one"):
+    with pytest.raises(
+        UserError, match=r"photo 1\.TIF and .*photo 1\.png are both masks of photo 1, but differ: "
+    ) as one:
         source_of(images, masks)
+    assert str(one.value).endswith("remove one, or say which counts with --mask_pattern '{name}.png'")
+    assert len(labels_of(source_of(images, masks, mask_pattern="{name}.png"))) == 12
+    Image.fromarray(indices(1)).save(masks / "photo 2.PNG")
+    with pytest.raises(UserError, match=r"differ \(of 2 such pairs\): remove one, or"):
+        source_of(images, masks)
+    (masks / "photo 1.TIF").unlink()
+    with pytest.raises(UserError, match=r"photo 2\.PNG and .*photo 2\.png are both masks .* differ: remove one$"):
+        source_of(images, masks)
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".PNG", ".tif", ".bmp"])
+def test_the_same_mask_twice_is_used_once(images, tmp_path, suffix):
+    masks = write_masks(tmp_path / "masks", masks_of(NAMES))
+    before = labels_of(source_of(images, masks))
+    for name in NAMES[3:8]:
+        mask = indices(NAMES.index(name))
+        Image.fromarray(mask).save(masks / f"{name}{suffix}", **({"compress_level": 1} if suffix == ".PNG" else {}))
+    source = source_of(images, masks)
+    after = labels_of(source)
+    assert all(np.array_equal(after[name], mask) for name, mask in before.items())
+    assert sorted(reason for _, reason in source.passed_over) == sorted(
+        f"the same mask as {first}, which is used"
+        for first in (min(f"{Path(name).name}{end}" for end in (suffix, ".png")) for name in NAMES[3:8])
+    )
+    assert listing(PrepareConfig(dataset="folder", images=images, masks=masks)) == source.details["listing"]
+
+
+def test_a_file_that_is_no_mask_gives_way_to_one_that_is(images, tmp_path):
+    masks = write_masks(tmp_path / "masks", masks_of(NAMES))
+    Image.fromarray(picture(1)).save(masks / "photo 1.jpg")  # before .png
+    (masks / "photo 2.webp").write_bytes(b"RIFF")  # behind it
+    source = source_of(images, masks)
+    for number in (1, 2):
+        np.testing.assert_array_equal(labels_of(source)[f"photo {number}"], indices(6 + number))
+    reasons = {Path(file).name: reason for file, reason in source.passed_over}
+    assert reasons.keys() == {"photo 1.jpg", "photo 2.webp"}
+    assert reasons["photo 1.jpg"].startswith("a lossy picture (JPEG) blurs")
+    (row,) = [sample for sample in source.samples if sample.name == "photo 1"]
+    assert [path.name for path in row.files] == ["photo 1.JPG", "photo 1.png"]
+    stamp = file_stamp(*row.files)
+    assert row.stamp[: len(stamp)] == stamp
+
+
+def test_the_same_picture_twice_is_used_once(tmp_path):
+    images = write_pictures(tmp_path / "images", ["one", "two", "three"], ".png")
+    for name in ("one", "two"):
+        Image.open(images / f"{name}.png").save(images / f"{name}.bmp")
+    source = source_of(images)
+    assert [sample.name for sample in source.samples] == ["one", "three", "two"]
+    assert {reason for _, reason in source.passed_over} == {
+        f"the same picture as {name}.bmp, which is used" for name in ("one", "two")
+    }
+    Image.fromarray(picture(9)).save(images / "two.tif")
+    with pytest.raises(
+        UserError, match=r"two\.bmp and two\.tif would get the same name, but differ \(of 3 such pairs\)"
+    ):
+        source_of(images)
+    deep = np.arange(2400, dtype=np.uint16).reshape(40, 60)
+    for name in ("a.png", "a.tif", "b.png"):
+        path = tmp_path / "deep" / name
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(deep).save(path)
+    assert len(source_of(tmp_path / "deep").samples) == 2
+    Image.fromarray(deep + 1).save(tmp_path / "deep/b.tif")  # of eight bits they are the same
+    with pytest.raises(UserError, match=r"b\.png and b\.tif would get the same name, but differ"):
+        source_of(tmp_path / "deep")
 
 
 def test_composed_and_decomposed_letters_are_the_same_name(tmp_path):

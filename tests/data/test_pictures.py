@@ -6,7 +6,7 @@ from sample_pets import picture, trimap
 
 from data.decoders import decoding, opening
 from data.pictures import PictureError, look_at, read_mask, read_picture
-from data.value_range import find_range
+from data.sources.own.value_range import find_range
 
 
 @pytest.mark.parametrize("suffix", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM"])

@@ -141,13 +141,13 @@ def test_archives_and_unpacked_folder_give_the_same_data(config, pets, tmp_path)
 
 def test_download_uses_the_official_addresses_and_checksums(config, monkeypatch):
     asked = []
-    monkeypatch.setattr(oxford_pets, "download", lambda url, path, md5: asked.append((url, path.name, md5)))
+    monkeypatch.setattr(oxford_pets, "download_all", lambda files, _: asked.extend(files))
     with pytest.raises(FileNotFoundError):
         prepare(replace(config, archives=None, download=True))
     base = "https://thor.robots.ox.ac.uk/pets/"
-    assert asked == [
-        (base + "images.tar.gz", "images.tar.gz", "5c4f3ee8e5d25df40f4fd59a7f44e54c"),
-        (base + "annotations.tar.gz", "annotations.tar.gz", "95a8c909bbe2e81eed6a22bccdf3f68f"),
+    assert [(file.address, file.name, file.algorithm, file.checksum) for file in asked] == [
+        (base + "images.tar.gz", "images.tar.gz", "md5", "5c4f3ee8e5d25df40f4fd59a7f44e54c"),
+        (base + "annotations.tar.gz", "annotations.tar.gz", "md5", "95a8c909bbe2e81eed6a22bccdf3f68f"),
     ]
 
 
@@ -240,6 +240,31 @@ def test_an_interrupted_call_goes_on_and_ends_alike(config, pets, monkeypatch):
         path.relative_to(config.output_dir.with_name("whole"))
         for path in config.output_dir.with_name("whole").rglob("*")
     }
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[" * 50_000,
+        b"9" * 5000,
+        b"{}",
+        b'{"key": "a", "record": {}, "digest": "", "notes": [], "pixels": [], "look": "", "inputs": []}',
+        b"null",
+        b"\xff\xfe",
+    ],
+    ids=["nested", "huge", "empty", "no record", "null", "no text"],
+)
+def test_a_journal_that_was_altered_counts_up_to_there(config, line, monkeypatch):
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 3)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(replace(config, workers=1))
+    journal = Path(f"{config.output_dir}.partial") / "journal.jsonl"
+    first, *_ = journal.read_bytes().splitlines()
+    journal.write_bytes(b"\n".join([first, line, first, b""]))
+    called = interrupt_after(monkeypatch, 99)
+    assert len(run(config)["images"]) == 28
+    assert len(called) == 27
 
 
 def test_a_refusal_leaves_nothing(config, pets, monkeypatch):

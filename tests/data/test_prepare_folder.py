@@ -94,7 +94,7 @@ def test_a_name_that_is_no_text_is_left_out(folder):
 
 def test_two_pictures_of_one_name_are_refused(folder):
     Image.fromarray(picture(5)).save(folder.images / "pet.1.bmp")
-    with pytest.raises(UserError, match=r"pet\.1\.bmp and pet\.1\.png would get the same name"):
+    with pytest.raises(UserError, match=r"pet\.1\.bmp and pet\.1\.png would get the same name, but differ: rename"):
         prepare(folder)
 
 

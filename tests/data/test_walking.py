@@ -90,14 +90,17 @@ def test_what_this_project_wrote_is_not_read(tmp_path):
         "scored/evaluation_results.json": "{}",
         "restored/reconstruction_metrics.json": "{}",
         "busy/.lock": "",
+        "stopped/.unfinished.json": "[]",
+        "volume/.partial/settings.json": "{}",
+        "grid/plan.json": '{"format": "ablation plan 1"}',
     }
     touch(tmp_path, *marks, *(f"{Path(name).parts[0]}/deep/picture.png" for name in marks))
     for name, content in marks.items():
         (tmp_path / name).write_text(content)
-    touch(tmp_path, "web/icon.png", "masks/1.png", "figures/1.png")
+    touch(tmp_path, "web/plan.json", "web/icon.png", "masks/1.png", "figures/1.png")
     (tmp_path / "web/manifest.json").write_text('{"manifest_version": 3}')
     found, told = walked(tmp_path)
-    assert found == ["figures/1.png", "masks/1.png", "web/icon.png", "web/manifest.json"]
+    assert found == ["figures/1.png", "masks/1.png", "web/icon.png", "web/manifest.json", "web/plan.json"]
     assert set(told) == {Path(name).parts[0] for name in marks}
     assert all("written by this project" in reason for reason in told.values())
     with pytest.raises(UserError, match="holds prepared pictures, written by this project: give the folder of the"):
@@ -158,6 +161,26 @@ def test_one_odd_entry_does_not_end_the_command(tmp_path, capsys):
     assert gone.partition(": ")[2] in capsys.readouterr().out
 
 
+def test_what_lies_in_the_place_of_pictures_is_named(tmp_path):
+    images = tmp_path / "images"
+    images.mkdir()
+    strangers = {
+        "pointer.jpg": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "run git lfs pull"),
+        "page.png": (b"<!DOCTYPE html><title>404</title>", "a web page: download the picture itself"),
+        "nothing.tif": (b"", "the file is empty"),
+    }
+    for name, (content, _) in strangers.items():
+        (images / name).write_bytes(content)
+    with pytest.raises(
+        UserError, match=r"holds no picture \(of 3 files; first .*nothing\.tif: not a picture: the file is empty\)"
+    ):
+        source_of(images)
+    write_pictures(images, ["p0", "p1"])
+    reasons = {Path(file).name: reason for file, reason in source_of(images).passed_over}
+    assert reasons.keys() == strangers.keys()
+    assert all(told in reasons[name] for name, (_, told) in strangers.items())
+
+
 def test_names_that_look_the_same_are_one(tmp_path):
     composed, apart = (normalize(form, "café") for form in ("NFC", "NFD"))
     images = write_pictures(tmp_path / "images", [composed, apart, "p0", "p1", "p2"])
@@ -168,7 +191,18 @@ def test_names_that_look_the_same_are_one(tmp_path):
     assert [sample.name for sample in source.samples if sample.label] == [composed, "p0", "p1"]
     assert len(source.samples) == 4
     assert len(source.passed_over) == 4
-    assert all("its name looks the same as that of" in reason for _, reason in source.passed_over)
+    alike = "its name looks the same as that of"
+    reasons = {Path(file).name: reason.partition(",")[0] for file, reason in source.passed_over}
+    assert reasons == {
+        composed + ".jpg": f"{alike} {images / f'{apart}.jpg'}",
+        "p0.jpg": "the same picture as p0.JPG",
+        composed + ".png": f"{alike} {masks / f'{apart}.png'}",
+        "p1.png": "the same mask as p1.PNG",
+    }
+    Image.fromarray(picture(9)).save(images / "p0.JPG")
+    source = source_of(images, masks)
+    assert len(source.samples) == 4
+    assert dict(source.passed_over)[str(images / "p0.jpg")].startswith(f"{alike} {images / 'p0.JPG'}")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])

@@ -10,7 +10,7 @@ from ablation_grid import Here, read, run, two_variants
 from sample_classes import write_manifest
 
 from core.files import file_sha256
-from core.header import header_content
+from core.headers.header import header_content
 from core.weights import load_weights, save_weights
 from experiments.grid import queue
 from experiments.grid.estimate import Speeds

@@ -17,8 +17,8 @@ from experiments.grid.arms import TuningWork
 from experiments.grid.config import AblationConfig
 from experiments.grid.console import Console, seconds_left
 from experiments.grid.estimate import STEPS, Speeds, left_in_words
-from experiments.grid.plan import build_plan
-from experiments.grid.prepared import read_data
+from experiments.grid.planning.plan import build_plan
+from experiments.grid.planning.prepared import read_data
 from experiments.grid.queue import Running
 from experiments.grid.to_do import all_works
 

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
 from ablation_grid import Here, read, run, two_variants
 
+from core.errors import UserError
 from experiments.grid.estimate import Speeds
+from experiments.grid.run_folder import provenance_of, settings_of, training_of
 
 
 def test_arms_wait_for_a_pretraining_that_failed(pets, tmp_path, here, capsys):
@@ -58,3 +61,12 @@ def test_damage_found_while_a_failure_is_looked_at_does_not_end_the_grid(pets, t
     assert "FAILED    tuning scratch, 100 % of the labels, rate 1e+30: " in errors
     assert "training_config.json is not valid JSON" in errors
     assert set(read(tmp_path, "tuning")) == {"scratch__1__lr_0.004"}
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '{"identity": 3}', '{"identity": {}, "machine": {}, "versions": {}}'])
+def test_a_run_folder_that_was_altered_is_named(tmp_path, content):
+    for name in ("training_config.json", "metrics.json"):
+        (tmp_path / name).write_text(content)
+    for read_it in (provenance_of, settings_of, training_of):
+        with pytest.raises(UserError, match=rf"^{tmp_path}/\w+\.json is (damaged|not one of ours)"):
+            read_it(tmp_path)

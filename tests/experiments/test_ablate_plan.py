@@ -10,10 +10,10 @@ from sample_classes import write_manifest
 from core.errors import UserError
 from data.subsets import label_subset
 from experiments.grid.config import AblationConfig
-from experiments.grid.effect import with_effect
-from experiments.grid.plan import build_plan
-from experiments.grid.plan_file import write_plan
-from experiments.grid.prepared import read_data
+from experiments.grid.planning.effect import with_effect
+from experiments.grid.planning.plan import build_plan
+from experiments.grid.planning.plan_file import write_plan
+from experiments.grid.planning.prepared import read_data
 from experiments.grid.to_do import all_works
 from reconstruction.config import ReconstructionConfig
 from transfer_learning.config import SegmentationConfig

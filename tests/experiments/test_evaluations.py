@@ -83,6 +83,9 @@ def test_committed_results_of_the_first_format_are_read():
         ({"class_set": {**CLASSES.content(), "names": ["a", "b", "c"]}}, "scores of background, cat, dog for the"),
         ({"class_set": {"names": ["a"]}}, "class_set: "),
         ({"mean_iou": "good"}, "none of mean_iou, psnr, target_error is a number"),
+        ({"intervals": [{"mean_iou": [0, 1]}, 2]}, "is damaged ("),
+        ({"format": 1, "intervals": [1]}, "is damaged ("),
+        ({"format": 1, "confusion_matrix": 4}, "is damaged ("),
         ({"num_images": -1}, "num_images: Input should be greater than or equal to 0"),
     ],
 )

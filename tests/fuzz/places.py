@@ -64,5 +64,9 @@ WAYS = {
 
 
 def copy_linked(source: Path, target: Path) -> Path:
-    """Copy a folder quickly: its files are hard links, to be replaced and never written into."""
-    return Path(shutil.copytree(source, target, copy_function=os.link, symlinks=True, dirs_exist_ok=True))
+    """Copy a folder quickly: its files are hard links, to be replaced and never written into.
+
+    Locks stay behind: a link to one would be locked together with it.
+    """
+    locks = shutil.ignore_patterns("*.lock")
+    return Path(shutil.copytree(source, target, copy_function=os.link, symlinks=True, ignore=locks, dirs_exist_ok=True))

@@ -144,18 +144,12 @@ def soon():
     signal.signal(signal.SIGALRM, before)
 
 
-# What reads these does not notice everything yet.
-WAITING = ("state", "arrays")
+# These draw figures, which takes long.
 DRAWS = ("report", "ablation")
 
 
-def marks(target: str) -> list[pytest.MarkDecorator]:
-    waits, draws = target in WAITING, target in DRAWS
-    return [pytest.mark.xfail] * waits + [pytest.mark.all] * draws
-
-
 @pytest.mark.usefixtures("soon")
-@pytest.mark.parametrize("target", [pytest.param(name, marks=marks(name)) for name in TARGETS])
+@pytest.mark.parametrize("target", [pytest.param(name, marks=[pytest.mark.all] * (name in DRAWS)) for name in TARGETS])
 def test_a_few_cases_end_well(target, whole, tmp_path):
     for number in range(2):
         name = f"{target}:{number}"

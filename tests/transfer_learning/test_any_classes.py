@@ -10,7 +10,7 @@ from PIL import Image
 from sample_classes import classes_of, scene, write_data
 
 from core.classes import ClassSet
-from core.header import header_content
+from core.headers.header import header_content
 from transfer_learning.evaluate import main as evaluate
 from transfer_learning.inference.segmenter import Segmenter
 from transfer_learning.predict import main as predict

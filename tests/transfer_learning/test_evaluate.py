@@ -16,10 +16,10 @@ from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from core.classes import ClassSet
 from core.evaluation import best_and_worst, print_table
-from core.header import HEADER_KEY, header_content
+from core.filing.writing import lock
+from core.headers.header import HEADER_KEY, header_content
 from core.run.console import Console
 from core.weights import load_weights, save_weights
-from core.writing import lock
 from data.opened import open_data
 from experiments.tables import main as tables
 from reconstruction.evaluate import main as evaluate_autoencoder

@@ -18,13 +18,14 @@ from sample_pets import picture
 
 from core.classes import ClassSet
 from core.errors import UserError
-from core.header import Header, read_header
+from core.filing.writing import lock
+from core.headers.header import Header, read_header
 from core.networks.unet import initialise
 from core.weights import save_weights
-from core.writing import lock
 from data.opened import open_data
 from data.pictures import PictureError, read_mask
 from data.prepare import main as prepare
+from data.sources.own.walking import walk
 from transfer_learning.inference.files import overlay, side_by_side
 from transfer_learning.inference.inputs import find_files, result_names
 from transfer_learning.inference.segmenter import Segmenter
@@ -449,7 +450,7 @@ def test_ctrl_c_leaves_whole_files_and_no_mixture(run, tmp_path, monkeypatch, ca
         return segment(self, pictures)
 
     monkeypatch.setattr(Segmenter, "segment", interrupted)
-    code, _ = run(folder, flags=("--batch_size", "1"))
+    code, _ = run(folder, flags=("--batch_size", "1", "--no_figures"))
     assert code == 130
     assert "1 of 3 pictures were done" in capsys.readouterr().err
     after = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
@@ -458,7 +459,13 @@ def test_ctrl_c_leaves_whole_files_and_no_mixture(run, tmp_path, monkeypatch, ca
     else:
         assert [path.name for path in (out / "masks").iterdir()] == ["0.png"]
         assert not (out / "predictions.json").exists()
+        assert list(walk(tmp_path)) == [folder / f"{index}.png" for index in range(3)]
     assert not (out / ".partial").exists()
+    monkeypatch.setattr(Segmenter, "segment", segment)
+    (folder / "0.png").unlink()
+    assert run(folder, flags=("--no_figures",))[0] == 0
+    found = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert found == {"masks/1.png", "masks/2.png", "predictions.json", "predictions.csv"}
 
 
 def test_a_second_prediction_replaces_the_first_and_nothing_else(run, tmp_path):

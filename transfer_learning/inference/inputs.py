@@ -10,7 +10,7 @@ from pathlib import Path
 from unicodedata import normalize
 
 from core.errors import UserError
-from core.paths import expanded
+from core.filing.paths import expanded, real
 from data.sources.own.listing import pass_over
 from data.sources.own.walking import Told, walk, written_here
 
@@ -77,7 +77,7 @@ def _found(given: str, output_dir: Path, tell: Told) -> tuple[str, list[Path]]:
     """Return the folder to which names are relative, and the files."""
     path = Path(given)
     if path.is_dir():
-        if path.resolve() == output_dir.resolve():
+        if real(path) == real(output_dir):
             raise UserError(f"{given} is both --input and --output_dir: give the results a folder of their own")
         return os.path.abspath(path), list(walk(path, [output_dir], tell))  # noqa: PTH100
     if os.path.lexists(path):
@@ -110,7 +110,7 @@ def _matching(pattern: Path, fixed: Path, output_dir: Path, tell: Told) -> Itera
 def _is_result(folder: Path, output_dir: Path, known: dict[Path, bool]) -> bool:
     if folder not in known:
         names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-        known[folder] = folder.resolve() == output_dir.resolve() or written_here(folder, names) is not None
+        known[folder] = real(folder) == real(output_dir) or written_here(folder, names) is not None
     return known[folder]
 
 

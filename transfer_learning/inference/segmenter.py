@@ -22,7 +22,7 @@ from torch import nn
 from core.classes import ClassSet
 from core.errors import UserError
 from core.evaluation import load_model
-from core.header import Header
+from core.headers.header import Header
 from core.machine.device import resolve_device
 from core.networks.unet import MIN_SIDE, require_sides
 from core.sides import sides_of

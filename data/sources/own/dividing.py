@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from core.errors import UserError
 from data.manifest import SPLITS
-from data.sources.division import divide_folds, divide_groups
+from data.sources.layout.division import divide_folds, divide_groups
 from data.sources.own.config import ReadingConfig
 from data.sources.own.listing import Pictures
 from data.sources.own.splits import empty_lists, read_splits, val_as_test

@@ -6,10 +6,12 @@ from functools import partial
 from pathlib import Path
 
 from core.errors import UserError
+from core.filing.paths import real
 from data.pictures import PictureError
 from data.sources.own.listing import Pictures, pass_over
 from data.sources.own.names import is_text, printable, stem_of
 from data.sources.own.patterns import PICTURE_SUFFIXES, Pattern, pattern_of, siblings
+from data.sources.own.twins import Twin, TwinError, settle_masks
 from data.sources.own.walking import Told, walk
 
 PLAIN = pattern_of("{name}")
@@ -48,12 +50,12 @@ def find_masks(
         the pattern that fits, the files that are no mask of a picture with the reason, and what a person should know.
 
     Raises:
-        UserError: none fits, or so few masks that it can hardly be meant; two masks for one picture.
+        UserError: none fits, or so few masks that it can hardly be meant; two masks of one picture that differ.
     """
     pattern = _choose(pictures, images, masks, text)
     passed_over: list[tuple[str, str]] = []
     tell = partial(pass_over, passed_over)
-    fitting, strays = 0, []
+    fitting, strays, twins = 0, [], list[Twin]()
     for path in _files(images, masks, tell if images != masks else None):
         matched = _matched(pictures, pattern, path, masks)
         try:
@@ -63,9 +65,14 @@ def find_masks(
         except PictureError as error:
             tell(path, str(error))
             continue
+        except TwinError as error:
+            twins.append(error.twin)
+            continue
         if images != masks or matched:
             tell(path, f"not a mask with the name of a picture ({pattern.text})")
             strays.append(printable(path))
+    for twin in settle_masks(twins, pattern.text, tell):
+        pictures.replace_mask(twin)
     others = [file for file in strays if Path(file).suffix.lower() in PICTURE_SUFFIXES]
     notes = []
     if others:
@@ -124,7 +131,7 @@ def _is_meant(pictures: Pictures, fitting: int, total: int, reached: set[str]) -
 
 
 def _files(images: Path, masks: Path, tell: Told | None = None) -> Iterator[Path]:
-    excluded = [images] if images.resolve() != masks.resolve() else []
+    excluded = [images] if real(images) != real(masks) else []
     return walk(masks, excluded, tell) if tell else walk(masks, excluded)
 
 

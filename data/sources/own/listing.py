@@ -8,15 +8,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 from unicodedata import normalize
 
-from core.errors import UserError
 from data.decoders.opening import PictureError
+from data.decoders.picture_header import PictureHeader, look_at
 from data.on_disk import sorted_rows, temporary_database
-from data.picture_header import PictureHeader, look_at
 from data.sources.own.names import is_text, printable, stem_of, unusable
+from data.sources.own.twins import Twin, TwinError, second, settle_pictures
 from data.sources.own.walking import walk
 from data.sources.source import file_stamp
 
@@ -120,7 +121,7 @@ class Pictures:
         """Add a picture.
 
         Raises:
-            UserError: its name is taken.
+            TwinError: its name is taken by one of another suffix.
             PictureError: it is taken by one whose name looks the same.
         """
         folder, _, stem = name.rpartition("/")
@@ -143,18 +144,14 @@ class Pictures:
             self._table.execute(f"INSERT INTO pictures ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         except sqlite3.IntegrityError:
             taken = _path(self._table.execute("SELECT image FROM pictures WHERE name = ?", (name,)).fetchone()[0])
-            _refuse_twin(taken, image)
-            raise UserError(
-                f"{taken} and {image.name} would get the same name: rename one, or say with --mask_pattern "
-                f"'{{name}}{image.suffix}' that one is the other's mask"
-            ) from None
+            raise second(Twin(taken, image, name)) from None
         self.facts.add(header, height, width, str(image))
 
     def add_mask(self, name: str, key: str, mask: Path) -> bool:
         """Give the picture of that name a mask, of one class where `key` names it; False if there is no such picture.
 
         Raises:
-            UserError: it has one already.
+            TwinError: it has one already, of another suffix.
             PictureError: it has one already whose name looks the same.
         """
         found = self._table.execute("SELECT masks, stamp FROM pictures WHERE name = ?", (name,)).fetchone()
@@ -163,13 +160,21 @@ class Pictures:
         masks, stamp = json.loads(found[0]), json.loads(found[1])
         for taken, file in masks:
             if taken == key:
-                _refuse_twin(Path(file), mask)
-                raise UserError(f"{file} and {mask} are both masks of {name}: remove one")
-        masks, stamp = [*masks, [key, str(mask)]], [*stamp, *file_stamp(mask)]
-        self._table.execute(
-            "UPDATE pictures SET masks = ?, stamp = ? WHERE name = ?", (json.dumps(masks), json.dumps(stamp), name)
-        )
+                raise second(Twin(Path(file), mask, name, key))
+        self._set_masks(name, [*masks, [key, str(mask)]], [*stamp, *file_stamp(mask)])
         return True
+
+    def replace_mask(self, twin: Twin) -> None:
+        """Let the second of two mask files count instead of the first."""
+        found = self._table.execute("SELECT masks, stamp FROM pictures WHERE name = ?", (twin.name,)).fetchone()
+        masks = [[key, str(twin.path) if key == twin.key else file] for key, file in json.loads(found[0])]
+        stamps = (file_stamp(Path(file)) for _, file in masks)
+        of_image = json.loads(found[1])[: len(file_stamp(twin.path))]
+        self._set_masks(twin.name, masks, [*of_image, *chain.from_iterable(stamps)])
+
+    def _set_masks(self, name: str, masks: list[list[str]], stamp: list[int]) -> None:
+        query = "UPDATE pictures SET masks = ?, stamp = ? WHERE name = ?"
+        self._table.execute(query, (json.dumps(masks), json.dumps(stamp), name))
 
     def turned_with_masks(self) -> list[str]:
         """Return a sentence where pictures are turned upright whose masks have a size that fits turned or not."""
@@ -199,8 +204,13 @@ class Pictures:
 def list_images(
     pictures: Pictures, images: Path, excluded: Path | None, is_mask: Callable[[Path], bool]
 ) -> list[tuple[str, str]]:
-    """Add the pictures below a folder; returns the files that are none, with the reason."""
+    """Add the pictures below a folder; returns the files that are none, with the reason.
+
+    Raises:
+        UserError: two differ that would get the same name.
+    """
     passed_over: list[tuple[str, str]] = []
+    twins: list[Twin] = []
     tell = partial(pass_over, passed_over)
     for path in walk(images, [excluded] if excluded else (), tell):
         name = stem_of(path, images)
@@ -211,6 +221,9 @@ def list_images(
                 pictures.add(name, path, look_at(path))
             except PictureError as error:
                 tell(path, str(error))
+            except TwinError as error:
+                twins.append(error.twin)
+    settle_pictures(twins, tell)
     return passed_over
 
 
@@ -225,12 +238,6 @@ def by_reason(passed_over: list[tuple[str, str]]) -> Iterator[str]:
     for file, reason in passed_over:
         files.setdefault(reason, []).append(file)
     return (f"{len(names)} files passed over: {reason} (first {names[0]})" for reason, names in files.items())
-
-
-def _refuse_twin(taken: Path, path: Path) -> None:
-    """Raise PictureError for a name that is another's but for the case of its suffix or the coding of its letters."""
-    if taken.suffix.lower() == path.suffix.lower():
-        raise PictureError(f"its name looks the same as that of {printable(taken)}, which is taken: rename it")
 
 
 def _without_suffix(name: str) -> str:

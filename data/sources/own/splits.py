@@ -1,12 +1,12 @@
 """The setting --splits: who belongs to Train, Val and Test: a file, a folder of lists, or the pictures' own folders."""
 
 import csv
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from core.errors import UserError
-from core.text_file import read_text
+from core.filing.json_file import NotJSONError, read_json
+from core.filing.text_file import read_text
 
 JSON_FORM = '{"train": [...], "val": [...], "test": [...]}'
 FORMS = (
@@ -138,13 +138,9 @@ def json_lines(path: Path) -> Iterator[Line]:
         UserError: it is none, or a list belongs to no split.
     """
     try:
-        text = read_text(path)
-    except UnicodeDecodeError:
-        raise UserError(f"{path} is no text: it needs {JSON_FORM}") from None
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError):
-        raise UserError(f"{path} is no JSON: it needs {JSON_FORM}") from None
+        content = read_json(path)
+    except NotJSONError as error:
+        raise UserError(f"{path} is no JSON ({error.reason}): it needs {JSON_FORM}") from None
     entries = content.items() if isinstance(content, dict) else ()
     lists = [(word, names) for word, names in entries if isinstance(names, list)]
     if not lists or any(word in _WORDS and not isinstance(names, list) for word, names in entries):

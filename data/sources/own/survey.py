@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.classes import ClassSet
 from core.errors import UserError
+from core.filing.paths import real
 from data.annotations.assigning import BINARY_NAMES
 from data.annotations.coding import Coding
 from data.annotations.decide import decide
@@ -20,7 +21,7 @@ from data.sources.own.listing import Pictures, Row, list_images
 from data.sources.own.lookalikes import masks_for_pictures, polygons_among, refuse_masks_among_pictures
 from data.sources.own.patterns import Pattern, pattern_of
 from data.sources.own.progress import with_progress
-from data.value_range import PERCENTILES, find_range
+from data.sources.own.value_range import PERCENTILES, find_range
 
 NAMED_AT_MOST = 5
 
@@ -117,7 +118,7 @@ def _list_folder(config: ReadingConfig) -> Listing:
     check_folders(images, masks)
     if masks is None and config.mask_pattern:
         masks = images
-    if masks is not None and masks.resolve() == images.resolve():
+    if masks is not None and real(masks) == real(images):
         if not config.mask_pattern:
             which = "say which is which, --mask_pattern '{name}_mask.png'"
             raise UserError(f"{images} holds both images and masks: {which}")
@@ -169,7 +170,9 @@ def _list_beside(images: Path, text: str) -> Listing:
 
 def _require_pictures(listing: Listing, images: Path) -> None:
     if not len(listing.pictures):
-        raise UserError(f"{images} holds no picture")
+        (file, reason), *_ = listing.passed_over or [("", "")]
+        first = f" (of {len(listing.passed_over)} files; first {file}: {reason})" if file else ""
+        raise UserError(f"{images} holds no picture{first}")
 
 
 def _value_range(pictures: Pictures, config: ReadingConfig) -> tuple[tuple[float, float] | None, str]:

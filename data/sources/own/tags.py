@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.errors import UserError
-from core.text_file import read_text
+from core.filing.text_file import read_text
 from data.sources.own.splits import csv_rows, refuse_missing
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from core.errors import UserError
 from core.files import open_bytes
+from core.filing.paths import real
+from core.filing.writing import LOCK, STAGED, UNFINISHED
 
 Told = Callable[[Path, str], None]  # a file or folder that is not read, and why
 
@@ -24,7 +26,10 @@ _MARKS = (
     ("evaluation_results.json", b"", "results of an evaluation"),
     ("reconstruction_metrics.json", b"", "results of an evaluation"),
     ("training_config.json", b"", "a training run"),
-    (".lock", b"", "an output folder in use, or of a call that was ended"),
+    ("plan.json", b'"format": "ablation plan', "results of an ablation"),
+    (UNFINISHED, b"", "results of a call that was ended"),
+    (STAGED, b"", "unfinished work"),
+    (LOCK, b"", f"an output folder in use, or of a call that was ended ({LOCK})"),
 )
 _OF_A_PREDICTION = {"masks", "overlays", "figures"}  # all that a call leaves that was ended
 _LOOKED_AT = 4096
@@ -58,7 +63,7 @@ def walk(root: Path, excluded: Iterable[Path] = (), tell: Told = _ignore) -> Ite
             continue
         if identity:
             entered.add(identity)
-        if folder.is_symlink() and folder != root and root.resolve().is_relative_to(folder.resolve()):
+        if folder.is_symlink() and folder != root and real(root).is_relative_to(real(folder)):
             tell(folder, "a link back to a folder that holds it")
             continue
         entries, reason = _listed(folder)
@@ -75,7 +80,7 @@ def walk(root: Path, excluded: Iterable[Path] = (), tell: Told = _ignore) -> Ite
 
 def written_here(folder: Path, names: Collection[str]) -> str | None:
     """Return what a folder that holds these names is, if this project wrote it."""
-    if folder.name.endswith(".partial"):
+    if folder.name.endswith(STAGED):
         return "unfinished work"
     for name, beginning, what in _MARKS:
         if name in names and _begins(folder / name, beginning):

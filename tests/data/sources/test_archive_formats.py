@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from core.errors import UserError
-from data.sources import archives
-from data.sources.archives import extract
+from data.sources.fetching import archives
+from data.sources.fetching.archives import extract
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 

@@ -7,8 +7,8 @@ from sample_sources import FORMS, names, read, remove, samples
 
 from core.errors import UserError
 from data.pictures import PictureError
-from data.sources.division import held_out_groups
-from data.sources.listed import files_by_name, read_names, read_splits
+from data.sources.layout.division import held_out_groups
+from data.sources.layout.listed import files_by_name, read_names, read_splits
 
 CAMVID = "CamVid"
 VOC = "VOCdevkit/VOC2012"

@@ -8,7 +8,7 @@ from sample_layouts import halves, save
 from data.decoders import opening
 from data.pictures import PictureError
 from data.sources import ade20k, camvid, cityscapes, msrc_v2, voc2012
-from data.sources.codes import Codes, read_grey
+from data.sources.layout.codes import Codes, read_grey
 
 COLOUR = st.tuples(*[st.integers(0, 255)] * 3)
 TABLES = st.dictionaries(COLOUR, st.integers(0, 255), min_size=1, max_size=30)

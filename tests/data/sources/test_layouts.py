@@ -1,5 +1,7 @@
 """Every public data set, in every form, made up in a few small files."""
 
+import json
+
 import numpy as np
 import pytest
 from sample_layouts import make_isbi
@@ -72,6 +74,18 @@ def test_an_empty_folder_is_one_line_that_says_what_is_needed_and_what_is_there(
     assert "\n" not in str(error.value)
     with pytest.raises(UserError, match="is not a folder"):
         read(FORMS[name], tmp_path / "nowhere")
+
+
+def test_data_prepared_before_their_archives_could_be_fetched_stay_as_they_are(tmp_path, capsys):
+    FORMS["isic"].make(tmp_path / "data")
+    config = config_of(FORMS["isic"], tmp_path / "data", output_dir=tmp_path / "out", size=16, workers=1)
+    prepare(config)
+    path = tmp_path / "out" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    assert manifest["source"].pop("download") is False
+    path.write_text(json.dumps(manifest))
+    prepare(config)
+    assert "nothing to do" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["voc", "ade20k", "drive"])

@@ -1,7 +1,7 @@
 """Folders that are written to: tried before long work begins, by one process at a time, and free of what kills left."""
 
+import errno
 import glob
-import json
 import os
 import re
 import shutil
@@ -12,19 +12,24 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from core.errors import UserError
-from core.files import read_text
+from core.files import write_json
+from core.filing.json_file import read_json
+from core.filing.paths import real
 
 LOCK = ".lock"
 STAGED = ".partial"
+UNFINISHED = ".unfinished.json"  # names the files of results of which some may be in place, from before the first one
 _TEMPORARY = re.compile(r"\..+\.\d+\.tmp")  # of `core.files.atomic_path`
 
 
 def followed(folder: Path, flag: str) -> Path:
     """Return where a folder lies behind all links. Raises UserError where these go round in a circle."""
     try:
-        return folder.resolve()
-    except (OSError, RuntimeError):
-        raise UserError(f"{folder} is a link in a circle: choose another {flag}") from None
+        folder.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise UserError(f"{folder} is a link in a circle: choose another {flag}") from None
+    return real(folder)
 
 
 def require_writable(folder: Path, flag: str) -> None:
@@ -117,31 +122,49 @@ def replacing(folder: Path, earlier: Iterable[str] = ()) -> Iterator[Path]:
         shutil.rmtree(staged, ignore_errors=True)
 
 
-def publish(staged: Path, folder: Path, earlier: Iterable[str] = ()) -> None:
-    """Move all files of a folder into another, over those of the same names; JSON, which names the others, last."""
+def publish(staged: Path, folder: Path, earlier: Iterable[str] = (), whole: bool = True) -> None:
+    """Move all files of a folder into another, over those of the same names; JSON, which names the others, last.
+
+    Args:
+        earlier: as of `replacing`.
+        whole: False for a part of the results: what was moved stays listed, for the call that replaces it.
+    """
     files = [path.relative_to(staged) for path in staged.rglob("*") if path.is_file()]
+    earlier = list(earlier)
+    write_json(folder / UNFINISHED, sorted({*earlier, *(file.as_posix() for file in files)}))
     for file in {Path(name) for name in earlier} - set(files):
         # What a result names is not believed: nothing outside the folder is touched.
-        if (folder / file).resolve().is_relative_to(folder.resolve()) and (folder / file).is_file():
+        if real(folder / file).is_relative_to(real(folder)) and (folder / file).is_file():
             (folder / file).unlink()
     for file in sorted(files, key=lambda file: (file.suffix == ".json", file)):
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         os.replace(staged / file, folder / file)
+    if whole:
+        (folder / UNFINISHED).unlink()
 
 
 def files_named(path: Path) -> list[str]:
-    """Return the files that the JSON of earlier results names: figures, and what a prediction wrote of each picture."""
-    try:
-        content = json.loads(read_text(path))
-    except (OSError, ValueError, RecursionError):
-        return []
+    """Return the files that the JSON of earlier results names: figures, and what a prediction wrote of each picture.
+
+    With them come those of results beside it that a call which was ended left in part.
+    """
+    content, unfinished = _read_or_none(path), _read_or_none(path.parent / UNFINISHED)
     entries = content if isinstance(content, dict) else {}
     named = [entry.get("file") for entry in [*_objects(entries.get("figures")), *_objects([entries.get("strip")])]]
     named += [
         record.get(kind) for record in _objects(entries.get("pictures")) for kind in ("mask", "overlay", "figure")
     ]
     files = [name for name in named if isinstance(name, str) and "\0" not in name]
-    return [*files, *(f"{name.removesuffix('.png')}.svg" for name in files)]
+    files += [f"{name.removesuffix('.png')}.svg" for name in files]
+    left = unfinished if isinstance(unfinished, list) else []
+    return [*files, *(name for name in left if isinstance(name, str) and name and "\0" not in name)]
+
+
+def _read_or_none(path: Path) -> object:
+    try:
+        return read_json(path)
+    except (OSError, UserError):
+        return None
 
 
 def _objects(entries: object) -> list[dict[str, object]]:

@@ -1,6 +1,5 @@
 """The header of weights, read through one schema, without their tensors and without torch."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +12,8 @@ from safetensors import SafetensorError, safe_open
 
 from core.classes import ClassSet
 from core.errors import UserError, first_problem
-from core.seen import of_text
+from core.filing.json_file import NotJSONError, parse_json
+from core.headers.seen import of_text
 from core.sides import MAX_SIZE
 from core.train_config import OWN_ENCODER, Normalisation, TrainConfig
 
@@ -94,8 +94,8 @@ class Header:
         class_set: of phase 2, what it tells apart.
         size, resize_mode, value_range, ground: of phase 2, how pictures come to what it was trained on; weights of
             before do not say it.
-        pictures_seen: of which pictures the weights learned, as `core.seen` writes them; weights of before, and of data
-            prepared before, do not say it.
+        pictures_seen: of which pictures the weights learned, as `core.headers.seen` writes them; weights of before, and
+            of data prepared before, do not say it.
         sha256: over all of the above and the tensors; None in weights of before.
     """
 
@@ -175,9 +175,10 @@ def header_content(path: Path) -> dict[str, Any]:
     _require_weights(path)
     try:
         with safe_open(path, framework="np") as file:
-            content = json.loads((file.metadata() or {}).get(HEADER_KEY, "null"), parse_constant=_no_number)
-    except (SafetensorError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not a whole safetensors file ({error}): {ANEW}") from None
+            content = parse_json((file.metadata() or {}).get(HEADER_KEY, "null"), str(path))
+    except (SafetensorError, ValueError) as error:
+        why = error.reason if isinstance(error, NotJSONError) else error
+        raise UserError(f"{path} is not a whole safetensors file ({why}): {ANEW}") from None
     if not isinstance(content, dict) or "format_version" not in content:
         raise UserError(f"{path} was not written by this project: its header lacks {HEADER_KEY!r}")
     if content["format_version"] != FORMAT_VERSION:
@@ -199,7 +200,3 @@ def _require_weights(path: Path) -> None:
         # A safetensors file begins with a length of 8 bytes, which may be any.
         if begins.startswith(mark) and begins[8:9] != b"{":
             raise UserError(f"{path} is {what}, not a safetensors file: {remedy}")
-
-
-def _no_number(constant: str) -> None:
-    raise ValueError(f"{constant} is no number of JSON")

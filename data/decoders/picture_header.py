@@ -7,7 +7,7 @@ from typing import BinaryIO, NamedTuple
 
 from PIL import Image, ImageFile
 
-from data.decoders import tiff
+from data.decoders import png, tiff
 from data.decoders.opening import PictureError, decoding, open_file, open_picture, read_bytes
 
 _EXIF_ORIENTATION = 0x0112
@@ -87,6 +87,8 @@ def load(path: Path) -> Loaded:
     """Read a picture's file, not yet its pixels. Raises as `look_at`."""
     data = read_bytes(path)
     header, opened, tags = _look_at(BytesIO(data))
+    if header.format == "PNG" and (damage := png.damage_of(data)):
+        raise PictureError(f"damaged: {damage}")
     if header.format == "TIFF" and header.orientation != 1:
         with decoding("its header is damaged"):
             data = tiff.without_orientation(data)

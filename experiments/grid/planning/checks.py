@@ -6,8 +6,8 @@ from typing import Any
 
 from core.config import nearest
 from core.errors import UserError
-from experiments.grid.effect import with_effect
-from experiments.grid.variants import Variant, plain, rows_of
+from experiments.grid.planning.effect import with_effect
+from experiments.grid.planning.variants import Variant, plain, rows_of
 from experiments.page.command_lines import defaults
 from reconstruction.config import ReconstructionConfig
 

@@ -9,8 +9,8 @@ from filelock import FileLock
 
 from core.errors import UserError
 from data.prepare_config import PrepareConfig
-from data.sources.archives import extract
-from data.sources.download import download, file_md5
+from data.sources.fetching.archives import extract
+from data.sources.fetching.download import Download, download_all, file_md5
 
 _DEPTH = 5  # of folders around what is looked for, as in TrainVal/VOCdevkit/VOC2012
 _NAMED_AT_MOST = 8
@@ -24,18 +24,16 @@ class Official:
         details: checksums of the archives that were unpacked, for the manifest.
     """
 
-    def __init__(
-        self, config: PrepareConfig, archives: Sequence[str], download_from: tuple[str, str] | None = None
-    ) -> None:
-        """Look at the folder; fetch the archive first where the settings ask for it.
+    def __init__(self, config: PrepareConfig, archives: Sequence[str], downloads: Sequence[Download] = ()) -> None:
+        """Look at the folder; fetch archives first where the settings ask for it.
 
         Args:
             config: names the folder, and where archives are unpacked.
             archives: names of the official archives.
-            download_from: address and MD5 of the first of them, where it may be fetched.
+            downloads: those of them that may be fetched.
 
         Raises:
-            UserError: there is no such folder, or the archive could not be fetched.
+            UserError: there is no such folder, or an archive could not be fetched.
         """
         self._archives = archives
         self._target = config.raw_dir / config.dataset
@@ -43,11 +41,10 @@ class Official:
         self._fetched = config.download
         self.details: dict[str, Any] = {}
         if config.download:
-            assert download_from is not None, "check_source looks at that"
-            address, md5 = download_from
+            assert downloads, "check_source looks at that"
             self._target.mkdir(parents=True, exist_ok=True)
             with FileLock(self._target / ".lock"):
-                download(address, self._target / archives[0], md5)
+                download_all(downloads, self._target)
         folder = self._target if config.download else config.archives
         if folder is None or not folder.is_dir():
             raise UserError(f"{folder} is not a folder: --archives needs the folder of the data set")

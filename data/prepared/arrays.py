@@ -4,7 +4,6 @@ They lie beside the pictures, and where nothing can be written there in a cache 
 fingerprint, so that other data never meet an old array. A seal beside each says what its bytes are.
 """
 
-import json
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +17,8 @@ from filelock import FileLock
 
 from core.classes import IGNORED
 from core.errors import UserError
-from core.files import atomic_path, open_bytes, read_text, write_json
+from core.files import atomic_path, open_bytes, write_json
+from core.filing.json_file import read_json
 from core.terminal.progress import track
 from data.manifest import ARRAYS
 
@@ -157,10 +157,10 @@ def _seal_file(path: Path) -> Path:
 
 def _seal_of(path: Path) -> dict[str, object] | None:
     try:
-        seal = json.loads(read_text(_seal_file(path)))
+        seal = read_json(_seal_file(path))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError):
+    except (OSError, UserError):
         return {}
     return seal if isinstance(seal, dict) else {}
 

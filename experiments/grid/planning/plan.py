@@ -6,7 +6,8 @@ from typing import Any
 
 from core.config import from_mapping, nearest
 from core.errors import UserError
-from experiments.grid.checks import (
+from experiments.grid.config import AblationConfig
+from experiments.grid.planning.checks import (
     require_all_used,
     require_baselines,
     require_comparable,
@@ -14,8 +15,7 @@ from experiments.grid.checks import (
     require_honest,
     require_released,
 )
-from experiments.grid.config import AblationConfig
-from experiments.grid.variants import MANAGED, Plan, Pretraining, Variant
+from experiments.grid.planning.variants import MANAGED, Plan, Pretraining, Variant
 from experiments.page.command_lines import CONFIGS
 
 # What a variant says of itself beside its settings, and what it means to say nothing.

@@ -11,8 +11,9 @@ from typing import Any
 import yaml
 
 from core.errors import UserError
-from core.text_file import read_text
+from core.filing.text_file import read_text
 
+LONGEST_NUMBER = 100  # digits; Python reads no more than 4,300
 MERGE = "tag:yaml.org,2002:merge"
 # What text without quotes means (YAML 1.2, the core schema), and with which characters it begins.
 _PLAIN = (
@@ -73,6 +74,8 @@ class _Loader(yaml.SafeLoader):
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
         text = self.construct_scalar(node)
+        if len(text) > LONGEST_NUMBER:
+            raise ValueError(f"line {node.start_mark.line + 1} holds a number of {len(text)} digits: correct it")
         return int(text, 0 if text.startswith(("0o", "0x")) else 10)
 
 

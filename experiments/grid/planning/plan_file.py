@@ -5,7 +5,7 @@ from pathlib import Path
 from core.files import write_json
 from experiments.ablation.format import PLAN, ArmContent, PlanContent, Trial, VariantContent, read, results_of
 from experiments.grid.config import AblationConfig
-from experiments.grid.variants import Plan, Variant
+from experiments.grid.planning.variants import Plan, Variant
 
 
 def write_plan(plan: Plan) -> None:

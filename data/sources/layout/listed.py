@@ -12,7 +12,7 @@ from core.errors import UserError
 from core.files import read_text
 from data.manifest import SPLITS
 from data.pictures import read_picture
-from data.sources.division import held_out_groups
+from data.sources.layout.division import held_out_groups
 from data.sources.source import Sample, Source, file_stamp, held_out
 
 Masks = Mapping[str, Sequence[Path]]

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from core.train_config import OWN_ENCODER, TrainConfig
-from experiments.grid.variants import plain
+from experiments.grid.planning.variants import plain
 from reconstruction.config import ReconstructionConfig
 from transfer_learning.config import SegmentationConfig
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from core.classes import RGB
 from data.decoders.opening import decoding
-from data.picture_header import load
+from data.decoders.picture_header import load
 from data.pictures import PictureError, raw_mask
 
 _NAMED_AT_MOST = 5

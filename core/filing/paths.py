@@ -30,3 +30,8 @@ def _value(name: str, path: str) -> str:
     if name not in os.environ:
         raise UserError(f"{path}: there is no variable {name} (environment): set it, or write the path out")
     return os.environ[name]
+
+
+def real(path: Path) -> Path:
+    """Return where a path leads behind all links; of one in a circle, how far it leads: `Path.resolve` fails there."""
+    return Path(os.path.realpath(path))

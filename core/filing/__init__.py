@@ -1,0 +1,1 @@
+"""What is handed in and where output goes: paths, texts, YAML, folders that are written to."""

@@ -1,0 +1,63 @@
+"""JSON: all that comes from outside this process is read here.
+
+What Python's own reader lets through or dies of ends in one error: NaN and Infinity, which JSON does not know, nesting
+without end and integers of thousands of digits.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from core.errors import UserError
+from core.files import read_bytes
+
+DEEPEST = 100  # of objects and lists within each other; nothing of ours comes near
+
+
+class NotJSONError(UserError):
+    """A text is no JSON; `reason` says why."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"{where} is no JSON ({reason}): correct it, or make it anew")
+
+
+def read_json(path: Path) -> Any:
+    """Return what a JSON file holds, whether in UTF-8, with or without a mark that says so, or in UTF-16.
+
+    Raises:
+        NotJSONError: it is none.
+        OSError, UserError: as `core.files.require_regular`.
+    """
+    return parse_json(read_bytes(path), str(path))
+
+
+def parse_json(text: str | bytes, where: str) -> Any:
+    """Return what a JSON text holds. Raises NotJSONError, which says where it came from."""
+    try:
+        content = json.loads(text, parse_constant=_no_number)
+    except RecursionError:
+        raise NotJSONError(where, "nested too deeply") from None
+    except UnicodeDecodeError:
+        raise NotJSONError(where, "not text") from None
+    except ValueError as error:  # of integers with too many digits too
+        raise NotJSONError(where, str(error)) from None
+    _require_shallow(content, where)
+    return content
+
+
+def _require_shallow(content: Any, where: str) -> None:
+    level = [content]
+    for _ in range(DEEPEST):
+        if not (level := [inner for entry in level for inner in _within(entry) if isinstance(inner, dict | list)]):
+            return
+    raise NotJSONError(where, "nested too deeply")
+
+
+def _within(entry: Any) -> Iterable[Any]:
+    return entry.values() if isinstance(entry, dict) else entry if isinstance(entry, list) else ()
+
+
+def _no_number(constant: str) -> None:
+    raise ValueError(f"{constant} is no number of JSON")

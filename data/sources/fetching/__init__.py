@@ -1,0 +1,1 @@
+"""Archives of a public data set: found, fetched and unpacked."""

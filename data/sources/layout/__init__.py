@@ -1,0 +1,1 @@
+"""The official layout of a public data set: pictures, codings of masks and lists brought together."""

@@ -1,0 +1,1 @@
+"""What the grid of an ablation is: its variants, resolved, checked and written down."""
