@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from core.classes import ClassSet
 from core.errors import UserError, first_problem
 from core.filing.paths import real
-from core.headers.seen import of_contents, united
+from core.headers.seen import named, of_contents, united
 from data.geometry import Geometry
 from data.manifest import (
     SPLITS,
@@ -145,7 +145,7 @@ class Data:
         """
         if not self._contents:
             self.records()
-        known = {name: united(self._contents[name]) for name in SPLITS}
+        known = {name: named(united(self._contents[name])) for name in SPLITS}
         found = {
             name: int(np.isin(np.setdiff1d(known[name], known["Train"]), seen, assume_unique=True).sum())
             for name in names
