@@ -72,8 +72,16 @@ def lock(folder: Path, flag: str, by: str = "call", name: str = LOCK) -> FileLoc
 
 
 @contextmanager
-def sole_writer(folder: Path, flag: str = "--output_dir", file: str | None = None) -> Iterator[None]:
+def sole_writer(
+    folder: Path, flag: str = "--output_dir", file: str | None = None, sweeps: bool = True
+) -> Iterator[None]:
     """Let this process alone write to a folder, or to one file of it; what a killed one left there goes first.
+
+    Args:
+        folder: made where missing.
+        flag: the setting that names it.
+        file: the one file.
+        sweeps: False for a folder below which commands write that lock another one: what is half written is theirs.
 
     Raises:
         UserError: as `lock`.
@@ -84,7 +92,7 @@ def sole_writer(folder: Path, flag: str = "--output_dir", file: str | None = Non
         if file:
             for path in folder.glob(f".{glob.escape(file)}.*.tmp"):
                 path.unlink(missing_ok=True)
-        else:
+        elif sweeps:
             sweep(folder)
         yield
     finally:
