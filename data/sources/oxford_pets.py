@@ -27,6 +27,7 @@ DOWNLOADS = (
     Download("https://thor.robots.ox.ac.uk/pets/images.tar.gz", "5c4f3ee8e5d25df40f4fd59a7f44e54c"),
     Download("https://thor.robots.ox.ac.uk/pets/annotations.tar.gz", "95a8c909bbe2e81eed6a22bccdf3f68f"),
 )
+ARCHIVES = tuple(file.name for file in DOWNLOADS)
 SPECIES = {"1": "cat", "2": "dog"}
 
 
