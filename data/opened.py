@@ -120,7 +120,7 @@ class Data:
         except ValidationError as errors:
             raise UserError(damaged(self.data_dir, f"images.{number}.{first_problem(errors)}")) from None
         geometry, problem = record.geometry, ""
-        if any(number >= len(self.class_set) for number in record.classes):
+        if any(index >= len(self.class_set) for index in record.classes):
             problem = f"classes: {record.classes} are more than the {len(self.class_set)} there are"
         elif geometry not in known and not (geometry.canvas == tuple(self.manifest.size) and geometry.is_possible):
             problem = "geometry: the picture does not lie on the canvas"
