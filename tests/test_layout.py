@@ -114,7 +114,7 @@ def test_neither_data_nor_large_files_are_part_of_the_project():
 
 # Beside the one place: what has looked itself, writes, reads bytes in memory, or files that only this project makes.
 MAY_OPEN = {
-    *("core.files", "core.filing.text_file", "core.headers.header", "core.run.state"),
+    *("core.files", "core.headers.header", "core.run.state"),
     "core.terminal.screen",
     *("data.decoders.opening", "data.preparing.journal"),
     *("data.sources.fetching.archives", "data.sources.fetching.connection", "data.sources.fetching.download"),
