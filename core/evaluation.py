@@ -113,13 +113,14 @@ def provenance(
         UserError: they were trained on some of Val or Test, without --allow_seen.
     """
     from core.files import file_sha256
+    from core.headers.seen import all_named
     from core.run.provenance import commit, device_name, versions
 
     assert config.model_path is not None
     found = data.require_unseen(
         config.model_path, header.seen, config.allow_seen or config.split == "Train", config.split
     )
-    if header.run.data_fingerprint != data.fingerprint and not len(header.seen):
+    if header.run.data_fingerprint != data.fingerprint and not all_named(header.seen):
         print(
             f"note: these weights were trained on other data than {config.data_dir} (source, size or division): "
             f"training may have seen pictures of its {config.split}"
@@ -129,7 +130,7 @@ def provenance(
         "checkpoint_sha256": file_sha256(config.model_path),
         "data_set": data.name,
         "data_sha256": data.fingerprint,
-        "pictures_seen": found[config.split] if len(header.seen) else None,
+        "pictures_seen": found[config.split] if all_named(header.seen) else None,
         "split": config.split,
         "resolution": resolution_of(size),
         "seed": header.run.seed,

@@ -16,6 +16,9 @@ Normalisation = Literal["imagenet", "unit"]
 OWN_ENCODER = "unet"
 # Encoders of which ImageNet weights are at hand, and the normalisation that these were trained with.
 WITH_WEIGHTS = {"tf_efficientnet_lite0": "unit"}
+# Where things lie and what computes them does not make another run of it.
+PLACES = ("output_dir", "data_dir", "cache_dir", "pretrained_encoder", "init_weights", "device", "device_memory_limit")
+NOT_COMPARED = (*PLACES, "save_every", "save_every_steps", "allow_seen")
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,7 @@ def inspect(config: InspectConfig) -> None:
     config.require_images()
     if config.preview:
         _require_apart(config.preview, config)
+        _require_place(config.preview)
     watcher = Watcher(
         lambda listing: _say(picture_lines(listing)),
         lambda listing: _say(mask_lines(listing)),
@@ -73,6 +74,15 @@ def _require_apart(preview: Path, config: InspectConfig) -> None:
                 f"the preview {preview} would lie in {folder}, which is not changed: give --preview a path "
                 "elsewhere, or --no_preview"
             )
+
+
+def _require_place(preview: Path) -> None:
+    """Raise where the preview could not be written, which would else come out last."""
+    from core.filing.writing import require_writable
+
+    if preview.is_dir():
+        raise UserError(f"{preview} is a folder: choose another --preview")
+    require_writable(preview.parent, "--preview")
 
 
 def _say(lines: Iterable[str]) -> None:

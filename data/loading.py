@@ -10,6 +10,7 @@ import torch
 
 from core.errors import UserError
 from core.headers.header import read_header
+from core.headers.seen import all_named
 from core.networks.unet import require_sides
 from core.randomness import keys
 from data.augment.batch import Batch, augment, plain
@@ -41,7 +42,7 @@ def require_unseen(data: Data, begun_with: Iterable[Path | None], allowed: bool)
     for path in filter(None, begun_with):
         seen = read_header(path).seen
         data.require_unseen(path, seen, allowed, "Val", "Test")
-        tell = tell and len(seen) > 0
+        tell = tell and all_named(seen)
     return tell
 
 

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from core.classes import ClassSet
 from core.errors import UserError, first_problem
 from core.filing.paths import real
-from core.headers.seen import of_contents, united
+from core.headers.seen import named, of_contents, united
 from data.geometry import Geometry
 from data.manifest import (
     SPLITS,
@@ -120,7 +120,7 @@ class Data:
         except ValidationError as errors:
             raise UserError(damaged(self.data_dir, f"images.{number}.{first_problem(errors)}")) from None
         geometry, problem = record.geometry, ""
-        if any(number >= len(self.class_set) for number in record.classes):
+        if any(index >= len(self.class_set) for index in record.classes):
             problem = f"classes: {record.classes} are more than the {len(self.class_set)} there are"
         elif geometry not in known and not (geometry.canvas == tuple(self.manifest.size) and geometry.is_possible):
             problem = "geometry: the picture does not lie on the canvas"
@@ -145,7 +145,7 @@ class Data:
         """
         if not self._contents:
             self.records()
-        known = {name: united(self._contents[name]) for name in SPLITS}
+        known = {name: named(united(self._contents[name])) for name in SPLITS}
         found = {
             name: int(np.isin(np.setdiff1d(known[name], known["Train"]), seen, assume_unique=True).sum())
             for name in names

@@ -40,7 +40,7 @@ from data.preparing.processing import Job, bounded_map, process
 from data.preparing.settling import settle
 from data.sources.own.progress import processors
 from data.sources.source import Sample, Samples, Source
-from data.sources.table import files_of, listing_of, lists_of, open_source
+from data.sources.table import archives_of, files_of, listing_of, lists_of, open_source
 
 NAMED_AT_MOST = 5
 
@@ -133,7 +133,7 @@ def _require_same_inputs(output: Path, manifest: Manifest, config: PrepareConfig
     if manifest.listing is not None:
         changed = inputs.changed_file(files_of(config), complete=False)
     elif manifest.archives or config.archives is None:
-        changed = inputs.changed_archive(config.archives)
+        changed = inputs.changed_archive(config.archives, archives_of(config))
     else:
         changed = inputs.changed_file(files_now(open_source(config).samples), complete=True)
     if changed:

@@ -22,6 +22,7 @@ from pydantic import (
 from core.classes import ClassSet
 from core.errors import UserError, first_problem
 from core.evaluation import in_words
+from core.files import NotAFileError
 from core.filing import json_file
 
 FORMAT = 2
@@ -58,6 +59,7 @@ class Provenance(Content):
     checkpoint_sha256: str | None = None
     data_set: str | None = None
     data_sha256: str | None = None
+    pictures_seen: Count | None = None  # of those scored: in training
     split: str | None = None
     resolution: Resolution | None = None
     seed: int | None = None
@@ -184,8 +186,10 @@ def read_json(path: Path) -> dict[str, Any]:
     """Return the content of a JSON file that holds an object; raises UserError for any other."""
     try:
         content = json_file.read_json(path)
-    except UserError:
-        raise UserError(f"{path} is not valid JSON: evaluate again") from None
+    except json_file.NotJSONError as error:
+        raise UserError(f"{path} is not valid JSON ({error.reason}): evaluate again") from None
+    except NotAFileError as error:
+        raise UserError(f"{path} is {error.reason}: evaluate again") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} is not one of ours: evaluate again")
     return content

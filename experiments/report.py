@@ -51,10 +51,11 @@ def report(config: ReportConfig) -> Path:
     with sole_writer(output.parent, "--output", output.name):
         if config.data_dir:
             evaluate_missing(config.runs, config.data_dir)
-        page, notes = render(find_runs(config.runs))
+        passed_over: list[str] = []
+        page, notes = render(find_runs(config.runs, passed_over))
         with atomic_path(output) as temporary:
             temporary.write_text(page, encoding="utf-8")
-    for note in notes:
+    for note in dict.fromkeys([*passed_over, *notes]):
         print(f"note: {note}", file=sys.stderr)
     print(f"written to {output} ({output.stat().st_size / 1e6:.1f} MB)")
     return output

@@ -5,13 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core import evaluation
 from core.classes import ClassSet
 from core.errors import UserError
 from core.filing.paths import real
-from experiments.evaluations import Evaluation, Provenance, is_evaluation, read_json
+from experiments.evaluations import Evaluation, Provenance, read_json
+from experiments.result_files import RESULT_FILES, evaluations_below, files_below, read_evaluation
 
-RESULT_FILES = {file: phase for phase, file in evaluation.RESULT_FILES.items()}
 DESCRIPTION = "training_config.json"
 # Folders that say nothing about the run that lies in them.
 GENERIC = ("results", "evaluation_results", "reconstruction_metrics")
@@ -68,19 +67,20 @@ class Run:
         return self.file.with_name(f"{self.file.stem}_per_image.csv" if renamed else "per_image.csv")
 
 
-def find_runs(places: Sequence[Path]) -> list[Run]:
+def find_runs(places: Sequence[Path], notes: list[str] | None = None) -> list[Run]:
     """Return all runs in or below the given folders, in their order, each once.
 
     Args:
         places: results folders, run folders, anything above them, or an evaluation's JSON of any name. Results and a
             run folder become one run if the settings that the results were trained with are those of the folder.
+        notes: gets a line for each JSON below them that is passed over, as of `evaluations_below`.
 
     Raises:
         UserError: nothing there, nothing in it, or a JSON that is not one of ours.
     """
     found = []
     for place in places:
-        here = [*_folders_below(place), *_results_below(place)]
+        here = [*_folders_below(place), *_results_below(place, [] if notes is None else notes)]
         if not here:
             raise UserError(
                 f"{place} holds neither results nor a run: name the --output_dir of an evaluation or training command"
@@ -91,27 +91,12 @@ def find_runs(places: Sequence[Path]) -> list[Run]:
     return runs
 
 
-def _results_below(place: Path) -> list[Run]:
-    if place.is_file():
-        return [_read_result(place)]
-    return [_read_result(path) for path in sorted(place.rglob("*.json")) if _is_result(path)]
+def _results_below(place: Path, notes: list[str]) -> list[Run]:
+    found = {place: read_evaluation(place)} if place.is_file() else evaluations_below(place, notes)
+    return [_of_result(path, evaluation) for path, evaluation in found.items()]
 
 
-def _is_result(path: Path) -> bool:
-    """Say whether a file below a folder is an evaluation's, by its name or, where that was changed, by its content."""
-    if path.name in RESULT_FILES:
-        return True
-    try:
-        content = read_json(path)
-    except UserError:  # other people's
-        return False
-    return is_evaluation(content)
-
-
-def _read_result(path: Path) -> Run:
-    evaluation = Evaluation.of(read_json(path), path)
-    if evaluation.phase != RESULT_FILES.get(path.name, evaluation.phase):
-        raise UserError(f"{path} holds results of {evaluation.phase}, which its name does not say: evaluate again")
+def _of_result(path: Path, evaluation: Evaluation) -> Run:
     run = Run(evaluation.phase, path, evaluation)
     for folder in (path.parent, path.parent.parent if path.parent != Path() else Path("..")):
         if (folder / DESCRIPTION).is_file() and _same(run, above := _read_folder(folder)):
@@ -123,7 +108,7 @@ def _read_result(path: Path) -> Run:
 def _folders_below(place: Path) -> list[Run]:
     if not place.exists():
         raise UserError(f"{place} does not exist: name the --output_dir of an evaluation or training command")
-    return [_read_folder(path.parent) for path in sorted(place.rglob(DESCRIPTION))] if place.is_dir() else []
+    return [_read_folder(path.parent) for path in files_below(place, DESCRIPTION)] if place.is_dir() else []
 
 
 def _read_folder(folder: Path) -> Run:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from core.classes import ClassSet
 from core.errors import UserError
-from experiments.evaluations import Evaluation, in_pixels, same_classes
+from experiments.evaluations import Evaluation, Provenance, in_pixels, same_classes
 from experiments.table_formats import MOST_CLASS_COLUMNS, UNKNOWN, Table, class_list
 
 SHORT = 7  # characters of a fingerprint that tell it from others
@@ -27,7 +27,7 @@ def reconstruction_table(results: Mapping[str, Evaluation]) -> Table:
         scores = [_number(result.scores.get(key), places) for key, places in OF_PICTURES.values()]
         rows.append([name, *cells, *scores])
     heads = ["reconstruction", *origins, "images", "size", "skips", *OF_PICTURES]
-    return Table("Reconstruction", heads, rows, ["reconstruction", *origins])
+    return Table("Reconstruction", heads, rows, ["reconstruction", *origins], _seen_notes(results))
 
 
 def segmentation_tables(results: Mapping[str, Evaluation]) -> list[Table]:
@@ -46,7 +46,7 @@ def _segmentation_table(classes: ClassSet, results: Mapping[str, Evaluation]) ->
         cells = [*_origin(result, origins), str(result.num_images)]
         rows.append([name, *cells, *(_number(value, 4) for value in values)])
     heads = ["segmentation", *origins, "images", "mean IoU", *(f"IoU {name}" for name in names), *further]
-    return Table(class_list(classes.names), heads, rows, ["segmentation", *origins])
+    return Table(class_list(classes.names), heads, rows, ["segmentation", *origins], _seen_notes(results))
 
 
 def require_one_origin(tables: Iterable[Mapping[str, Evaluation]]) -> None:
@@ -81,6 +81,19 @@ def by_classes(results: Mapping[str, Evaluation]) -> list[tuple[ClassSet, dict[s
             kinds.append((result.class_set, own := {}))
         own[name] = result
     return kinds
+
+
+def seen_words(origin: Provenance) -> str:
+    """Return how many of the pictures scored the weights were trained on, in words; "" for none and where unknown."""
+    if not origin.pictures_seen:
+        return ""
+    allowed = "" if origin.split == "Train" else " (--allow_seen)"  # which Train does not ask for
+    return f"{origin.pictures_seen} of the scored pictures were seen in training{allowed}"
+
+
+def _seen_notes(results: Mapping[str, Evaluation]) -> list[str]:
+    told = {name: seen_words(result.provenance) for name, result in results.items()}
+    return [f"{name}: {words}" for name, words in told.items() if words]
 
 
 def _origins(results: Iterable[Evaluation]) -> dict[str, str]:

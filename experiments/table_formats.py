@@ -60,12 +60,13 @@ class Table:
 
 def markdown(table: Table) -> str:
     """Return a table in Markdown, under a heading of the second level, its notes below."""
-    parts = [
-        f"## {_marked(table.title)}",
-        markdown_rows(table),
-        "\n".join(f"- {_marked(note)}" for note in table.notes),
-    ]
-    return "\n\n".join(part for part in parts if part)
+    return f"## {_marked(table.title)}\n\n{markdown_untitled(table)}"
+
+
+def markdown_untitled(table: Table) -> str:
+    """Return a table in Markdown, its notes below."""
+    notes = "\n".join(f"- {_marked(note)}" for note in table.notes)
+    return f"{markdown_rows(table)}\n\n{notes}" if notes else markdown_rows(table)
 
 
 def markdown_rows(table: Table) -> str:

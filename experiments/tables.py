@@ -17,17 +17,16 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from core.command import run_command
 from core.errors import UserError
 from core.files import atomic_path
-from core.filing.json_file import read_json
-from core.filing.writing import sole_writer
-from experiments.evaluations import Evaluation, is_evaluation
+from core.filing.writing import replacing, sole_writer
+from experiments.result_files import evaluations_below
 from experiments.score_tables import by_classes, reconstruction_table, require_one_origin, segmentation_tables
-from experiments.table_formats import markdown, markdown_rows
+from experiments.table_formats import markdown, markdown_untitled
 
+FILE = "tables.md"
 GENERIC = ("evaluation_results", "reconstruction_metrics")
 
 
@@ -45,63 +44,70 @@ def tables(config: TablesConfig) -> str:
     """Write and print the tables; returns the Markdown."""
     if not config.results.is_dir():
         raise UserError(f"{config.results} is not a folder: the evaluation commands' --output_dir makes one")
-    with sole_writer(config.results, "--results", "tables.md"):
+    with sole_writer(config.results, "--results", FILE):
         return _write(config)
 
 
 def _write(config: TablesConfig) -> str:
-    ablation = _ablation(config.results)
-    parts, files = evaluation_tables(config.results, config.mix)
-    if not parts and not ablation:
+    from experiments.ablation.results import is_ablation
+
+    notes: list[str] = []
+    parts, files = evaluation_tables(config.results, config.mix, notes)
+    if is_ablation(config.results):
+        text = _publish_ablation(config.results, parts)
+    elif parts:
+        text = _published(config.results, parts)
+    else:
         raise UserError(
             f"{config.results} holds no results: run the evaluation commands with --output_dir there, or the ablation"
         )
-    text = "\n\n".join([*ablation, *parts]) + "\n"
-    with atomic_path(config.results / "tables.md") as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    sources = [str(path) for path in files] + [f"{config.results / 'arms'} and the folders beside it"] * len(ablation)
+    sources = [str(path) for path in files]
+    sources += [f"{config.results / 'arms'} and the folders beside it"] * is_ablation(config.results)
     listing = "\n".join(f"  {source}" for source in sources)
-    print(f"{text}\nfrom\n{listing}\nwritten to {config.results / 'tables.md'}")
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    print(f"{text}\nfrom\n{listing}\nwritten to {config.results / FILE}")
     return text
 
 
-def evaluation_tables(folder: Path, mix: bool = False) -> tuple[list[str], list[Path]]:
+def _publish_ablation(folder: Path, parts: Sequence[str]) -> str:
+    from experiments.ablation.outputs import write_ablation
+
+    # An evaluation may write here too; runs of the ablation may be writing below.
+    with sole_writer(folder, "--results", sweeps=False), replacing(folder) as staged:
+        return _published(staged, [write_ablation(folder, staged), *parts])
+
+
+def _published(folder: Path, parts: Sequence[str]) -> str:
+    text = "\n\n".join(parts) + "\n"
+    with atomic_path(folder / FILE) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return text
+
+
+def evaluation_tables(folder: Path, mix: bool, notes: list[str]) -> tuple[list[str], list[Path]]:
     """Return the tables of the evaluation commands' JSON files below a folder, and those files.
 
     Where pictures of several class sets are scored each table says above it which classes are its own.
 
+    Args:
+        folder: searched at any depth.
+        mix: allows rows of several data sets or splits in one table.
+        notes: as of `evaluations_below`.
+
     Raises:
-        UserError: rows of one table are of several data sets or splits, and `mix` does not ask for it.
+        UserError: rows of one table are of several data sets or splits, or a file is damaged.
     """
-    contents = {path: _read(path) for path in sorted(folder.rglob("*.json"))}
-    found = {path: Evaluation.of(content, path) for path, content in contents.items() if is_evaluation(content)}
+    found = evaluations_below(folder, notes)
     restored = {_name(path, folder): known for path, known in found.items() if known.scores.keys() >= {"psnr", "ssim"}}
     segmented = {_name(path, folder): known for path, known in found.items() if known.class_set}
     if not mix:
         require_one_origin([restored, *(rows for _, rows in by_classes(segmented))])
-    parts = [markdown_rows(reconstruction_table(restored))] if restored else []
     tables = segmentation_tables(segmented)
-    parts += map(markdown if len(tables) > 1 else markdown_rows, tables)
+    parts = [markdown_untitled(reconstruction_table(restored))] if restored else []
+    parts += map(markdown if len(tables) > 1 else markdown_untitled, tables)
     named = (*restored, *segmented)
     return parts, [path for path in found if _name(path, folder) in named]
-
-
-def _ablation(folder: Path) -> list[str]:
-    from experiments.ablation.results import is_ablation
-
-    if not is_ablation(folder):
-        return []
-    from experiments.ablation.outputs import write_ablation
-
-    return [write_ablation(folder)]
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = read_json(path)
-    except UserError:
-        raise UserError(f"{path} is not valid JSON: evaluate again") from None
-    return content if isinstance(content, dict) else {}
 
 
 def _name(path: Path, root: Path) -> str:

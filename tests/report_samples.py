@@ -17,7 +17,7 @@ HOSTILE = '<script>document.title = "taken"</script><img src=x onerror=alert(1)>
 
 def segmentation_settings(**changes) -> dict:
     """Settings as a phase-2 run keeps them, defaults but for the changes."""
-    from core.run.folder import NOT_COMPARED
+    from core.train_config import NOT_COMPARED
     from experiments.page.command_lines import defaults
 
     kept = {name: value for name, value in defaults("transfer_learning").items() if name not in NOT_COMPARED}

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -19,7 +19,7 @@ from core.filing.paths import real
 LOCK = ".lock"
 STAGED = ".partial"
 UNFINISHED = ".unfinished.json"  # names the files of results of which some may be in place, from before the first one
-_TEMPORARY = re.compile(r"\..+\.\d+\.tmp")  # of `core.files.atomic_path`
+_TEMPORARY = re.compile(r"\..+\.(\d{1,20})\.tmp")  # of `core.files.atomic_path`
 
 
 def followed(folder: Path, flag: str) -> Path:
@@ -72,8 +72,16 @@ def lock(folder: Path, flag: str, by: str = "call", name: str = LOCK) -> FileLoc
 
 
 @contextmanager
-def sole_writer(folder: Path, flag: str = "--output_dir", file: str | None = None) -> Iterator[None]:
+def sole_writer(
+    folder: Path, flag: str = "--output_dir", file: str | None = None, sweeps: bool = True
+) -> Iterator[None]:
     """Let this process alone write to a folder, or to one file of it; what a killed one left there goes first.
+
+    Args:
+        folder: made where missing.
+        flag: the setting that names it.
+        file: the one file.
+        sweeps: False for a folder below which commands write that lock another one: what is half written is theirs.
 
     Raises:
         UserError: as `lock`.
@@ -82,9 +90,8 @@ def sole_writer(folder: Path, flag: str = "--output_dir", file: str | None = Non
     held = lock(folder, flag, name=name)
     try:
         if file:
-            for path in folder.glob(f".{glob.escape(file)}.*.tmp"):
-                path.unlink(missing_ok=True)
-        else:
+            _remove_left(folder, (path.name for path in folder.glob(f".{glob.escape(file)}.*.tmp")))
+        elif sweeps:
             sweep(folder)
         yield
     finally:
@@ -96,10 +103,32 @@ def sweep(folder: Path) -> None:
     """Remove what a killed process left half written; by the holder of the lock alone."""
     shutil.rmtree(folder / STAGED, ignore_errors=True)
     for place, folders, names in os.walk(folder):
-        # A folder below with a lock has a writer of its own.
-        folders[:] = [name for name in folders if not Path(place, name, LOCK).exists()]
-        for name in filter(_TEMPORARY.fullmatch, names):
-            Path(place, name).unlink(missing_ok=True)
+        folders[:] = [name for name in folders if not _is_of_others(Path(place, name))]
+        _remove_left(Path(place), names)
+
+
+def _is_of_others(folder: Path) -> bool:
+    """Say whether a folder below is hidden, has a writer of its own, or holds prepared data (or a web page)."""
+    return folder.name.startswith(".") or (folder / LOCK).exists() or (folder / "manifest.json").exists()
+
+
+def _remove_left(folder: Path, names: Iterable[str]) -> None:
+    """Remove those of these files that are temporary and of no process that lives."""
+    for found in filter(None, map(_TEMPORARY.fullmatch, names)):
+        if not _is_at_work(int(found[1])):
+            (folder / found[0]).unlink(missing_ok=True)
+
+
+def _is_at_work(process: int) -> bool:
+    """Say whether another process of this number lives; what bears our own number, a killed one left before us."""
+    if process == os.getpid():  # the same in every container, say; this one writes nothing before it has swept
+        return False
+    try:
+        with suppress(PermissionError):  # it is of another user
+            os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True
 
 
 @contextmanager

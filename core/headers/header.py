@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from core.classes import ClassSet
 from core.errors import UserError, first_problem
 from core.filing.json_file import NotJSONError, parse_json
-from core.headers.seen import of_text
+from core.headers.seen import UNKNOWN, of_text
 from core.sides import MAX_SIZE
 from core.train_config import OWN_ENCODER, Normalisation, TrainConfig
 
@@ -150,8 +150,8 @@ class Header:
 
     @cached_property
     def seen(self) -> np.ndarray:
-        """The pictures that the weights learned from, [N] int64, sorted; none where they do not tell."""
-        return of_text(self.pictures_seen)
+        """The pictures that the weights learned from, [N] int64, sorted; `UNKNOWN` where they do not tell."""
+        return of_text(self.pictures_seen) if self.pictures_seen else UNKNOWN
 
     @property
     def classes(self) -> ClassSet:

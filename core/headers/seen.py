@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 
 NOTHING = np.array([], np.int64)
+UNKNOWN = np.array([0], np.int64)  # stands for pictures that nobody named: of weights and of data of before
 
 
 def of_contents(contents: Iterable[str]) -> np.ndarray:
@@ -18,9 +19,18 @@ def of_contents(contents: Iterable[str]) -> np.ndarray:
 
 
 def united(*seen: np.ndarray) -> np.ndarray:
-    """Return all of these pictures, sorted, each once; what is not known is left out."""
-    found = np.unique(np.concatenate([NOTHING, *seen]))
-    return found[found != 0]
+    """Return all of these pictures, sorted, each once; `UNKNOWN` among them where one of these is."""
+    return np.unique(np.concatenate([NOTHING, *seen]))
+
+
+def named(seen: np.ndarray) -> np.ndarray:
+    """Return these pictures without `UNKNOWN`."""
+    return seen[seen != UNKNOWN]
+
+
+def all_named(seen: np.ndarray) -> bool:
+    """Say whether these are all pictures, so that one which is not among them was not seen."""
+    return not (seen == UNKNOWN).any()
 
 
 def text_of(seen: np.ndarray) -> str:

@@ -14,10 +14,7 @@ from core.filing.json_file import read_json
 from core.filing.writing import lock, sweep
 from core.run.outputs import require_best
 from core.run.state import STATE, load_state
-
-# Where things lie and what computes them does not make another run of it.
-PLACES = ("output_dir", "data_dir", "cache_dir", "pretrained_encoder", "init_weights", "device", "device_memory_limit")
-NOT_COMPARED = (*PLACES, "save_every", "save_every_steps", "allow_seen")
+from core.train_config import NOT_COMPARED
 
 
 def settings_of(config: Any) -> dict[str, Any]:

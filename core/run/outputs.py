@@ -6,7 +6,7 @@ from typing import Any
 from core.errors import UserError
 from core.figures.style import drawn
 from core.files import write_json
-from core.headers.seen import text_of
+from core.headers.seen import named, text_of
 from core.run.state import Best
 from core.run.task import Task
 from core.weights import load_weights, save_weights
@@ -45,7 +45,7 @@ def write_checkpoint(folder: Path, task: Task, header: dict[str, Any]) -> None:
 
 
 def _save(path: Path, task: Task, header: dict[str, Any]) -> None:
-    seen = {"pictures_seen": text_of(task.seen)} if len(task.seen) else {}
+    seen = {"pictures_seen": text_of(task.seen)} if len(named(task.seen)) else {}
     save_weights(path, task.model.state_dict(), {**header, **seen})
 
 

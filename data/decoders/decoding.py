@@ -12,8 +12,9 @@ from data.decoders import tiff
 from data.decoders.opening import PictureError, decoding
 from data.decoders.picture_header import Loaded
 
-# OpenCV multiplies the colours of other formats by their alpha, or has them grey; of a damaged WebP it shows a part.
-_BY_OPENCV = ("PNG", "BMP", "DIB", "TIFF", "PPM")
+# OpenCV multiplies the colours of other formats by their alpha, or has them grey; of a damaged WebP or TIFF it shows a
+# part without a word.
+_BY_OPENCV = ("PNG", "BMP", "DIB", "PPM")
 _STRAIGHT_ALPHA = ("PNG",)
 
 
@@ -26,7 +27,7 @@ def decode_shallow(loaded: Loaded, with_alpha: bool) -> np.ndarray:
     header = loaded.header
     if header.alpha and with_alpha:
         return _converted(loaded.opened, "RGBA")
-    if header.format in (_STRAIGHT_ALPHA if header.alpha else _BY_OPENCV):
+    if loaded.opened is None or header.format in (_STRAIGHT_ALPHA if header.alpha else _BY_OPENCV):
         image = decoded(loaded.data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
         if image is not None and image.dtype == np.uint8 and image.shape[:2] == (header.height, header.width):
             return image

@@ -69,13 +69,23 @@ class Inputs:
         """Raises ValueError for a file that is not as written."""
         self._content = TypeAdapter(_Content).validate_json(read_bytes(output / INPUTS))
 
-    def changed_archive(self, folder: Path | None) -> str | None:
-        """Return the first archive of a folder that is another one now; None if all that are there are the same."""
+    def changed_archive(self, folder: Path | None, official: Iterable[str]) -> str | None:
+        """Return what archive is not as it was, in words; None if all are.
+
+        Args:
+            folder: where they lie; None: they were fetched, and are not compared.
+            official: names of those that would be read if they were there.
+        """
+        if folder is None:
+            return None
         for name, (stamp, md5) in self._content.archives.items():
-            path = (folder or Path()) / name
-            if path.is_file() and stamp_of(path) != stamp and file_md5(path) != md5:
+            path = folder / name
+            if not path.is_file():
+                return f"{path} went"
+            if stamp_of(path) != stamp and file_md5(path) != md5:
                 return f"{path} changed"
-        return None
+        came = (folder / name for name in official if name not in self._content.archives)
+        return next((f"{path} came" for path in came if path.is_file()), None)
 
     def changed_file(self, samples: Iterable[tuple[str, tuple[Path, ...], str | None]], complete: bool) -> str | None:
         """Return what is another file now, in words; None if all are as they were.

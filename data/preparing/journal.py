@@ -34,8 +34,7 @@ _INDEX = """CREATE TABLE entries (
 
 
 def _as_look(text: str) -> str:
-    if text:
-        Look.of_text(text)
+    Look.of_text(text)
     return text
 
 
@@ -93,13 +92,14 @@ class Journal:
 
     def append(self, outcome: Outcome) -> None:
         """Note a finished image."""
+        assert outcome.look is not None, "a record has a look"
         entry = {
             "key": _key(outcome.sample),
             "record": outcome.record,
             "digest": outcome.digest,
             "notes": outcome.notes,
             "pixels": outcome.pixels,
-            "look": outcome.look.text() if outcome.look else "",
+            "look": outcome.look.text(),
             "inputs": outcome.inputs,
         }
         self._note(entry, self._file.tell())
@@ -125,7 +125,7 @@ class Journal:
                 lines.seek(place)
                 entry = parse_json(lines.readline(), str(self.path))
                 entry["record"]["split"] = split
-                yield {**entry, "look": Look.of_text(entry["look"]) if entry["look"] else None}
+                yield {**entry, "look": Look.of_text(entry["look"])}
 
     def move(self, splits: Mapping[str, str]) -> None:
         """Let pictures lie in these splits; their files follow, those too that an earlier call had moved elsewhere."""

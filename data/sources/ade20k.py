@@ -58,6 +58,7 @@ DOWNLOADS = (
         "http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip", "7328b3957e407ddae1d3cbf487f149ef"
     ),
 )
+ARCHIVES = tuple(file.name for file in DOWNLOADS)
 PARTS = {"training": "Train", "validation": "Test"}
 
 
@@ -67,7 +68,7 @@ def read(config: PrepareConfig) -> Source:
     Raises:
         UserError: a folder is missing, or there are no pictures.
     """
-    official = Official(config, [file.name for file in DOWNLOADS], DOWNLOADS)
+    official = Official(config, ARCHIVES, DOWNLOADS)
     base = official.require("images/training", "annotations/training")
     images: dict[str, Path] = {}
     masks: dict[str, tuple[Path]] = {}

@@ -19,6 +19,10 @@ from data.sources.layout.listed import SPLIT_LISTS, files_by_name, listed_source
 from data.sources.layout.lists import divide, folder_lists
 from data.sources.source import Source
 
+ARCHIVES = {  # of each variant
+    "11": ("CamVid.zip", "camvid.zip"),
+    "32": ("701_StillsRaw_full.zip", "LabeledApproved_full.zip", "camvid.tgz"),
+}
 ELEVEN: dict[str, RGB] = {
     "sky": (128, 128, 128),
     "building": (128, 0, 0),
@@ -88,7 +92,7 @@ def read(config: PrepareConfig) -> Source:
 
 
 def _eleven(config: PrepareConfig) -> Source:
-    official = Official(config, ("CamVid.zip", "camvid.zip"))
+    official = Official(config, ARCHIVES["11"])
     base = official.require("train", "trainannot")
     images = files_by_name(base / part for part in _PARTS)
     masks = {name: (path,) for name, path in files_by_name(base / f"{part}annot" for part in _PARTS).items()}
@@ -111,7 +115,7 @@ def _eleven(config: PrepareConfig) -> Source:
 
 
 def _original(config: PrepareConfig) -> Source:
-    official = Official(config, ("701_StillsRaw_full.zip", "LabeledApproved_full.zip", "camvid.tgz"))
+    official = Official(config, ARCHIVES["32"])
     labels, ending, codes = _labels(official)
     files = files_by_name([labels], ending)
     first = min(files)

@@ -21,6 +21,7 @@ from data.sources.source import Source
 
 CLASSES = ClassSet(("background", "vessel"))
 THRESHOLD = 127  # masks of copies hold 3 and 253 too
+ARCHIVES = ("training.zip", "test.zip", "DRIVE.zip")
 PARTS = {"training": "Train", "test": "Test"}
 
 
@@ -30,7 +31,7 @@ def read(config: PrepareConfig) -> Source:
     Raises:
         UserError: a folder is missing, or a labelled picture lacks its field of view.
     """
-    official = Official(config, ("training.zip", "test.zip", "DRIVE.zip"))
+    official = Official(config, ARCHIVES)
     images: dict[str, Path] = {}
     masks: dict[str, tuple[Path, Path]] = {}
     splits: dict[str, str] = {}

@@ -17,6 +17,7 @@ from data.sources.layout.lists import divide, folder_lists
 from data.sources.source import Source, hash_splits
 
 CLASSES = ClassSet(("background", "road"))
+ARCHIVES = ("training.zip",)
 THRESHOLD = 127
 
 
@@ -26,7 +27,7 @@ def read(config: PrepareConfig) -> Source:
     Raises:
         UserError: a folder is missing, or a list is malformed.
     """
-    official = Official(config, ("training.zip",))
+    official = Official(config, ARCHIVES)
     folder = official.require("training/images") / "training"
     images, masks = (files_by_name([folder / name]) for name in ("images", "groundtruth"))
     own = hash_splits(list(images), config.val_ratio, config.test_ratio, config.seed)

@@ -38,6 +38,7 @@ DOWNLOADS = tuple(
     )
     for name, checksum in CHECKSUMS.items()
 )
+ARCHIVES = tuple(file.name for file in DOWNLOADS)
 
 
 def read(config: PrepareConfig) -> Source:
@@ -46,7 +47,7 @@ def read(config: PrepareConfig) -> Source:
     Raises:
         UserError: the training pictures are missing, or a list is malformed.
     """
-    official = Official(config, [file.name for file in DOWNLOADS], DOWNLOADS)
+    official = Official(config, ARCHIVES, DOWNLOADS)
     base = official.require("ISIC2018_Task1-2_Training_Input")
     images: dict[str, Path] = {}
     masks: dict[str, tuple[Path]] = {}

@@ -17,7 +17,7 @@ from core.files import read_text
 from data.pictures import PictureError, read_mask, read_picture
 from data.prepare_config import PrepareConfig
 from data.sources.fetching.archives import extract
-from data.sources.fetching.download import Download, download_all, file_md5
+from data.sources.fetching.download import LOCK, Download, download_all, file_md5
 from data.sources.layout.lists import divide, folder_lists
 from data.sources.source import Sample, Source, file_stamp
 from data.trimaps import TRIMAP_VALUES, trimap_to_label
@@ -27,6 +27,7 @@ DOWNLOADS = (
     Download("https://thor.robots.ox.ac.uk/pets/images.tar.gz", "5c4f3ee8e5d25df40f4fd59a7f44e54c"),
     Download("https://thor.robots.ox.ac.uk/pets/annotations.tar.gz", "95a8c909bbe2e81eed6a22bccdf3f68f"),
 )
+ARCHIVES = tuple(file.name for file in DOWNLOADS)
 SPECIES = {"1": "cat", "2": "dog"}
 
 
@@ -53,7 +54,7 @@ def read(config: PrepareConfig) -> Source:
     if not config.download and not all(path.is_file() for path in archives.values()):
         return _unpacked(config, folder)
     config.raw_dir.mkdir(parents=True, exist_ok=True)
-    with FileLock(config.raw_dir / ".lock"):
+    with FileLock(config.raw_dir / LOCK):
         if config.download:
             download_all(DOWNLOADS, folder)
         checksums = {name: file_md5(path) for name, path in archives.items()}

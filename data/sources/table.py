@@ -194,6 +194,13 @@ def lists_of(config: "PrepareConfig") -> dict[str, str]:
     return digests
 
 
+def archives_of(config: "PrepareConfig") -> tuple[str, ...]:
+    """Return the names of the official archives that a public data set is looked for in; none for other data."""
+    row = DATA_SETS[config.dataset]
+    named: tuple[str, ...] | dict[str, tuple[str, ...]] = getattr(import_module(row.module), "ARCHIVES", ())
+    return named[config.variant or row.variants[0]] if isinstance(named, dict) else named
+
+
 def files_of(config: "PrepareConfig") -> "Iterator[tuple[str, tuple[Path, ...], None]]":
     """Yield the name and the files of each of one's own pictures as they are now. Raises as `open_source`."""
     return ((name, files, None) for name, files in import_module(DATA_SETS[config.dataset].module).files(config))

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from core.files import atomic_path, write_csv, write_json
-from core.filing.writing import replacing
 from experiments.ablation.figure import save_label_efficiency
 from experiments.ablation.pretraining_length import length_curves, save_pretraining_length
 from experiments.ablation.public_results import public_tables
@@ -17,7 +16,7 @@ FIGURE, LENGTHS = "label_efficiency.png", "pretraining_length.png"
 SUMMARY, CSV, LATEX = "summary.json", "tables.csv", "tables.tex"
 
 
-def write_ablation(folder: Path) -> str:
+def write_ablation(folder: Path, into: Path) -> str:
     """Write `tables.csv`, `tables.tex`, `summary.json` and `label_efficiency.png`; return the tables as Markdown.
 
     Pretrainings that differ in nothing but their steps give `pretraining_length.png` too. Equal results give equal
@@ -25,6 +24,7 @@ def write_ablation(folder: Path) -> str:
 
     Args:
         folder: of the results, with `plan.json` and `arms`.
+        into: where the files go.
 
     Raises:
         UserError: as `read_ablation`.
@@ -32,18 +32,17 @@ def write_ablation(folder: Path) -> str:
     analysis = analysed(read_ablation(folder))
     tables = [*tables_of(analysis), *public_tables(analysis)]
     rows = long_rows(analysis)
-    with replacing(folder) as staged:
-        write_csv(staged / CSV, list(rows[0]), rows)
-        head = "% By `python -m experiments.tables`; the document needs \\usepackage{booktabs}."
-        parts = [head, *(latex(table, f"ablation_{number}") for number, table in enumerate(tables, start=1))]
-        with atomic_path(staged / LATEX) as temporary:
-            temporary.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-        write_json(staged / SUMMARY, summary(analysis))
-        save_label_efficiency(staged / FIGURE, analysis)
-        pictures = [f"![Label efficiency]({FIGURE})"]
-        if curves := length_curves(analysis):
-            save_pretraining_length(staged / LENGTHS, curves)
-            pictures.append(f"![Pretraining length]({LENGTHS})")
+    write_csv(into / CSV, list(rows[0]), rows)
+    head = "% By `python -m experiments.tables`; the document needs \\usepackage{booktabs}."
+    parts = [head, *(latex(table, f"ablation_{number}") for number, table in enumerate(tables, start=1))]
+    with atomic_path(into / LATEX) as temporary:
+        temporary.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    write_json(into / SUMMARY, summary(analysis))
+    save_label_efficiency(into / FIGURE, analysis)
+    pictures = [f"![Label efficiency]({FIGURE})"]
+    if curves := length_curves(analysis):
+        save_pretraining_length(into / LENGTHS, curves)
+        pictures.append(f"![Pretraining length]({LENGTHS})")
     return "\n\n".join(["# Ablation", *pictures, *map(markdown, tables)])
 
 

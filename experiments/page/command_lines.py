@@ -5,7 +5,9 @@ import json
 import shlex
 from typing import Any
 
-from experiments.runs import RESULT_FILES, Run
+from core.train_config import NOT_COMPARED
+from experiments.result_files import RESULT_FILES
+from experiments.runs import Run
 from reconstruction.config import ReconstructionConfig
 from transfer_learning.config import SegmentationConfig
 
@@ -14,19 +16,6 @@ CONFIGS = {"reconstruction": ReconstructionConfig, "transfer_learning": Segmenta
 DATA, WEIGHTS, RUN = "DATA_FOLDER", "PHASE_1/best_model.safetensors", "RUN_FOLDER"
 START = {"pretrained_encoder": WEIGHTS, "init_weights": "EARLIER_RUN/best_model.safetensors"}
 LINE = 96
-# As in core.run.folder, which would load torch: where things lie and how often they are saved makes no other run.
-NOT_COMPARED = (
-    "output_dir",
-    "data_dir",
-    "cache_dir",
-    "pretrained_encoder",
-    "init_weights",
-    "device",
-    "device_memory_limit",
-    "save_every",
-    "save_every_steps",
-    "allow_seen",
-)
 
 
 def defaults(phase: str) -> dict[str, Any]:

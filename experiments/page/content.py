@@ -18,7 +18,7 @@ from experiments.page.latent import latent_table
 from experiments.page.pictures import Figure, figures
 from experiments.page.tables import MINUS, Cell, PageTable, is_number, label, score, text
 from experiments.runs import Run
-from experiments.score_tables import OF_FOREGROUND
+from experiments.score_tables import OF_FOREGROUND, seen_words
 
 ORIGIN = {
     "commit": "code (commit)",
@@ -40,6 +40,7 @@ class RunPart:
     id: str
     run: Run
     facts: str
+    seen: str
     scores: PageTable | None
     further: PageTable | None
     latent: PageTable | None
@@ -67,6 +68,7 @@ def run_part(run: Run, number: int) -> RunPart:
         id=f"run-{number}",
         run=run,
         facts=_facts(run),
+        seen=seen_words(run.provenance),
         scores=_scores(run),
         further=_further(run),
         latent=latent_table(run),

@@ -13,7 +13,6 @@ from data.prepared.arrays import _seal_of
 from data.preparing.journal import _settings_of
 from data.sources.own.splits import read_splits
 from experiments.evaluations import read_json as read_result
-from experiments.tables import _read
 
 BAD = {
     "nested without end": b"[" * 100_000,
@@ -62,7 +61,7 @@ def test_whoever_reads_json_refuses_it_or_goes_without(tmp_path, content):
     for read in (read_manifest, lambda folder: RunFolder(folder, {"identity": {}}, [])):
         with pytest.raises(UserError):
             read(tmp_path)
-    for read in (read_result, _read, lambda path: read_splits(path, ["a"], lambda name: name)):
+    for read in (read_result, lambda path: read_splits(path, ["a"], lambda name: name)):
         with pytest.raises(UserError, match=r"a\.json"):
             read(tmp_path / "a.json")
     assert files_named(tmp_path / "a.json") == []

@@ -1,6 +1,7 @@
 """Weights keep which pictures they were trained on, and none of these is scored without a word."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,8 @@ from pydantic import TypeAdapter
 from safetensors import safe_open
 
 from core.headers.header import Header, read_header
-from core.headers.seen import of_contents, of_text, text_of, united
-from core.weights import load_weights
+from core.headers.seen import all_named, named, of_contents, of_text, text_of, united
+from core.weights import load_weights, save_weights
 from data.opened import open_data
 from data.prepare import main as prepare
 from reconstruction.evaluate import main as evaluate_autoencoder
@@ -104,8 +105,26 @@ def test_an_autoencoder_is_scored_on_what_it_did_not_see(data, tmp_path, name, c
         assert content["provenance"]["pictures_seen"] == 0
 
 
+def test_weights_that_begin_with_ones_of_before_do_not_claim_to_know_all(data, tmp_path, capsys):
+    tensors, header = load_weights(data / "ae/best_model.safetensors")
+    content = {name: value for name, value in asdict(header).items() if name not in ("pictures_seen", "sha256")}
+    save_weights(tmp_path / "old.safetensors", tensors, {**content, "class_set": None})
+    old = ["--pretrained_encoder", str(tmp_path / "old.safetensors"), "--data_dir", str(data / "b")]
+    assert train([*TRAINING, *old, "--output_dir", str(tmp_path / "run")]) == 0
+    seen = read_header(tmp_path / "run/best_model.safetensors").seen
+    assert not all_named(seen)
+    np.testing.assert_array_equal(named(seen), np.sort(open_data(data / "b").split("Train").contents))
+    score = ["--model_path", str(tmp_path / "run/best_model.safetensors"), "--device", "cpu", "--no_figures"]
+    assert evaluate([*score, "--data_dir", str(data / "b"), "--output_dir", str(tmp_path / "out")]) == 0
+    assert json.loads((tmp_path / "out/evaluation_results.json").read_text())["provenance"]["pictures_seen"] is None
+
+
 def test_pictures_without_a_content_and_copies_in_train_do_not_count(data):
-    assert united(of_contents(["", "00000000000000ff", "ffffffffffffffff", "00000000000000ff"])).tolist() == [-1, 255]
+    assert united(of_contents(["", "00000000000000ff", "ffffffffffffffff", "00000000000000ff"])).tolist() == [
+        -1,
+        0,
+        255,
+    ]
     opened = open_data(data / "a")
     train, test = opened.splits("Train", "Test")
     assert opened.require_unseen(Path("w"), train.contents, False, "Val", "Test") == {"Val": 0, "Test": 0}

@@ -307,3 +307,22 @@ def test_a_png_with_any_bit_flipped_or_any_byte_missing_is_its_picture_or_refuse
         except PictureError:
             refused += 1
     assert refused >= len(damaged) - 10
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_deflate"])
+def test_a_tiff_whose_stream_ends_early_is_damaged(tmp_path, compression):
+    path = tmp_path / "picture.tif"
+    Image.fromarray(GENERATOR.integers(0, 256, (80, 96, 3), np.uint8)).save(path, compression=compression)
+    content = bytearray(path.read_bytes())
+    content[2000:2004] = b"\xff\xff\xff\xff"
+    path.write_bytes(content)
+    whole = path.with_name("whole.tif")
+    assert read_picture_or_none(path) is None, whole
+
+
+def read_picture_or_none(path):
+    """Return the pixels, None where they are refused."""
+    try:
+        return read_picture(path)[0]
+    except PictureError:
+        return None

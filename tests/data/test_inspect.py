@@ -105,6 +105,17 @@ def test_it_refuses_with_the_words_of_the_preparation(images, tmp_path, capsys):
     assert "give --images DIR" in said(capsys, code=2)
 
 
+def test_where_the_preview_goes_is_tried_before_anything_is_read(tmp_path, capsys, images, monkeypatch):
+    monkeypatch.setattr("data.sources.folder.understand", lambda *_: pytest.fail("it looked"))
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.png").mkdir()
+    below, folder = tmp_path / "file" / "x.png", tmp_path / "folder.png"
+    message = f"{tmp_path / 'file'} is, or lies below, what is no folder: choose another --preview"
+    assert message in said(capsys, "--images", images, "--preview", below, code=2)
+    message = f"{folder} is a folder: choose another --preview"
+    assert message in said(capsys, "--images", images, "--preview", folder, code=2)
+
+
 def test_the_preview_never_lies_among_pictures_or_masks(images, tmp_path, capsys, monkeypatch):
     masks = write_masks(tmp_path / "masks", {name: indices(seed, 3) for seed, name in enumerate(NAMES)})
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}

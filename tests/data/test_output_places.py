@@ -3,6 +3,8 @@
 import errno
 import fcntl
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -103,8 +105,19 @@ def test_a_file_system_without_locks_is_named_with_the_remedy(tmp_path, monkeypa
 def test_one_writer_and_what_a_killed_one_left(tmp_path):
     (tmp_path / "figures").mkdir()
     (tmp_path / "results").mkdir()
-    left = [tmp_path / ".a.json.123.tmp", tmp_path / "figures" / ".b.png.9.tmp"]
-    kept = [tmp_path / ".mine.tmp", tmp_path / "results" / ".c.json.7.tmp", tmp_path / "results" / ".lock"]
+    (tmp_path / "data" / "arrays").mkdir(parents=True)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left = [
+        tmp_path / f".a.json.{ended.pid}.tmp",
+        tmp_path / "figures" / f".b.png.{os.getpid()}.tmp",
+        tmp_path / "figures" / f".b.png.{10**19}.tmp",
+    ]
+    kept = [
+        *(tmp_path / ".mine.tmp", tmp_path / "results" / f".c.json.{ended.pid}.tmp", tmp_path / "results" / ".lock"),
+        *(tmp_path / f".a.json.{os.getppid()}.tmp", tmp_path / "figures" / ".b.png.1.tmp"),
+        *(tmp_path / "data" / "manifest.json", tmp_path / "data" / "arrays" / f".d.npy.{ended.pid}.tmp"),
+    ]
     for path in (*left, *kept):
         path.touch()
     (tmp_path / ".partial" / "masks").mkdir(parents=True)
@@ -115,6 +128,10 @@ def test_one_writer_and_what_a_killed_one_left(tmp_path):
         with pytest.raises(UserError, match="is in use by another call: wait for it or choose another --output_dir"):
             lock(tmp_path, "--output_dir")
     assert not (tmp_path / ".lock").exists()
+    left[0].touch()
+    with sole_writer(tmp_path, file="a.json"):
+        assert not left[0].exists()
+        assert all(path.exists() for path in kept)
     with sole_writer(tmp_path):
         pass
 

@@ -251,8 +251,9 @@ def test_an_interrupted_call_goes_on_and_ends_alike(config, pets, monkeypatch):
         b'{"key": "a", "record": {}, "digest": "", "notes": [], "pixels": [], "look": "", "inputs": []}',
         b"null",
         b"\xff\xfe",
+        None,
     ],
-    ids=["nested", "huge", "empty", "no record", "null", "no text"],
+    ids=["nested", "huge", "empty", "no record", "null", "no text", "no look"],
 )
 def test_a_journal_that_was_altered_counts_up_to_there(config, line, monkeypatch):
     with monkeypatch.context() as patch:
@@ -260,8 +261,9 @@ def test_a_journal_that_was_altered_counts_up_to_there(config, line, monkeypatch
         with pytest.raises(KeyboardInterrupt):
             prepare(replace(config, workers=1))
     journal = Path(f"{config.output_dir}.partial") / "journal.jsonl"
-    first, *_ = journal.read_bytes().splitlines()
-    journal.write_bytes(b"\n".join([first, line, first, b""]))
+    first, second, *_ = journal.read_bytes().splitlines()
+    without = json.dumps({**json.loads(second), "look": ""}).encode()
+    journal.write_bytes(b"\n".join([first, without if line is None else line, first, b""]))
     called = interrupt_after(monkeypatch, 99)
     assert len(run(config)["images"]) == 28
     assert len(called) == 27

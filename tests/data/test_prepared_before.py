@@ -10,6 +10,7 @@ import pytest
 from own_pictures import indices, write_masks, write_pictures
 from PIL import Image
 from sample_pets import make_pets, picture, size_of, trimap
+from sample_sources import FORMS, config_of, pack
 
 from core.errors import UserError
 from data.prepare import prepare
@@ -96,6 +97,22 @@ def test_other_archives(pets, tmp_path):
     Image.fromarray(picture(77)).save(pets.archives / "images" / "pug_1.jpg")
     pack("images")
     refused(config, f"{packed / 'images.tar.gz'} changed")
+    (packed / "images.tar.gz").unlink()
+    refused(config, f"{packed / 'images.tar.gz'} went")
+
+
+def test_an_official_archive_that_came(tmp_path):
+    FORMS["isic"].make(tmp_path / "data")
+    packed = tmp_path / "packed"
+    pack(tmp_path / "data", packed, FORMS["isic"].archives)
+    late = packed / "ISIC2018_Task1-2_Test_Input.zip"
+    late.rename(tmp_path / late.name)
+    config = config_of(FORMS["isic"], packed, output_dir=tmp_path / "out", size=16, workers=1)
+    prepare(config)
+    (packed / "other.zip").touch()
+    prepare(config)
+    (tmp_path / late.name).rename(late)
+    refused(config, f"{late} came")
 
 
 def test_own_files_of_the_same_size(own):

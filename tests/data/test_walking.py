@@ -7,9 +7,12 @@ from pathlib import Path
 from unicodedata import normalize
 
 import pytest
+from filelock import FileLock
 from own_pictures import indices, source_of, write_masks, write_pictures
 from PIL import Image
 from sample_pets import picture, report_of
+from sample_sources import FORMS, pack
+from sample_sources import config_of as archives_of
 
 from core.errors import UserError
 from data.inspect import main as inspect
@@ -17,6 +20,7 @@ from data.manifest import read_records
 from data.prepare import main, prepare
 from data.prepare_config import PrepareConfig
 from data.sources.own.walking import walk
+from data.sources.table import open_source
 from transfer_learning.inference.inputs import find_files, result_names, unwritable
 
 
@@ -99,13 +103,26 @@ def test_what_this_project_wrote_is_not_read(tmp_path):
         (tmp_path / name).write_text(content)
     touch(tmp_path, "web/plan.json", "web/icon.png", "masks/1.png", "figures/1.png")
     (tmp_path / "web/manifest.json").write_text('{"manifest_version": 3}')
-    found, told = walked(tmp_path)
+    with FileLock(tmp_path / "busy/.lock"):
+        found, told = walked(tmp_path)
     assert found == ["figures/1.png", "masks/1.png", "web/icon.png", "web/manifest.json", "web/plan.json"]
     assert set(told) == {Path(name).parts[0] for name in marks}
     assert all("written by this project" in reason for reason in told.values())
     with pytest.raises(UserError, match="holds prepared pictures, written by this project: give the folder of the"):
         list(walk(tmp_path / "prepared"))
     assert walked(tmp_path / "prepared/deep")[0] == ["picture.png"]
+
+
+def test_a_lock_that_nobody_holds_and_downloads_are_no_work_of_ours(tmp_path):
+    root = touch(tmp_path / "others", ".lock", "1.png")
+    assert walked(root) == (["1.png"], {".lock": "its name begins with a dot"})
+    FORMS["isic"].make(tmp_path / "made")
+    pack(tmp_path / "made", tmp_path / "packed", FORMS["isic"].archives)
+    open_source(archives_of(FORMS["isic"], tmp_path / "packed"))
+    unpacked = tmp_path / "raw" / "isic2018"
+    assert not [*unpacked.rglob(".lock")]
+    with FileLock(unpacked / ".download.lock"):
+        assert walked(unpacked)[0]
 
 
 def test_a_folder_that_cannot_be_listed_is_told(tmp_path, monkeypatch):

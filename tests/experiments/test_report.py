@@ -20,8 +20,7 @@ from report_samples import (
 )
 
 from core.config import parse
-from core.run import folder as runfolder
-from experiments.page.command_lines import NOT_COMPARED, training_command, unknown
+from experiments.page.command_lines import training_command, unknown
 from experiments.page.pictures import overlay
 from experiments.page.tables import number
 from experiments.report import main as report
@@ -194,7 +193,6 @@ def test_a_setting_that_the_run_did_not_know_is_named(tmp_path):
     del settings["memory_format"]
     write_segmentation(tmp_path, training=settings)
     assert "The run kept no value of memory_format:" in page_of(tmp_path)
-    assert runfolder.NOT_COMPARED == NOT_COMPARED
 
 
 def test_a_run_folder_and_its_results_become_one(tmp_path):

@@ -23,6 +23,7 @@ from core.terminal.screen import say, screen
 from data.sources.fetching.connection import connect
 
 MAX_DOWNLOAD_BYTES = 4_000_000_000  # of a file that says no limit of its own
+LOCK = ".download.lock"  # in the folder that archives are fetched and unpacked into
 _BLOCK = 1 << 20
 _REQUESTS = 10  # of one call; servers that say too small a length are asked again for what follows
 

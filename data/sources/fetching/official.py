@@ -10,7 +10,7 @@ from filelock import FileLock
 from core.errors import UserError
 from data.prepare_config import PrepareConfig
 from data.sources.fetching.archives import extract
-from data.sources.fetching.download import Download, download_all, file_md5
+from data.sources.fetching.download import LOCK, Download, download_all, file_md5
 
 _DEPTH = 5  # of folders around what is looked for, as in TrainVal/VOCdevkit/VOC2012
 _NAMED_AT_MOST = 8
@@ -43,7 +43,7 @@ class Official:
         if config.download:
             assert downloads, "check_source looks at that"
             self._target.mkdir(parents=True, exist_ok=True)
-            with FileLock(self._target / ".lock"):
+            with FileLock(self._target / LOCK):
                 download_all(downloads, self._target)
         folder = self._target if config.download else config.archives
         if folder is None or not folder.is_dir():
@@ -85,7 +85,7 @@ class Official:
             self._unpacked = []
             if present:
                 self._target.mkdir(parents=True, exist_ok=True)
-                with FileLock(self._target / ".lock"):
+                with FileLock(self._target / LOCK):
                     self._unpacked = [self._unpack_one(path) for path in present]
         return self._unpacked
 

@@ -4,6 +4,7 @@ What this project wrote is never read as input, a folder is entered once whateve
 be listed is told while the rest goes on.
 """
 
+import fcntl
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
@@ -29,7 +30,6 @@ _MARKS = (
     ("plan.json", b'"format": "ablation plan', "results of an ablation"),
     (UNFINISHED, b"", "results of a call that was ended"),
     (STAGED, b"", "unfinished work"),
-    (LOCK, b"", f"an output folder in use, or of a call that was ended ({LOCK})"),
 )
 _OF_A_PREDICTION = {"masks", "overlays", "figures"}  # all that a call leaves that was ended
 _LOOKED_AT = 4096
@@ -85,6 +85,8 @@ def written_here(folder: Path, names: Collection[str]) -> str | None:
     for name, beginning, what in _MARKS:
         if name in names and _begins(folder / name, beginning):
             return what
+    if LOCK in names and _is_held(folder / LOCK):
+        return f"an output folder in use ({LOCK})"
     return "results of a prediction" if set(names) >= _OF_A_PREDICTION else None
 
 
@@ -120,6 +122,18 @@ def _identity(folder: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _is_held(path: Path) -> bool:
+    """Say whether a process holds this lock. It is asked without a change: what is looked at may be read-only."""
+    try:
+        with open_bytes(path) as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except (OSError, UserError):
+        return False
+    return False
 
 
 def _begins(path: Path, beginning: bytes) -> bool:

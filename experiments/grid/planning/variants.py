@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from core.train_config import NOT_COMPARED
 from experiments.grid.config import AblationConfig
-from experiments.page.command_lines import CONFIGS, NOT_COMPARED
+from experiments.page.command_lines import CONFIGS
 from reconstruction.config import ReconstructionConfig
 from transfer_learning.config import SegmentationConfig
 
