@@ -7,10 +7,10 @@ from itertools import pairwise
 
 from data.manifest import SPLITS
 from data.preparing.alike import Looks, Pair, clusters
+from data.preparing.contents import Note
 from data.preparing.journal import Journal
 from data.sources.source import Source
 
-Note = tuple[str, str, str]  # file, action, reason
 Redivide = Callable[[Mapping[str, str]], dict[str, str]]
 MOVED, ACROSS, GROUP = "moved to its copy", "copy in another split", "group in another split"
 
