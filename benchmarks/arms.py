@@ -23,6 +23,7 @@ from core.machine.device import LAYOUTS, for_inference
 from core.machine.fabric import Fabric
 from core.networks.unet import InstanceNorm
 from data.opened import open_data
+from transfer_learning.inference.readout import Readout
 from transfer_learning.inference.segmenter import Segmenter
 from transfer_learning.network import SegmentationUNet
 from transfer_learning.predict_config import InferenceOptions
@@ -128,11 +129,12 @@ def evaluation_arms(config: ThroughputConfig, fabric: Fabric) -> tuple[Arms, int
     model = for_inference(SegmentationUNet(practitioner.NUM_CLASSES, config.width), device)
     options = InferenceOptions(batch_size=config.batch_size)
     header = Header("transfer_learning", {}, {"seed": 0}, 1, {}, split.class_set)
-    segmenter = Segmenter(model, split.size, "stretch", options, device, header)
+    readout = Readout(model, split.size, "stretch", options, config.batch_size, device)
+    segmenter = Segmenter(readout, header)
     everything = [np.array(split.images[index]) for index in split.labelled]
     pictures = [everything[start : start + config.batch_size] for start in range(0, images, config.batch_size)]
     arms: Arms = {
-        "ours": lambda: scores_of_split(model, split, config.batch_size, device),
+        "ours": lambda: scores_of_split(readout, split),
         "prediction": lambda: [segmenter.segment(batch) for batch in pictures],
         "plain loop": OfOthers(
             practitioner.evaluation(plain_network(config.width), files, config.size, images, device)

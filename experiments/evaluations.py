@@ -62,6 +62,7 @@ class Provenance(Content):
     pictures_seen: Count | None = None  # of those scored: in training
     split: str | None = None
     resolution: Resolution | None = None
+    views: str | None = None  # of each picture, in words
     seed: int | None = None
     epoch: int | None = None
     device: str | None = None

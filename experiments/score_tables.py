@@ -9,6 +9,7 @@ from experiments.table_formats import MOST_CLASS_COLUMNS, UNKNOWN, Table, class_
 
 SHORT = 7  # characters of a fingerprint that tell it from others
 SHOWN = 4
+WHOLE = "whole"  # as pictures are seen where nothing else was asked for
 # What rows must have in common: head of a column -> field of the provenance.
 ORIGINS = {"data": "data_sha256", "split": "split"}
 PLURALS = {"data": "data sets", "split": "splits"}
@@ -27,7 +28,7 @@ def reconstruction_table(results: Mapping[str, Evaluation]) -> Table:
         scores = [_number(result.scores.get(key), places) for key, places in OF_PICTURES.values()]
         rows.append([name, *cells, *scores])
     heads = ["reconstruction", *origins, "images", "size", "skips", *OF_PICTURES]
-    return Table("Reconstruction", heads, rows, ["reconstruction", *origins], _seen_notes(results))
+    return Table("Reconstruction", heads, rows, ["reconstruction", *origins], _notes(results))
 
 
 def segmentation_tables(results: Mapping[str, Evaluation]) -> list[Table]:
@@ -46,7 +47,7 @@ def _segmentation_table(classes: ClassSet, results: Mapping[str, Evaluation]) ->
         cells = [*_origin(result, origins), str(result.num_images)]
         rows.append([name, *cells, *(_number(value, 4) for value in values)])
     heads = ["segmentation", *origins, "images", "mean IoU", *(f"IoU {name}" for name in names), *further]
-    return Table(class_list(classes.names), heads, rows, ["segmentation", *origins], _seen_notes(results))
+    return Table(class_list(classes.names), heads, rows, ["segmentation", *origins], _notes(results))
 
 
 def require_one_origin(tables: Iterable[Mapping[str, Evaluation]]) -> None:
@@ -91,9 +92,11 @@ def seen_words(origin: Provenance) -> str:
     return f"{origin.pictures_seen} of the scored pictures were seen in training{allowed}"
 
 
-def _seen_notes(results: Mapping[str, Evaluation]) -> list[str]:
-    told = {name: seen_words(result.provenance) for name, result in results.items()}
-    return [f"{name}: {words}" for name, words in told.items() if words]
+def _notes(results: Mapping[str, Evaluation]) -> list[str]:
+    origins = {name: result.provenance for name, result in results.items()}
+    seen = [f"{name}: {words}" for name, origin in origins.items() if (words := seen_words(origin))]
+    views = {name: origin.views for name, origin in origins.items() if origin.views not in (None, WHOLE)}
+    return [*seen, *(f"{name}: pictures were seen {words}" for name, words in views.items())]
 
 
 def _origins(results: Iterable[Evaluation]) -> dict[str, str]:

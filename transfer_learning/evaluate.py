@@ -23,6 +23,7 @@ from core.evaluation import (
     provenance,
     require_own_folder,
 )
+from transfer_learning.inference.options import ViewOptions
 
 if TYPE_CHECKING:
     from core.headers.header import Header
@@ -35,16 +36,20 @@ SHOWN = 10
 
 
 @dataclass(frozen=True)
-class SegmentationEvaluationConfig(EvaluationConfig):
+class SegmentationEvaluationConfig(EvaluationConfig, ViewOptions):
     """Settings of `transfer_learning.evaluate`."""
 
     visualize_samples: int = 3
     """Pictures drawn in each figure of single pictures, 50 at most. 0: figures of the whole split alone."""
     figures: bool = True
     """Draw figures; without them scoring takes less than half the time."""
+    size: int | str | None = None
+    """What the network sees, 128 or 360x480 (height x width). Left out: the prepared pictures as they are; with --tile
+    windows of the size of the training, which the weights name."""
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        EvaluationConfig.__post_init__(self)
+        ViewOptions.__post_init__(self)
         if self.visualize_samples > MOST_ROWS:
             raise UserError(f"visualize_samples {self.visualize_samples}: a figure holds {MOST_ROWS} rows at most")
 
@@ -63,6 +68,7 @@ def _evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
     from core.filing.writing import files_named, replacing
     from core.machine.device import resolve_device
     from data.opened import open_data
+    from transfer_learning.inference.splits import readout_of_split
     from transfer_learning.network import SegmentationUNet
     from transfer_learning.scores.per_image import image_rows, tag_scores
     from transfer_learning.scores.split import results_of, scores_of_split
@@ -74,8 +80,9 @@ def _evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
     if not len(split.labelled):
         raise UserError(f"{config.data_dir}: {split.lacking}")
     require_fit(header, split, config)
-    origin = provenance(config, header, data, split.size, device)
-    scores = scores_of_split(model, split, config.batch_size, device)
+    readout = readout_of_split(model, header, split, config, config.batch_size, device)
+    origin = {**provenance(config, header, data, readout.size, device), "views": config.views_in_words}
+    scores = scores_of_split(readout, split)
     rows = image_rows(split, scores)
     result = {
         "format": FORMAT,
@@ -84,6 +91,7 @@ def _evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
         "num_images": len(split.labelled),
         "tags": tag_scores(split, scores),
         "figures": [],
+        "settings": readout.settings,
         "provenance": origin,
     }
     failure = None
@@ -93,7 +101,7 @@ def _evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
             from transfer_learning.figures.evaluation import draw
 
             try:
-                result |= draw(model, split, result, rows, replace(config, output_dir=folder), device)
+                result |= draw(readout, split, result, rows, replace(config, output_dir=folder))
             except Exception as error:  # the scores are kept all the same
                 failure = error
         write_json(folder / "evaluation_results.json", result)

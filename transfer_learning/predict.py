@@ -14,7 +14,7 @@ import errno
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.command import run_command
 from core.errors import RunError, UserError
@@ -26,11 +26,15 @@ from transfer_learning.predict_config import InferenceOptions, PredictConfig
 if TYPE_CHECKING:
     import numpy as np
 
+    from core.classes import ClassSet
     from transfer_learning.inference.files import Areas
-    from transfer_learning.inference.segmenter import Segmentation, Segmenter
+    from transfer_learning.inference.readout import Seen
+    from transfer_learning.inference.segmenter import Segmenter
 
 # Pictures of a batch are in memory with the scores of all their pixels: large ones come fewer at a time.
 BATCH_PIXELS = 16_000_000
+# Pictures read at a time while a batch goes through the network; a large one is half a gigabyte.
+READ_AHEAD = 2
 
 
 def predict(config: PredictConfig) -> dict[str, Any]:
@@ -90,60 +94,80 @@ def _segment_files(
     segmenter: "Segmenter",
     config: PredictConfig,
 ) -> dict[str, Any]:
+    from core.machine.threads import threaded
     from core.run.signals import Terminated
     from core.terminal.progress import track
     from transfer_learning.inference.files import Areas
 
-    unreadable = [{"file": name, "reason": reason} for name, reason in left_out.items()]
-    records = []
-    total = Areas(segmenter.classes)
+    unreadable = dict(left_out)
+    done: dict[str, tuple[dict[str, Any], Areas]] = {}
+
+    def finish(item: tuple[Picture, "Seen"]) -> None:
+        picture, seen = item
+        try:
+            done[picture.name] = _write(picture, seen, result_places(results[picture.name]), segmenter.classes, config)
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            unreadable[picture.name] = "its result's name is too long here: shorten it"
+
     try:
         todo = [(name, path) for name, path in files.items() if name not in left_out]
-        readable = _read(track(todo, "segmenting", len(todo)), segmenter, unreadable)
-        for batch in _batches(readable, config.batch_size):
-            found = segmenter.segment([picture for _, picture, _ in batch])
-            for (name, picture, notes), segmentation in zip(batch, found, strict=True):
-                record = {"file": name, "height": picture.shape[0], "width": picture.shape[1], "notes": notes}
-                places = result_places(results[name])
-                try:
-                    records.append(record | _write(picture, segmentation, places, total, config))
-                except OSError as error:
-                    if error.errno != errno.ENAMETOOLONG:
-                        raise
-                    unreadable.append({"file": name, "reason": "its result's name is too long here: shorten it"})
+        readable = _read(todo, segmenter, unreadable)
+        batches = _batches(track(readable, "segmenting", len(todo)), config.batch_size)
+        seen = (list(zip(batch, segmenter.see([one.pixels for one in batch]), strict=True)) for batch in batches)
+        for _ in threaded(finish, seen):
+            pass
     except (KeyboardInterrupt, Terminated) as stop:
-        message = f"{len(records)} of {len(files)} pictures were done; the same command starts again"
+        message = f"{len(done)} of {len(files)} pictures were done; the same command starts again"
         raise type(stop)(message) from None
-    if not records:
-        reasons = "; ".join(f"{entry['file']}: {entry['reason']}" for entry in unreadable[:3])
+    listed = [{"file": name, "reason": unreadable[name]} for name in files if name in unreadable]
+    if not done:
+        reasons = "; ".join(f"{entry['file']}: {entry['reason']}" for entry in listed[:3])
         raise UserError(f"{' '.join(config.input)}: none of {len(files)} files can be read as a picture ({reasons})")
-    return write_tables(records, unreadable, total, segmenter, config)
+    records = [done[name][0] for name in files if name in done]
+    total = Areas(segmenter.classes)
+    for name in files:
+        if name in done:
+            total.include(done[name][1])
+    return write_tables(records, listed, total, segmenter, config)
 
 
-Picture = tuple[str, "np.ndarray", list[str]]
+class Picture(NamedTuple):
+    """A file that could be read."""
+
+    name: str
+    pixels: "np.ndarray"  # [H, W, 3] or [H, W] uint8
+    notes: list[str]  # what was unusual about it
 
 
 def _read(
-    files: Iterable[tuple[str, Path]], segmenter: "Segmenter", unreadable: list[dict[str, str]]
-) -> Iterator[Picture]:
-    """Yield name, picture and what was unusual about its file; add those that cannot be read to `unreadable`."""
+    files: Sequence[tuple[str, Path]], segmenter: "Segmenter", unreadable: dict[str, str]
+) -> Iterator[Picture | None]:
+    """Yield pictures in order, read in threads; None for one that cannot be read, which goes to `unreadable`."""
+    from core.machine.threads import threaded
     from data.pictures import PictureError
 
-    for name, path in files:
+    def read(file: tuple[str, Path]) -> Picture | None:
+        name, path = file
         try:
             picture, notes = segmenter.read(path)
             segmenter.check(picture)
         except (PictureError, OSError) as error:
-            unreadable.append({"file": name, "reason": getattr(error, "strerror", None) or str(error)})
-            continue
-        yield name, picture, notes
+            unreadable[name] = getattr(error, "strerror", None) or str(error)
+            return None
+        return Picture(name, picture, notes)
+
+    return threaded(read, (files[start : start + READ_AHEAD] for start in range(0, len(files), READ_AHEAD)))
 
 
-def _batches(pictures: Iterable[Picture], batch_size: int) -> Iterator[list[Picture]]:
+def _batches(pictures: Iterable[Picture | None], batch_size: int) -> Iterator[list[Picture]]:
     batch: list[Picture] = []
     pixels = 0
     for picture in pictures:
-        height, width = picture[1].shape[:2]
+        if picture is None:
+            continue
+        height, width = picture.pixels.shape[:2]
         if batch and (len(batch) == batch_size or pixels + height * width > BATCH_PIXELS):
             yield batch
             batch, pixels = [], 0
@@ -154,23 +178,24 @@ def _batches(pictures: Iterable[Picture], batch_size: int) -> Iterator[list[Pict
 
 
 def _write(
-    picture: "np.ndarray", found: "Segmentation", places: dict[str, str], total: "Areas", config: PredictConfig
-) -> dict[str, Any]:
-    """Write a picture's files, add its areas to the total and return what predictions.json says of it."""
+    picture: Picture, seen: "Seen", places: dict[str, str], classes: "ClassSet", config: PredictConfig
+) -> tuple[dict[str, Any], "Areas"]:
+    """Write a picture's files; returns what predictions.json says of it, and its areas."""
     from transfer_learning.inference.files import Areas, overlay, save_image, save_mask, side_by_side
-    from transfer_learning.inference.segmenter import with_channels
+    from transfer_learning.inference.segmenter import segmentation, with_channels
 
-    classes = total.class_set
-    areas = Areas(classes).add(found.mask, found.confidence).content()
-    total.add(found.mask, found.confidence)
+    found = segmentation(seen)
+    areas = Areas(classes).add(found.mask, found.confidence)
+    height, width = found.mask.shape
+    record = {"file": picture.name, "height": height, "width": width, "notes": picture.notes, "tiled": found.tiled}
     save_mask(config.output_dir / places["mask"], found.mask, classes)
     if not config.figures:
-        return {"tiled": found.tiled, **areas, "mask": places["mask"]}
-    coloured = with_channels(picture, 3)
+        return {**record, **areas.content(), "mask": places["mask"]}, areas
+    coloured = with_channels(picture.pixels, 3)
     overlaid = overlay(coloured, found.mask, classes)
     save_image(config.output_dir / places["overlay"], overlaid)
     save_image(config.output_dir / places["figure"], side_by_side(coloured, found.mask, overlaid, classes))
-    return {"tiled": found.tiled, **areas, **places}
+    return {**record, **areas.content(), **places}, areas
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -18,6 +18,7 @@ from experiments.table_formats import MOST_CLASS_COLUMNS
 CIRCUMSTANCES = {
     "split": "split scored",
     "resolution": "resolution (px)",
+    "views": "pictures were seen",
     "data_sha256": "data scored (fingerprint)",
     "commit": "code (commit)",
     "device": "computed on",

@@ -26,6 +26,7 @@ ORIGIN = {
     "data_sha256": "data (fingerprint)",
     "split": "split",
     "resolution": "resolution (px)",
+    "views": "pictures were seen",
     "seed": "seed",
     "epoch": "epoch kept (row of the log)",
     "device": "computed on",

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from reference_inference import reference_scores
 from safetensors.torch import save_file
 from sample_classes import write_manifest
 from torchmetrics.functional.classification import multiclass_jaccard_index
@@ -27,10 +28,12 @@ from reconstruction.network import Autoencoder
 from reconstruction.train import main as train_autoencoder
 from transfer_learning.evaluate import main as evaluate_segmentation
 from transfer_learning.figures import evaluation as drawing
+from transfer_learning.inference.options import ViewOptions
+from transfer_learning.inference.readout import Readout
 from transfer_learning.inference.segmenter import Segmenter
 from transfer_learning.network import SegmentationUNet
 from transfer_learning.scores.confusion import counts_of, segmentation_scores
-from transfer_learning.scores.split import restored_scores, results_of, scores_of_split
+from transfer_learning.scores.split import results_of, scores_of_split
 from transfer_learning.train import main as train_segmentation
 
 CLASSES = ("background", "cat", "dog")
@@ -106,7 +109,7 @@ def test_the_border_counts_as_object_where_it_is_asked_to(results, pets):
     content = json.loads((results / "out/seg/evaluation_results.json").read_text())
     model = trained(results)
     split = open_data(pets).split("Test")
-    found = dict(restored_scores(model, split, split.labelled, 4, torch.device("cpu")))
+    found = reference_scores(model, split, split.labelled)
     pairs = [(found[index].argmax(0) > 0, split.truth(index) > 0) for index in split.labelled]
     both, either = (sum(int(how(*pair).sum()) for pair in pairs) for how in (np.logical_and, np.logical_or))
     assert content["foreground_iou_border_as_object"] == pytest.approx(both / either)
@@ -153,9 +156,7 @@ def test_the_strip_holds_picture_truth_and_prediction(results, pets):
     label = split.truth(index)
     classes = {tuple(palette[min(value, 3)]) for value in np.unique(label)}
     assert {tuple(colour) for colour in truth} <= classes | {(255, 255, 255)}
-    predicted = np.array(
-        [*dict(restored_scores(trained(results), split, split.labelled, 4, torch.device("cpu")))[index]]
-    )
+    predicted = np.array([*reference_scores(trained(results), split, split.labelled)[index]])
     shown = {CLASSES[value] for value in np.unique(predicted.argmax(0))}
     assert shown <= {*strip["classes"]}
     assert {tuple(colour) for colour in found} <= {tuple(colour) for colour in PETS.palette} | {(255, 255, 255)}
@@ -208,10 +209,14 @@ class Constant(torch.nn.Module):
         return torch.nn.functional.one_hot(torch.full(images[:, 0].shape, self.says), 3).permute(0, 3, 1, 2).float()
 
 
+def readout(model, split, batch_size: int) -> Readout:
+    return Readout(model, split.size, "letterbox", ViewOptions(), batch_size, torch.device("cpu"))
+
+
 def test_a_model_that_never_says_cat_scores_0_for_it(pets):
     split = open_data(pets).split("Train")
     assert {split.tags["species"][index] for index in split.labelled} == {"cat", "dog"}
-    found = scores_of_split(Constant(2), split, 8, torch.device("cpu"))
+    found = scores_of_split(readout(Constant(2), split, 8), split)
     scores = segmentation_scores(found.matrix, PETS)
     cat = scores["classes"]["cat"]
     assert cat["iou"] == cat["dice"] == cat["recall"] == 0
@@ -222,7 +227,7 @@ def test_a_model_that_never_says_cat_scores_0_for_it(pets):
 
 def test_all_background(pets):
     split = open_data(pets).split("Test")
-    result = results_of(scores_of_split(Constant(0), split, 8, torch.device("cpu")))
+    result = results_of(scores_of_split(readout(Constant(0), split, 8), split))
     assert result["foreground_iou"] == result["foreground_iou_border_as_object"] == result["boundary_iou"] == 0
     diagonals = [np.hypot(*split.truth(index).shape) for index in split.labelled]
     assert result["boundary_distance_pixels"] == pytest.approx(np.mean(diagonals))
@@ -247,7 +252,7 @@ class Oracle(Constant):
 def test_a_perfect_prediction(pets):
     split = open_data(pets).split("Test")
     oracle = Oracle(np.array(split.labels))
-    result = results_of(scores_of_split(oracle, split, 3, torch.device("cpu")))
+    result = results_of(scores_of_split(readout(oracle, split, 3), split))
     assert min(result["mean_iou"], result["pixel_accuracy"]) >= 0.95  # but for resizing
     low, high = result["intervals"]["mean_iou"]
     assert 0.9 <= low <= high <= 1
@@ -370,7 +375,7 @@ def test_weights_of_before_segment_alike(results, tmp_path):
     old = old_weights(results, tmp_path / "best_model.safetensors")
     picture = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
     found = [Segmenter.load(path, device="cpu") for path in (old, results / "seg" / "best_model.safetensors")]
-    assert found[0].size == (40, 40)
+    assert found[0].readout.size == (40, 40)
     assert found[0].classes.names == CLASSES
     for one, other in zip(*(segmenter(picture) for segmenter in found), strict=True):
         np.testing.assert_array_equal(one, other)

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from reference_inference import reference_scores
 from sample_classes import classes_of
 from sample_header import sample_header
 from sample_pets import picture
@@ -28,12 +29,12 @@ from data.prepare import main as prepare
 from data.sources.own.walking import walk
 from transfer_learning.inference.files import overlay, side_by_side
 from transfer_learning.inference.inputs import find_files, result_names
+from transfer_learning.inference.readout import Readout
 from transfer_learning.inference.segmenter import Segmenter
 from transfer_learning.inference.windows import axis_weights, blend_windows, window_starts
 from transfer_learning.network import SegmentationUNet
 from transfer_learning.predict import main as predict
 from transfer_learning.predict_config import InferenceOptions
-from transfer_learning.scores.split import restored_scores
 from transfer_learning.train import main as train
 
 SIZE = 40
@@ -80,7 +81,10 @@ class PerPixel(torch.nn.Module):
 
 def per_pixel(size: int = SIZE, **options) -> Segmenter:
     header = Header.of(sample_header("transfer_learning", architecture={}), "header")
-    return Segmenter(PerPixel(), (size, size), "stretch", InferenceOptions(**options), torch.device("cpu"), header)
+    chosen = InferenceOptions(**options)
+    return Segmenter(
+        Readout(PerPixel(), (size, size), "stretch", chosen, chosen.batch_size, torch.device("cpu")), header
+    )
 
 
 def softmax_of(image: np.ndarray) -> np.ndarray:
@@ -144,8 +148,8 @@ def test_pictures_no_larger_than_a_window_are_seen_whole():
     assert [segmentation.tiled for segmentation in found] == [True, False, True]
     assert [segmentation.mask.shape for segmentation in found] == [large.shape[:2], small.shape[:2], large.shape[:2]]
     np.testing.assert_array_equal(found[1].mask, per_pixel()(small)[0])
-    assert not per_pixel(tile=True, tile_scale=0.5).is_tiled(large)
-    assert per_pixel(tile=True, tile_scale=2).is_tiled(small)
+    assert not per_pixel(tile=True, tile_scale=0.5).readout.is_tiled(large.shape[:2])
+    assert per_pixel(tile=True, tile_scale=2).readout.is_tiled(small.shape[:2])
 
 
 def test_memory_of_tiles_is_bounded_by_a_scaled_size():
@@ -176,12 +180,13 @@ def test_tta_is_the_mean_of_its_views(weights):
     """The same by hand: each view's scores brought back, their softmax averaged."""
     image = picture(4, SIZE, SIZE)
     segmenter = Segmenter.load(weights, device="cpu", tta=True, tta_scales=(1.0, 1.5))
+    model = segmenter.readout.model
     expected = np.zeros((3, SIZE, SIZE))
     for side in (SIZE, 60):
         square = cv2.resize(image, (side, side), interpolation=cv2.INTER_LINEAR) if side > SIZE else image
         batch = torch.from_numpy(square).permute(2, 0, 1)[None] / 255
         with torch.inference_mode():
-            for seen in (segmenter.model(batch), segmenter.model(batch.flip(3)).flip(3)):
+            for seen in (model(batch), model(batch.flip(3)).flip(3)):
                 planes = [cv2.resize(plane, (SIZE, SIZE)) for plane in seen[0].numpy()]
                 expected += torch.tensor(np.stack(planes)).softmax(0).numpy() / 4
     mask, confidence = segmenter(image)
@@ -201,8 +206,8 @@ def test_the_command_agrees_with_the_evaluation(tmp_path, mode):
     flags = ["--model_path", str(weights), "--input", str(images), "--output_dir", str(out), "--no_figures"]
     assert predict([*flags, "--device", "cpu"]) == 0
     split = open_data(data).split("Test")
-    model = Segmenter.load(weights, device="cpu").model
-    found = dict(restored_scores(model, split, np.arange(len(split.names)), 8, torch.device("cpu")))
+    model = Segmenter.load(weights, device="cpu").readout.model
+    found = reference_scores(model, split, np.arange(len(split.names)))
     assert len(found) >= 3
     for index, scores in found.items():
         expected = scores.argmax(axis=0)
@@ -388,7 +393,7 @@ def test_weights_that_do_not_name_their_size(tmp_path):
     old = write_weights(tmp_path / "old.safetensors", mode=None)
     with pytest.raises(UserError, match="give --size and --resize_mode"):
         Segmenter.load(old, device="cpu")
-    assert Segmenter.load(old, device="cpu", size=64, resize_mode="stretch").size == (64, 64)
+    assert Segmenter.load(old, device="cpu", size=64, resize_mode="stretch").readout.size == (64, 64)
 
 
 def test_an_array_of_another_kind_is_refused():
@@ -441,7 +446,7 @@ def test_ctrl_c_leaves_whole_files_and_no_mixture(run, tmp_path, monkeypatch, ca
     if again:
         assert run(folder)[0] == 0
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    segment, calls = Segmenter.segment, []
+    segment, calls = Segmenter.see, []
 
     def interrupted(self, pictures):
         calls.append(1)
@@ -449,7 +454,7 @@ def test_ctrl_c_leaves_whole_files_and_no_mixture(run, tmp_path, monkeypatch, ca
             raise KeyboardInterrupt
         return segment(self, pictures)
 
-    monkeypatch.setattr(Segmenter, "segment", interrupted)
+    monkeypatch.setattr(Segmenter, "see", interrupted)
     code, _ = run(folder, flags=("--batch_size", "1", "--no_figures"))
     assert code == 130
     assert "1 of 3 pictures were done" in capsys.readouterr().err
@@ -461,7 +466,7 @@ def test_ctrl_c_leaves_whole_files_and_no_mixture(run, tmp_path, monkeypatch, ca
         assert not (out / "predictions.json").exists()
         assert list(walk(tmp_path)) == [folder / f"{index}.png" for index in range(3)]
     assert not (out / ".partial").exists()
-    monkeypatch.setattr(Segmenter, "segment", segment)
+    monkeypatch.setattr(Segmenter, "see", segment)
     (folder / "0.png").unlink()
     assert run(folder, flags=("--no_figures",))[0] == 0
     found = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}

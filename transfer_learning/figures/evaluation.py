@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
 from core.classes import IGNORED
 from core.evaluation import EvaluationConfig, figure, spread
@@ -21,9 +19,10 @@ from transfer_learning.figures.captions import CAPTIONS, CURVES, errors_caption,
 from transfer_learning.figures.confusion import save_confusion
 from transfer_learning.figures.gradcam import class_activations, predicted_classes
 from transfer_learning.figures.strip import STRIP, save_strip, strip_content
+from transfer_learning.inference.readout import Readout
+from transfer_learning.inference.splits import probabilities_of_split
 from transfer_learning.scores.confusion import likeliest
 from transfer_learning.scores.per_image import TRUE_CLASSES
-from transfer_learning.scores.split import probabilities_of, restored_scores
 
 DOZEN = 12
 # Of more classes than this the most frequent are explained, in so many columns of maps at most.
@@ -33,26 +32,24 @@ MOST_MAPS = 6
 
 
 def draw(
-    model: nn.Module,
+    readout: Readout,
     split: Split,
     result: dict[str, Any],
     rows: Sequence[dict[str, Any]],
     config: EvaluationConfig,
-    device: torch.device,
 ) -> dict[str, Any]:
     """Draw every figure into `figures/` below the output folder; returns the result's `figures` and `strip`.
 
     A figure that fails is a note.
 
     Args:
-        model: the network, in eval mode.
+        readout: of the network.
         split: the labelled pictures.
         result: content of evaluation_results.json.
         rows: a row an image (`image_rows`), in the order of `split.labelled`.
         config: says where to draw, and how many pictures.
-        device: where the network is.
     """
-    artist = _Artist(model, split, rows, config, device)
+    artist = _Artist(readout, split, rows, config)
     works = [lambda: artist.summaries(result)]
     if config.visualize_samples:
         works = [artist.samples, artist.extremes, artist.heat, *works]
@@ -66,13 +63,12 @@ class _Artist:
 
     def __init__(
         self,
-        model: nn.Module,
+        readout: Readout,
         split: Split,
         rows: Sequence[dict[str, Any]],
         config: EvaluationConfig,
-        device: torch.device,
     ) -> None:
-        self.model, self.split, self.rows, self.config, self.device = model, split, rows, config, device
+        self.readout, self.split, self.rows, self.config = readout, split, rows, config
         self.classes = split.class_set
         self.chosen = spread(len(rows), config.visualize_samples)
         self.entries: list[dict[str, str]] = []
@@ -110,14 +106,16 @@ class _Artist:
         """Draw what speaks for each class, at the size that the network sees."""
         indices = self.split.labelled[self.chosen]
         names = [self.rows[place]["name"] for place in self.chosen]
-        batches = [batch for _, batch in plain_batches(self.split, indices, self.config.batch_size, self.device)]
+        batches = [
+            batch for _, batch in plain_batches(self.split, indices, self.config.batch_size, self.readout.device)
+        ]
         shown = np.concatenate([batch.clean.permute(0, 2, 3, 1).cpu().numpy() for batch in batches])
         pictures = visualize.as_rgb(shown)
         classes = self._explained(batches)
         for name, elementwise in (("gradcam", False), ("hirescam", True)):
             maps: dict[tuple[int, str], list[np.ndarray | None]] = {}
             for batch in batches:
-                found = class_activations(self.model, batch.input, batch.content, classes, elementwise)
+                found = class_activations(self.readout.model, batch.input, batch.content, classes, elementwise)
                 for key, of_batch in found.items():
                     maps.setdefault(key, []).extend(of_batch)
             title = f"{CAPTIONS[name][0]}: what speaks for each class (each map on its own scale)"
@@ -129,7 +127,7 @@ class _Artist:
         wanted = self.classes.foreground or tuple(range(len(self.classes)))
         if len(wanted) <= MOST_EXPLAINED:
             return list(wanted)
-        found = [predicted_classes(self.model, batch.input, batch.content).cpu().numpy() for batch in batches]
+        found = [predicted_classes(self.readout.model, batch.input, batch.content).cpu().numpy() for batch in batches]
         return sorted(visualize.frequent_classes(found, wanted)[:MOST_EXPLAINED])
 
     def _laid_out(
@@ -154,8 +152,7 @@ class _Artist:
         shown = visualize.frequent_classes(predictions, every)[: MOST_MAPS - 1] if many else every
         maps: dict[str, list[np.ndarray]] = {"highest": []} if many else {}
         maps |= {f"P({names[c]})": [] for c in shown}
-        for _, scores in self._scores(self.chosen):
-            planes = probabilities_of(scores)
+        for planes in self._found(self.chosen):
             drawn = [planes.max(axis=0)] if many else []
             for heading, plane in zip(maps, [*drawn, *(planes[c].copy() for c in shown)], strict=True):
                 maps[heading].append(plane)
@@ -198,12 +195,13 @@ class _Artist:
     def _look_at(self, places: Sequence[int]) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
         """Return pictures [H, W, 3], truths [H, W] and predictions [H, W], all at original size."""
         indices = self.split.labelled[list(places)]
-        predictions = [likeliest(scores)[0] for _, scores in self._scores(places)]
+        predictions = [likeliest(planes)[0] for planes in self._found(places)]
         return [_original(self.split, i) for i in indices], [self.split.truth(i) for i in indices], predictions
 
-    def _scores(self, places: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
+    def _found(self, places: Sequence[int]) -> Iterator[np.ndarray]:
+        """Yield the class probabilities [C, H, W] of pictures at their original size."""
         indices = self.split.labelled[list(places)]
-        return restored_scores(self.model, self.split, indices, self.config.batch_size, self.device)
+        return (planes for _, planes in probabilities_of_split(self.readout, self.split, indices))
 
 
 def _grey(truths: Sequence[np.ndarray]) -> bool:

@@ -110,6 +110,11 @@ class Areas:
         self.confidences += np.bincount(mask.ravel(), confidence.ravel(), minlength=classes)
         return self
 
+    def include(self, other: "Areas") -> None:
+        """Add the areas of another picture."""
+        self.pixels += other.pixels
+        self.confidences += other.confidences
+
     def content(self) -> dict[str, Any]:
         """Return the mean confidence of all pixels, and for each class its pixels, their share and mean confidence
         (None without a pixel)."""

@@ -16,7 +16,6 @@ FORMAT = 2
 TABLES = ("predictions.json", "predictions.csv")
 KINDS = ("mask", "overlay", "figure")
 FIGURES_LISTED = 12
-SETTINGS = ("tta", "tta_scales", "tile", "tile_scale", "tile_overlap")
 CAPTION = "Picture, predicted mask, and the picture under the mask's colours; with each class's share of the pixels."
 
 
@@ -42,7 +41,6 @@ def write_tables(
         config: the settings.
     """
     drawn = [records[place] for place in spread(len(records), FIGURES_LISTED)] if config.figures else []
-    settings = {name: getattr(config, name) for name in SETTINGS}
     content = {
         "format": FORMAT,
         "num_pictures": len(records),
@@ -51,7 +49,7 @@ def write_tables(
         "pictures": records,
         "unreadable": unreadable,
         "figures": [figure(record["figure"], record["file"], CAPTION) for record in drawn],
-        "settings": {"size": resolution_of(segmenter.size), "resize_mode": segmenter.resize_mode, **settings},
+        "settings": segmenter.readout.settings,
         "provenance": _provenance(segmenter, config),
     }
     write_json(config.output_dir / "predictions.json", content)
@@ -92,12 +90,12 @@ def _provenance(segmenter: "Segmenter", config: PredictConfig) -> dict[str, Any]
     return {
         "commit": commit(),
         "checkpoint_sha256": file_sha256(config.model_path),
-        "resolution": resolution_of(segmenter.size),
+        "resolution": resolution_of(segmenter.readout.size),
         "seed": header.run.seed,
         "epoch": header.epoch,
         "training": header.config,
         "versions": versions(),
-        "device": device_name(segmenter.device),
+        "device": device_name(segmenter.readout.device),
     }
 
 

@@ -5,27 +5,26 @@ from typing import Any
 import numpy as np
 
 from core.classes import IGNORED
-from transfer_learning.scores.confusion import likeliest
 
 BINS = 15
 
 
-def calibration_counts(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:
+def calibration_counts(prediction: np.ndarray, confidence: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Count an image's pixels by the confidence of their predicted class.
 
     Args:
-        probabilities: [C, H, W], summing to 1.
+        prediction: [H, W], the likeliest class of each pixel.
+        confidence: [H, W], its probability in (0, 1].
         truth: [H, W]; pixels of 255 are left out.
 
     Returns:
         [15, 3] float64, a row a bin of equal width in (0, 1]: pixels, sum of confidences, pixels that were right.
         Counts of several images add up.
     """
-    classes, highest = likeliest(probabilities)
-    confidence = highest.ravel().astype(np.float64)
+    confidence = confidence.ravel().astype(np.float64)
     bins = np.clip(np.ceil(confidence * BINS).astype(np.intp) - 1, 0, BINS - 1)
     bins[truth.ravel() == IGNORED] = BINS  # one more, that is cut off
-    columns = (None, confidence, (classes == truth).ravel())
+    columns = (None, confidence, (prediction == truth).ravel())
     return np.stack([np.bincount(bins, weights=column, minlength=BINS + 1)[:BINS] for column in columns], axis=1)
 
 

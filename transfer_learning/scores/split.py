@@ -1,21 +1,18 @@
 """From a network and a split to what its scores are made of: a few numbers an image, at the masks' original size."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
-from torch import nn
 
 from core.classes import IGNORED, ClassSet
-from core.errors import RunError
 from core.machine.threads import threaded
 from core.statistics import interval, mean_interval, resampled_sums
 from core.terminal.progress import track
-from data.loading import plain_batches
 from data.split import Split
+from transfer_learning.inference.readout import Readout, Seen
+from transfer_learning.inference.splits import seen_of_split
 from transfer_learning.scores.boundary import boundary_distance, boundary_iou
 from transfer_learning.scores.calibration import calibration_counts, expected_calibration_error, reliability
 from transfer_learning.scores.confusion import (
@@ -60,19 +57,9 @@ class _OfImage(NamedTuple):
     with_border: list[int] | None
 
 
-def restored_scores(
-    model: nn.Module, split: Split, indices: np.ndarray, batch_size: int, device: torch.device
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield (index, class scores [C, H, W] float32 at the image's original size) for the given images, in order."""
-    for batch in _logits(model, split, indices, batch_size, device):
-        for index, logits in batch:
-            yield index, split.geometries[index].restore_scores(logits)
-
-
-def scores_of_split(model: nn.Module, split: Split, batch_size: int, device: torch.device) -> SplitScores:
+def scores_of_split(readout: Readout, split: Split) -> SplitScores:
     """Return what every labelled image of a split adds to the scores."""
-    batches = _logits(model, split, split.labelled, batch_size, device)
-    results = threaded(partial(_scored, split), batches)
+    results = threaded(partial(_scored, split), seen_of_split(readout, split, split.labelled))
     classes = len(split.class_set)
     matrix = np.zeros((classes, classes), np.int64)
     counts, rest = [], []
@@ -84,28 +71,18 @@ def scores_of_split(model: nn.Module, split: Split, batch_size: int, device: tor
     return SplitScores(split.labelled, split.class_set, matrix, np.array(counts), *columns)
 
 
-def _logits(
-    model: nn.Module, split: Split, indices: np.ndarray, batch_size: int, device: torch.device
-) -> Iterator[list[tuple[int, np.ndarray]]]:
-    """Yield a batch's indices and logits [C, h, w] float32 at the size that the network sees."""
-    for chosen, batch in plain_batches(split, indices, batch_size, device):
-        with torch.inference_mode():
-            logits = model(batch.input, batch.content).float().cpu().numpy()
-        yield list(zip(chosen.tolist(), logits, strict=True))
-
-
-def _scored(split: Split, item: tuple[int, np.ndarray]) -> _OfImage:
+def _scored(split: Split, item: tuple[int, Seen]) -> _OfImage:
     """Return what an image adds to the scores.
 
     Args:
         split: with the image and its truth.
-        item: its index, and its logits [C, h, w] at the size that the network sees.
+        item: its index, and what the network put out for it.
     """
-    index, logits = item
-    scores = split.geometries[index].restore_scores(logits)
-    prediction, truth = likeliest(scores)[0], split.truth(index)
-    matrix = array_confusion_matrix(prediction, truth, len(scores))
-    calibration = calibration_counts(probabilities_of(scores), truth)
+    index, seen = item
+    truth = split.truth(index)
+    prediction, confidence = likeliest(seen.probabilities())
+    matrix = array_confusion_matrix(prediction, truth, len(split.class_set))
+    calibration = calibration_counts(prediction, confidence, truth)
     background, border = split.class_set.background, split.class_set.ignored_is == "border"
     if background is None:
         return _OfImage(matrix, calibration, None, None)
@@ -115,18 +92,6 @@ def _scored(split: Split, item: tuple[int, np.ndarray]) -> _OfImage:
     outlines = boundary_iou(found, true), boundary_distance(found, true)
     overlap = [np.count_nonzero(mask) for mask in (found & true, true, found)] if border else None
     return _OfImage(matrix, calibration, outlines, overlap)
-
-
-def probabilities_of(scores: np.ndarray, axis: int = 0) -> np.ndarray:
-    """Return the softmax of scores, [C, H, W] or with the classes along another axis; float32 in [0, 1].
-
-    Raises:
-        RunError: they are not finite.
-    """
-    probabilities = torch.from_numpy(scores).softmax(axis)
-    if not probabilities.isfinite().all():
-        raise RunError("the scores of a picture hold NaN or infinity: the network broke, train it again")
-    return probabilities.numpy()
 
 
 def results_of(scores: SplitScores) -> dict[str, Any]:

@@ -1,0 +1,54 @@
+"""How a picture is seen: whole or in windows, once or several times; the same for evaluation and prediction."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from core.errors import UserError
+from core.sides import sides_of
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """Which views of a picture the network gets, and how large they are."""
+
+    tta: bool = False
+    """Test-time augmentation: average the class probabilities over --tta_scales, each also mirrored left to right."""
+    tta_scales: tuple[float, ...] = (0.75, 1.0, 1.25)
+    """With --tta: the sizes at which the picture is seen, as shares of the usual one."""
+    tile: bool = False
+    """Go over a picture that is larger than --size in overlapping windows of that size, instead of shrinking it whole.
+    Worth it where what is looked for is about as large in pixels as it was in training."""
+    tile_scale: float = 1.0
+    """With --tile: resize the picture by this factor first. 0.5 halves its sides, so that a window holds more of it."""
+    tile_overlap: float = 0.5
+    """With --tile: share of a window's side that its neighbour covers too, at least."""
+    size: int | str | None = None
+    """What the network sees: 128 is a square, 360x480 is height x width. Left out: that of the training, which the
+    weights name."""
+
+    def __post_init__(self) -> None:
+        if not self.tta_scales:
+            raise UserError("tta_scales is empty: 0.75 1 1.25 sees three sizes, 1 only mirrors")
+        for scale in (*self.tta_scales, self.tile_scale):
+            if not (math.isfinite(scale) and scale > 0):
+                raise UserError(f"a scale of {scale} is no size: tta_scales and tile_scale must be above 0")
+        if not 0 <= self.tile_overlap < 1:
+            raise UserError(f"tile_overlap {self.tile_overlap} is outside [0, 1): 0.5 covers half of each window twice")
+        if not self.tile and self.tile_scale != 1:
+            raise UserError(f"tile_scale {self.tile_scale} does nothing without --tile")
+        if self.size is not None and min(sides_of(self.size)) < 1:
+            raise UserError(f"size {self.size} must be at least 1")
+
+    @property
+    def views(self) -> dict[str, Any]:
+        """The settings of how a picture is seen, for JSON."""
+        return {name: getattr(self, name) for name in ("tta", "tta_scales", "tile", "tile_scale", "tile_overlap")}
+
+    @property
+    def views_in_words(self) -> str:
+        """How a picture is seen, for tables: `whole` unless something was asked for."""
+        words = f"in windows, {self.tile_overlap:g} overlapping" if self.tile else "whole"
+        words += f", at {self.tile_scale:g} of their size" if self.tile_scale != 1 else ""
+        scales = " ".join(f"{scale:g}" for scale in self.tta_scales)
+        return f"{words}, also mirrored, at scales {scales}" if self.tta else words

@@ -1,0 +1,191 @@
+"""How pictures go through a network and class probabilities come back: what evaluation and prediction share.
+
+A picture is seen whole, on a canvas as in training, or in overlapping windows where it is larger than one (`--tile`);
+once, or at several sizes and mirrored (`--tta`).
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from core.errors import RunError
+from core.evaluation import resolution_of
+from core.networks.unet import MIN_SIDE, require_sides
+from data.augment.batch import plain
+from data.geometry import Geometry, fit, resize_image
+from transfer_learning.inference.options import ViewOptions
+from transfer_learning.inference.windows import blend_windows
+
+Sides = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the network put out for one picture.
+
+    Attributes:
+        views: the logits [C, h, w] float32 of each view, and where the picture lies there; none of a picture that was
+            seen in windows.
+        blended: of such a picture the probabilities [C, H, W] float32.
+    """
+
+    views: Sequence[tuple[Geometry, np.ndarray]] = ()
+    blended: np.ndarray | None = None
+
+    @property
+    def tiled(self) -> bool:
+        """Whether the picture was seen in windows, and not whole."""
+        return self.blended is not None
+
+    def probabilities(self) -> np.ndarray:
+        """Return the probability of each class at the picture's own size [C, H, W] float32, the mean over the views.
+
+        Bringing them back takes about as long as a small network does: work for another thread (`threaded`).
+
+        Raises:
+            RunError: the scores are not finite.
+        """
+        if self.blended is not None:
+            return self.blended
+        # Scores come back before the softmax: between a sure cat and a sure dog lies a line, and not a blur.
+        return _mean([probabilities_of(place.restore_scores(logits)) for place, logits in self.views])
+
+
+class Readout:
+    """A network and the way in which pictures go through it.
+
+    Args:
+        model: in eval mode, on `device`: ([N, channels, h, w] in [0, 1], content [N, 1, h, w] bool) -> logits
+            [N, C, h, w].
+        size: height and width of the canvas on which a picture is seen whole, and of a window; at least 33.
+        resize_mode: `letterbox` or `stretch`.
+        options: how pictures are seen.
+        batch_size: pictures at a time where the caller has many; windows at a time.
+        device: of the model.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        size: Sides,
+        resize_mode: str,
+        options: ViewOptions,
+        batch_size: int,
+        device: torch.device,
+    ) -> None:
+        require_sides(*size)
+        self.model, self.size, self.resize_mode = model, size, resize_mode
+        self.options, self.batch_size, self.device = options, batch_size, device
+        self.views = tuple(itertools.product(options.tta_scales, (False, True))) if options.tta else ((1.0, False),)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How pictures go through, for JSON."""
+        return {"size": resolution_of(self.size), "resize_mode": self.resize_mode, **self.options.views}
+
+    def see(self, pictures: Sequence[np.ndarray], sizes: Sequence[Sides] | None = None) -> list[Seen]:
+        """Run pictures through the network, those that are seen whole as one batch.
+
+        Args:
+            pictures: [h, w, channels] or grey [h, w] uint8, of any sides.
+            sizes: height and width at which the probabilities of each are wanted, left out: the picture's own.
+        """
+        sizes = sizes or [picture.shape[:2] for picture in pictures]
+        whole = [place for place, picture in enumerate(pictures) if not self.is_tiled(picture.shape[:2])]
+        views = self._views([pictures[place] for place in whole], [sizes[place] for place in whole])
+        seen = {place: Seen(views=of_picture) for place, of_picture in zip(whole, views, strict=True)}
+        return [
+            seen[place] if place in seen else Seen(blended=self._blended(picture, size))
+            for place, (picture, size) in enumerate(zip(pictures, sizes, strict=True))
+        ]
+
+    def is_tiled(self, sides: Sides) -> bool:
+        """Say whether a picture of a height and width is seen in windows: asked for, and it is larger than one."""
+        return self.options.tile and any(
+            ours > one for ours, one in zip(self._resized(sides, 1.0), self.size, strict=True)
+        )
+
+    def largest(self, sides: Sides) -> Sides:
+        """Return height and width at the largest scale at which windows are laid in a picture of such sides."""
+        return self._resized(sides, max(scale for scale, _ in self.views))
+
+    def _views(self, pictures: Sequence[np.ndarray], sizes: Sequence[Sides]) -> list[list[tuple[Geometry, np.ndarray]]]:
+        """Return for each picture the views of it, seen whole."""
+        found: list[list[tuple[Geometry, np.ndarray]]] = [[] for _ in pictures]
+        for scale, mirrored in self.views if pictures else ():
+            sides = [round(side * scale) for side in self.size]
+            places = [fit(*picture.shape[:2], *sides, self.resize_mode) for picture in pictures]
+            laid = np.stack([place.image(picture) for place, picture in zip(places, pictures, strict=True)])
+            logits = self._logits(laid, [place.rectangle for place in places], mirrored)
+            for of_picture, place, (height, width), scores in zip(found, places, sizes, logits, strict=True):
+                of_picture.append((replace(place, height=height, width=width), scores))
+        return found
+
+    def _blended(self, picture: np.ndarray, size: Sides) -> np.ndarray:
+        """Return the probabilities [C, *size] of a picture, blended from windows, the mean over the views."""
+        mean = None
+        for scale, mirrored in self.views:
+            height, width = self._resized(picture.shape[:2], scale)
+            window = (min(self.size[0], height), min(self.size[1], width))
+            resized = resize_image(picture, height, width)
+            function = partial(self._window_probabilities, mirrored)
+            seen = blend_windows(resized, window, self.options.tile_overlap, self.batch_size, function)
+            seen = _restored(seen, *size) / len(self.views)
+            mean = seen if mean is None else mean + seen
+        assert mean is not None
+        return mean
+
+    def _window_probabilities(self, mirrored: bool, windows: np.ndarray) -> np.ndarray:
+        """[N, h, w(, 3)] uint8 -> [N, C, h, w] float32."""
+        everything = (0, 0, *windows.shape[1:3])
+        return probabilities_of(self._logits(windows, [everything] * len(windows), mirrored), axis=1)
+
+    def _resized(self, sides: Sides, scale: float) -> Sides:
+        """Height and width of the picture in which windows are laid."""
+        height, width = (max(1, round(side * self.options.tile_scale * scale)) for side in sides)
+        return height, width
+
+    def _logits(self, images: np.ndarray, rectangles: Sequence[tuple[int, ...]], mirrored: bool) -> np.ndarray:
+        """Run the network on [N, h, w(, 3)] uint8 with content at the rectangles; returns [N, C, h, w] float32.
+
+        Sides that are too short for the network are lengthened by bars, as of a letterbox.
+        """
+        height, width = images.shape[1:3]
+        planes = torch.from_numpy(images).to(self.device).view(*images.shape[:3], -1)
+        batch = plain(planes, torch.tensor(rectangles), None)
+        seen, content = (plane.flip(3) if mirrored else plane for plane in (batch.input, batch.content))
+        bars = (0, max(0, MIN_SIDE - width), 0, max(0, MIN_SIDE - height))
+        with torch.inference_mode():
+            logits = self.model(F.pad(seen, bars), F.pad(content, bars))[:, :, :height, :width]
+        return (logits.flip(3) if mirrored else logits).float().cpu().numpy()
+
+
+def probabilities_of(scores: np.ndarray, axis: int = 0) -> np.ndarray:
+    """Return the softmax of scores, [C, H, W] or with the classes along another axis; float32 in [0, 1].
+
+    Raises:
+        RunError: they are not finite.
+    """
+    probabilities = torch.from_numpy(scores).softmax(axis)
+    if not probabilities.isfinite().all():
+        raise RunError("the scores of a picture hold NaN or infinity: the network broke, train it again")
+    return probabilities.numpy()
+
+
+def _mean(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    return arrays[0] if len(arrays) == 1 else sum(array / len(arrays) for array in arrays)
+
+
+def _restored(probabilities: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Bring probabilities [C, h, w] to [C, height, width], bilinear."""
+    if probabilities.shape[1:] == (height, width):
+        return probabilities
+    return np.stack([cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in probabilities])
