@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from core.errors import UserError
 from core.networks.encoders import make_encoder
-from core.networks.normalise import Normalisation, content_statistics, normalise
+from core.networks.normalise import Normalisation, Normaliser, content_statistics
 from core.networks.unet import DECODER_DROPOUT, ENCODER_DROPOUT, Decoder
 from core.train_config import OWN_ENCODER
 from reconstruction.targets import Target, target_channels
@@ -63,7 +63,7 @@ class Autoencoder(nn.Module):
         self.target = target
         self.image_statistics = image_statistics
         self.sparse = sparse
-        self.normalisation = normalisation
+        self.normalise = Normaliser(normalisation, in_channels)
         self.in_channels = in_channels
         self.encoder = make_encoder(encoder, width, encoder_dropout, in_channels)
         self.decoder = Decoder(self.encoder.channels, width, decoder_dropout)
@@ -81,7 +81,7 @@ class Autoencoder(nn.Module):
             [N, in_channels, H, W] float32, in [0, 1]; with `image_statistics` values may pass these ends a little in
             training mode (where clamping would end the gradient).
         """
-        normal = normalise(images, content, self.normalisation)
+        normal = self.normalise(images, content)
         if self.sparse and hidden is not None:
             features = self.encoder(normal, (~hidden).to(normal.dtype))
         else:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from core.networks.normalise import as_rgb, normalise
+from core.networks.normalise import Normaliser, as_rgb
 from core.networks.pretrained import efficientnet_lite0, vgg16_features
 from reconstruction.losses import ratio
 
@@ -87,13 +87,14 @@ class EfficientNetFeatures(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.normalise = Normaliser("unit", 3)
         self.network = efficientnet_lite0().eval()
         self.network.prune_intermediate_layers(indices=5, prune_head=True)
         fold_batch_norms(self.network)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return the features of images [N, 3 or 1, H, W] in [0, 1], shallow to deep."""
-        images = normalise(as_rgb(images), None, "unit")
+        images = self.normalise(as_rgb(images))
         if images.device.type == "cpu":
             images = images.contiguous(memory_format=torch.channels_last)
         return self.network.forward_intermediates(images, intermediates_only=True)
@@ -115,11 +116,12 @@ class VGGFeatures(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.normalise = Normaliser("imagenet", 3)
         self.layers = vgg16_features()[: self.last_relus[-1] + 1]
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return the features of images [N, 3 or 1, H, W] in [0, 1], shallow to deep."""
-        features = normalise(as_rgb(images), None, "imagenet")
+        features = self.normalise(as_rgb(images))
         outputs = []
         for index, layer in enumerate(self.layers):
             features = layer(features)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from core.errors import UserError
 from core.networks.encoders import make_encoder
-from core.networks.normalise import Normalisation, normalise
+from core.networks.normalise import Normalisation, Normaliser
 from core.networks.unet import DECODER_DROPOUT, ENCODER_DROPOUT, Decoder, Hypercolumn
 from core.train_config import OWN_ENCODER
 from transfer_learning.config import DecoderKind
@@ -41,7 +41,7 @@ class SegmentationUNet(nn.Module):
         super().__init__()
         if num_classes < 2:
             raise UserError(f"num_classes {num_classes} must be at least 2")
-        self.normalisation = normalisation
+        self.normalise = Normaliser(normalisation, in_channels)
         self.in_channels = in_channels
         self.encoder = make_encoder(encoder, width, encoder_dropout, in_channels)
         channels = self.encoder.channels
@@ -58,7 +58,7 @@ class SegmentationUNet(nn.Module):
         Returns:
             logits [N, num_classes, H, W].
         """
-        logits = self.head(self.decoder(self.encoder(normalise(images, content, self.normalisation))))
+        logits = self.head(self.decoder(self.encoder(self.normalise(images, content))))
         if logits.shape[-2:] == images.shape[-2:]:
             return logits
         return F.interpolate(logits, size=images.shape[-2:], mode="bilinear", align_corners=False)

@@ -1,10 +1,7 @@
 """Input normalisation: one setting, stored with the weights, the same in both phases."""
 
-from collections.abc import Sequence
-from functools import lru_cache
-
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.train_config import Normalisation
 
@@ -19,30 +16,35 @@ STATISTICS = {
 }
 
 
-def normalise(images: Tensor, content: Tensor | None, normalisation: Normalisation) -> Tensor:
-    """Centre and scale pictures; what is not content becomes 0, the mean colour.
+class Normaliser(nn.Module):
+    """Centres and scales pictures; what is not content becomes 0, the mean colour.
+
+    The statistics belong to the network and go with it to a device and into an export; its weights do not hold them.
 
     Args:
-        images: [N, 3, H, W], or grey [N, 1, H, W], in [0, 1].
-        content: [N, 1, H, W] bool, False on letterbox bars; None when everything is content.
         normalisation: which mean and deviation.
+        channels: of the pictures, 1 or 3.
     """
-    mean, deviation = _statistics(normalisation, images.shape[1], images.device, images.dtype)
-    normal = (images - mean) / deviation
-    return normal if content is None else normal * content
 
+    mean: Tensor
+    deviation: Tensor
 
-@lru_cache
-def _statistics(
-    normalisation: Normalisation, channels: int, device: torch.device, dtype: torch.dtype
-) -> tuple[Tensor, Tensor]:
-    """Return mean and deviation [1, channels, 1, 1], made once: a GPU would wait for the copy at every step."""
-    statistics: Sequence[Sequence[float]] = STATISTICS[normalisation]
-    if channels == 1:
-        statistics = [[sum(share * value for share, value in zip(LUMA, values, strict=True))] for values in statistics]
-    with torch.inference_mode(False):
-        mean, deviation = (torch.tensor(values, device=device, dtype=dtype) for values in statistics)
-        return mean.view(1, channels, 1, 1), deviation.view(1, channels, 1, 1)
+    def __init__(self, normalisation: Normalisation, channels: int) -> None:
+        super().__init__()
+        for name, of_colours in zip(("mean", "deviation"), STATISTICS[normalisation], strict=True):
+            of_grey = sum(share * value for share, value in zip(LUMA, of_colours, strict=True))
+            values = torch.tensor(of_colours if channels == 3 else [of_grey])
+            self.register_buffer(name, values.view(1, channels, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor, content: Tensor | None = None) -> Tensor:
+        """Normalise.
+
+        Args:
+            images: [N, channels, H, W] in [0, 1].
+            content: [N, 1, H, W] bool, False on letterbox bars; None when everything is content.
+        """
+        normal = (images - self.mean) / self.deviation
+        return normal if content is None else normal * content
 
 
 def as_rgb(images: Tensor) -> Tensor:

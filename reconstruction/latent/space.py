@@ -26,7 +26,6 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from core.machine.device import for_inference
-from core.networks.normalise import normalise
 from core.networks.unet import initialise
 from core.terminal.progress import track
 from data.loading import plain_batches
@@ -76,7 +75,7 @@ def pooled_bottleneck(model: Autoencoder, images: Tensor, content: Tensor) -> Te
         images: [N, C, H, W] in [0, 1].
         content: [N, 1, H, W] bool; a position counts by the share of its area that is content.
     """
-    features = model.encoder(normalise(images, content, model.normalisation))[-1].float()
+    features = model.encoder(model.normalise(images, content))[-1].float()
     weight = F.interpolate(content.float(), size=features.shape[-2:], mode="area")
     return (features * weight).sum((2, 3)) / weight.sum((2, 3))
 

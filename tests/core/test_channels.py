@@ -7,7 +7,7 @@ from sample_header import sample_header
 
 from core.errors import UserError
 from core.networks.encoders import load_imagenet
-from core.networks.normalise import normalise
+from core.networks.normalise import Normaliser
 from core.networks.unet import count_parameters, initialise
 from core.randomness import keys
 from core.weights import save_weights
@@ -63,14 +63,14 @@ def test_an_imagenet_encoder_sees_grey_as_rgb_of_equal_channels(grey):
 def test_grey_is_normalised_by_the_statistics_of_brightness(grey):
     mean = 0.299 * 0.485 + 0.587 * 0.456 + 0.114 * 0.406
     deviation = 0.299 * 0.229 + 0.587 * 0.224 + 0.114 * 0.225
-    torch.testing.assert_close(normalise(grey, None, "imagenet"), (grey - mean) / deviation)
-    torch.testing.assert_close(normalise(grey, None, "unit"), 2 * grey - 1)
+    torch.testing.assert_close(Normaliser("imagenet", 1)(grey), (grey - mean) / deviation)
+    torch.testing.assert_close(Normaliser("unit", 1)(grey), 2 * grey - 1)
     # The brightness of a normalised picture is near the normalised brightness.
     colours = torch.rand(1, 3, 9, 9)
     luma = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
-    of_colours = (normalise(colours, None, "imagenet") * luma).sum(1, keepdim=True)
+    of_colours = (Normaliser("imagenet", 3)(colours) * luma).sum(1, keepdim=True)
     torch.testing.assert_close(
-        of_colours, normalise((colours * luma).sum(1, keepdim=True), None, "imagenet"), atol=0.05, rtol=0
+        of_colours, Normaliser("imagenet", 1)((colours * luma).sum(1, keepdim=True)), atol=0.05, rtol=0
     )
 
 

@@ -8,7 +8,6 @@ from torch import nn
 
 from core.errors import UserError
 from core.machine.device import for_inference
-from core.networks.normalise import normalise
 from core.networks.unet import Encoder, InstanceNorm, count_parameters
 from core.weights import load_strictly
 from reconstruction.network import Autoencoder
@@ -113,7 +112,7 @@ def test_skips_say_what_the_decoder_sees(skips, stage, matters):
     before = network(pictures)
 
     # Disturbed is what the decoder is handed, not what the encoder goes on with.
-    features = network.encoder(normalise(pictures, None, "imagenet"))
+    features = network.encoder(network.normalise(pictures))
     features[stage] = features[stage] + torch.rand_like(features[stage])
     network.encoder.forward = lambda images: features
     assert torch.equal(before, network(pictures)) != matters

@@ -9,7 +9,6 @@ import torch
 from sample_latent import evaluate_untrained, save_untrained
 from sample_pets import make_pets
 
-from core.networks.normalise import normalise
 from data.opened import open_data
 from data.prepare import main as prepare
 from reconstruction.evaluate import main
@@ -42,7 +41,7 @@ def test_pooled_features_are_means_over_the_content():
     content[2] = True
     with torch.no_grad():
         found = pooled_bottleneck(model, images, content)
-        features = model.encoder(normalise(images, content, "imagenet"))[-1]
+        features = model.encoder(model.normalise(images, content))[-1]
     assert features.shape == (3, 32, 4, 3)
     torch.testing.assert_close(found[0], features[0, :, 1:3].mean((1, 2)))
     # 48 rows are one position and half of the next.
