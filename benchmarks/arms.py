@@ -23,6 +23,7 @@ from core.machine.device import LAYOUTS, for_inference
 from core.machine.fabric import Fabric
 from core.networks.unet import InstanceNorm
 from data.opened import open_data
+from transfer_learning.inference.backends import Network
 from transfer_learning.inference.readout import Readout
 from transfer_learning.inference.segmenter import Segmenter
 from transfer_learning.network import SegmentationUNet
@@ -129,7 +130,7 @@ def evaluation_arms(config: ThroughputConfig, fabric: Fabric) -> tuple[Arms, int
     model = for_inference(SegmentationUNet(practitioner.NUM_CLASSES, config.width), device)
     options = InferenceOptions(batch_size=config.batch_size)
     header = Header("transfer_learning", {}, {"seed": 0}, 1, {}, split.class_set)
-    readout = Readout(model, split.size, "stretch", options, config.batch_size, device)
+    readout = Readout(Network(model, device), split.size, "stretch", options, config.batch_size)
     segmenter = Segmenter(readout, header)
     everything = [np.array(split.images[index]) for index in split.labelled]
     pictures = [everything[start : start + config.batch_size] for start in range(0, images, config.batch_size)]

@@ -52,6 +52,7 @@ COMMANDS = (
         "segment pictures of any size",
         "predict",
     ),
+    Command("transfer_learning.export", "ExportConfig", "export", "write a network for other programs", "export"),
     Command("experiments.ablate", "AblationConfig", "ablation", "compare variants, labels and seeds", "ablate"),
     Command("experiments.tables", "TablesConfig", "tables", "write tables again from the JSON of results", "tables"),
     Command("experiments.report", "ReportConfig", "report", "show runs and results on one HTML page", "report"),

@@ -18,12 +18,11 @@ from core.evaluation import (
     MANY_CLASSES,
     EvaluationConfig,
     best_and_worst,
-    load_model,
     print_table,
     provenance,
     require_own_folder,
 )
-from transfer_learning.inference.options import ViewOptions
+from transfer_learning.inference.options import ReadoutOptions
 
 if TYPE_CHECKING:
     from core.headers.header import Header
@@ -36,7 +35,7 @@ SHOWN = 10
 
 
 @dataclass(frozen=True)
-class SegmentationEvaluationConfig(EvaluationConfig, ViewOptions):
+class SegmentationEvaluationConfig(EvaluationConfig, ReadoutOptions):
     """Settings of `transfer_learning.evaluate`."""
 
     visualize_samples: int = 3
@@ -49,7 +48,7 @@ class SegmentationEvaluationConfig(EvaluationConfig, ViewOptions):
 
     def __post_init__(self) -> None:
         EvaluationConfig.__post_init__(self)
-        ViewOptions.__post_init__(self)
+        ReadoutOptions.__post_init__(self)
         if self.visualize_samples > MOST_ROWS:
             raise UserError(f"visualize_samples {self.visualize_samples}: a figure holds {MOST_ROWS} rows at most")
 
@@ -66,22 +65,20 @@ def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
 def _evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
     from core.files import write_csv, write_json
     from core.filing.writing import files_named, replacing
-    from core.machine.device import resolve_device
     from data.opened import open_data
+    from transfer_learning.inference.backends import load_network
     from transfer_learning.inference.splits import readout_of_split
-    from transfer_learning.network import SegmentationUNet
     from transfer_learning.scores.per_image import image_rows, tag_scores
     from transfer_learning.scores.split import results_of, scores_of_split
 
-    device = resolve_device(config.device)
-    model, header = load_model(config.model_path, PHASE, SegmentationUNet, device)
+    loaded = load_network(config.model_path, config, config.device)
     data = open_data(config.data_dir, config.cache_dir)
     split = data.split(config.split)
     if not len(split.labelled):
         raise UserError(f"{config.data_dir}: {split.lacking}")
-    require_fit(header, split, config)
-    readout = readout_of_split(model, header, split, config, config.batch_size, device)
-    origin = {**provenance(config, header, data, readout.size, device), "views": config.views_in_words}
+    require_fit(loaded.header, split, config)
+    readout = readout_of_split(loaded, split, config, config.batch_size)
+    origin = provenance(config, loaded.header, data, readout.size, loaded.network.device)
     scores = scores_of_split(readout, split)
     rows = image_rows(split, scores)
     result = {
@@ -92,7 +89,7 @@ def _evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
         "tags": tag_scores(split, scores),
         "figures": [],
         "settings": readout.settings,
-        "provenance": origin,
+        "provenance": {**origin, "views": config.views_in_words},
     }
     failure = None
     with replacing(config.output_dir, files_named(config.output_dir / "evaluation_results.json")) as folder:
@@ -101,7 +98,7 @@ def _evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
             from transfer_learning.figures.evaluation import draw
 
             try:
-                result |= draw(readout, split, result, rows, replace(config, output_dir=folder))
+                result |= draw(readout, loaded.model, split, result, rows, replace(config, output_dir=folder))
             except Exception as error:  # the scores are kept all the same
                 failure = error
         write_json(folder / "evaluation_results.json", result)

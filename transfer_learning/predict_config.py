@@ -5,11 +5,11 @@ from pathlib import Path
 
 from core.errors import UserError
 from data.geometry import ResizeMode
-from transfer_learning.inference.options import ViewOptions
+from transfer_learning.inference.options import ReadoutOptions
 
 
 @dataclass(frozen=True)
-class InferenceOptions(ViewOptions):
+class InferenceOptions(ReadoutOptions):
     """How a picture goes through the network and its scores come back."""
 
     batch_size: int = 8

@@ -28,7 +28,8 @@ from reconstruction.network import Autoencoder
 from reconstruction.train import main as train_autoencoder
 from transfer_learning.evaluate import main as evaluate_segmentation
 from transfer_learning.figures import evaluation as drawing
-from transfer_learning.inference.options import ViewOptions
+from transfer_learning.inference.backends import Network
+from transfer_learning.inference.options import ReadoutOptions
 from transfer_learning.inference.readout import Readout
 from transfer_learning.inference.segmenter import Segmenter
 from transfer_learning.network import SegmentationUNet
@@ -210,7 +211,7 @@ class Constant(torch.nn.Module):
 
 
 def readout(model, split, batch_size: int) -> Readout:
-    return Readout(model, split.size, "letterbox", ViewOptions(), batch_size, torch.device("cpu"))
+    return Readout(Network(model), split.size, "letterbox", ReadoutOptions(), batch_size)
 
 
 def test_a_model_that_never_says_cat_scores_0_for_it(pets):

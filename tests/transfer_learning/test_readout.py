@@ -14,7 +14,8 @@ from core.weights import build, load_weights
 from data.opened import open_data
 from experiments.tables import main as tables
 from transfer_learning.evaluate import main as evaluate
-from transfer_learning.inference.options import ViewOptions
+from transfer_learning.inference.backends import Loaded, Network
+from transfer_learning.inference.options import ReadoutOptions
 from transfer_learning.inference.splits import probabilities_of_split, readout_of_split
 from transfer_learning.network import SegmentationUNet
 from transfer_learning.scores.confusion import array_confusion_matrix
@@ -81,8 +82,8 @@ class PerPixel(torch.nn.Module):
 def test_windows_over_prepared_pictures_come_to_original_size(pets):
     split = open_data(pets).split("Test")
     header = Header.of(sample_header("transfer_learning", architecture={}), "header")
-    options = ViewOptions(tile=True, size="33x33")
-    readout = readout_of_split(PerPixel(), header, split, options, 8, torch.device("cpu"))
+    options = ReadoutOptions(tile=True, size="33x33")
+    readout = readout_of_split(Loaded(Network(PerPixel()), header), split, options, 8)
     indices = split.labelled[:3]
     found = dict(probabilities_of_split(readout, split, indices))
     assert [*found] == indices.tolist()

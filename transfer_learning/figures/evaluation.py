@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from core.classes import IGNORED
 from core.evaluation import EvaluationConfig, figure, spread
@@ -33,6 +34,7 @@ MOST_MAPS = 6
 
 def draw(
     readout: Readout,
+    model: nn.Module | None,
     split: Split,
     result: dict[str, Any],
     rows: Sequence[dict[str, Any]],
@@ -44,15 +46,16 @@ def draw(
 
     Args:
         readout: of the network.
+        model: the network, whose layers Grad-CAM looks into; without it (an exported one) those figures are left out.
         split: the labelled pictures.
         result: content of evaluation_results.json.
         rows: a row an image (`image_rows`), in the order of `split.labelled`.
         config: says where to draw, and how many pictures.
     """
-    artist = _Artist(readout, split, rows, config)
+    artist = _Artist(readout, model, split, rows, config)
     works = [lambda: artist.summaries(result)]
     if config.visualize_samples:
-        works = [artist.samples, artist.extremes, artist.heat, *works]
+        works = [artist.samples, artist.extremes, *([artist.heat] if model else []), *works]
     for work in track(works, "drawing", len(works)):
         work()
     return {"figures": artist.entries, **({"strip": artist.strip} if artist.strip else {})}
@@ -64,11 +67,12 @@ class _Artist:
     def __init__(
         self,
         readout: Readout,
+        model: nn.Module | None,
         split: Split,
         rows: Sequence[dict[str, Any]],
         config: EvaluationConfig,
     ) -> None:
-        self.readout, self.split, self.rows, self.config = readout, split, rows, config
+        self.readout, self.model, self.split, self.rows, self.config = readout, model, split, rows, config
         self.classes = split.class_set
         self.chosen = spread(len(rows), config.visualize_samples)
         self.entries: list[dict[str, str]] = []
@@ -104,10 +108,12 @@ class _Artist:
 
     def heat(self) -> None:
         """Draw what speaks for each class, at the size that the network sees."""
+        assert self.model is not None
         indices = self.split.labelled[self.chosen]
         names = [self.rows[place]["name"] for place in self.chosen]
         batches = [
-            batch for _, batch in plain_batches(self.split, indices, self.config.batch_size, self.readout.device)
+            batch
+            for _, batch in plain_batches(self.split, indices, self.config.batch_size, self.readout.network.device)
         ]
         shown = np.concatenate([batch.clean.permute(0, 2, 3, 1).cpu().numpy() for batch in batches])
         pictures = visualize.as_rgb(shown)
@@ -115,7 +121,7 @@ class _Artist:
         for name, elementwise in (("gradcam", False), ("hirescam", True)):
             maps: dict[tuple[int, str], list[np.ndarray | None]] = {}
             for batch in batches:
-                found = class_activations(self.readout.model, batch.input, batch.content, classes, elementwise)
+                found = class_activations(self.model, batch.input, batch.content, classes, elementwise)
                 for key, of_batch in found.items():
                     maps.setdefault(key, []).extend(of_batch)
             title = f"{CAPTIONS[name][0]}: what speaks for each class (each map on its own scale)"
@@ -124,10 +130,11 @@ class _Artist:
 
     def _explained(self, batches: Sequence[Batch]) -> list[int]:
         """Return the classes to explain: of many those that are predicted most, the background not among them."""
+        assert self.model is not None
         wanted = self.classes.foreground or tuple(range(len(self.classes)))
         if len(wanted) <= MOST_EXPLAINED:
             return list(wanted)
-        found = [predicted_classes(self.readout.model, batch.input, batch.content).cpu().numpy() for batch in batches]
+        found = [predicted_classes(self.model, batch.input, batch.content).cpu().numpy() for batch in batches]
         return sorted(visualize.frequent_classes(found, wanted)[:MOST_EXPLAINED])
 
     def _laid_out(

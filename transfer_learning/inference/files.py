@@ -90,7 +90,7 @@ def _legend(
     every = entries(range(len(class_set)))
     if sum(every[1]) <= room:
         return every
-    largest = sorted(np.flatnonzero(counts), key=lambda c: -counts[c])
+    largest = sorted(np.flatnonzero(counts).tolist(), key=lambda c: -counts[c])
     fitting = (entries(largest[:kept]) for kept in range(min(len(largest), 12), 0, -1))
     return next((found for found in fitting if sum(found[1]) <= room), entries(largest[:1]))
 

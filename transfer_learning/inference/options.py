@@ -1,16 +1,21 @@
-"""How a picture is seen: whole or in windows, once or several times; the same for evaluation and prediction."""
+"""How pictures go through a network: the same settings for evaluation and prediction."""
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from core.errors import UserError
 from core.sides import sides_of
+from core.train_config import Amp
+
+Backend = Literal["auto", "torch", "onnxruntime", "openvino"]
 
 
 @dataclass(frozen=True)
-class ViewOptions:
-    """Which views of a picture the network gets, and how large they are."""
+class ReadoutOptions:
+    """Which views of a picture the network gets, and what computes them."""
+
+    bare_flags: ClassVar[dict[str, str]] = {"amp": "auto"}
 
     tta: bool = False
     """Test-time augmentation: average the class probabilities over --tta_scales, each also mirrored left to right."""
@@ -23,6 +28,12 @@ class ViewOptions:
     """With --tile: resize the picture by this factor first. 0.5 halves its sides, so that a window holds more of it."""
     tile_overlap: float = 0.5
     """With --tile: share of a window's side that its neighbour covers too, at least."""
+    backend: Backend = "auto"
+    """What computes: torch (weights), onnxruntime or openvino (what `ae-pretrained export` wrote); auto goes by the
+    file."""
+    amp: Amp = "off"
+    """Precision: off (fp32), bf16, fp16 (a GPU's), or auto: what the hardware computes natively. Scores may differ in
+    the third digit."""
     size: int | str | None = None
     """What the network sees: 128 is a square, 360x480 is height x width. Left out: that of the training, which the
     weights name."""

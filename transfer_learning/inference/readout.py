@@ -14,14 +14,14 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from core.errors import RunError
 from core.evaluation import resolution_of
 from core.networks.unet import MIN_SIDE, require_sides
 from data.augment.batch import plain
 from data.geometry import Geometry, fit, resize_image
-from transfer_learning.inference.options import ViewOptions
+from transfer_learning.inference.backends import Network
+from transfer_learning.inference.options import ReadoutOptions
 from transfer_learning.inference.windows import blend_windows
 
 Sides = tuple[int, int]
@@ -63,33 +63,36 @@ class Readout:
     """A network and the way in which pictures go through it.
 
     Args:
-        model: in eval mode, on `device`: ([N, channels, h, w] in [0, 1], content [N, 1, h, w] bool) -> logits
-            [N, C, h, w].
+        network: what computes the scores.
         size: height and width of the canvas on which a picture is seen whole, and of a window; at least 33.
         resize_mode: `letterbox` or `stretch`.
         options: how pictures are seen.
         batch_size: pictures at a time where the caller has many; windows at a time.
-        device: of the model.
     """
 
     def __init__(
         self,
-        model: nn.Module,
+        network: Network,
         size: Sides,
         resize_mode: str,
-        options: ViewOptions,
+        options: ReadoutOptions,
         batch_size: int,
-        device: torch.device,
     ) -> None:
         require_sides(*size)
-        self.model, self.size, self.resize_mode = model, size, resize_mode
-        self.options, self.batch_size, self.device = options, batch_size, device
+        self.network, self.size, self.resize_mode = network, size, resize_mode
+        self.options, self.batch_size = options, batch_size
         self.views = tuple(itertools.product(options.tta_scales, (False, True))) if options.tta else ((1.0, False),)
 
     @property
     def settings(self) -> dict[str, Any]:
         """How pictures go through, for JSON."""
-        return {"size": resolution_of(self.size), "resize_mode": self.resize_mode, **self.options.views}
+        return {
+            "size": resolution_of(self.size),
+            "resize_mode": self.resize_mode,
+            **self.options.views,
+            "backend": self.network.backend,
+            "precision": self.network.precision,
+        }
 
     def see(self, pictures: Sequence[np.ndarray], sizes: Sequence[Sides] | None = None) -> list[Seen]:
         """Run pictures through the network, those that are seen whole as one batch.
@@ -121,12 +124,12 @@ class Readout:
         """Return for each picture the views of it, seen whole."""
         found: list[list[tuple[Geometry, np.ndarray]]] = [[] for _ in pictures]
         for scale, mirrored in self.views if pictures else ():
-            sides = [round(side * scale) for side in self.size]
-            places = [fit(*picture.shape[:2], *sides, self.resize_mode) for picture in pictures]
+            height, width = (round(side * scale) for side in self.size)
+            places = [fit(picture.shape[0], picture.shape[1], height, width, self.resize_mode) for picture in pictures]
             laid = np.stack([place.image(picture) for place, picture in zip(places, pictures, strict=True)])
             logits = self._logits(laid, [place.rectangle for place in places], mirrored)
-            for of_picture, place, (height, width), scores in zip(found, places, sizes, logits, strict=True):
-                of_picture.append((replace(place, height=height, width=width), scores))
+            for of_picture, place, (own_height, own_width), scores in zip(found, places, sizes, logits, strict=True):
+                of_picture.append((replace(place, height=own_height, width=own_width), scores))
         return found
 
     def _blended(self, picture: np.ndarray, size: Sides) -> np.ndarray:
@@ -159,12 +162,12 @@ class Readout:
         Sides that are too short for the network are lengthened by bars, as of a letterbox.
         """
         height, width = images.shape[1:3]
-        planes = torch.from_numpy(images).to(self.device).view(*images.shape[:3], -1)
+        planes = torch.from_numpy(images).to(self.network.device).view(*images.shape[:3], -1)
         batch = plain(planes, torch.tensor(rectangles), None)
         seen, content = (plane.flip(3) if mirrored else plane for plane in (batch.input, batch.content))
         bars = (0, max(0, MIN_SIDE - width), 0, max(0, MIN_SIDE - height))
         with torch.inference_mode():
-            logits = self.model(F.pad(seen, bars), F.pad(content, bars))[:, :, :height, :width]
+            logits = self.network.scores(F.pad(seen, bars), F.pad(content, bars))[:, :, :height, :width]
         return (logits.flip(3) if mirrored else logits).float().cpu().numpy()
 
 
@@ -181,7 +184,8 @@ def probabilities_of(scores: np.ndarray, axis: int = 0) -> np.ndarray:
 
 
 def _mean(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    return arrays[0] if len(arrays) == 1 else sum(array / len(arrays) for array in arrays)
+    first, *rest = (array / len(arrays) for array in arrays) if len(arrays) > 1 else arrays
+    return sum(rest, start=first)
 
 
 def _restored(probabilities: np.ndarray, height: int, width: int) -> np.ndarray:

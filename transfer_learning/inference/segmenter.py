@@ -16,13 +16,11 @@ import numpy as np
 
 from core.classes import ClassSet
 from core.errors import UserError
-from core.evaluation import load_model
 from core.headers.header import Header
-from core.machine.device import resolve_device
 from core.sides import sides_of
 from data.pictures import MAX_PIXELS, PictureError, read_picture
+from transfer_learning.inference.backends import load_network
 from transfer_learning.inference.readout import Readout, Seen
-from transfer_learning.network import SegmentationUNet
 from transfer_learning.predict_config import InferenceOptions
 from transfer_learning.scores.confusion import likeliest
 
@@ -58,7 +56,7 @@ class Segmenter:
         """Load the weights of phase 2.
 
         Args:
-            model_path: a run's best_model.safetensors.
+            model_path: a run's best_model.safetensors, or what `ae-pretrained export` wrote.
             **options: fields of `InferenceOptions`, such as `tta=True`, `tile=True` or `device="cpu"`.
 
         Raises:
@@ -66,8 +64,8 @@ class Segmenter:
                 `resize_mode` must be given then).
         """
         chosen = InferenceOptions(**options)
-        device = resolve_device(chosen.device)
-        model, header = load_model(Path(model_path), "transfer_learning", SegmentationUNet, device)
+        loaded = load_network(Path(model_path), chosen, chosen.device)
+        header = loaded.header
         size, mode = chosen.size or header.size, chosen.resize_mode or header.resize_mode
         if size is None or mode is None:
             raise UserError(
@@ -75,7 +73,7 @@ class Segmenter:
                 " give --size and --resize_mode, which the manifest.json of the training data names"
             )
         sides = sides_of(size) if isinstance(size, int | str) else size
-        return cls(Readout(model, sides, mode, chosen, chosen.batch_size, device), header)
+        return cls(Readout(loaded.network, sides, mode, chosen, chosen.batch_size), header)
 
     @property
     def classes(self) -> ClassSet:

@@ -3,20 +3,16 @@
 from collections.abc import Iterator
 
 import numpy as np
-import torch
-from torch import nn
 
 from core.errors import UserError
-from core.headers.header import Header
 from core.sides import sides_of
 from data.split import Split
-from transfer_learning.inference.options import ViewOptions
+from transfer_learning.inference.backends import Loaded
+from transfer_learning.inference.options import ReadoutOptions
 from transfer_learning.inference.readout import Readout, Seen
 
 
-def readout_of_split(
-    model: nn.Module, header: Header, split: Split, options: ViewOptions, batch_size: int, device: torch.device
-) -> Readout:
+def readout_of_split(loaded: Loaded, split: Split, options: ReadoutOptions, batch_size: int) -> Readout:
     """Return the readout of a network for the pictures of a split, on its canvases, or in windows.
 
     Raises:
@@ -25,9 +21,9 @@ def readout_of_split(
     size = split.size
     if options.size is not None:
         size = sides_of(options.size)
-    elif options.tile and header.size is not None:
-        size = header.size
-    readout = Readout(model, size, split.manifest.resize_mode, options, batch_size, device)
+    elif options.tile and loaded.header.size is not None:
+        size = loaded.header.size
+    readout = Readout(loaded.network, size, split.manifest.resize_mode, options, batch_size)
     if options.tile and not any(map(readout.is_tiled, {_sides(split, index) for index in split.labelled})):
         height, width = split.size
         raise UserError(

@@ -95,7 +95,7 @@ def _provenance(segmenter: "Segmenter", config: PredictConfig) -> dict[str, Any]
         "epoch": header.epoch,
         "training": header.config,
         "versions": versions(),
-        "device": device_name(segmenter.readout.device),
+        "device": device_name(segmenter.readout.network.device),
     }
 
 

@@ -1,0 +1,160 @@
+"""Write a trained segmentation network for other programs: ONNX, OpenVINO, or a plain state dict of PyTorch.
+
+ONNX and OpenVINO take pictures of any number and sides (at least 33 px) and give the scores of each class; the
+normalisation is inside, the classes and how pictures are resized stand in the file's metadata, and all of it in
+a JSON file beside it. What was written is run on pictures and compared with the network before it takes its place:
+those of --data_dir, or noise.
+
+    python -m transfer_learning.export --model_path runs/pretrained/best_model.safetensors --format onnx
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from core.command import run_command
+from core.errors import RunError, UserError
+
+if TYPE_CHECKING:
+    import torch
+
+    from core.headers.header import Header
+
+PHASE = "transfer_learning"
+FORMAT = 1
+FILES = {"onnx": "model.onnx", "openvino": "model.xml", "state_dict": "model.pt"}
+# Of fp32 on another runtime: what rounding explains, and what it does not.
+LEAST_AGREEMENT = 0.999
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """Settings of `transfer_learning.export`."""
+
+    model_path: Path | None = None
+    """Weights of phase 2: a run's best_model.safetensors. Must be given."""
+    format: Literal["onnx", "openvino", "state_dict"] = "onnx"
+    """onnx: model.onnx. openvino: model.xml and model.bin. state_dict: model.pt, for torch.load(weights_only=True)."""
+    output_dir: Path = Path("exported")
+    """Where the network and the JSON file beside it go."""
+    opset: int = 20
+    """Version of ONNX's operators."""
+    data_dir: Path | None = None
+    """Prepared data: compare on pictures of Val. Left out: on noise."""
+    pictures: int = 32
+    """With --data_dir: how many pictures of Val are compared."""
+
+    def __post_init__(self) -> None:
+        if not 18 <= self.opset <= 23:
+            raise UserError(f"opset {self.opset} is outside 18 to 23, which the exporter knows")
+        if self.pictures < 1:
+            raise UserError(f"pictures {self.pictures} must be at least 1")
+
+
+def export(config: ExportConfig) -> dict[str, Any]:
+    """Export, compare, write; returns the content of the JSON beside it.
+
+    Raises:
+        UserError: no weights, weights of phase 1, or the extra `export` is not installed.
+        RunError: the exported network says other classes than the network; nothing is written then.
+    """
+    import torch
+
+    from core.evaluation import load_model, resolution_of
+    from core.files import file_sha256, write_json
+    from core.filing.writing import replacing, sole_writer
+    from core.run.provenance import commit, versions
+    from transfer_learning.inference.exporting import Exporter
+    from transfer_learning.network import SegmentationUNet
+
+    model, header = load_model(config.model_path, PHASE, SegmentationUNet, torch.device("cpu"))
+    assert config.model_path is not None
+    assert isinstance(model, SegmentationUNet)
+    exporter = Exporter(model, config.model_path)
+    with sole_writer(config.output_dir), replacing(config.output_dir) as folder:
+        path = folder / FILES[config.format]
+        if config.format != "state_dict":
+            print("tracing the network and writing it anew: about half a minute", file=sys.stderr)
+        exporter.write(path, config.opset)
+        content = {
+            "format": FORMAT,
+            "file": FILES[config.format],
+            "class_set": header.classes.content(),
+            "input": {
+                "images": f"[N, {header.network.in_channels}, H, W] float32 in [0, 1], sides of at least 33",
+                "content": "[N, 1, H, W] bool, False on the bars of a letterbox",
+            },
+            "output": "logits [N, classes, H, W] float32",
+            "size": resolution_of(header.size) if header.size else None,
+            "resize_mode": header.resize_mode,
+            "value_range": header.value_range,
+            "ground": header.ground,
+            "opset": config.opset if config.format == "onnx" else None,
+            "compared": _compared(exporter, path, config, header),
+            "provenance": {
+                "commit": commit(),
+                "checkpoint_sha256": file_sha256(config.model_path),
+                "versions": versions(),
+            },
+        }
+        write_json(folder / f"{FILES[config.format]}.json", content)
+    _print(content, config)
+    return content
+
+
+def _compared(exporter: Any, path: Path, config: ExportConfig, header: "Header") -> list[dict[str, Any]]:
+    """Run what was written, in each runtime that computes it; raises RunError where the classes differ."""
+    on = "noise" if config.data_dir is None else "pictures of Val"
+    found = [{**entry, "on": on} for entry in exporter.compare(path, _batches(config, header))]
+    for entry in found:
+        if entry["agreement"] < LEAST_AGREEMENT:
+            raise RunError(
+                f"{entry['runtime']} gives {1 - entry['agreement']:.2%} of the pixels another class than the network: "
+                "nothing was written"
+            )
+    return found
+
+
+def _batches(config: ExportConfig, header: "Header") -> "list[tuple[torch.Tensor, torch.Tensor]]":
+    """Return images and content to compare on: pictures of Val, or noise with bars, of several sides and numbers."""
+    import torch
+
+    if config.data_dir is None:
+        generator, batches = torch.Generator().manual_seed(0), []
+        for count, height, width in ((1, *(header.size or (128, 128))), (3, 65, 98)):
+            images = torch.rand(count, header.network.in_channels, height, width, generator=generator)
+            content = torch.ones(count, 1, height, width, dtype=torch.bool)
+            content[:, :, : height // 8] = False
+            batches.append((images * content, content))
+        return batches
+    import numpy as np
+
+    from core.evaluation import spread
+    from data.loading import plain_batches
+    from data.opened import open_data
+
+    split = open_data(config.data_dir).split("Val")
+    if split.channels != header.network.in_channels:
+        raise UserError(f"{config.data_dir} holds pictures of {split.channels} channels, the network sees others")
+    chosen = np.array(spread(len(split.names), config.pictures))
+    return [(batch.input, batch.content) for _, batch in plain_batches(split, chosen, 4, torch.device("cpu"))]
+
+
+def _print(content: dict[str, Any], config: ExportConfig) -> None:
+    for entry in content["compared"]:
+        print(
+            f"{entry['runtime']}: logits differ by {entry['largest_difference']:.1e} at most, "
+            f"{entry['agreement']:.4%} of {entry['pixels']:,} pixels get the same class ({entry['on']})"
+        )
+    print(f"written to {config.output_dir}: {content['file']}, {content['file']}.json")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of the command; returns the exit code."""
+    return run_command("transfer_learning.export", ExportConfig, export, argv, section="export", description=__doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""Write a network in the formats of other runtimes, and compare what they compute with it."""
+
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from core.headers.header import HEADER_KEY, header_content
+from core.networks.unet import MIN_SIDE
+from transfer_learning.inference.exported import (
+    DIGEST_KEY,
+    INPUTS,
+    KINDS,
+    OUTPUT,
+    digest_of,
+    graph_of_onnx,
+    load_onnxruntime,
+    load_openvino,
+    of_extra,
+)
+from transfer_learning.network import SegmentationUNet
+
+Batches = Sequence[tuple[Tensor, Tensor]]
+RUNTIMES = {"onnxruntime": load_onnxruntime, "openvino": load_openvino}
+
+
+class Exporter:
+    """A network on the CPU, in eval mode, and the file of its weights."""
+
+    def __init__(self, model: SegmentationUNet, model_path: Path) -> None:
+        self.model = model.to(memory_format=torch.contiguous_format)
+        self.header = json.dumps(header_content(model_path), sort_keys=True)
+
+    def write(self, path: Path, opset: int) -> None:
+        """Write the network; the suffix says in which format.
+
+        Args:
+            path: model.onnx, model.xml (with model.bin beside it) or model.pt.
+            opset: of ONNX.
+
+        Raises:
+            UserError: the extra `export` is not installed.
+        """
+        if path.suffix == ".pt":
+            torch.save(self.model.state_dict(), path)
+        elif path.suffix == ".onnx":
+            path.write_bytes(self._onnx(opset).SerializeToString())
+        else:
+            self._openvino(path, opset)
+
+    def compare(self, path: Path, batches: Batches) -> list[dict[str, Any]]:
+        """Return for each runtime that computes the file how far it is from the network.
+
+        Returns:
+            `runtime`, `pixels`, `largest_difference` of logits, and `agreement`: the share of
+            pixels that get the same class. Bars are left out.
+        """
+        found = []
+        for runtime in KINDS.get(path.suffix, ()):
+            scores, _ = RUNTIMES[runtime](path, torch.get_num_threads(), "off")
+            largest, same, pixels = 0.0, 0, 0
+            for images, content in batches:
+                with torch.inference_mode():
+                    wanted = self.model(images, content)
+                got, inside = scores(images, content), content[:, 0]
+                largest = max(largest, (got - wanted).abs().max().item())
+                same += int((got.argmax(1) == wanted.argmax(1))[inside].sum())
+                pixels += int(inside.sum())
+            found.append(
+                {"runtime": runtime, "pixels": pixels, "largest_difference": largest, "agreement": same / pixels}
+            )
+        return found
+
+    def _onnx(self, opset: int) -> Any:
+        """Return the network as a ModelProto, with its header and digest."""
+        onnx = of_extra("onnx")
+        of_extra("onnxscript")
+        images = torch.rand(2, self.model.in_channels, 2 * MIN_SIDE, 2 * MIN_SIDE)
+        content = torch.ones(2, 1, *images.shape[2:], dtype=torch.bool)
+        batch, *sides = (
+            torch.export.Dim("batch"),
+            *(torch.export.Dim(name, min=MIN_SIDE) for name in ("height", "width")),
+        )
+        free = {0: batch, 2: sides[0], 3: sides[1]}
+        with warnings.catch_warnings():  # of names of axes that are equal, which they are meant to be
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                self.model,
+                (images, content),
+                dynamo=True,
+                dynamic_shapes=dict.fromkeys(INPUTS, free),
+                input_names=list(INPUTS),
+                output_names=[OUTPUT],
+                opset_version=opset,
+                verbose=False,
+            )
+        assert program is not None
+        model = program.model_proto
+        onnx.helper.set_model_props(model, self._metadata(graph_of_onnx(model)))
+        return model
+
+    def _openvino(self, path: Path, opset: int) -> None:
+        """Write model.xml and model.bin, by way of ONNX."""
+        vino = of_extra("openvino")
+        by_way = path.with_suffix(".onnx")
+        by_way.write_bytes(self._onnx(opset).SerializeToString())
+        model = vino.convert_model(str(by_way))
+        by_way.unlink()
+        vino.save_model(model, str(path), compress_to_fp16=False)
+        # The digest is of the weights as written: the same model with its metadata is written over them.
+        for key, value in self._metadata(path.with_suffix(".bin").read_bytes()).items():
+            model.set_rt_info(value, [key])
+        vino.save_model(model, str(path), compress_to_fp16=False)
+
+    def _metadata(self, exported: bytes) -> dict[str, str]:
+        return {HEADER_KEY: self.header, DIGEST_KEY: digest_of(self.header, exported)}
