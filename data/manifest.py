@@ -14,7 +14,7 @@ from core.errors import UserError, first_problem
 from core.files import open_text
 from core.filing.json_file import parse_json
 from data.geometry import Geometry, ResizeMode
-from data.prepared.fingerprint import FORMAT_VERSION
+from data.prepared.fingerprint import FORMAT_VERSION, Seal
 from data.prepared.format_1 import head_of_today, record_of_today
 
 SPLITS = ("Train", "Val", "Test")
@@ -171,18 +171,26 @@ def read_manifest(data_dir: Path) -> Manifest:
 def read_records(data_dir: Path) -> Iterator[dict[str, Any]]:
     """Yield the records of all images one by one, so that a large manifest need not be in memory.
 
-    Those of format 1 come in the form of today; which classes a picture holds they did not say.
+    Those of format 1 come in the form of today; which classes a picture holds they did not say. Behind the last one it
+    is seen whether the manifest is as it was written, where it says so.
 
     Raises:
-        UserError: the manifest is cut or damaged.
+        UserError: the manifest is cut, damaged or altered.
     """
+    seal = Seal()
     try:
         with open_text(data_dir / "manifest.json") as file:
-            _, text = _until_images(file)
-            for record in _objects(text, file):
+            text, rest = _until_images(file)
+            head = parse_json(text, "manifest.json")
+            for record in _objects(rest, file):
+                if "sha256" in head:
+                    seal.add(record)
                 yield record if "tags" in record else record_of_today(record)
+        altered = "sha256" in head and head["sha256"] != seal.close(head)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(damaged(data_dir, "")) from None
+    if altered:
+        raise UserError(damaged(data_dir, "altered after data.prepare wrote it: its sha256 does not fit"))
 
 
 def damaged(data_dir: Path, why: str) -> str:

@@ -191,9 +191,11 @@ def test_an_altered_truth_is_never_scored(data_dir):
         split.truth(index)
 
 
-def edited(data_dir: Path, change) -> None:
+def edited(data_dir: Path, change, sealed: bool = False) -> None:
     path = data_dir / "manifest.json"
     content = json.loads(path.read_text())
+    if not sealed:
+        content.pop("sha256")
     change(content)
     path.write_text(json.dumps(content, indent=2))
 
@@ -245,6 +247,24 @@ def test_an_altered_manifest_is_one_line(data_dir, named, change, tmp_path, caps
     assert named in error
     assert f"delete {data_dir} and run python -m data.prepare --output_dir {data_dir}" in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content.update(value_range=[0, 4095]),
+        lambda content: content["source"].update(ground="light"),
+        lambda content: content["images"][-1].update(content="0" * 16),
+        lambda content: content.update(sha256=None),
+        lambda content: content.update(note="new"),
+    ],
+)
+def test_what_the_fingerprint_does_not_cover_is_sealed(data_dir, change):
+    edited(data_dir, lambda content: None, sealed=True)  # written otherwise, it says the same
+    open_data(data_dir).records("Train")
+    edited(data_dir, change, sealed=True)
+    with pytest.raises(UserError, match="altered after data.prepare wrote it: its sha256 does not fit"):
+        open_data(data_dir).records("Train")
 
 
 def test_data_of_before_have_no_digests_and_are_read(data_dir):
