@@ -10,7 +10,7 @@ from core.filing.writing import files_named
 from core.run.folder import RunFolder
 from data.manifest import read_manifest, read_records
 from data.prepared.arrays import _seal_of
-from data.preparing.journal import _settings_of
+from data.preparing.place import _settings_of
 from data.sources.own.splits import read_splits
 from experiments.evaluations import read_json as read_result
 

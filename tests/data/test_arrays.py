@@ -197,7 +197,8 @@ def edited(data_dir: Path, change, sealed: bool = False) -> None:
     if not sealed:
         content.pop("sha256")
     change(content)
-    path.write_text(json.dumps(content, indent=2))
+    images = content.pop("images", None)
+    path.write_text(json.dumps(content if images is None else {**content, "images": images}, indent=2))
 
 
 def a_record(name: str, value) -> tuple:

@@ -196,7 +196,7 @@ def test_a_second_call_does_nothing_and_other_settings_are_refused(config, capsy
     times = {path: path.stat().st_mtime_ns for path in config.output_dir.rglob("*")}
     prepare(config)
     assert "nothing to do" in capsys.readouterr().out
-    with pytest.raises(UserError, match=r"other settings \(size 48, now 64, seed 42, now 1\)"):
+    with pytest.raises(UserError, match=r"other settings \(--size 48 there, 64 asked; --seed 42 there, 1 asked\)"):
         prepare(replace(config, size=64, seed=1))
     assert {path: path.stat().st_mtime_ns for path in config.output_dir.rglob("*")} == times
 
@@ -300,7 +300,7 @@ def test_what_a_kill_left_gives_way_to_other_settings(config, monkeypatch, capsy
     called = interrupt_after(monkeypatch, 99)
     assert run(replace(config, size=64)) == expected
     assert len(called) == 28
-    said = f"{unfinished} was left by a call with other settings (size 48, now 64) that did not end: it is replaced"
+    said = f"{unfinished} was left by a call with other settings (--size 48 there, 64 asked) that did not end: it is replaced"
     assert said in capsys.readouterr().out
     assert not unfinished.exists()
 
