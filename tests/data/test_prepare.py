@@ -300,7 +300,8 @@ def test_what_a_kill_left_gives_way_to_other_settings(config, monkeypatch, capsy
     called = interrupt_after(monkeypatch, 99)
     assert run(replace(config, size=64)) == expected
     assert len(called) == 28
-    said = f"{unfinished} was left by a call with other settings (--size 48 there, 64 asked) that did not end: it is replaced"
+    asked = "--size 48 there, 64 asked"
+    said = f"{unfinished} was left by a call with other settings ({asked}) that did not end: it is replaced"
     assert said in capsys.readouterr().out
     assert not unfinished.exists()
 
