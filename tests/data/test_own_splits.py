@@ -189,6 +189,21 @@ def test_groups_that_leave_a_split_empty(images, masks, tmp_path):
         source_of(images, masks, group_by="site", tag_file=tmp_path / "t.csv")
 
 
+@pytest.mark.parametrize(
+    ("names", "settings", "held"),
+    [(["a", "b"], {}, "picture"), (["p/a", "p/b", "q/c"], {"group_by": "folder"}, "folder")],
+)
+def test_a_train_that_leaves_nothing_for_val(tmp_path, names, settings, held):
+    images = write_pictures(tmp_path / "images", names)
+    path = tmp_path / "s.json"
+    path.write_text(json.dumps({"train": names[:-1], "test": names[-1:]}))
+    told = rf"s\.json leaves Val to be drawn from train, which has one {held} alone: name pictures of val"
+    with pytest.raises(UserError, match=told):
+        source_of(images, splits=path, **settings)
+    splits = splits_of(source_of(images, splits=path, val_ratio=0.0, **settings))
+    assert Counter(splits.values()) == {"Train": len(names) - 1, "Test": 1}
+
+
 def test_tags_of_pictures_are_their_folder_and_those_of_the_file(images, tags):
     by_name = {sample.name: dict(sample.tags) for sample in source_of(images, tag_file=tags).samples}
     assert by_name["ben/slice.0"] == {"folder": "ben", "patient": "ben", "camera": "x"}
