@@ -26,7 +26,7 @@ from data.annotations.doubt import is_even, require_one_storage, require_plain
 from data.annotations.layers import AT_EDGES_SHARE
 from data.annotations.request import Request, require_value, values_of
 from data.annotations.scan import MIDDLE, Found, Tally
-from data.annotations.words import from_one, half_meaning, meanings_of, notes_of, yaml_of
+from data.annotations.words import from_one, half_meaning, meanings_of, not_held, notes_of, yaml_of
 
 AT_ENDS_SHARE = 0.8
 GREYS: tuple[Kind, ...] = ("grey", "narrow")
@@ -78,6 +78,8 @@ def decide(tally: Tally, request: Request | None, ignore_values: Sequence[int] =
     notes = notes_of(tally, meanings, bool(request), colours, evenly and request is None)
     if request is None and not colours:
         notes += from_one(found)
+    if ignore_values:
+        notes += not_held(found, sorted(ignored), colours)
     text = "" if request and request.codes else yaml_of(class_set, labels, sorted(ignored & set(found)), colours)
     labels = labels | dict.fromkeys(ignored, IGNORED)
     return Coding(

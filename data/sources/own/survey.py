@@ -21,7 +21,7 @@ from data.sources.own.listing import Pictures, Row, list_images
 from data.sources.own.lookalikes import masks_for_pictures, polygons_among, refuse_masks_among_pictures
 from data.sources.own.patterns import Pattern, pattern_of
 from data.sources.own.progress import with_progress
-from data.sources.own.value_range import PERCENTILES, find_range
+from data.sources.own.value_range import PERCENTILES, find_range, require_within
 
 NAMED_AT_MOST = 5
 
@@ -177,13 +177,14 @@ def _require_pictures(listing: Listing, images: Path) -> None:
 
 def _value_range(pictures: Pictures, config: ReadingConfig) -> tuple[tuple[float, float] | None, str]:
     deep = sum(count for bits, count in pictures.facts.bits.items() if bits > 8)
-    found = config.range
-    if not found:
+    mapped = partial(with_progress, "looking at deep pictures", deep, config)
 
-        def paths() -> Iterator[Path]:
-            return (row.image for row in pictures if row.bits > 8)
+    def paths() -> Iterator[Path]:
+        return (row.image for row in pictures if row.bits > 8)
 
-        mapped = partial(with_progress, "looking at deep pictures", deep, config)
+    if found := config.range:
+        require_within(found, paths(), mapped)
+    else:
         found = find_range(paths, mapped)
     if not found:
         return None, f"none of {deep} pictures deeper than 8 bits can be read"
