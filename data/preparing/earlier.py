@@ -116,7 +116,10 @@ def _mend(output: Path, records: dict[str, list[Record]]) -> None:
     """Make again what can be made of the rest, and tell."""
     splits = {split: [record.name for record in members] for split, members in records.items()}
     if _content(output / SPLITS_FILE) != splits:
-        write_json(output / SPLITS_FILE, splits)
+        try:
+            write_json(output / SPLITS_FILE, splits)
+        except OSError:  # a folder stands there, or nothing can be written
+            raise UserError(missing(output / SPLITS_FILE, output)) from None
         say(f"note: {output / SPLITS_FILE} was missing or altered: it is written again")
     if not isinstance(_content(output / REPORT), dict):
         say(f"note: {output / REPORT} is missing or damaged: no command reads it; only a new preparation writes one")

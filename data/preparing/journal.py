@@ -21,7 +21,7 @@ from data.preparing.place import JOURNAL, SETTINGS
 from data.preparing.processing import Outcome
 from data.sources.source import Sample, Samples
 
-_VERSION = 2  # of what a line holds: those of before are done again
+_VERSION = 3  # of what a line holds: those of before are done again
 _INDEX = """CREATE TABLE entries (
     name TEXT PRIMARY KEY, key TEXT, place INTEGER, split TEXT, labelled INTEGER, noted INTEGER, kept INTEGER DEFAULT 0
 ) WITHOUT ROWID"""
@@ -34,8 +34,9 @@ def _as_look(text: str) -> str:
 
 @dataclass(frozen=True)
 class _Entry:
-    """What a line says."""
+    """What a line says; `check` is of all the rest."""
 
+    check: str
     key: str
     record: RecordContent
     digest: str
@@ -96,6 +97,7 @@ class Journal:
             "look": outcome.look.text(),
             "inputs": outcome.inputs,
         }
+        entry["check"] = _check(entry)
         self._note(entry, self._file.tell())
         self._file.write(json.dumps(entry).encode() + b"\n")
         self._file.flush()
@@ -208,10 +210,16 @@ def _entry_of(line: bytes) -> dict[str, Any] | None:
     """Return what a line of the journal says; None where it was cut off or altered."""
     try:
         entry = parse_json(line, JOURNAL)
-        _ENTRY.validate_python(entry)
+        check = _ENTRY.validate_python(entry).check
     except ValueError:
         return None
-    return entry if line.endswith(b"\n") else None
+    return entry if line.endswith(b"\n") and check == _check(entry) else None
+
+
+def _check(entry: Mapping[str, Any]) -> str:
+    """Return a digest of what a line says."""
+    said = {name: value for name, value in entry.items() if name != "check"}
+    return sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _pictures(folder: Path) -> Iterator[Path]:
