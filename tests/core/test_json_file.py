@@ -11,7 +11,7 @@ from core.run.folder import RunFolder
 from data.manifest import read_manifest, read_records
 from data.prepared.arrays import _seal_of
 from data.preparing.place import _settings_of
-from data.sources.own.splits import read_splits
+from data.sources.own.dividing.splits import read_splits
 from experiments.evaluations import read_json as read_result
 
 BAD = {

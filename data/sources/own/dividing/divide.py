@@ -7,8 +7,8 @@ from core.errors import UserError
 from data.manifest import SPLITS
 from data.sources.layout.division import divide_folds, divide_groups
 from data.sources.own.config import ReadingConfig
+from data.sources.own.dividing.splits import empty_lists, read_splits, val_as_test
 from data.sources.own.listing import Pictures
-from data.sources.own.splits import empty_lists, read_splits, val_as_test
 from data.sources.source import hash_splits, held_out
 
 Tags = Mapping[str, Mapping[str, str]]
