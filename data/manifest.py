@@ -1,6 +1,5 @@
 """The processed folder: where its files lie and what its manifest says, read through one schema."""
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, TypeAd
 from core.classes import ClassSet
 from core.errors import UserError, first_problem
 from core.files import open_text
-from core.filing.json_file import parse_json
+from core.filing.json_file import PIECEWISE, NotJSONError, parse_json
 from data.geometry import Geometry, ResizeMode
 from data.prepared.fingerprint import FORMAT_VERSION
 from data.prepared.format_1 import head_of_today, record_of_today
@@ -157,6 +156,8 @@ def read_manifest(data_dir: Path) -> Manifest:
         content = parse_json(head, str(path))
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{data_dir} holds no prepared data (no manifest.json): {prepare_hint(data_dir)}") from None
+    except NotJSONError as error:
+        raise UserError(f"{path} is damaged ({error.reason}): {remedy}") from None
     except ValueError:
         raise UserError(f"{path} is damaged: {remedy}") from None
     version = content.get("format_version") if isinstance(content, dict) else None
@@ -181,6 +182,8 @@ def read_records(data_dir: Path) -> Iterator[dict[str, Any]]:
             _, text = _until_images(file)
             for record in _objects(text, file):
                 yield record if "tags" in record else record_of_today(record)
+    except UserError as error:
+        raise UserError(damaged(data_dir, str(error))) from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(damaged(data_dir, "")) from None
 
@@ -205,15 +208,18 @@ def _objects(text: str, file: TextIO) -> Iterator[dict[str, Any]]:
     """Yield the objects of a JSON list, the last of a JSON object: `text` is its beginning, `file` holds the rest.
 
     Raises:
+        UserError: an object holds a name twice, or no number of JSON.
         ValueError: it is not one, or ends early.
     """
-    decoder, place = json.JSONDecoder(), 0
+    place = 0
     while True:
         try:
             place = _skip(text, place)
             if text[place] == "]":
                 break
-            item, place = decoder.raw_decode(text, place)
+            item, place = PIECEWISE.raw_decode(text, place)
+        except UserError:
+            raise
         except (ValueError, IndexError):  # perhaps cut at the end of what was read
             if not (chunk := file.read(_CHUNK)):
                 raise ValueError("the list has no end") from None
