@@ -26,7 +26,7 @@ from fuzz import corpus
 KILLS = int(os.environ.get("SOAK_KILLS", "12"))
 SEED = int(os.environ.get("SOAK_SEED", "0"))
 # What says how long something took, or how the code stands while others work on it.
-TIMES = ("seconds", "epoch_time", "commit")
+TIMES = ("seconds", "epoch_time", "mtime_ns", "commit")
 # What only serves those who come back.
 NOT_COMPARED = re.compile(
     r"(\.lock|console\.txt|speeds\.json|state(\.previous)?\.ckpt|command\.txt|training_config\.json)$"
