@@ -1,11 +1,12 @@
 """JSON: all that comes from outside this process is read here.
 
 What Python's own reader lets through or dies of ends in one error: a name that stands twice in an object, of which the
-last would win without a word, NaN and Infinity, which JSON does not know, nesting without end and integers of thousands
-of digits.
+last would win without a word, NaN and Infinity, which JSON does not know, `1e999`, which would become one, nesting
+without end and integers of thousands of digits.
 """
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -38,7 +39,7 @@ def read_json(path: Path) -> Any:
 def parse_json(text: str | bytes, where: str) -> Any:
     """Return what a JSON text holds. Raises NotJSONError, which says where it came from."""
     try:
-        content = json.loads(text, object_pairs_hook=_each_once, parse_constant=_no_number)
+        content = json.loads(text, object_pairs_hook=_each_once, parse_float=_finite, parse_constant=_no_number)
     except RecursionError:
         raise NotJSONError(where, "nested too deeply") from None
     except UnicodeDecodeError:
@@ -69,9 +70,15 @@ def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
+def _finite(text: str) -> float:
+    if math.isinf(number := float(text)):
+        raise UserError(f"{text:.60} is larger than any number here")
+    return number
+
+
 def _no_number(constant: str) -> None:
     raise UserError(f"{constant} is no number of JSON")
 
 
 # For those who read a large text piece by piece: it raises UserError for content that is read whole and cannot be.
-PIECEWISE = json.JSONDecoder(object_pairs_hook=_each_once, parse_constant=_no_number)
+PIECEWISE = json.JSONDecoder(object_pairs_hook=_each_once, parse_float=_finite, parse_constant=_no_number)

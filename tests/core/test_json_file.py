@@ -21,6 +21,7 @@ BAD = {
     "a huge integer": b'{"format_version": ' + b"9" * 5000 + b"}",
     "NaN": b'{"mean_iou": NaN}',
     "Infinity": b"[1, -Infinity]",
+    "larger than any number": b'{"mean_iou": -1e999}',
     "a name twice": b'{"train": ["a"], "train": ["b"]}',
     "a name twice, deeper": b'{"a": [{"b": 1, "\\u0062": 2}]}',
     "cut": b'{"a": [1, 2',
