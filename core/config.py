@@ -34,6 +34,7 @@ Config = TypeVar("Config", bound="DataclassInstance")
 _SHOWN = Repr()
 _SHOWN.maxstring = _SHOWN.maxother = 80
 _SHOWN.maxlist = 12
+_SHOWN.maxlevel = 2
 
 DEFAULT_CONFIG = Path(__file__).resolve().parents[1] / "config" / "model_config.yaml"
 
@@ -59,7 +60,7 @@ def read_section(path: Path, section: str) -> dict[str, Any]:
         raise UserError(f"config file {path} must hold sections: {', '.join(SECTIONS)}")
     for name, values in content.items():
         if name not in SECTIONS:
-            raise UserError(f"config file {path}: unknown section {name!r}{nearest(str(name), SECTIONS)}")
+            raise UserError(f"config file {path}: unknown section {_SHOWN.repr(name)}{nearest(str(name), SECTIONS)}")
         if not isinstance(values, dict | None):
             raise UserError(
                 f"config file {path}: section {name} must hold settings (name: value), not {_SHOWN.repr(values)}"
@@ -78,7 +79,7 @@ def from_mapping(config_type: type[Config], values: Mapping[str, Any], source: s
     checked = {}
     for name, value in values.items():
         if name not in known:
-            raise UserError(f"{source}: unknown setting {name!r}{nearest(str(name), known)}")
+            raise UserError(f"{source}: unknown setting {_SHOWN.repr(name)}{nearest(str(name), known)}")
         wanted = f"{source}: {name}: got {_SHOWN.repr(value)}, wanted: {kind_of(hints[name])}"
         if _is_other_number(value, hints[name]):
             raise UserError(wanted)

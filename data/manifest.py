@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, TypeAd
 from core.classes import ClassSet
 from core.errors import UserError, first_problem
 from core.files import open_text
-from core.filing.json_file import parse_json
+from core.filing.json_file import NotJSONError, parse_json
 from data.geometry import Geometry, ResizeMode
 from data.prepared.fingerprint import FORMAT_VERSION, Seal
 from data.prepared.format_1 import head_of_today, record_of_today
@@ -159,6 +159,8 @@ def read_manifest(data_dir: Path) -> Manifest:
         content = parse_json(head, str(path))
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{data_dir} holds no prepared data (no manifest.json): {prepare_hint(data_dir)}") from None
+    except NotJSONError as error:
+        raise UserError(f"{path} is damaged ({error.reason}): {remedy}") from None
     except ValueError:
         raise UserError(f"{path} is damaged: {remedy}") from None
     version = content.get("format_version") if isinstance(content, dict) else None
@@ -189,6 +191,8 @@ def read_records(data_dir: Path) -> Iterator[dict[str, Any]]:
                     seal.add(record)
                 yield record if "tags" in record else record_of_today(record)
         altered = "sha256" in head and head["sha256"] != seal.close(head)
+    except UserError as error:
+        raise UserError(damaged(data_dir, str(error))) from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(damaged(data_dir, "")) from None
     if altered:

@@ -18,7 +18,7 @@ from typing import Any
 from core.command import run_command
 from core.errors import UserError
 from core.files import write_json
-from core.filing.writing import LOCK, followed, lock
+from core.filing.writing import LOCK, followed, lock, sweep
 from core.terminal.progress import track
 from core.terminal.screen import say
 from data.manifest import SPLITS
@@ -117,6 +117,7 @@ def _prepare_or_leave_nothing(
     """Do what `_prepare_into` does; a refusal leaves nothing, a kill what the same command goes on from."""
     if difference := clear_abandoned(root, config.settings()):
         say(f"{root} was left by a call with other settings ({difference}) that did not end: it is replaced")
+    sweep(root)
     try:
         return _prepare_into(root, source, config)
     except UserError:

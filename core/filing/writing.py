@@ -90,7 +90,7 @@ def sole_writer(
     held = lock(folder, flag, name=name)
     try:
         if file:
-            _remove_left(folder, (path.name for path in folder.glob(f".{glob.escape(file)}.*.tmp")))
+            remove_left(folder / file)
         elif sweeps:
             sweep(folder)
         yield
@@ -110,6 +110,11 @@ def sweep(folder: Path) -> None:
 def _is_of_others(folder: Path) -> bool:
     """Say whether a folder below is hidden, has a writer of its own, or holds prepared data (or a web page)."""
     return folder.name.startswith(".") or (folder / LOCK).exists() or (folder / "manifest.json").exists()
+
+
+def remove_left(file: Path) -> None:
+    """Remove what a killed process left half written of a file; by the holder of its lock alone."""
+    _remove_left(file.parent, (path.name for path in file.parent.glob(f".{glob.escape(file.name)}.*.tmp")))
 
 
 def _remove_left(folder: Path, names: Iterable[str]) -> None:

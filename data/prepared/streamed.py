@@ -1,9 +1,11 @@
 """A manifest read piece by piece: what it says of the data as a whole, then picture by picture."""
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any, TextIO
+
+from core.errors import UserError
+from core.filing.json_file import PIECEWISE
 
 _CHUNK = 1 << 16
 _IMAGES = re.compile(r'"images"\s*:\s*\[')
@@ -23,15 +25,18 @@ def objects(text: str, file: TextIO) -> Iterator[dict[str, Any]]:
     """Yield the objects of a JSON list, the last of a JSON object: `text` is its beginning, `file` holds the rest.
 
     Raises:
+        UserError: an object holds a name twice, or no number of JSON.
         ValueError: it is not one, or ends early.
     """
-    decoder, place = json.JSONDecoder(), 0
+    place = 0
     while True:
         try:
             place = _skip(text, place)
             if text[place] == "]":
                 break
-            item, place = decoder.raw_decode(text, place)
+            item, place = PIECEWISE.raw_decode(text, place)
+        except UserError:
+            raise
         except (ValueError, IndexError):  # perhaps cut at the end of what was read
             if not (chunk := file.read(_CHUNK)):
                 raise ValueError("the list has no end") from None

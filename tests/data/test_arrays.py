@@ -102,6 +102,18 @@ def test_a_damaged_array_is_built_again_with_a_note(whole, data_dir, capsys, dam
     assert path.read_bytes() == array_of(whole, kind=kind).read_bytes()
 
 
+def test_what_a_killed_builder_left_goes_with_the_next_one(data_dir):
+    path = array_of(data_dir)
+    cut(path)
+    left = [path.with_name(f".{name}.{2**22 + 1}.tmp") for name in (path.name, path.with_suffix(".json").name)]
+    for file in left:
+        file.write_bytes(b"half")
+    (others := path.with_name(f".{path.name}.{os.getppid()}.tmp")).touch()  # of one that is at work
+    pixels_of(data_dir)
+    assert others.exists()
+    assert not any(file.exists() for file in left)
+
+
 @pytest.mark.parametrize("seal", ["", "[]", "{}", '{"sha256": 3}'])
 def test_a_damaged_seal_builds_again_and_a_lacking_one_is_made(data_dir, capsys, seal):
     path = array_of(data_dir)

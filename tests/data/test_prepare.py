@@ -289,6 +289,21 @@ def test_a_refusal_leaves_nothing(config, pets, monkeypatch):
     run(replace(config, bad_masks="leave_out", size=64))
 
 
+def test_what_a_kill_left_half_written_goes_when_the_same_command_goes_on(config, monkeypatch):
+    expected = run(replace(config, output_dir=config.output_dir.with_name("whole")))
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 10)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(config)
+    unfinished = Path(f"{config.output_dir}.partial")
+    (unfinished / "arrays").mkdir()
+    for name in ("inputs.json", "manifest.json", "arrays/Val-0-labels.npy"):
+        path = unfinished / name
+        path.with_name(f".{path.name}.{2**22 + 1}.tmp").write_bytes(b"half")
+    assert run(config) == expected
+    assert not [*config.output_dir.rglob("*.tmp")]
+
+
 def test_what_a_kill_left_gives_way_to_other_settings(config, monkeypatch, capsys):
     expected = run(replace(config, size=64, output_dir=config.output_dir.with_name("whole")))
     with monkeypatch.context() as patch:
