@@ -12,7 +12,7 @@ from typing import Any
 from core.config import parse
 from core.errors import RunError, UserError
 from core.run.signals import Terminated, raise_on_sigterm
-from core.terminal.screen import exit_code, own_colours, visible
+from core.terminal.screen import exit_code, own_colours, usable_width, visible
 
 # How memory that could not be had is spoken of: by torch on a CPU, CUDA and MPS, cuBLAS and cuDNN, OpenCV, NumPy.
 _NO_MEMORY = re.compile(
@@ -47,7 +47,7 @@ def run_command(
     arguments = list(sys.argv[1:] if argv is None else argv)
 
     def settings(given: Sequence[str]) -> Any:
-        with own_colours():
+        with own_colours(), usable_width():
             return parse(config_type, given, command, section, description)
 
     return exit_code(lambda: _run(settings, function, arguments, _less_memory(config_type)))
