@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from core.config import nearest
 from core.errors import UserError
 from core.filing.paths import real
+from core.flags import nearest
 from core.sides import MAX_SIZE, sides_of
 from data.geometry import ResizeMode
 from data.sources.own.config import ReadingConfig

@@ -27,9 +27,10 @@ def expanded(path: str | Path) -> str:
 
 
 def _value(name: str, path: str) -> str:
-    if name not in os.environ:
-        raise UserError(f"{path}: there is no variable {name} (environment): set it, or write the path out")
-    return os.environ[name]
+    if not (value := os.environ.get(name)):
+        problem = "there is no variable" if value is None else "nothing is in the variable"
+        raise UserError(f"{path}: {problem} {name} (environment): set it, or write the path out")
+    return value
 
 
 def real(path: Path) -> Path:

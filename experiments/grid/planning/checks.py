@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from core.config import nearest
 from core.errors import UserError
+from core.flags import nearest
 from experiments.grid.planning.effect import with_effect
 from experiments.grid.planning.variants import Variant, plain, rows_of
 from experiments.page.command_lines import defaults
