@@ -11,6 +11,7 @@ from typing import Any
 
 from core.config import parse
 from core.errors import RunError, UserError
+from core.filing.kinds import require_places
 from core.run.signals import Terminated, raise_on_sigterm
 from core.terminal.screen import exit_code, own_colours, usable_width, visible
 
@@ -37,7 +38,8 @@ def run_command(
     Args:
         command: the module's name, such as "reconstruction.train".
         config_type, section, description: as in `core.config.parse`. An attribute `goes_on` of the settings says that
-            the same command goes on where it was stopped; without it a command begins anew.
+            the same command goes on where it was stopped; without it a command begins anew. What they write, and
+            where, says `writes`; see `core.filing.kinds.require_places`.
         function: the work; what it returns is for callers in Python.
         argv: the arguments behind the command's name; None takes the process's own.
 
@@ -60,6 +62,7 @@ def _run(
     config = None
     try:
         config = settings([argument for argument in arguments if argument != "--debug"])
+        require_places(config)
         raise_on_sigterm()
         function(config)
     except SystemExit as leaving:  # --help

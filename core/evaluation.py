@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from core.errors import UserError
+from core.filing.kinds import EVALUATION
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +22,8 @@ MANY_CLASSES = 25
 @dataclass(frozen=True)
 class EvaluationConfig:
     """Common to `reconstruction.evaluate` and `transfer_learning.evaluate`."""
+
+    writes: ClassVar[dict[str, str]] = {"output_dir": EVALUATION}
 
     model_path: Path | None = None
     """Weights to evaluate: a run's best_model.safetensors. Must be given."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from core.errors import UserError
+from core.filing.kinds import RUN
 
 Amp = Literal["off", "bf16", "fp16", "auto"]
 MemoryFormat = Literal["auto", "contiguous", "channels_last"]
@@ -27,6 +28,7 @@ class TrainConfig:
 
     bare_flags: ClassVar[dict[str, str]] = {"amp": "auto"}
     goes_on: ClassVar[bool] = True  # when the same command is given again
+    writes: ClassVar[dict[str, str]] = {"output_dir": RUN}
 
     data_dir: Path = Path("data/processed")
     """Folder that `python -m data.prepare` made."""

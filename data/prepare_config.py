@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from core.errors import UserError
+from core.filing.kinds import PREPARED
 from core.filing.paths import real
 from core.flags import nearest
 from core.sides import MAX_SIZE, sides_of
@@ -42,6 +43,7 @@ class PrepareConfig(ReadingConfig, DataSetConfig):
     """What to prepare, from where, how large, and into which splits; settings of one's own pictures go with folder."""
 
     goes_on: ClassVar[bool] = True  # when the same command is given again
+    writes: ClassVar[dict[str, str]] = {"output_dir": PREPARED}
 
     output_dir: Path = Path("data/processed")
     """Where the prepared data go."""

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from tyro.conf import Positional, arg
 
 from core.command import run_command
 from core.errors import RunError, UserError
 from core.files import atomic_path
+from core.filing.kinds import A_FILE
 from core.filing.writing import sole_writer
 from experiments.runs import Run, find_runs
 
@@ -30,6 +31,8 @@ PAGE = Path(__file__).parent / "page"
 @dataclass(frozen=True)
 class ReportConfig:
     """Settings of `experiments.report`."""
+
+    writes: ClassVar[dict[str, str]] = {"output": A_FILE}
 
     runs: Positional[Annotated[tuple[Path, ...], arg(metavar="RUN [RUN ...]")]] = ()
     """Run folders or results folders, at least one."""

@@ -17,10 +17,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from core.command import run_command
 from core.errors import UserError
 from core.files import atomic_path
+from core.filing.kinds import FOLDERS
 from core.filing.writing import replacing, sole_writer
 from experiments.result_files import evaluations_below
 from experiments.score_tables import by_classes, reconstruction_table, require_one_origin, segmentation_tables
@@ -33,6 +35,8 @@ GENERIC = ("evaluation_results", "reconstruction_metrics")
 @dataclass(frozen=True)
 class TablesConfig:
     """Settings of `experiments.tables`."""
+
+    writes: ClassVar[dict[str, str]] = {"results": FOLDERS}
 
     results: Path = Path("evaluation_results/pets128")
     """Folder with the JSON files of the evaluation commands, in any subfolders, or of an ablation."""

@@ -3,8 +3,10 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from core.errors import UserError
+from core.filing.kinds import PREDICTION
 from core.sides import sides_of
 from data.geometry import ResizeMode
 
@@ -53,6 +55,8 @@ class InferenceOptions:
 @dataclass(frozen=True)
 class PredictConfig(InferenceOptions):
     """What to segment, with which weights, and where the results go."""
+
+    writes: ClassVar[dict[str, str]] = {"output_dir": PREDICTION}
 
     model_path: Path | None = None
     """Weights of phase 2: a run's best_model.safetensors. Must be given."""
