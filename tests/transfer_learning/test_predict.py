@@ -148,9 +148,10 @@ def test_pictures_no_larger_than_a_window_are_seen_whole():
     assert per_pixel(tile=True, tile_scale=2).is_tiled(small)
 
 
-def test_memory_of_tiles_is_bounded_by_a_scaled_size():
-    with pytest.raises(PictureError, match="20000 x 20000 after scaling is more than"):
-        per_pixel(tile=True, tile_scale=200)(picture(1, 100, 100))
+def test_memory_of_tiles_is_bounded_by_a_scaled_size(monkeypatch):
+    monkeypatch.setattr("transfer_learning.inference.segmenter.MAX_PIXELS", 100_000)
+    with pytest.raises(PictureError, match="400 x 400 after scaling is more than"):
+        per_pixel(tile=True, tile_scale=4)(picture(1, 100, 100))
 
 
 @pytest.mark.parametrize("tile", [False, True])
@@ -368,11 +369,14 @@ def test_bad_input_is_exit_code_2(run, tmp_path, capsys):
     [
         (("--size", "20"), "at least 33 px"),
         (("--size", "40x20"), "at least 33 px"),
-        (("--size", "40x0"), "must be at least 1"),
+        (("--size", "40x0"), "outside 1 to 8192"),
+        (("--size", "1000000"), "outside 1 to 8192"),
         (("--size", "forty"), "give 128 for a square, or 360x480"),
-        (("--tile_overlap", "1"), "tile_overlap 1.0 is outside [0, 1)"),
-        (("--tile_scale", "0"), "must be above 0"),
-        (("--tta_scales", "nan"), "must be above 0"),
+        (("--tile_overlap", "0.9999"), "tile_overlap 0.9999 is outside [0, 0.9]"),
+        (("--tile_scale", "0"), "0.1 to 4 times"),
+        (("--tta_scales", "nan"), "0.1 to 4 times"),
+        (("--tta_scales", "1", "1e6"), "a scale of 1e+06 is out of range"),
+        (("--tta_scales", "0.001"), "a scale of 0.001 is out of range"),
         (("--batch_size", "0"), "batch_size 0 must be at least 1"),
         (("--resize_mode", "crop"), "crop"),
         (("--device", "cuda:99"), "cuda:99 does not exist"),
@@ -380,8 +384,10 @@ def test_bad_input_is_exit_code_2(run, tmp_path, capsys):
 )
 def test_wrong_settings_are_refused(run, tmp_path, flags, message, capsys):
     Image.fromarray(picture(1)).save(tmp_path / "a.png")
-    assert run(tmp_path / "a.png", flags=flags)[0] == 2
+    code, output = run(tmp_path / "a.png", flags=flags)[:2]
+    assert code == 2
     assert message in capsys.readouterr().err
+    assert not output.exists()
 
 
 def test_weights_that_do_not_name_their_size(tmp_path):
