@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from core.data_config import DataConfig
 from core.errors import UserError
 from core.filing.kinds import RUN
 
@@ -23,18 +24,13 @@ NOT_COMPARED = (*PLACES, "save_every", "save_every_steps", "allow_seen")
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(DataConfig):
     """Common to `reconstruction.train` and `transfer_learning.train`."""
 
     bare_flags: ClassVar[dict[str, str]] = {"amp": "auto"}
     goes_on: ClassVar[bool] = True  # when the same command is given again
     writes: ClassVar[dict[str, str]] = {"output_dir": RUN}
 
-    data_dir: Path = Path("data/processed")
-    """Folder that `python -m data.prepare` made."""
-    cache_dir: Path | None = None
-    """Where arrays of the pictures go if they cannot be written into --data_dir (read-only data). Left out:
-    $XDG_CACHE_HOME/ae_pretrained, or ~/.cache/ae_pretrained."""
     output_dir: Path = Path("runs/run")
     """Run folder. The same command again goes on where it stopped; other settings need another folder."""
     width: int = 32
@@ -49,9 +45,6 @@ class TrainConfig:
     init_weights: Path | None = None
     """Weights that the whole network starts from instead of random ones: those of another run of this phase with the
     same network. The run folder keeps their SHA-256."""
-    allow_seen: bool = False
-    """Go on where what the run begins with (--pretrained_encoder, --init_weights) was trained on pictures of this Val
-    or Test, which is refused otherwise."""
     normalisation: Normalisation = "imagenet"
     """Mean and deviation that pictures are normalised with; stored with the weights, the same in both phases."""
     encoder_dropout: tuple[float, float, float, float, float, float] = (0.0, 0.0, 0.05, 0.1, 0.15, 0.15)

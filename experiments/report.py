@@ -19,17 +19,19 @@ from typing import Annotated, Any, ClassVar
 from tyro.conf import Positional, arg
 
 from core.command import run_command
+from core.data_config import DataConfig
 from core.errors import RunError, UserError
 from core.files import atomic_path
 from core.filing.kinds import A_FILE
 from core.filing.writing import sole_writer
+from experiments.page.command_lines import flag
 from experiments.runs import Run, find_runs
 
 PAGE = Path(__file__).parent / "page"
 
 
 @dataclass(frozen=True)
-class ReportConfig:
+class ReportConfig(DataConfig):
     """Settings of `experiments.report`."""
 
     writes: ClassVar[dict[str, str]] = {"output": A_FILE}
@@ -38,7 +40,7 @@ class ReportConfig:
     """Run folders or results folders, at least one."""
     output: Path | None = None
     """The HTML file. Without it: report.html in the first RUN."""
-    data_dir: Path | None = None
+    data_dir: Path | None = None  # type: ignore[assignment]
     """Prepared data: runs without results are first evaluated on their Test. Without it they are shown as they are."""
 
 
@@ -53,7 +55,7 @@ def report(config: ReportConfig) -> Path:
     find_runs(config.runs)  # which says what is wrong with those named
     with sole_writer(output.parent, "--output", output.name):
         if config.data_dir:
-            evaluate_missing(config.runs, config.data_dir)
+            evaluate_missing(config.runs, config)
         passed_over: list[str] = []
         page, notes = render(find_runs(config.runs, passed_over))
         with atomic_path(output) as temporary:
@@ -64,7 +66,7 @@ def report(config: ReportConfig) -> Path:
     return output
 
 
-def evaluate_missing(places: Sequence[Path], data_dir: Path) -> None:
+def evaluate_missing(places: Sequence[Path], on: DataConfig) -> None:
     """Evaluate the trained runs in or below the places that have no results yet, on Test, into RUN/results.
 
     Raises:
@@ -73,10 +75,10 @@ def evaluate_missing(places: Sequence[Path], data_dir: Path) -> None:
     for run in find_runs(places):
         if run.file or not run.folder or not (weights := run.folder / "best_model.safetensors").is_file():
             continue
-        print(f"{run.name} was not evaluated yet: scoring it on the Test of {data_dir}", flush=True)
-        arguments = {"--model_path": weights, "--data_dir": data_dir, "--output_dir": run.folder / "results"}
+        print(f"{run.name} was not evaluated yet: scoring it on the Test of {on.data_dir}", flush=True)
+        settings = {"model_path": weights, **on.data_settings(), "output_dir": run.folder / "results"}
         command = import_module(f"{run.phase}.evaluate")
-        if command.main([str(word) for pair in arguments.items() for word in pair]):
+        if command.main([word for name, value in settings.items() for word in flag(name, value)]):
             raise RunError(f"{run.folder} could not be evaluated (the line above says why)")
 
 

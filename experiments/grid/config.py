@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 import tyro
 
+from core.data_config import DataConfig
 from core.errors import UserError
 from core.filing.kinds import ABLATION, FOLDERS
 
@@ -18,13 +19,11 @@ Named = tyro.conf.Suppress[dict[str, dict[str, Any] | None]]
 
 
 @dataclass(frozen=True)
-class AblationConfig:
+class AblationConfig(DataConfig):
     """What the grid is made of, where it goes, and how many trainings run side by side."""
 
     writes: ClassVar[dict[str, str]] = {"output_dir": FOLDERS, "results_dir": ABLATION}
 
-    data_dir: Path = Path("data/processed")
-    """Folder that `python -m data.prepare` made."""
     output_dir: Path = Path("runs/ablation")
     """Run folders: large, needed until their arms are finished, never committed."""
     results_dir: Path = Path("evaluation_results/ablation")

@@ -115,7 +115,8 @@ class Work(ABC):
         """Return a training command with places, the given settings, and its own that are not the defaults."""
         known = defaults(self.phase)
         own = json.loads(json.dumps(dataclasses.asdict(self.config), default=str))
-        words = ["--data_dir", str(self.plan.config.data_dir), "--output_dir", str(folder)]
+        settings = {**self.plan.config.data_settings(), "output_dir": folder, **settings}
+        words: list[str] = []
         for name, value in {**own, **settings}.items():
             if name in settings or (value != known[name] and name not in MANAGED[self.phase]):
                 words += flag(name, value)
