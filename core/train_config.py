@@ -125,6 +125,21 @@ class TrainConfig(DataConfig):
         """How long the run is: steps with `max_steps`, else epochs."""
         return self.extend_to or self.max_steps or self.epochs
 
+    @property
+    def rows(self) -> int:
+        """Rows that the log will have, unless the run stops early."""
+        return math.ceil(self.length / self.val_every) if self.max_steps else self.length
+
+    def idle(self) -> dict[str, str]:
+        """Return the settings that have no say beside the others, and why."""
+        if self.max_steps:
+            found = dict.fromkeys(("epochs", "patience"), "with --max_steps")
+        else:
+            found = {"val_every": "without --max_steps"}
+            if self.patience >= self.length:
+                found["patience"] = "which is no shorter than the run"
+        return found
+
     def _check_encoder_weights(self) -> None:
         if self.encoder_weights == "none":
             return

@@ -43,6 +43,10 @@ class ReportConfig(DataConfig):
     data_dir: Path | None = None  # type: ignore[assignment]
     """Prepared data: runs without results are first evaluated on their Test. Without it they are shown as they are."""
 
+    def idle(self) -> dict[str, str]:
+        """Return the settings that have no say beside the others, and why."""
+        return {} if self.data_dir else dict.fromkeys(("cache_dir", "allow_seen"), "without --data_dir")
+
 
 def report(config: ReportConfig) -> Path:
     """Write the page; returns its path."""

@@ -62,6 +62,11 @@ class InferenceOptions:
         if not 1 <= min(sides) <= max(sides) <= MAX_SIZE:
             raise UserError(f"size {self.size} is outside 1 to {MAX_SIZE} pixels")
 
+    def idle(self) -> dict[str, str]:
+        """Return the settings that have no say beside the others, and why."""
+        found = {} if self.tta else {"tta_scales": "without --tta"}
+        return found if self.tile else {**found, "tile_overlap": "without --tile"}
+
 
 @dataclass(frozen=True)
 class PredictConfig(InferenceOptions):
