@@ -10,7 +10,7 @@ from core.cli import Command, called_as, subcommands
 from core.command import one_line
 from core.errors import UserError
 from core.filing.paths import expanded
-from core.flags import nearest, require_sayable_words
+from core.filing.words import nearest, require_sayable_words
 from core.headers.header import read_header
 from core.terminal.screen import exit_code
 

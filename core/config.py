@@ -22,8 +22,8 @@ from pydantic import TypeAdapter, ValidationError
 from core.cli import SECTIONS, called_as
 from core.errors import UserError, first_problem
 from core.filing.paths import expanded
+from core.filing.words import nearest, require_sayable, require_sayable_words, spelled_out, take_config
 from core.filing.yaml_file import read_yaml
-from core.flags import nearest, require_sayable, require_sayable_words, spelled_out, take_config
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
-from core.data_config import DataConfig
 from core.errors import UserError
+from core.filing.data_config import DataConfig
 from core.filing.kinds import EVALUATION
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from core.data_config import DataConfig
 from core.errors import UserError
+from core.filing.data_config import DataConfig
 from core.filing.kinds import RUN
 
 Amp = Literal["off", "bf16", "fp16", "auto"]

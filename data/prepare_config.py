@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from core.errors import UserError
 from core.filing.kinds import PREPARED
 from core.filing.paths import real
-from core.flags import nearest
+from core.filing.words import nearest
 from core.sides import MAX_SIZE, sides_of
 from data.geometry import ResizeMode
 from data.sources.own.config import ReadingConfig

@@ -19,10 +19,11 @@ from typing import Annotated, Any, ClassVar
 from tyro.conf import Positional, arg
 
 from core.command import run_command
-from core.data_config import DataConfig
 from core.errors import RunError, UserError
 from core.files import atomic_path
+from core.filing.data_config import DataConfig
 from core.filing.kinds import A_FILE
+from core.filing.paths import readable
 from core.filing.writing import sole_writer
 from experiments.page.command_lines import flag
 from experiments.runs import Run, find_runs
@@ -63,7 +64,7 @@ def report(config: ReportConfig) -> Path:
         passed_over: list[str] = []
         page, notes = render(find_runs(config.runs, passed_over))
         with atomic_path(output) as temporary:
-            temporary.write_text(page, encoding="utf-8")
+            temporary.write_text(readable(page), encoding="utf-8")
     for note in dict.fromkeys([*passed_over, *notes]):
         print(f"note: {note}", file=sys.stderr)
     print(f"written to {output} ({output.stat().st_size / 1e6:.1f} MB)")

@@ -23,6 +23,7 @@ from core.command import run_command
 from core.errors import UserError
 from core.files import atomic_path
 from core.filing.kinds import FOLDERS
+from core.filing.paths import readable
 from core.filing.writing import replacing, sole_writer
 from experiments.result_files import evaluations_below
 from experiments.score_tables import by_classes, reconstruction_table, require_one_origin, segmentation_tables
@@ -83,7 +84,7 @@ def _publish_ablation(folder: Path, parts: Sequence[str]) -> str:
 
 
 def _published(folder: Path, parts: Sequence[str]) -> str:
-    text = "\n\n".join(parts) + "\n"
+    text = readable("\n\n".join(parts) + "\n")
     with atomic_path(folder / FILE) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return text

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from core.filing.paths import readable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -32,8 +34,9 @@ _NARROWEST, _WIDEST = 40, 1000
 
 
 def visible(text: str) -> str:
-    """Return text in which control characters are spelt out (`\\x1b`); tabs and line feeds stay."""
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+    """Return text in which control characters are spelt out (`\\x1b`), and bytes that are no text; tabs and line feeds
+    stay."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), readable(text))
 
 
 def _in_ascii(error: UnicodeError) -> tuple[str | bytes, int]:

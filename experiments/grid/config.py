@@ -8,8 +8,8 @@ from typing import Annotated, Any, ClassVar
 
 import tyro
 
-from core.data_config import DataConfig
 from core.errors import UserError
+from core.filing.data_config import DataConfig
 from core.filing.kinds import ABLATION, FOLDERS
 
 # Whole mappings: they have no flags, only the file gives them.

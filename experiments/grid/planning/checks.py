@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from core.errors import UserError
-from core.flags import nearest
+from core.filing.words import nearest
 from experiments.grid.planning.effect import with_effect
 from experiments.grid.planning.variants import Variant, plain
 from experiments.page.command_lines import defaults

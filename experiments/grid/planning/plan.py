@@ -6,7 +6,7 @@ from typing import Any
 
 from core.config import from_mapping
 from core.errors import UserError
-from core.flags import nearest
+from core.filing.words import nearest
 from experiments.grid.config import AblationConfig
 from experiments.grid.planning.checks import (
     require_all_used,
