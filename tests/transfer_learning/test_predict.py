@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from data.pictures import PictureError, read_mask
 from data.prepare import main as prepare
 from data.sources.own.walking import walk
 from transfer_learning.inference.files import overlay, side_by_side
-from transfer_learning.inference.inputs import find_files, result_names
+from transfer_learning.inference.inputs import find_files, result_names, unwritable
 from transfer_learning.inference.segmenter import Segmenter
 from transfer_learning.inference.windows import axis_weights, blend_windows, window_starts
 from transfer_learning.network import SegmentationUNet
@@ -532,3 +533,32 @@ def test_a_figure_names_as_many_classes_as_it_has_room_for():
     assert (drawn[-30:, :3] == 255).all()  # the legend ends before the edge
     assert (drawn[-30:, -3:] == 255).all()
     assert (drawn[-30:] != 255).any()
+
+
+def test_names_that_are_no_text_are_spelt_out(run, tmp_path, capsys):
+    folder = tmp_path / "odd"
+    for name in (b"caf\xe9.png", b"d\xff/x.png", b"na\xc3\xafve.png", b"broken\xfe.png", b"caf\\xe9.jpg"):
+        path = Path(os.fsdecode(os.fsencode(folder) + b"/" + name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture(1)).save(path, "png")
+        if b"broken" in name:
+            path.write_bytes(b"no picture")
+    code, content = run(folder)
+    said = capsys.readouterr()
+    assert code == 1
+    names = ["caf\\xe9.jpg", "caf\\xe9.png", "d\\xff/x.png", "naïve.png"]
+    assert sorted(record["file"] for record in content["pictures"]) == names
+    assert [entry["file"] for entry in content["unreadable"]] == ["broken\\xfe.png"]
+    assert "not read: broken\\xfe.png" in said.err
+    json.dumps(content, ensure_ascii=False).encode()  # no lone surrogate
+    with (tmp_path / "out/predictions.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert sorted(row["file"] for row in rows) == names
+    for record in (*content["pictures"], *rows):
+        assert (tmp_path / "out" / record["mask"]).is_file()
+
+
+def test_two_names_that_are_spelt_out_alike_are_not_mixed():
+    raw, spelt = "caf\udce9.png", "caf\\xe9.png"
+    results = result_names([spelt, raw])
+    assert dict(unwritable(results)).keys() == {raw}
