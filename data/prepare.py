@@ -18,7 +18,7 @@ from typing import Any
 from core.command import run_command
 from core.errors import UserError
 from core.files import write_json
-from core.filing.writing import LOCK, followed, lock, sweep
+from core.filing.writing import LOCK, followed, leaving_nothing_empty, lock, sweep
 from core.terminal.progress import track
 from core.terminal.screen import say
 from data.manifest import SPLITS
@@ -70,6 +70,11 @@ def prepare(config: PrepareConfig) -> None:
         return
     config.check_source()
     output = followed(config.output_dir, "--output_dir")  # nothing can be renamed to a link
+    with leaving_nothing_empty(output):
+        _prepare(config, output)
+
+
+def _prepare(config: PrepareConfig, output: Path) -> None:
     place = building_place(output)
     if goes_on(place, config.settings()):
         _finish(place, output)

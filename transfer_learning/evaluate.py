@@ -48,6 +48,10 @@ class SegmentationEvaluationConfig(EvaluationConfig):
         if self.visualize_samples > MOST_ROWS:
             raise UserError(f"visualize_samples {self.visualize_samples}: a figure holds {MOST_ROWS} rows at most")
 
+    def idle(self) -> dict[str, str]:
+        """Return the settings that have no say beside the others, and why."""
+        return {} if self.figures else {"visualize_samples": "with --no_figures"}
+
 
 def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
     """Score, write, print; returns the content of evaluation_results.json, which replaces an earlier one when whole."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.command import run_command
 from core.errors import RunError, UserError
-from core.filing.paths import real
+from core.filing.paths import readable, real
 from core.filing.writing import files_named, publish, replacing, sole_writer
 from transfer_learning.inference.tables import TABLES, print_summary, result_places, write_tables
 from transfer_learning.predict_config import InferenceOptions, PredictConfig
@@ -94,23 +94,23 @@ def _segment_files(
     from core.terminal.progress import track
     from transfer_learning.inference.files import Areas
 
-    unreadable = [{"file": name, "reason": reason} for name, reason in left_out.items()]
+    unreadable = [_left_out(name, reason) for name, reason in left_out.items()]
     records = []
     total = Areas(segmenter.classes)
     try:
         todo = [(name, path) for name, path in files.items() if name not in left_out]
-        readable = _read(track(todo, "segmenting", len(todo)), segmenter, unreadable)
-        for batch in _batches(readable, config.batch_size):
+        pictures = _read(track(todo, "segmenting", len(todo)), segmenter, unreadable)
+        for batch in _batches(pictures, config.batch_size):
             found = segmenter.segment([picture for _, picture, _ in batch])
             for (name, picture, notes), segmentation in zip(batch, found, strict=True):
-                record = {"file": name, "height": picture.shape[0], "width": picture.shape[1], "notes": notes}
+                record = {"file": readable(name), "height": picture.shape[0], "width": picture.shape[1], "notes": notes}
                 places = result_places(results[name])
                 try:
                     records.append(record | _write(picture, segmentation, places, total, config))
                 except OSError as error:
                     if error.errno != errno.ENAMETOOLONG:
                         raise
-                    unreadable.append({"file": name, "reason": "its result's name is too long here: shorten it"})
+                    unreadable.append(_left_out(name, "its result's name is too long here: shorten it"))
     except (KeyboardInterrupt, Terminated) as stop:
         message = f"{len(records)} of {len(files)} pictures were done; the same command starts again"
         raise type(stop)(message) from None
@@ -134,9 +134,13 @@ def _read(
             picture, notes = segmenter.read(path)
             segmenter.check(picture)
         except (PictureError, OSError) as error:
-            unreadable.append({"file": name, "reason": getattr(error, "strerror", None) or str(error)})
+            unreadable.append(_left_out(name, getattr(error, "strerror", None) or str(error)))
             continue
         yield name, picture, notes
+
+
+def _left_out(name: str, reason: str) -> dict[str, str]:
+    return {"file": readable(name), "reason": readable(reason)}
 
 
 def _batches(pictures: Iterable[Picture], batch_size: int) -> Iterator[list[Picture]]:

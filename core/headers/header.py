@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from core.classes import ClassSet
 from core.errors import UserError, first_problem
 from core.filing.json_file import NotJSONError, parse_json
+from core.filing.paths import readable
 from core.headers.seen import UNKNOWN, of_text
 from core.sides import MAX_SIZE
 from core.train_config import OWN_ENCODER, Normalisation, TrainConfig
@@ -203,6 +204,8 @@ def _require_weights(path: Path) -> None:
         raise UserError(f"{path} is a folder: give the weights in it, {path / 'best_model.safetensors'}")
     if not path.is_file():
         raise UserError(f"no weights at {path}: a training run leaves them as best_model.safetensors in its folder")
+    if readable(path) != str(path):
+        raise UserError(f"{path} is no valid UTF-8, and safetensors opens nothing else: rename that folder or file")
     with path.open("rb") as file:
         begins = file.read(64)
     if not begins:

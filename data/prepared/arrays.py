@@ -121,7 +121,7 @@ def _is_whole(path: Path, wanted: Wanted) -> bool:
     """Say whether a file is the array as it was built; where size and time are those of the seal, that is believed."""
     try:
         array = _opened(path)
-    except (OSError, ValueError, TypeError, SyntaxError):  # cut, or another file altogether
+    except (OSError, ValueError):  # cut, or another file altogether
         return False
     if array.shape != wanted.shape:
         return False
@@ -181,8 +181,11 @@ def _seal(path: Path, digest: str, stamp: list[int]) -> None:
 def _opened(path: Path) -> np.ndarray:
     """Map an array of uint8. Raises ValueError for a file that is none, or not as long as its header says."""
     with open_bytes(path) as file:
-        np.lib.format.read_magic(file)
-        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
+        try:
+            np.lib.format.read_magic(file)
+            shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
+        except Exception as error:  # of the parser of Python, too
+            raise ValueError("not an array") from error
         start = file.tell()
     if dtype != np.uint8 or by_columns or path.stat().st_size != start + math.prod(shape):
         raise ValueError("not an array of ours")

@@ -88,7 +88,12 @@ def huge(path: Path) -> None:
     path.write_bytes(content.replace(b"(", b"(9", 1))
 
 
-DAMAGES = [cut, emptied, altered, of_another_type, of_another_shape, by_columns, pickled, zipped, huge]
+def unparsable(path: Path) -> None:  # a header that Python's own parser gives up
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"}", b"(", 1))
+
+
+DAMAGES = [cut, emptied, altered, of_another_type, of_another_shape, by_columns, pickled, zipped, huge, unparsable]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

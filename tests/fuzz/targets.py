@@ -49,6 +49,8 @@ TARGETS = {
         Target("results", scenes.tables, 3),
         Target("report", scenes.report, 3),
         Target("ablation", scenes.ablation_tables, 3),
+        Target("speeds", scenes.speeds),
+        Target("runs", scenes.finished_runs, 3),
         Target("config", scenes.config, 4),
         Target("flags", flags.flags, 5),
     )
