@@ -8,9 +8,9 @@ from pathlib import Path
 from ae_pretrained import __version__
 from core.cli import Command, called_as, subcommands
 from core.command import one_line
-from core.config import nearest
 from core.errors import UserError
 from core.filing.paths import expanded
+from core.filing.words import nearest, require_sayable_words
 from core.headers.header import read_header
 from core.terminal.screen import exit_code
 
@@ -33,6 +33,7 @@ def _main(argv: Sequence[str] | None) -> int:
         return 0
     before = called_as.set(f"{program} {name}")
     try:
+        require_sayable_words(arguments)
         commands = _commands(name)
         if len(commands) > 1 and _value_of("model_path", arguments) is None and {"-h", "--help"} & set(arguments):
             print(_help_of_phases(commands))

@@ -11,8 +11,9 @@ from typing import Any
 
 from core.config import parse
 from core.errors import RunError, UserError
+from core.filing.kinds import require_places
 from core.run.signals import Terminated, raise_on_sigterm
-from core.terminal.screen import exit_code, own_colours, visible
+from core.terminal.screen import exit_code, own_colours, usable_width, visible
 
 # How memory that could not be had is spoken of: by torch on a CPU, CUDA and MPS, cuBLAS and cuDNN, OpenCV, NumPy.
 _NO_MEMORY = re.compile(
@@ -37,7 +38,8 @@ def run_command(
     Args:
         command: the module's name, such as "reconstruction.train".
         config_type, section, description: as in `core.config.parse`. An attribute `goes_on` of the settings says that
-            the same command goes on where it was stopped; without it a command begins anew.
+            the same command goes on where it was stopped; without it a command begins anew. What they write, and
+            where, says `writes`; see `core.filing.kinds.require_places`. `idle()`: setting -> why it has no say.
         function: the work; what it returns is for callers in Python.
         argv: the arguments behind the command's name; None takes the process's own.
 
@@ -47,7 +49,7 @@ def run_command(
     arguments = list(sys.argv[1:] if argv is None else argv)
 
     def settings(given: Sequence[str]) -> Any:
-        with own_colours():
+        with own_colours(), usable_width():
             return parse(config_type, given, command, section, description)
 
     return exit_code(lambda: _run(settings, function, arguments, _less_memory(config_type)))
@@ -60,6 +62,8 @@ def _run(
     config = None
     try:
         config = settings([argument for argument in arguments if argument != "--debug"])
+        require_places(config)
+        _tell_idle(config)
         raise_on_sigterm()
         function(config)
     except SystemExit as leaving:  # --help
@@ -76,6 +80,15 @@ def _run(
         print(f"error: {line}", file=sys.stderr)
         return code
     return 0
+
+
+def _tell_idle(config: Any) -> None:
+    """Print a note of the settings that were given and have no say; one that turns something off is obeyed."""
+    idle: dict[str, str] = config.idle() if hasattr(config, "idle") else {}
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}
+    given = [name for name in idle if getattr(config, name) not in (0, defaults[name])]
+    if given:
+        print(f"note: without effect: {'; '.join(f'--{name} {idle[name]}' for name in given)}", file=sys.stderr)
 
 
 def again(config: Any) -> str:

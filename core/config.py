@@ -6,7 +6,6 @@ Keys of the file are checked like flags: unknown names are refused with the near
 
 import contextlib
 import dataclasses
-import difflib
 import io
 import re
 import sys
@@ -23,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 from core.cli import SECTIONS, called_as
 from core.errors import UserError, first_problem
 from core.filing.paths import expanded
+from core.filing.words import nearest, require_sayable, require_sayable_words, spelled_out, take_config
 from core.filing.yaml_file import read_yaml
 
 if TYPE_CHECKING:
@@ -34,14 +34,9 @@ Config = TypeVar("Config", bound="DataclassInstance")
 _SHOWN = Repr()
 _SHOWN.maxstring = _SHOWN.maxother = 80
 _SHOWN.maxlist = 12
+_SHOWN.maxlevel = 2
 
 DEFAULT_CONFIG = Path(__file__).resolve().parents[1] / "config" / "model_config.yaml"
-
-
-def nearest(name: str, known: Sequence[str]) -> str:
-    """Return "; did you mean ...?" for a misspelt name, or the empty string when nothing is near."""
-    matches = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {matches[0]}?" if matches else ""
 
 
 def read_section(path: Path, section: str) -> dict[str, Any]:
@@ -59,7 +54,7 @@ def read_section(path: Path, section: str) -> dict[str, Any]:
         raise UserError(f"config file {path} must hold sections: {', '.join(SECTIONS)}")
     for name, values in content.items():
         if name not in SECTIONS:
-            raise UserError(f"config file {path}: unknown section {name!r}{nearest(str(name), SECTIONS)}")
+            raise UserError(f"config file {path}: unknown section {_SHOWN.repr(name)}{nearest(str(name), SECTIONS)}")
         if not isinstance(values, dict | None):
             raise UserError(
                 f"config file {path}: section {name} must hold settings (name: value), not {_SHOWN.repr(values)}"
@@ -78,7 +73,10 @@ def from_mapping(config_type: type[Config], values: Mapping[str, Any], source: s
     checked = {}
     for name, value in values.items():
         if name not in known:
-            raise UserError(f"{source}: unknown setting {name!r}{nearest(str(name), known)}")
+            raise UserError(f"{source}: unknown setting {_SHOWN.repr(name)}{nearest(str(name), known)}")
+        for leaf in [] if isinstance(value, dict) else _leaves(value):  # those of a mapping are settings of their own
+            if isinstance(leaf, str):
+                require_sayable(leaf, f"{source}: {name}")
         wanted = f"{source}: {name}: got {_SHOWN.repr(value)}, wanted: {kind_of(hints[name])}"
         if _is_other_number(value, hints[name]):
             raise UserError(wanted)
@@ -98,10 +96,14 @@ def _is_other_number(value: Any, hint: Any) -> bool:
     wanted = set(_parts(hint))
     if Any in wanted:
         return False
-    rows = [*value, *value.values()] if isinstance(value, dict) else [value]
-    leaves = [leaf for row in rows for leaf in (row if isinstance(row, list) else [row])]
     refused = (*((bool,) if bool not in wanted else ()), *((float,) if int in wanted and float not in wanted else ()))
-    return any(isinstance(leaf, refused) for leaf in leaves)
+    return any(isinstance(leaf, refused) for leaf in _leaves(value))
+
+
+def _leaves(value: Any) -> list[Any]:
+    """Return the single values of a setting, which may be a list or a mapping to single values or lists."""
+    rows = [*value, *value.values()] if isinstance(value, dict) else [value]
+    return [leaf for row in rows for leaf in (row if isinstance(row, list) else [row])]
 
 
 def _parts(hint: Any) -> Iterator[Any]:
@@ -156,14 +158,14 @@ def parse(config_type: type[Config], argv: Sequence[str], command: str, section:
         UserError: one line that names what is wrong.
         SystemExit: after `--help`.
     """
-    argv, given = _take_config(list(argv))
+    require_sayable_words(argv)
+    argv, given = take_config(list(argv))
     path = given or DEFAULT_CONFIG
     values = read_section(path, section)
     if given and not values:
         print(f"note: {given} has no section {section!r}; the defaults hold", file=sys.stderr)
     default = from_mapping(config_type, values, str(path))
-    argv = _take_back(config_type, _complete_bare_flags(config_type, argv))
-    _check_names(config_type, argv)
+    argv = spelled_out(config_type, argv)
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors):
@@ -187,59 +189,6 @@ def _full_description(description: str) -> str:
         f"{description.strip()}\n\nThe defaults shown are those of --config FILE.yaml "
         f"(without it: config/model_config.yaml); flags win. --debug shows the traceback of an error."
     )
-
-
-def _take_config(argv: list[str]) -> tuple[list[str], Path | None]:
-    paths = []
-    rest = []
-    arguments = iter(argv)
-    for argument in arguments:
-        if argument == "--config":
-            value = next(arguments, None)
-            if value is None:
-                raise UserError("--config needs a file: --config config/pets128.yaml")
-            paths.append(value)
-        elif argument.startswith("--config="):
-            paths.append(argument.removeprefix("--config="))
-        else:
-            rest.append(argument)
-    if len(paths) > 1:
-        raise UserError(f"--config is given {len(paths)} times ({', '.join(paths)}): give one file, flags win over it")
-    return rest, Path(expanded(paths[0])) if paths else None
-
-
-def _complete_bare_flags(config_type: type, argv: list[str]) -> list[str]:
-    bare = getattr(config_type, "bare_flags", {})
-    completed = []
-    for position, argument in enumerate(argv):
-        completed.append(argument)
-        following = argv[position + 1] if position + 1 < len(argv) else "--"
-        name = argument.removeprefix("--").replace("-", "_")
-        if argument.startswith("--") and name in bare and following.startswith("--"):
-            completed.append(bare[name])
-    return completed
-
-
-def _take_back(config_type: type, argv: list[str]) -> list[str]:
-    """Spell out `--no_NAME` of a setting that may be None; those of switches are flags of their own."""
-    types = get_type_hints(config_type)
-    spelled: list[str] = []
-    for argument in argv:
-        name = argument.replace("-", "_").removeprefix("__no_")
-        is_taken_back = argument.startswith(("--no_", "--no-")) and type(None) in get_args(types.get(name))
-        spelled += [f"--{name}", "None"] if is_taken_back else [argument]
-    return spelled
-
-
-def _check_names(config_type: type, argv: list[str]) -> None:
-    fields = {field.name for field in dataclasses.fields(config_type)}
-    known = sorted(fields | {"config", "debug", "help"})
-    for argument in argv:
-        if not argument.startswith("--") or argument == "--":
-            continue
-        name = argument[2:].split("=")[0].replace("-", "_")
-        if name not in known and name.removeprefix("no_") not in fields:
-            raise UserError(f"unknown flag --{name}{nearest(name, known)}")
 
 
 def _first_message(box: str) -> str:

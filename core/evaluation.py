@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from core.errors import UserError
+from core.filing.data_config import DataConfig
+from core.filing.kinds import EVALUATION
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,16 +21,13 @@ MANY_CLASSES = 25
 
 
 @dataclass(frozen=True)
-class EvaluationConfig:
+class EvaluationConfig(DataConfig):
     """Common to `reconstruction.evaluate` and `transfer_learning.evaluate`."""
+
+    writes: ClassVar[dict[str, str]] = {"output_dir": EVALUATION}
 
     model_path: Path | None = None
     """Weights to evaluate: a run's best_model.safetensors. Must be given."""
-    data_dir: Path = Path("data/processed")
-    """Folder that `python -m data.prepare` made."""
-    cache_dir: Path | None = None
-    """Where arrays of the pictures go if they cannot be written into --data_dir (read-only data). Left out:
-    $XDG_CACHE_HOME/ae_pretrained, or ~/.cache/ae_pretrained."""
     split: Literal["Test", "Val", "Train"] = "Test"
     """Which split to score. Choose between models on Val; score Test once."""
     output_dir: Path = Path("evaluation_results")
@@ -39,8 +38,6 @@ class EvaluationConfig:
     """Pictures drawn in each figure of single pictures. 0: none of those."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1 or mps."""
-    allow_seen: bool = False
-    """Score pictures of Val or Test that the weights were trained on, which is refused otherwise."""
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:

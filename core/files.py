@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from core.errors import UserError
+from core.filing.paths import readable
 
 _LONGEST_KEPT = 100  # bytes of a name that its temporary one repeats; disks take from 143 on
 _KINDS = {
@@ -138,8 +139,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, An
         writer = quoted if any(isinstance(cell, str) and "\r" in cell for cell in cells) else plain
         writer.writerow(map(csv_text, cells))
     with atomic_path(path) as temporary:
-        # Names of files need not be text in any encoding.
-        temporary.write_text(text.getvalue(), encoding="utf-8", errors="surrogateescape")
+        temporary.write_text(readable(text.getvalue()), encoding="utf-8")
 
 
 def csv_text(value: Any) -> Any:

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from core.errors import UserError
+from core.filing.data_config import DataConfig
+from core.filing.kinds import RUN
 
 Amp = Literal["off", "bf16", "fp16", "auto"]
 MemoryFormat = Literal["auto", "contiguous", "channels_last"]
@@ -22,17 +24,13 @@ NOT_COMPARED = (*PLACES, "save_every", "save_every_steps", "allow_seen")
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(DataConfig):
     """Common to `reconstruction.train` and `transfer_learning.train`."""
 
     bare_flags: ClassVar[dict[str, str]] = {"amp": "auto"}
     goes_on: ClassVar[bool] = True  # when the same command is given again
+    writes: ClassVar[dict[str, str]] = {"output_dir": RUN}
 
-    data_dir: Path = Path("data/processed")
-    """Folder that `python -m data.prepare` made."""
-    cache_dir: Path | None = None
-    """Where arrays of the pictures go if they cannot be written into --data_dir (read-only data). Left out:
-    $XDG_CACHE_HOME/ae_pretrained, or ~/.cache/ae_pretrained."""
     output_dir: Path = Path("runs/run")
     """Run folder. The same command again goes on where it stopped; other settings need another folder."""
     width: int = 32
@@ -47,9 +45,6 @@ class TrainConfig:
     init_weights: Path | None = None
     """Weights that the whole network starts from instead of random ones: those of another run of this phase with the
     same network. The run folder keeps their SHA-256."""
-    allow_seen: bool = False
-    """Go on where what the run begins with (--pretrained_encoder, --init_weights) was trained on pictures of this Val
-    or Test, which is refused otherwise."""
     normalisation: Normalisation = "imagenet"
     """Mean and deviation that pictures are normalised with; stored with the weights, the same in both phases."""
     encoder_dropout: tuple[float, float, float, float, float, float] = (0.0, 0.0, 0.05, 0.1, 0.15, 0.15)
@@ -129,6 +124,21 @@ class TrainConfig:
     def length(self) -> int:
         """How long the run is: steps with `max_steps`, else epochs."""
         return self.extend_to or self.max_steps or self.epochs
+
+    @property
+    def rows(self) -> int:
+        """Rows that the log will have, unless the run stops early."""
+        return math.ceil(self.length / self.val_every) if self.max_steps else self.length
+
+    def idle(self) -> dict[str, str]:
+        """Return the settings that have no say beside the others, and why."""
+        if self.max_steps:
+            found = dict.fromkeys(("epochs", "patience"), "with --max_steps")
+        else:
+            found = {"val_every": "without --max_steps"}
+            if self.patience >= self.length:
+                found["patience"] = "which is no shorter than the run"
+        return found
 
     def _check_encoder_weights(self) -> None:
         if self.encoder_weights == "none":

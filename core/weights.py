@@ -50,7 +50,7 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], Header]:
 
     Raises:
         UserError: as `read_header`; a tensor of another type or with values that are not finite; or the content is not
-            what was written, which weights of before, without a digest, cannot tell.
+            what was written, which weights of format 1 without a digest cannot tell.
     """
     content = header_content(path)
     header = Header.of(content, str(path))

@@ -6,10 +6,11 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from core.command import run_command
 from core.errors import UserError
+from core.filing.kinds import A_FILE
 from core.filing.paths import real
 from data.sources.own.config import ReadingConfig
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class InspectConfig(ReadingConfig):
     """What to look at, and how it would be read."""
+
+    writes: ClassVar[dict[str, str]] = {"preview": A_FILE}
 
     preview: Path | None = Path("inspect.png")
     """Where the preview goes: a PNG of twelve pictures with their masks over them. --no_preview: nowhere."""
@@ -43,14 +46,23 @@ def inspect(config: InspectConfig) -> None:
     Raises:
         UserError: `data.prepare` would refuse this, with the same words.
     """
+    from core.filing.writing import leaving_nothing_empty
+
+    config.require_images()
+    if not config.preview:
+        _look(config)
+        return
+    _require_apart(config.preview, config)
+    with leaving_nothing_empty(config.preview.parent):
+        _require_place(config.preview)
+        _look(config)
+
+
+def _look(config: InspectConfig) -> None:
     from data.sources.folder import understand
     from data.sources.own.survey import Watcher
     from data.sources.own.telling import decision_lines, held_lines, mask_lines, odd_lines, picture_lines, split_lines
 
-    config.require_images()
-    if config.preview:
-        _require_apart(config.preview, config)
-        _require_place(config.preview)
     watcher = Watcher(
         lambda listing: _say(picture_lines(listing)),
         lambda listing: _say(mask_lines(listing)),

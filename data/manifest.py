@@ -1,28 +1,24 @@
 """The processed folder: where its files lie and what its manifest says, read through one schema."""
 
-import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, TextIO
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, TypeAdapter, ValidationError
 
 from core.classes import ClassSet
 from core.errors import UserError, first_problem
 from core.files import open_text
-from core.filing.json_file import parse_json
+from core.filing.json_file import NotJSONError, parse_json
 from data.geometry import Geometry, ResizeMode
-from data.prepared.fingerprint import FORMAT_VERSION
+from data.prepared.fingerprint import FORMAT_VERSION, Seal
 from data.prepared.format_1 import head_of_today, record_of_today
+from data.prepared.streamed import objects, until_images
 
 SPLITS = ("Train", "Val", "Test")
 ARRAYS = "arrays"
 LABEL_FOLDERS = {"Train": "resized_label", "Val": "processed_labels", "Test": "masks"}
-
-_CHUNK = 1 << 16
-_IMAGES = re.compile(r'"images"\s*:\s*\[')
 
 _Integer = Annotated[int, Field(strict=True)]
 _Count = Annotated[_Integer, Field(ge=0)]
@@ -84,6 +80,7 @@ class Manifest:
         archives: of a public data set those that were unpacked, each with its MD5.
         value_range: of pictures deeper than 8 bits, the values that became 0 and 255.
         trimaps: whether the truth is kept as trimaps, as format 1 did for Pets.
+        sha256: the manifest's `Seal`; None in data prepared before there was one.
     """
 
     format_version: Literal[1, 2]
@@ -104,12 +101,17 @@ class Manifest:
     archives: dict[str, dict[str, Any]] | None = None
     value_range: tuple[_Number, _Number] | None = None
     trimaps: bool = False
+    sha256: str | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
         """What decided the prepared data, as `PrepareConfig.settings` says it."""
         names = ("dataset", "source", "resize_mode", "seed", "ratios")
         return {**{name: getattr(self, name) for name in names}, "size": list(self.size)}
+
+    def truth_path(self, root: Path, split: str, name: str) -> Path:
+        """Where the label of a picture lies at its original size."""
+        return (trimap_path if self.trimaps else truth_path)(root, split, name)
 
 
 @dataclass(frozen=True)
@@ -153,10 +155,12 @@ def read_manifest(data_dir: Path) -> Manifest:
     remedy = f"delete {data_dir} and {prepare_hint(data_dir)}"
     try:
         with open_text(path) as file:
-            head, _ = _until_images(file)
+            head, _ = until_images(file)
         content = parse_json(head, str(path))
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{data_dir} holds no prepared data (no manifest.json): {prepare_hint(data_dir)}") from None
+    except NotJSONError as error:
+        raise UserError(f"{path} is damaged ({error.reason}): {remedy}") from None
     except ValueError:
         raise UserError(f"{path} is damaged: {remedy}") from None
     version = content.get("format_version") if isinstance(content, dict) else None
@@ -171,18 +175,28 @@ def read_manifest(data_dir: Path) -> Manifest:
 def read_records(data_dir: Path) -> Iterator[dict[str, Any]]:
     """Yield the records of all images one by one, so that a large manifest need not be in memory.
 
-    Those of format 1 come in the form of today; which classes a picture holds they did not say.
+    Those of format 1 come in the form of today; which classes a picture holds they did not say. Behind the last one it
+    is seen whether the manifest is as it was written, where it says so.
 
     Raises:
-        UserError: the manifest is cut or damaged.
+        UserError: the manifest is cut, damaged or altered.
     """
+    seal = Seal()
     try:
         with open_text(data_dir / "manifest.json") as file:
-            _, text = _until_images(file)
-            for record in _objects(text, file):
+            text, rest = until_images(file)
+            head = parse_json(text, "manifest.json")
+            for record in objects(rest, file):
+                if "sha256" in head:
+                    seal.add(record)
                 yield record if "tags" in record else record_of_today(record)
+        altered = "sha256" in head and head["sha256"] != seal.close(head)
+    except UserError as error:
+        raise UserError(damaged(data_dir, str(error))) from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(damaged(data_dir, "")) from None
+    if altered:
+        raise UserError(damaged(data_dir, "altered after data.prepare wrote it: its sha256 does not fit"))
 
 
 def damaged(data_dir: Path, why: str) -> str:
@@ -191,43 +205,9 @@ def damaged(data_dir: Path, why: str) -> str:
     return f"{data_dir / 'manifest.json'} is damaged{of}: delete {data_dir} and {prepare_hint(data_dir)}"
 
 
-def _until_images(file: TextIO) -> tuple[str, str]:
-    """Return the manifest without its images, which stand last in it, and the text behind their opening bracket."""
-    text = ""
-    while not (found := _IMAGES.search(text)):
-        if not (chunk := file.read(_CHUNK)):
-            return text, ""
-        text += chunk
-    return text[: found.start()].rstrip().removesuffix(",") + "}", text[found.end() :]
-
-
-def _objects(text: str, file: TextIO) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a JSON list, the last of a JSON object: `text` is its beginning, `file` holds the rest.
-
-    Raises:
-        ValueError: it is not one, or ends early.
-    """
-    decoder, place = json.JSONDecoder(), 0
-    while True:
-        try:
-            place = _skip(text, place)
-            if text[place] == "]":
-                break
-            item, place = decoder.raw_decode(text, place)
-        except (ValueError, IndexError):  # perhaps cut at the end of what was read
-            if not (chunk := file.read(_CHUNK)):
-                raise ValueError("the list has no end") from None
-            text, place = text[place:] + chunk, 0
-            continue
-        yield item
-    if (text[place + 1 :] + file.read()).strip() != "}":
-        raise ValueError("something follows the list")
-
-
-def _skip(text: str, place: int) -> int:
-    while text[place] in ", \t\r\n":
-        place += 1
-    return place
+def missing(path: Path, data_dir: Path) -> str:
+    """Return the error of a file of prepared data that is not there, or not whole."""
+    return f"{path} is missing or damaged: delete {data_dir} and {prepare_hint(data_dir)}"
 
 
 def prepare_hint(data_dir: Path) -> str:

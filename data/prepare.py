@@ -18,11 +18,10 @@ from typing import Any
 from core.command import run_command
 from core.errors import UserError
 from core.files import write_json
-from core.filing.writing import LOCK, followed, lock
+from core.filing.writing import LOCK, followed, leaving_nothing_empty, lock, sweep
 from core.terminal.progress import track
 from core.terminal.screen import say
-from data.manifest import SPLITS, Manifest, read_manifest
-from data.opened import open_data
+from data.manifest import SPLITS
 from data.prepare_config import PrepareConfig
 from data.preparing.console import Noted, count_notes, print_data_sets, print_summary
 from data.preparing.contents import (
@@ -33,14 +32,23 @@ from data.preparing.contents import (
     require_classes,
     splits_without_masks,
 )
-from data.preparing.inputs import INPUTS, Inputs, Row, files_now, write_inputs
-from data.preparing.journal import Journal, clear_abandoned, differences, require_ours
-from data.preparing.place import building_place, goes_on, is_empty, take_place
+from data.preparing.earlier import build_arrays, is_prepared
+from data.preparing.inputs import Row, write_inputs
+from data.preparing.journal import Journal
+from data.preparing.place import (
+    REPORT,
+    SPLITS_FILE,
+    building_place,
+    clear_abandoned,
+    goes_on,
+    require_ours,
+    take_place,
+)
 from data.preparing.processing import Job, bounded_map, process
 from data.preparing.settling import settle
 from data.sources.own.progress import processors
 from data.sources.source import Sample, Samples, Source
-from data.sources.table import archives_of, files_of, listing_of, lists_of, open_source
+from data.sources.table import open_source
 
 NAMED_AT_MOST = 5
 
@@ -62,10 +70,15 @@ def prepare(config: PrepareConfig) -> None:
         return
     config.check_source()
     output = followed(config.output_dir, "--output_dir")  # nothing can be renamed to a link
+    with leaving_nothing_empty(output):
+        _prepare(config, output)
+
+
+def _prepare(config: PrepareConfig, output: Path) -> None:
     place = building_place(output)
     if goes_on(place, config.settings()):
         _finish(place, output)
-    if _is_done(config):
+    if is_prepared(config):
         say(f"{config.output_dir} is already prepared with these settings: nothing to do")
         return
     began = time.perf_counter()
@@ -103,49 +116,13 @@ def _finish(place: Path, output: Path) -> None:
         take_place(place, output)
 
 
-def _is_done(config: PrepareConfig) -> bool:
-    output = config.output_dir
-    if is_empty(output):
-        return False
-    if not (output / "manifest.json").exists():
-        raise UserError(f"{output} holds something else than prepared data: give another --output_dir")
-    manifest = read_manifest(output)
-    remedy = "give another --output_dir, or delete that one first"
-    before = manifest.settings
-    # Earlier versions knew fewer settings of a source.
-    before["source"] = {**config.source_defaults(), **manifest.source}
-    if difference := differences(before, config.settings()):
-        raise UserError(f"{output} was prepared with other settings ({difference}): {remedy}")
-    if manifest.lists is not None and lists_of(config) != manifest.lists:
-        raise UserError(f"{output} was prepared before the lists in {config.archives} changed: {remedy}")
-    if (output / INPUTS).exists():
-        _require_same_inputs(output, manifest, config, remedy)
-    if manifest.listing is not None and listing_of(config) != manifest.listing:
-        raise UserError(f"{output} was prepared before files in {config.images} or its masks changed: {remedy}")
-    return True
-
-
-def _require_same_inputs(output: Path, manifest: Manifest, config: PrepareConfig, remedy: str) -> None:
-    try:
-        inputs = Inputs(output)
-    except ValueError:
-        raise UserError(f"{output / INPUTS} is damaged, so what was prepared cannot be compared: {remedy}") from None
-    if manifest.listing is not None:
-        changed = inputs.changed_file(files_of(config), complete=False)
-    elif manifest.archives or config.archives is None:
-        changed = inputs.changed_archive(config.archives, archives_of(config))
-    else:
-        changed = inputs.changed_file(files_now(open_source(config).samples), complete=True)
-    if changed:
-        raise UserError(f"{output} was prepared before {changed}: {remedy}")
-
-
 def _prepare_or_leave_nothing(
     root: Path, source: Source, config: PrepareConfig
 ) -> tuple[dict[str, Any], dict[str, Noted]]:
     """Do what `_prepare_into` does; a refusal leaves nothing, a kill what the same command goes on from."""
     if difference := clear_abandoned(root, config.settings()):
         say(f"{root} was left by a call with other settings ({difference}) that did not end: it is replaced")
+    sweep(root)
     try:
         return _prepare_into(root, source, config)
     except UserError:
@@ -181,19 +158,13 @@ def _prepare_into(root: Path, source: Source, config: PrepareConfig) -> tuple[di
             (root / "classes.yaml").write_text(source.classes_yaml, encoding="utf-8")
         rows = chain(unread, (row for entry in journal.entries() for row in entry["inputs"]))
         write_inputs(root, rows, config.archives, source.details.get("archives", {}))
-        write_json(root / "splits.json", {split: journal.names(split) for split in SPLITS})
+        write_json(root / SPLITS_FILE, {split: journal.names(split) for split in SPLITS})
         counts = {action: count for action, (count, _) in noted.items()}
-        write_json(root / "prepare_report.json", {"counts": counts, "files": make_report(notes())})
+        write_json(root / REPORT, {"counts": counts, "files": make_report(notes())})
         write_json(root / "manifest.json", manifest)
         build_arrays(root)
         journal.close_folder()
     return manifest, noted
-
-
-def build_arrays(root: Path) -> None:
-    """Build what training reads, so that the prepared folder may be read-only from now on."""
-    data = open_data(root)
-    data.splits(*(split for split, count in data.manifest.counts.items() if count.images))
 
 
 def _process_all(samples: Samples, job: Job, journal: Journal, workers: int) -> tuple[list[Note], list[Row]]:

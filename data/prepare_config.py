@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from core.config import nearest
 from core.errors import UserError
+from core.filing.kinds import PREPARED
 from core.filing.paths import real
+from core.filing.words import nearest
 from core.sides import MAX_SIZE, sides_of
 from data.geometry import ResizeMode
 from data.sources.own.config import ReadingConfig
@@ -42,6 +43,7 @@ class PrepareConfig(ReadingConfig, DataSetConfig):
     """What to prepare, from where, how large, and into which splits; settings of one's own pictures go with folder."""
 
     goes_on: ClassVar[bool] = True  # when the same command is given again
+    writes: ClassVar[dict[str, str]] = {"output_dir": PREPARED}
 
     output_dir: Path = Path("data/processed")
     """Where the prepared data go."""

@@ -16,7 +16,7 @@ from core.classes import IGNORED, ClassSet
 from core.errors import UserError
 from core.headers.seen import of_contents
 from data.geometry import Geometry
-from data.manifest import Manifest, Record, image_path, label_path, prepare_hint, trimap_path, truth_path
+from data.manifest import Manifest, Record, image_path, label_path, missing, prepare_hint
 from data.pictures import read_png
 from data.prepared.arrays import Wanted, folders_of, open_array
 from data.prepared.lacking import without_masks
@@ -96,7 +96,7 @@ class Split:
         name = self.names[index]
         if self.label_rows[index] < 0:
             raise ValueError(f"{self.name}/{name} has no mask, so nothing to be scored against")
-        path = (trimap_path if self.manifest.trimaps else truth_path)(self.data_dir, self.name, name)
+        path = self.manifest.truth_path(self.data_dir, self.name, name)
         label = _read(path, cv2.IMREAD_UNCHANGED, self.data_dir)
         geometry = self.geometries[index]
         if label.shape != (geometry.height, geometry.width):
@@ -193,7 +193,7 @@ def _arrays(
 def _read(path: Path, flags: int, data_dir: Path) -> np.ndarray:
     array = read_png(path, flags)
     if array is None:
-        raise UserError(f"{path} is missing or damaged: delete {data_dir} and {prepare_hint(data_dir)}")
+        raise UserError(missing(path, data_dir))
     return array
 
 

@@ -1,6 +1,7 @@
 """The table of single pictures that an evaluation leaves beside its JSON, of either format."""
 
 import csv
+from collections import Counter
 from collections.abc import Sequence
 from typing import TextIO
 
@@ -44,18 +45,28 @@ def image_values(run: Run, columns: Sequence[str]) -> dict[str, np.ndarray]:
     """Return columns of numbers by picture, NaN where a cell is empty.
 
     Raises:
-        UserError: no table, a column is missing, a row is short, or a cell is no number.
+        UserError: no table, a column is missing, a row is short, a cell is no number, or a column or picture is there
+            twice.
     """
     try:
         with _open(run) as file:
             rows = csv.reader(file)
             head = next(rows, [])
             name, *places = (head.index(column) for column in ("name", *columns))
-            return {_name(row[name]): np.array([float(row[place] or "nan") for place in places]) for row in rows}
+            found = [(_name(row[name]), np.array([float(row[place] or "nan") for place in places])) for row in rows]
     except (IndexError, ValueError):
         raise UserError(
             f"{run.per_image} lacks columns or numbers that the comparison needs: evaluate {run.name} again"
         ) from None
+    _require_once(run, [column for column in head if column in ("name", *columns)])
+    _require_once(run, [picture for picture, _ in found])
+    return dict(found)
+
+
+def _require_once(run: Run, names: Sequence[str]) -> None:
+    (name, count), *_ = Counter(names).most_common(1) or [("", 0)]
+    if count > 1:
+        raise UserError(f"{run.per_image} holds {name!r} twice: evaluate {run.name} again")
 
 
 def _name(cell: str) -> str:

@@ -14,29 +14,39 @@ from dataclasses import dataclass
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from tyro.conf import Positional, arg
 
 from core.command import run_command
 from core.errors import RunError, UserError
 from core.files import atomic_path
+from core.filing.data_config import DataConfig
+from core.filing.kinds import A_FILE
+from core.filing.paths import readable
 from core.filing.writing import sole_writer
+from experiments.page.command_lines import flag
 from experiments.runs import Run, find_runs
 
 PAGE = Path(__file__).parent / "page"
 
 
 @dataclass(frozen=True)
-class ReportConfig:
+class ReportConfig(DataConfig):
     """Settings of `experiments.report`."""
+
+    writes: ClassVar[dict[str, str]] = {"output": A_FILE}
 
     runs: Positional[Annotated[tuple[Path, ...], arg(metavar="RUN [RUN ...]")]] = ()
     """Run folders or results folders, at least one."""
     output: Path | None = None
     """The HTML file. Without it: report.html in the first RUN."""
-    data_dir: Path | None = None
+    data_dir: Path | None = None  # type: ignore[assignment]
     """Prepared data: runs without results are first evaluated on their Test. Without it they are shown as they are."""
+
+    def idle(self) -> dict[str, str]:
+        """Return the settings that have no say beside the others, and why."""
+        return {} if self.data_dir else dict.fromkeys(("cache_dir", "allow_seen"), "without --data_dir")
 
 
 def report(config: ReportConfig) -> Path:
@@ -50,18 +60,18 @@ def report(config: ReportConfig) -> Path:
     find_runs(config.runs)  # which says what is wrong with those named
     with sole_writer(output.parent, "--output", output.name):
         if config.data_dir:
-            evaluate_missing(config.runs, config.data_dir)
+            evaluate_missing(config.runs, config)
         passed_over: list[str] = []
         page, notes = render(find_runs(config.runs, passed_over))
         with atomic_path(output) as temporary:
-            temporary.write_text(page, encoding="utf-8")
+            temporary.write_text(readable(page), encoding="utf-8")
     for note in dict.fromkeys([*passed_over, *notes]):
         print(f"note: {note}", file=sys.stderr)
     print(f"written to {output} ({output.stat().st_size / 1e6:.1f} MB)")
     return output
 
 
-def evaluate_missing(places: Sequence[Path], data_dir: Path) -> None:
+def evaluate_missing(places: Sequence[Path], on: DataConfig) -> None:
     """Evaluate the trained runs in or below the places that have no results yet, on Test, into RUN/results.
 
     Raises:
@@ -70,10 +80,10 @@ def evaluate_missing(places: Sequence[Path], data_dir: Path) -> None:
     for run in find_runs(places):
         if run.file or not run.folder or not (weights := run.folder / "best_model.safetensors").is_file():
             continue
-        print(f"{run.name} was not evaluated yet: scoring it on the Test of {data_dir}", flush=True)
-        arguments = {"--model_path": weights, "--data_dir": data_dir, "--output_dir": run.folder / "results"}
+        print(f"{run.name} was not evaluated yet: scoring it on the Test of {on.data_dir}", flush=True)
+        settings = {"model_path": weights, **on.data_settings(), "output_dir": run.folder / "results"}
         command = import_module(f"{run.phase}.evaluate")
-        if command.main([str(word) for pair in arguments.items() for word in pair]):
+        if command.main([word for name, value in settings.items() for word in flag(name, value)]):
             raise RunError(f"{run.folder} could not be evaluated (the line above says why)")
 
 

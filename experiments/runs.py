@@ -7,7 +7,7 @@ from typing import Any
 
 from core.classes import ClassSet
 from core.errors import UserError
-from core.filing.paths import real
+from core.filing.paths import readable, real
 from experiments.evaluations import Evaluation, Provenance, read_json
 from experiments.result_files import RESULT_FILES, evaluations_below, files_below, read_evaluation
 
@@ -165,5 +165,5 @@ def _parts(run: Run) -> list[str]:
     assert place is not None
     if run.folder is None:
         place = place.parent if place.name in RESULT_FILES else place.with_suffix("")
-    parts = real(place).parts[1:]
+    parts = tuple(map(readable, real(place).parts[1:]))
     return [part for part in parts if part not in GENERIC] or [*parts, "run"][:1]

@@ -17,10 +17,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from core.command import run_command
 from core.errors import UserError
 from core.files import atomic_path
+from core.filing.kinds import FOLDERS
+from core.filing.paths import readable
 from core.filing.writing import replacing, sole_writer
 from experiments.result_files import evaluations_below
 from experiments.score_tables import by_classes, reconstruction_table, require_one_origin, segmentation_tables
@@ -33,6 +36,8 @@ GENERIC = ("evaluation_results", "reconstruction_metrics")
 @dataclass(frozen=True)
 class TablesConfig:
     """Settings of `experiments.tables`."""
+
+    writes: ClassVar[dict[str, str]] = {"results": FOLDERS}
 
     results: Path = Path("evaluation_results/pets128")
     """Folder with the JSON files of the evaluation commands, in any subfolders, or of an ablation."""
@@ -79,7 +84,7 @@ def _publish_ablation(folder: Path, parts: Sequence[str]) -> str:
 
 
 def _published(folder: Path, parts: Sequence[str]) -> str:
-    text = "\n\n".join(parts) + "\n"
+    text = readable("\n\n".join(parts) + "\n")
     with atomic_path(folder / FILE) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return text

@@ -9,6 +9,8 @@ from core.train_config import OWN_ENCODER, TrainConfig
 from data.augment.settings import AugmentConfig
 
 Target = Literal["pixels", "normalised", "hog"]
+# What only --target pixels has.
+TERMS_OF_PIXELS = ("image_statistics", "perceptual_weight", "ssim_weight")
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,23 @@ class ReconstructionConfig(AugmentConfig, TrainConfig):
                 "give --no_image_statistics or --cutout 0"
             )
 
+    def idle(self) -> dict[str, str]:
+        """Return the settings that have no say beside the others, and why."""
+        found = {**TrainConfig.idle(self), **AugmentConfig.idle(self)}
+        if self.pretext != "denoise":
+            found["noise_sigma"] = "without --pretext denoise"
+        if self.pretext != "mask":
+            found |= dict.fromkeys(("mask_ratio", "loss_on"), "without --pretext mask")
+            if self.target != "normalised":
+                found["mask_patch"] = "without --pretext mask or --target normalised"
+        if self.target != "pixels":  # judged by its own squared error alone
+            found |= dict.fromkeys(
+                ("mse_weight", *TERMS_OF_PIXELS, "perceptual_network"), f"with --target {self.target}"
+            )
+        elif not self.perceptual_weight:
+            found["perceptual_network"] = "without --perceptual_weight"
+        return found
 
-def settings_without_effect(config: ReconstructionConfig) -> list[str]:
-    """Return the settings that are on and have no say; with other targets than pixels the defaults are among them."""
-    if config.target == "pixels":
-        return []
-    return [name for name in ("image_statistics", "perceptual_weight", "ssim_weight") if getattr(config, name)]
+    def without_effect(self) -> list[str]:
+        """Return what is on, by default or not, and has no say because other things than pixels are predicted."""
+        return [name for name in TERMS_OF_PIXELS if self.target != "pixels" and getattr(self, name)]

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from core.command import run_command
-from reconstruction.config import ReconstructionConfig, settings_without_effect
+from reconstruction.config import ReconstructionConfig
 
 
 def train(config: ReconstructionConfig) -> None:
@@ -32,7 +32,7 @@ def train(config: ReconstructionConfig) -> None:
     def opening(task: ReconstructionTask) -> Iterator[str]:
         pictures = f"{len(task.train.names)} training pictures, {len(task.val.names)} for validation"
         yield f"{pictures}, {in_words(task.val.size)} px"
-        if idle := settings_without_effect(config):
+        if idle := config.without_effect():
             yield f"--target {config.target} is judged by its squared error alone, without {', '.join(idle)}"
 
     train_task(config, make_task, {"data_fingerprint": data.fingerprint}, opening)

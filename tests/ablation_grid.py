@@ -29,6 +29,11 @@ class Here:
     def poll(self):
         return self.returncode
 
+    wait = poll
+
+    def kill(self):
+        """Do nothing: it is over."""
+
 
 def grid(**changes) -> dict:
     """Return the grid of config/ablation_demo.yaml, shrunk."""

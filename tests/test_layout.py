@@ -139,7 +139,12 @@ def test_files_are_opened_in_one_place():
 
 
 # Beside the one place: what this process wrote itself, and a list that is read piece by piece.
-MAY_READ_JSON = {"core.filing.json_file", "data.manifest", "data.sources.own.listing", "experiments.grid.child"}
+MAY_READ_JSON = {
+    "core.filing.json_file",
+    "data.prepared.streamed",
+    "data.sources.own.listing",
+    "experiments.grid.child",
+}
 
 
 def test_json_is_read_in_one_place():

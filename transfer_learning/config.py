@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from core.errors import UserError
-from core.train_config import Schedule, TrainConfig
+from core.train_config import OWN_ENCODER, Schedule, TrainConfig
 from data.augment.settings import AugmentConfig
 
 DecoderKind = Literal["unet", "linear"]
@@ -72,6 +72,23 @@ class SegmentationConfig(AugmentConfig, TrainConfig):
         if not 0 < self.layer_decay <= 1:
             raise UserError(f"layer_decay {self.layer_decay} is outside (0, 1]: 0.75 is common, 1 turns it off")
         self._check_transfer()
+
+    def idle(self) -> dict[str, str]:
+        """Return the settings that have no say beside the others, and why."""
+        found = {**TrainConfig.idle(self), **AugmentConfig.idle(self)}
+        if not self.pretrained_encoder:
+            found["transfer"] = "without --pretrained_encoder"
+        if self.optimizer != "sgd":
+            found["momentum"] = f"with --optimizer {self.optimizer}"
+        if not self.ce_weight:
+            found["weighted_ce"] = "with --ce_weight 0"
+        if self.freeze == "always":  # in eval mode
+            found["encoder_dropout"] = "with --freeze always"
+        if self.decoder == "linear":
+            found["decoder_dropout"] = "with --decoder linear"
+            if self.encoder != OWN_ENCODER:
+                found["width"] = f"with --decoder linear and --encoder {self.encoder}"
+        return found
 
     def _check_transfer(self) -> None:
         """Refuse settings that would do nothing."""

@@ -52,6 +52,11 @@ class SegmentationEvaluationConfig(EvaluationConfig, ReadoutOptions):
         if self.visualize_samples > MOST_ROWS:
             raise UserError(f"visualize_samples {self.visualize_samples}: a figure holds {MOST_ROWS} rows at most")
 
+    def idle(self) -> dict[str, str]:
+        """Return the settings that have no say beside the others, and why."""
+        found = super().idle()
+        return found if self.figures else {**found, "visualize_samples": "with --no_figures"}
+
 
 def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
     """Score, write, print; returns the content of evaluation_results.json, which replaces an earlier one when whole."""

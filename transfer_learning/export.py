@@ -12,10 +12,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from core.command import run_command
 from core.errors import RunError, UserError
+from core.filing.kinds import EXPORT
 
 if TYPE_CHECKING:
     import torch
@@ -32,6 +33,8 @@ LEAST_AGREEMENT = 0.999
 @dataclass(frozen=True)
 class ExportConfig:
     """Settings of `transfer_learning.export`."""
+
+    writes: ClassVar[dict[str, str]] = {"output_dir": EXPORT}
 
     model_path: Path | None = None
     """Weights of phase 2: a run's best_model.safetensors. Must be given."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.command import run_command
 from core.errors import RunError, UserError
-from core.filing.paths import real
+from core.filing.paths import readable, real
 from core.filing.writing import files_named, publish, replacing, sole_writer
 from transfer_learning.inference.tables import TABLES, print_summary, result_places, write_tables
 from transfer_learning.predict_config import InferenceOptions, PredictConfig
@@ -113,15 +113,15 @@ def _segment_files(
 
     try:
         todo = [(name, path) for name, path in files.items() if name not in left_out]
-        readable = _read(todo, segmenter, unreadable)
-        batches = _batches(track(readable, "segmenting", len(todo)), config.batch_size)
+        found = _read(todo, segmenter, unreadable)
+        batches = _batches(track(found, "segmenting", len(todo)), config.batch_size)
         seen = (list(zip(batch, segmenter.see([one.pixels for one in batch]), strict=True)) for batch in batches)
         for _ in threaded(finish, seen):
             pass
     except (KeyboardInterrupt, Terminated) as stop:
         message = f"{len(done)} of {len(files)} pictures were done; the same command starts again"
         raise type(stop)(message) from None
-    listed = [{"file": name, "reason": unreadable[name]} for name in files if name in unreadable]
+    listed = [{"file": readable(name), "reason": readable(unreadable[name])} for name in files if name in unreadable]
     if not done:
         reasons = "; ".join(f"{entry['file']}: {entry['reason']}" for entry in listed[:3])
         raise UserError(f"{' '.join(config.input)}: none of {len(files)} files can be read as a picture ({reasons})")
@@ -186,8 +186,8 @@ def _write(
 
     found = segmentation(seen)
     areas = Areas(classes).add(found.mask, found.confidence)
-    height, width = found.mask.shape
-    record = {"file": picture.name, "height": height, "width": width, "notes": picture.notes, "tiled": found.tiled}
+    name, (height, width) = readable(picture.name), found.mask.shape
+    record = {"file": name, "height": height, "width": width, "notes": picture.notes, "tiled": found.tiled}
     save_mask(config.output_dir / places["mask"], found.mask, classes)
     if not config.figures:
         return {**record, **areas.content(), "mask": places["mask"]}, areas

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from core.errors import UserError
+from core.filing.kinds import PREDICTION
 from data.geometry import ResizeMode
 from transfer_learning.inference.options import ReadoutOptions
 
@@ -28,6 +30,8 @@ class InferenceOptions(ReadoutOptions):
 @dataclass(frozen=True)
 class PredictConfig(InferenceOptions):
     """What to segment, with which weights, and where the results go."""
+
+    writes: ClassVar[dict[str, str]] = {"output_dir": PREDICTION}
 
     model_path: Path | None = None
     """Weights of phase 2: a run's best_model.safetensors. Must be given."""

@@ -42,6 +42,8 @@ def train(config: SegmentationConfig) -> None:
                 yield f"{what}, and may have seen pictures of this Val and Test: --allow_seen"
             else:
                 yield f"{what}: {'none' if told else 'see that none'} of its pictures lies in this Val or Test"
+        if isinstance(config.freeze, int) and config.freeze >= config.rows:
+            yield f"--freeze {config.freeze} never lets the encoder go: the log has {config.rows} rows"
         if config.decoder == "linear" and config.freeze != "always":
             yield "--decoder linear is a probe of the encoder only where that stands still: --freeze always"
 

@@ -1,14 +1,15 @@
 """The style that all figures share."""
 
-import csv
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.classes import ClassSet
-from core.files import atomic_path, open_text
+from core.files import atomic_path
+from core.filing.training_log import read_log
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,13 +60,12 @@ def curves(path: Path, log: Path, panels: Mapping[str, Sequence[str]], best: int
     """
     from matplotlib.figure import Figure
 
-    with open_text(log, newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_log(log)
     figure = Figure(figsize=(4.2 * len(panels), 3.2), layout="constrained")
     for axis, (title, names) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
         for name, colour in zip(names, itertools.cycle(LINE_COLOURS), strict=False):
-            values = [float(row[name] or "nan") for row in rows]
-            axis.plot([int(row["epoch"]) for row in rows], values, label=name, color=colour, marker=".")
+            values = [row.get(name, math.nan) for row in rows]
+            axis.plot([row["epoch"] for row in rows], values, label=name, color=colour, marker=".")
         if best is not None:
             axis.axvline(best, color="grey", linestyle=":", label="kept")
         axis.set(title=title, xlabel="epoch (row of the log)")
@@ -82,9 +82,8 @@ def drawable(log: Path, panels: Mapping[str, Sequence[str]]) -> dict[str, list[s
     """
     if not log.is_file():
         return {}
-    with open_text(log, newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row.get("epoch")]
-    known = [name for name in (rows[0] if rows else ()) if name and any(row.get(name) for row in rows)]
+    rows = read_log(log)
+    known = list(dict.fromkeys(itertools.chain.from_iterable(rows)))
     found = {title: _columns(names, known) for title, names in panels.items()}
     return {title: names for title, names in found.items() if names}
 

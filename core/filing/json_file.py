@@ -1,10 +1,13 @@
 """JSON: all that comes from outside this process is read here.
 
-What Python's own reader lets through or dies of ends in one error: NaN and Infinity, which JSON does not know, nesting
+What Python's own reader lets through or dies of ends in one error: a name that stands twice in an object, of which the
+last would win without a word, NaN and Infinity, which JSON does not know, `1e999`, which would become one, nesting
 without end and integers of thousands of digits.
 """
 
 import json
+import math
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -36,7 +39,7 @@ def read_json(path: Path) -> Any:
 def parse_json(text: str | bytes, where: str) -> Any:
     """Return what a JSON text holds. Raises NotJSONError, which says where it came from."""
     try:
-        content = json.loads(text, parse_constant=_no_number)
+        content = json.loads(text, object_pairs_hook=_each_once, parse_float=_finite, parse_constant=_no_number)
     except RecursionError:
         raise NotJSONError(where, "nested too deeply") from None
     except UnicodeDecodeError:
@@ -59,5 +62,23 @@ def _within(entry: Any) -> Iterable[Any]:
     return entry.values() if isinstance(entry, dict) else entry if isinstance(entry, list) else ()
 
 
+def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(members)
+    if len(content) < len(members):
+        (twice, _), *_ = Counter(name for name, _ in members).most_common(1)
+        raise UserError(f"{twice!r:.60} stands twice in one object: keep one of them")
+    return content
+
+
+def _finite(text: str) -> float:
+    if math.isinf(number := float(text)):
+        raise UserError(f"{text:.60} is larger than any number here")
+    return number
+
+
 def _no_number(constant: str) -> None:
-    raise ValueError(f"{constant} is no number of JSON")
+    raise UserError(f"{constant} is no number of JSON")
+
+
+# For those who read a large text piece by piece: it raises UserError for content that is read whole and cannot be.
+PIECEWISE = json.JSONDecoder(object_pairs_hook=_each_once, parse_float=_finite, parse_constant=_no_number)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from core.errors import UserError
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 
 
@@ -27,9 +28,20 @@ def expanded(path: str | Path) -> str:
 
 
 def _value(name: str, path: str) -> str:
-    if name not in os.environ:
-        raise UserError(f"{path}: there is no variable {name} (environment): set it, or write the path out")
-    return os.environ[name]
+    if not (value := os.environ.get(name)):
+        problem = "there is no variable" if value is None else "nothing is in the variable"
+        raise UserError(f"{path}: {problem} {name} (environment): set it, or write the path out")
+    return value
+
+
+def readable(path: str | Path) -> str:
+    """Return a name, or a text of names, as valid Unicode; bytes that are no UTF-8 are spelt out: `caf\\xe9`."""
+    return _SURROGATE.sub(lambda found: _spelt(ord(found[0])), str(path))
+
+
+def _spelt(code: int) -> str:
+    # How Python lets a byte from 0x80 on pass that is no UTF-8 (PEP 383).
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
 
 
 def real(path: Path) -> Path:

@@ -72,13 +72,25 @@ def lock(folder: Path, flag: str, by: str = "call", name: str = LOCK) -> FileLoc
 
 
 @contextmanager
+def leaving_nothing_empty(folder: Path) -> Iterator[None]:
+    """Remove a folder, and those above it, that were not there before and are empty in the end: of a refusal, say."""
+    made = [place for place in (real(folder), *real(folder).parents) if not place.exists()]
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # the first that holds something
+            for place in filter(Path.is_dir, made):
+                place.rmdir()
+
+
+@contextmanager
 def sole_writer(
     folder: Path, flag: str = "--output_dir", file: str | None = None, sweeps: bool = True
 ) -> Iterator[None]:
     """Let this process alone write to a folder, or to one file of it; what a killed one left there goes first.
 
     Args:
-        folder: made where missing.
+        folder: made where missing, and gone again where nothing came into it.
         flag: the setting that names it.
         file: the one file.
         sweeps: False for a folder below which commands write that lock another one: what is half written is theirs.
@@ -87,16 +99,17 @@ def sole_writer(
         UserError: as `lock`.
     """
     name = f".{file}.lock" if file else LOCK
-    held = lock(folder, flag, name=name)
-    try:
-        if file:
-            _remove_left(folder, (path.name for path in folder.glob(f".{glob.escape(file)}.*.tmp")))
-        elif sweeps:
-            sweep(folder)
-        yield
-    finally:
-        (folder / name).unlink(missing_ok=True)
-        held.release()
+    with leaving_nothing_empty(folder):
+        held = lock(folder, flag, name=name)
+        try:
+            if file:
+                remove_left(folder / file)
+            elif sweeps:
+                sweep(folder)
+            yield
+        finally:
+            (folder / name).unlink(missing_ok=True)
+            held.release()
 
 
 def sweep(folder: Path) -> None:
@@ -110,6 +123,11 @@ def sweep(folder: Path) -> None:
 def _is_of_others(folder: Path) -> bool:
     """Say whether a folder below is hidden, has a writer of its own, or holds prepared data (or a web page)."""
     return folder.name.startswith(".") or (folder / LOCK).exists() or (folder / "manifest.json").exists()
+
+
+def remove_left(file: Path) -> None:
+    """Remove what a killed process left half written of a file; by the holder of its lock alone."""
+    _remove_left(file.parent, (path.name for path in file.parent.glob(f".{glob.escape(file.name)}.*.tmp")))
 
 
 def _remove_left(folder: Path, names: Iterable[str]) -> None:

@@ -14,6 +14,7 @@ from core.errors import UserError
 from core.filing.text_file import read_text
 
 LONGEST_NUMBER = 100  # digits; Python reads no more than 4,300
+MOST_VALUES = 100_000  # as aliases repeat them: a few lines can stand for any number
 MERGE = "tag:yaml.org,2002:merge"
 # What text without quotes means (YAML 1.2, the core schema), and with which characters it begins.
 _PLAIN = (
@@ -34,14 +35,17 @@ def read_yaml(path: Path) -> Any:
 
     Raises:
         FileNotFoundError: for the caller to say what the file should be.
-        UserError: no regular file, not UTF-8, not YAML (with the line), or a name stands twice (with both lines).
+        UserError: no regular file, not UTF-8, not YAML (with the line), a name stands twice (with both lines), or
+            more than `MOST_VALUES`, of which there is no end where something holds itself.
     """
     try:
         text = read_text(path)
     except UnicodeDecodeError:
         raise UserError(f"{path} is not valid YAML: its text is not UTF-8: save it as UTF-8") from None
     try:
-        return yaml.load(text, _Loader)
+        content = yaml.load(text, _Loader)
+        _require_few(content)
+        return content
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     except RecursionError:
@@ -49,6 +53,17 @@ def read_yaml(path: Path) -> Any:
     # What a tag promises and the text does not keep (!!int x) fails in as many ways as there are tags.
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError) as error:
         raise UserError(f"{path} is not valid YAML: {_problem(error)}") from None
+
+
+def _require_few(content: Any) -> None:
+    left, rest = MOST_VALUES, [content]
+    while rest:
+        value = rest.pop()
+        left -= 1
+        if left < 0:
+            raise UserError(f"holds more than {MOST_VALUES:,} values, as its aliases (*name) repeat them: write it out")
+        if isinstance(value, dict | list):
+            rest += [*value, *value.values()] if isinstance(value, dict) else value
 
 
 def _problem(error: Exception) -> str:

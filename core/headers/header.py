@@ -13,12 +13,14 @@ from safetensors import SafetensorError, safe_open
 from core.classes import ClassSet
 from core.errors import UserError, first_problem
 from core.filing.json_file import NotJSONError, parse_json
+from core.filing.paths import readable
 from core.headers.seen import UNKNOWN, of_text
 from core.sides import MAX_SIZE
 from core.train_config import OWN_ENCODER, Normalisation, TrainConfig
 
 HEADER_KEY = "ae_pretrained"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # as 1, of which some files, from before there was one, lack the digest
+READABLE = (1, FORMAT_VERSION)
 # What people take for weights of ours: how a file begins, what that is, and what to do.
 STRANGERS = (
     (b"PK\x03\x04", "a file of torch.save (.pth, .pt, .ckpt) or another ZIP archive", "give a run's .safetensors"),
@@ -96,7 +98,7 @@ class Header:
             before do not say it.
         pictures_seen: of which pictures the weights learned, as `core.headers.seen` writes them; weights of before, and
             of data prepared before, do not say it.
-        sha256: over all of the above and the tensors; None in weights of before.
+        sha256: over all of the above and the tensors; None in weights of format 1 from before there was one.
     """
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
@@ -127,6 +129,9 @@ class Header:
         Raises:
             UserError: something is missing, of another type, absurd, or not known here.
         """
+        # What was seen is noted since after there are digests.
+        if content.get("sha256") is None and (content["format_version"] != 1 or "pictures_seen" in content):
+            raise UserError(f"{where} lacks the digest that it was written with, so it was altered since: {ANEW}")
         known = {name: value for name, value in content.items() if name not in ("format_version", "class_names")}
         if "class_names" in content:  # those of Pets
             names = content["class_names"]
@@ -174,16 +179,23 @@ def header_content(path: Path) -> dict[str, Any]:
     """Return the header of a weights file of ours as it stands there, its fields unchecked. Raises as `read_header`."""
     _require_weights(path)
     try:
-        with safe_open(path, framework="np") as file:
-            content = parse_json((file.metadata() or {}).get(HEADER_KEY, "null"), str(path))
+        with safe_open(path, framework="np"):  # it checks the outer header, in which names may stand twice for it
+            content = parse_json(_metadata(path).get(HEADER_KEY, "null"), str(path))
     except (SafetensorError, ValueError) as error:
         why = error.reason if isinstance(error, NotJSONError) else error
         raise UserError(f"{path} is not a whole safetensors file ({why}): {ANEW}") from None
     if not isinstance(content, dict) or "format_version" not in content:
         raise UserError(f"{path} was not written by this project: its header lacks {HEADER_KEY!r}")
-    if content["format_version"] != FORMAT_VERSION:
-        raise UserError(f"{path} has format version {content['format_version']}, this code reads {FORMAT_VERSION}")
+    if content["format_version"] not in READABLE:
+        known = " and ".join(map(str, READABLE))
+        raise UserError(f"{path} has format version {content['format_version']}, this code reads {known}")
     return content
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    with path.open("rb") as file:
+        outer = parse_json(file.read(int.from_bytes(file.read(8), "little")), str(path))
+    return outer.get("__metadata__", {})
 
 
 def _require_weights(path: Path) -> None:
@@ -192,6 +204,8 @@ def _require_weights(path: Path) -> None:
         raise UserError(f"{path} is a folder: give the weights in it, {path / 'best_model.safetensors'}")
     if not path.is_file():
         raise UserError(f"no weights at {path}: a training run leaves them as best_model.safetensors in its folder")
+    if readable(path) != str(path):
+        raise UserError(f"{path} is no valid UTF-8, and safetensors opens nothing else: rename that folder or file")
     with path.open("rb") as file:
         begins = file.read(64)
     if not begins:

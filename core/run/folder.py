@@ -62,11 +62,11 @@ class RunFolder:
 
     def _begin(self, description: dict[str, Any]) -> None:
         path = self.path
+        if self.identity.get("extend_to") and not (path / "training_config.json").exists():
+            raise UserError(f"{path} holds no run that --extend_to could make longer: train it first without it")
         self._lock = lock(path, "--output_dir", "run")
         sweep(path)
         if not self._compare(self.identity):
-            if self.identity.get("extend_to"):
-                raise UserError(f"{path} holds no run that --extend_to could make longer: train it first without it")
             write_json(path / "training_config.json", description)
         elif self._extends:
             self._require_finished()

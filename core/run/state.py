@@ -23,7 +23,8 @@ from core.run.epoch_sums import EpochSums
 from core.run.task import Task
 from core.weights import require_fit
 
-STATE_VERSION = 2
+STATE_VERSION = 3  # as 2, of which some, from before there was one, lack the digest
+READABLE = (2, STATE_VERSION)
 STATE, PREVIOUS_STATE = "state.ckpt", "state.previous.ckpt"
 DIGEST = b"sha256:"
 COMMENT = len(DIGEST) + 64
@@ -186,11 +187,14 @@ def _whole(path: Path) -> State | None:
             raise
         return None
     found = values.pop("format_version", 1)
-    if found != STATE_VERSION:
+    if found not in READABLE:
+        known = " and ".join(map(str, READABLE))
         raise UserError(
-            f"{path} has format version {found}, this code reads {STATE_VERSION}: "
+            f"{path} has format version {found}, this code reads {known}: "
             "choose another --output_dir, or finish the run with the code that began it"
         )
+    if found == STATE_VERSION and not _has_digest(content):  # it was written with one
+        return None
     try:
         return TypeAdapter(State).validate_python(values)
     except ValueError:  # pydantic's own error is one

@@ -1,6 +1,6 @@
 """How both phases train: machine, task, run folder, loop."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from core.machine.machine import Machine, make_machine
@@ -43,6 +43,13 @@ def train_task(
     with RunFolder(config.output_dir, description, task.log_columns, writes, defaults_of(config)) as folder:
         summary, *notes = opening(task)
         machine.processes.say(f"{summary}, on {machine.device}, precision {machine.precision}")
-        for note in notes:
+        for note in (*notes, *_never_reached(config, task.draws.steps_per_pass)):
             machine.processes.say(f"note: {note}")
         Loop(task, config, machine, folder).run()
+
+
+def _never_reached(config: TrainConfig, steps_per_pass: int) -> Iterator[str]:
+    """Yield a note where the run is over before its learning rate is what was asked for."""
+    steps = config.length if config.max_steps else config.length * steps_per_pass
+    if config.warmup_steps >= steps:
+        yield f"the run has {steps} steps, --warmup_steps {config.warmup_steps}: its rate never reaches --lr"

@@ -10,11 +10,14 @@ import contextlib
 import io
 import os
 import re
+import shutil
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
+
+from core.filing.paths import readable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,11 +29,14 @@ _PLAIN = {"–": "-", "—": "-", "−": "-", "…": "...", "×": "x", "±": "+-
 _LINES, _ACROSS, _DOWN = ("\u2500", "\u257f"), "─━═╌╍╸╺╴╶╼╾", "│┃║"
 _ERRORS = "ae_pretrained.readable"
 BROKEN_PIPE = 141  # 128 and SIGPIPE, as a shell says it
+# Columns that help is laid out in at least, where tyro would go round for ever, and at most, where it fills them.
+_NARROWEST, _WIDEST = 40, 1000
 
 
 def visible(text: str) -> str:
-    """Return text in which control characters are spelt out (`\\x1b`); tabs and line feeds stay."""
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+    """Return text in which control characters are spelt out (`\\x1b`), and bytes that are no text; tabs and line feeds
+    stay."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), readable(text))
 
 
 def _in_ascii(error: UnicodeError) -> tuple[str | bytes, int]:
@@ -79,17 +85,37 @@ class _Guarded:
 
 @contextlib.contextmanager
 def readable_output() -> Iterator[None]:
-    """Let standard output and error take any text: control characters and what the encoding lacks are spelt out."""
+    """Let standard output and error take any text: control characters and what the encoding lacks are spelt out.
+
+    What goes to a stream that whoever called has closed (`>&-`) goes nowhere.
+    """
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = map(_guarded, before)
-    try:
-        yield
-    finally:
-        sys.stdout, sys.stderr = before
+    with contextlib.ExitStack() as opened:
+        if None in before:
+            _take_numbers()
+        streams = (opened.enter_context(_nowhere()) if stream is None else stream for stream in before)
+        sys.stdout, sys.stderr = map(_guarded, streams)
+        try:
+            yield
+        finally:
+            sys.stdout, sys.stderr = before
+
+
+def _take_numbers() -> None:
+    """Open what was closed of 0, 1 and 2, or the next file gets the number, and libraries write their notes into it."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 def _guarded(stream: Any) -> Any:
-    if stream is None or isinstance(stream, _Guarded):  # closed by whoever called, or guarded by a command above
+    if isinstance(stream, _Guarded):  # by a command above
         return stream
     if isinstance(stream, io.TextIOWrapper) and stream.errors != _ERRORS:
         stream.reconfigure(errors=_ERRORS)
@@ -107,14 +133,26 @@ def own_colours() -> Iterator[None]:
         sys.stdout = before
 
 
+@contextlib.contextmanager
+def usable_width() -> Iterator[None]:
+    """Let a library that lays out text by the width of the terminal find one that text can be laid out in."""
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(min(max(shutil.get_terminal_size().columns, _NARROWEST), _WIDEST))
+    try:
+        yield
+    finally:
+        os.environ.pop("COLUMNS")
+        if before is not None:
+            os.environ["COLUMNS"] = before
+
+
 def exit_code(work: Callable[[], int]) -> int:
     """Return what `work` returns, its output written; a reader who left (`| head`) ends it quietly with 141."""
     try:
         with readable_output():
             code = work()
             for stream in (sys.stdout, sys.stderr):
-                if stream is not None:
-                    stream.flush()
+                stream.flush()
             return code
     except BrokenPipeError:
         _write_no_more()

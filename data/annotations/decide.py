@@ -19,16 +19,18 @@ from collections.abc import Sequence
 
 from core.classes import IGNORED, MOST_CLASSES, ClassSet
 from data.annotations.assigning import BINARY_NAMES, Numbers, coded_classes, codes_of, found_classes, named_classes
-from data.annotations.canonical import WHITE, pack
+from data.annotations.canonical import WHITE, Kind, pack
 from data.annotations.coding import THRESHOLD, Coding, Reading
 from data.annotations.decide_layers import decide_layers
-from data.annotations.doubt import is_even, require_plain
+from data.annotations.doubt import is_even, require_one_storage, require_plain
 from data.annotations.layers import AT_EDGES_SHARE
 from data.annotations.request import Request, require_value, values_of
 from data.annotations.scan import MIDDLE, Found, Tally
-from data.annotations.words import from_one, half_meaning, meanings_of, notes_of, yaml_of
+from data.annotations.words import from_one, half_meaning, meanings_of, not_held, notes_of, yaml_of
 
 AT_ENDS_SHARE = 0.8
+GREYS: tuple[Kind, ...] = ("grey", "narrow")
+OTHERS: tuple[Kind, ...] = ("palette", "colour")
 
 
 def decide(tally: Tally, request: Request | None, ignore_values: Sequence[int] = ()) -> Coding:
@@ -59,6 +61,12 @@ def decide(tally: Tally, request: Request | None, ignore_values: Sequence[int] =
         require_plain(tally, found, request is not None)
     ignored = _ignored(found, request, ignore_values, colours)
     wanted = {number: where for number, where in sorted(found.items()) if number not in ignored}
+    if not (request and request.codes):
+        greys, others = (
+            {number: where for number, where in side.items() if number in wanted}
+            for side in (_numbers(tally, reading, spread, GREYS), _numbers(tally, reading, spread, OTHERS))
+        )
+        require_one_storage(greys, others, colours)
     if request is None:
         class_set, labels = found_classes(tally, wanted, colours)
     elif request.codes:
@@ -70,6 +78,8 @@ def decide(tally: Tally, request: Request | None, ignore_values: Sequence[int] =
     notes = notes_of(tally, meanings, bool(request), colours, evenly and request is None)
     if request is None and not colours:
         notes += from_one(found)
+    if ignore_values:
+        notes += not_held(found, sorted(ignored), colours)
     text = "" if request and request.codes else yaml_of(class_set, labels, sorted(ignored & set(found)), colours)
     labels = labels | dict.fromkeys(ignored, IGNORED)
     return Coding(
@@ -83,17 +93,17 @@ def _reading(tally: Tally, request: Request | None) -> Reading:
     return "colours" if request and request.wants_colours and "palette" in tally.kinds else "values"
 
 
-def _numbers(tally: Tally, reading: Reading, spread: bool) -> Numbers:
-    """Return where each value, or each packed colour, was found."""
+def _numbers(tally: Tally, reading: Reading, spread: bool, kinds: Sequence[Kind] = (*GREYS, *OTHERS)) -> Numbers:
+    """Return where each value, or each packed colour, was found in masks of these kinds."""
     numbers: Numbers = {}
     for (kind, step, value), where in tally.found.items():
-        if reading == "colours" and kind == "palette":
+        if kind not in kinds or (reading == "colours" and kind == "palette"):
             continue
         number = value * step if spread and kind == "narrow" else value
         if reading == "colours" and kind != "colour":
             number *= 0x010101
         numbers.setdefault(number, Found()).merge(where)
-    for colour, where in tally.colours.items() if reading == "colours" else ():
+    for colour, where in tally.colours.items() if reading == "colours" and "palette" in kinds else ():
         numbers.setdefault(colour, Found()).merge(where)
     return numbers
 

@@ -46,6 +46,36 @@ def require_plain(tally: Tally, found: Numbers, named: bool) -> None:
         raise UserError(f"the masks hold {len(found)} greys, as of soft edges: {told(found, False)}. {_SAY}")
 
 
+def require_one_storage(greys: Numbers, others: Numbers, colours: bool) -> None:
+    """See that grey masks beside masks of colours or of palettes can be read as those are.
+
+    Black says nothing: an empty mask of colours is grey too. So does a grey that masks of colours hold as well.
+
+    Args:
+        greys, others: what grey masks hold, and what those of palettes and colours hold.
+        colours: whether all are read as colours; else as values and indices, where a value that a few lack is a rarity.
+
+    Raises:
+        UserError: they are stored in two ways, and what the fewer hold would become classes of its own.
+    """
+    alone = {number: where for number, where in greys.items() if number and number not in others}
+    few = _most_masks(greys) <= _most_masks(others)
+    if not alone or not any(others) or not (few or colours):
+        return
+    which = "grey masks among masks of colours" if colours else "grey masks among masks with palettes"
+    if not few:
+        which, alone = "masks of colours among grey ones", {n: where for n, where in others.items() if n not in greys}
+    raise UserError(
+        f"there are {which}, which alone hold {told(alone, colours)}: store those as the others are, move them "
+        "elsewhere, or say in a YAML for --classes what all stand for"
+    )
+
+
+def _most_masks(numbers: Numbers) -> int:
+    """Return how many masks hold the commonest of numbers, black aside."""
+    return max((where.masks for number, where in numbers.items() if number), default=0)
+
+
 def is_even(values: set[int]) -> bool:
     """Say whether values lie evenly from 0 to 255, to a rounding: 0, 128, 255."""
     ordered = sorted(values)

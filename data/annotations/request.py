@@ -50,11 +50,14 @@ def read_request(classes: Sequence[str]) -> Request | None:
     """Read the setting --classes; None where it is empty.
 
     Raises:
-        UserError: a YAML that is missing or says something else.
+        UserError: a YAML that is missing, says something else or stands beside other words.
     """
     if not classes:
         return None
-    if len(classes) > 1 or not classes[0].lower().endswith((".yaml", ".yml")):
+    files = [word for word in classes if word.lower().endswith((".yaml", ".yml"))]
+    if files and len(classes) > 1:
+        raise UserError(f"--classes takes names or one YAML, not {' and '.join(classes[:3])}: give one of the two")
+    if not files:
         if IGNORE in classes:
             raise called_ignore("--classes", classes.index(IGNORE))
         return Request(tuple(classes))

@@ -73,6 +73,12 @@ def notes_of(tally: Tally, meanings: Sequence[Meaning], asked: bool, colours: bo
     return notes + transparency(tally)
 
 
+def not_held(found: Mapping[int, Found], ignored: Sequence[int], colours: bool) -> list[str]:
+    """Return a sentence where --ignore_value names what no mask holds."""
+    missing = [code_text(value, colours) for value in ignored if value not in found]
+    return [f"note: --ignore_value: no mask holds {', '.join(missing[:NAMED_AT_MOST])}"] if missing else []
+
+
 def from_one(found: Mapping[int, Found]) -> list[str]:
     """Return a sentence where values that nobody named begin at 1: the background is one of them, if there is one."""
     values = sorted(value for value in found if 0 <= value != WHITE)

@@ -65,6 +65,10 @@ class AugmentConfig:
         """Height and width of the windows to train on; None for whole pictures."""
         return None if self.train_crop is None else sides_of(self.train_crop)
 
+    def idle(self) -> dict[str, str]:
+        """Return the settings that have no say beside the others, and why."""
+        return {} if self.cutout else {"cutout_size": "without --cutout"}
+
     def __post_init__(self) -> None:
         if self.window and not 1 <= min(self.window) <= max(self.window) <= MAX_SIZE:
             raise UserError(f"train_crop {self.train_crop}: a side has 1 to {MAX_SIZE} pixels")

@@ -19,6 +19,7 @@ from core.classes import IGNORED
 from core.errors import UserError
 from core.files import atomic_path, open_bytes, write_json
 from core.filing.json_file import read_json
+from core.filing.writing import remove_left
 from core.terminal.progress import track
 from data.manifest import ARRAYS
 
@@ -95,14 +96,18 @@ def open_array(folders: Sequence[Path], wanted: Wanted, names: Sequence[str], re
 
 
 def _build(path: Path, wanted: Wanted, names: Sequence[str], read: Reader) -> None:
+    remove_left(path)
+    remove_left(_seal_file(path))
     digest = sha256()
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        header = {"descr": "|u1", "fortran_order": False, "shape": wanted.shape}
-        np.lib.format.write_array_header_1_0(file, header)
-        for row in _decoded(read, names, f"array of {wanted.what}"):
-            digest.update(np.ascontiguousarray(row).data)
-            file.write(np.ascontiguousarray(row).data)
-    _seal(path, digest.hexdigest())
+    with atomic_path(path) as temporary:
+        with temporary.open("wb") as file:
+            header = {"descr": "|u1", "fortran_order": False, "shape": wanted.shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            for row in _decoded(read, names, f"array of {wanted.what}"):
+                digest.update(np.ascontiguousarray(row).data)
+                file.write(np.ascontiguousarray(row).data)
+        # Before the array has its name, or else a kill in between could leave what no later call would look for.
+        _seal(path, digest.hexdigest(), _stamp(temporary))
 
 
 def _decoded(read: Reader, names: Sequence[str], what: str) -> Iterator[np.ndarray]:
@@ -116,7 +121,7 @@ def _is_whole(path: Path, wanted: Wanted) -> bool:
     """Say whether a file is the array as it was built; where size and time are those of the seal, that is believed."""
     try:
         array = _opened(path)
-    except (OSError, ValueError, TypeError, SyntaxError):  # cut, or another file altogether
+    except (OSError, ValueError):  # cut, or another file altogether
         return False
     if array.shape != wanted.shape:
         return False
@@ -130,7 +135,7 @@ def _is_whole(path: Path, wanted: Wanted) -> bool:
         digest.update(part.data)
     if seal is not None and digest.hexdigest() != seal.get("sha256"):
         return False
-    _seal(path, digest.hexdigest())
+    _seal(path, digest.hexdigest(), _stamp(path))
     return True
 
 
@@ -165,8 +170,8 @@ def _seal_of(path: Path) -> dict[str, object] | None:
     return seal if isinstance(seal, dict) else {}
 
 
-def _seal(path: Path, digest: str) -> None:
-    size, time = _stamp(path)
+def _seal(path: Path, digest: str, stamp: list[int]) -> None:
+    size, time = stamp
     try:
         write_json(_seal_file(path), {"bytes": size, "mtime_ns": time, "sha256": digest})
     except OSError:  # where nothing can be written the array is looked at every time
@@ -176,8 +181,11 @@ def _seal(path: Path, digest: str) -> None:
 def _opened(path: Path) -> np.ndarray:
     """Map an array of uint8. Raises ValueError for a file that is none, or not as long as its header says."""
     with open_bytes(path) as file:
-        np.lib.format.read_magic(file)
-        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
+        try:
+            np.lib.format.read_magic(file)
+            shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
+        except Exception as error:  # of the parser of Python, too
+            raise ValueError("not an array") from error
         start = file.tell()
     if dtype != np.uint8 or by_columns or path.stat().st_size != start + math.prod(shape):
         raise ValueError("not an array of ours")

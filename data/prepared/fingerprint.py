@@ -1,4 +1,7 @@
-"""The one number that prepared data are named by: SHA-256 over what decided them and over every picture."""
+"""The one number that prepared data are named by: SHA-256 over what decided them and over every picture.
+
+Beside it the seal of the manifest: SHA-256 over all that stands in it, whatever it decides.
+"""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -11,6 +14,28 @@ FORMAT_VERSION = 2
 _JSON = json.JSONEncoder(sort_keys=True)
 _MEANING = ("dataset", "size", "resize_mode", "seed", "ratios", "class_set", "channels", "stratum")
 _RECORD = ("name", "split", "tags", "labelled", "classes", "geometry")
+
+
+class Seal:
+    """The digest of a whole manifest, which its field `sha256` keeps: of its records one by one, then of the rest."""
+
+    def __init__(self) -> None:
+        self._found = sha256()
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Add the next record of `images`."""
+        self._found.update(f"{_JSON.encode(record)}\n".encode())
+
+    def close(self, head: Mapping[str, Any]) -> str:
+        """Return the digest, 64 hexadecimal digits, once all records were added.
+
+        Args:
+            head: the manifest without its records; `sha256` has no say.
+        """
+        read = json.loads(json.dumps(dict(head)))  # keys as they are read: texts, which sort otherwise than numbers
+        read.pop("sha256", None)
+        self._found.update(_JSON.encode(read).encode())
+        return self._found.hexdigest()
 
 
 def fingerprint_of(manifest: Mapping[str, Any], entries: Iterable[tuple[Mapping[str, Any], str]]) -> str:

@@ -7,7 +7,7 @@ from core.errors import UserError
 from data.manifest import SPLITS
 from data.on_disk import sorted_rows
 from data.prepare_config import PrepareConfig
-from data.prepared.fingerprint import FORMAT_VERSION, fingerprint_of
+from data.prepared.fingerprint import FORMAT_VERSION, Seal, fingerprint_of
 from data.prepared.lacking import without_masks
 from data.preparing.journal import Journal
 from data.sources.source import Source
@@ -20,7 +20,14 @@ def make_manifest(config: PrepareConfig, source: Source, journal: Journal) -> di
     settings = config.settings()
     meaning = {"class_set": source.classes.content(), "channels": source.channels, "stratum": source.stratum}
     held, pixels, tags = journal.held()
-    return {
+    seal = Seal()
+
+    def sealed() -> Iterator[tuple[dict[str, Any], str]]:
+        for entry in journal.entries():
+            seal.add(_record(entry))
+            yield entry["record"], entry["digest"]
+
+    head = {
         "format_version": FORMAT_VERSION,
         **settings,
         **source.details,
@@ -29,14 +36,13 @@ def make_manifest(config: PrepareConfig, source: Source, journal: Journal) -> di
         "counts": {split: journal.counts(split) for split in SPLITS},
         "pictures_of_classes": {split: [held[split][c] for c in range(len(source.classes))] for split in SPLITS},
         "pixels_of_classes": {split: [pixels[split][c] for c in range(len(source.classes))] for split in SPLITS},
-        "fingerprint": fingerprint_of(
-            {**settings, **meaning}, ((entry["record"], entry["digest"]) for entry in journal.entries())
-        ),
-        "images": (
-            {**entry["record"], "sha256": entry["digest"], "content": entry["look"].content}
-            for entry in journal.entries()
-        ),
+        "fingerprint": fingerprint_of({**settings, **meaning}, sealed()),
     }
+    return {**head, "sha256": seal.close(head), "images": map(_record, journal.entries())}
+
+
+def _record(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {**entry["record"], "sha256": entry["digest"], "content": entry["look"].content}
 
 
 def require_classes(source: Source, manifest: Mapping[str, Any]) -> None:

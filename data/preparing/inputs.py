@@ -69,6 +69,11 @@ class Inputs:
         """Raises ValueError for a file that is not as written."""
         self._content = TypeAdapter(_Content).validate_json(read_bytes(output / INPUTS))
 
+    def lacks(self, names: Iterable[str]) -> bool:
+        """Say whether there is no file of one of these pictures."""
+        known = {name for name, *_ in self._content.files}
+        return not known.issuperset(names)
+
     def changed_archive(self, folder: Path | None, official: Iterable[str]) -> str | None:
         """Return what archive is not as it was, in words; None if all are.
 

@@ -2,8 +2,6 @@
 
 import json
 import os
-import re
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,20 +12,16 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, TypeAdapter
 
-from core.errors import UserError
 from core.files import open_bytes, write_json
-from core.filing.json_file import parse_json, read_json
-from core.filing.writing import LOCK
-from data.manifest import ARRAYS, SPLITS, RecordContent, image_path, label_path, truth_path
+from core.filing.json_file import parse_json
+from data.manifest import SPLITS, RecordContent, image_path, label_path, truth_path
 from data.on_disk import temporary_database
-from data.preparing.inputs import INPUTS
 from data.preparing.looks import Look
+from data.preparing.place import JOURNAL, SETTINGS
 from data.preparing.processing import Outcome
 from data.sources.source import Sample, Samples
 
-_VERSION = 2  # of what a line holds: those of before are done again
-_JOURNAL, _SETTINGS = "journal.jsonl", "settings.json"
-_FILES = (_JOURNAL, _SETTINGS, INPUTS, "classes.yaml", "splits.json", "prepare_report.json", "manifest.json")
+_VERSION = 3  # of what a line holds: those of before are done again
 _INDEX = """CREATE TABLE entries (
     name TEXT PRIMARY KEY, key TEXT, place INTEGER, split TEXT, labelled INTEGER, noted INTEGER, kept INTEGER DEFAULT 0
 ) WITHOUT ROWID"""
@@ -40,8 +34,9 @@ def _as_look(text: str) -> str:
 
 @dataclass(frozen=True)
 class _Entry:
-    """What a line says."""
+    """What a line says; `check` is of all the rest."""
 
+    check: str
     key: str
     record: RecordContent
     digest: str
@@ -63,10 +58,10 @@ class Journal:
     """
 
     def __init__(self, root: Path, settings: dict[str, Any]) -> None:
-        """Open or start the folder; what was left with other settings is cleared before, by `clear_abandoned`."""
+        """Open or start the folder; what was left with other settings is cleared before, by `place.clear_abandoned`."""
         self.root = root
-        self.path = root / _JOURNAL
-        write_json(root / _SETTINGS, settings)
+        self.path = root / JOURNAL
+        write_json(root / SETTINGS, settings)
         self._index = temporary_database(_INDEX)
         self._resumed = False
         self._read()
@@ -102,6 +97,7 @@ class Journal:
             "look": outcome.look.text(),
             "inputs": outcome.inputs,
         }
+        entry["check"] = _check(entry)
         self._note(entry, self._file.tell())
         self._file.write(json.dumps(entry).encode() + b"\n")
         self._file.flush()
@@ -177,7 +173,7 @@ class Journal:
             for path in [path for path in _pictures(self.root / split) if not self._belongs(split, path)]:
                 path.unlink()
         self.path.unlink()
-        (self.root / _SETTINGS).unlink()
+        (self.root / SETTINGS).unlink()
 
     def _belongs(self, split: str, path: Path) -> bool:
         _, *parts = path.relative_to(self.root / split).parts
@@ -213,68 +209,17 @@ class Journal:
 def _entry_of(line: bytes) -> dict[str, Any] | None:
     """Return what a line of the journal says; None where it was cut off or altered."""
     try:
-        entry = parse_json(line, _JOURNAL)
-        _ENTRY.validate_python(entry)
+        entry = parse_json(line, JOURNAL)
+        check = _ENTRY.validate_python(entry).check
     except ValueError:
         return None
-    return entry if line.endswith(b"\n") else None
+    return entry if line.endswith(b"\n") and check == _check(entry) else None
 
 
-def require_ours(root: Path) -> None:
-    """See that a folder is not there, or holds nothing but what an unfinished preparation leaves.
-
-    Raises:
-        UserError: it is or holds something else, which is not touched.
-    """
-    if not root.exists() and not root.is_symlink():
-        return
-    if root.is_symlink() or not root.is_dir():
-        raise UserError(f"{root} is no folder: move it away")
-    names = {path.name for path in root.iterdir()}
-    foreign = sorted(name for name in names if not is_of_preparation(name))
-    if foreign or (not names <= {LOCK} and _settings_of(root) is None):
-        held = (foreign or sorted(names))[0]
-        raise UserError(f"{root} holds {held}, which is of no unfinished preparation: move the folder away")
-
-
-def clear_abandoned(root: Path, settings: dict[str, Any]) -> str:
-    """Empty a folder that a preparation with other settings left, but for its lock; returns the difference, "" else."""
-    before = _settings_of(root)
-    difference = differences(before, settings) if before is not None else ""
-    for path in list(root.iterdir()) if difference else ():
-        if path.is_dir():
-            shutil.rmtree(path)
-        elif path.name != LOCK:
-            path.unlink()
-    return difference
-
-
-def _settings_of(root: Path) -> dict[str, Any] | None:
-    try:
-        settings = read_json(root / _SETTINGS)
-    except (OSError, UserError):
-        return None
-    return settings if isinstance(settings, dict) and "dataset" in settings else None
-
-
-def is_of_preparation(name: str) -> bool:
-    """Say whether a file or folder of this name is one that a preparation leaves at its top."""
-    temporary = re.fullmatch(r"\.(.+)\.\d+\.tmp", name)  # of `write_json`
-    return (temporary[1] if temporary else name) in (*_FILES, *SPLITS, ARRAYS, LOCK)
-
-
-def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
-    """Name the settings that differ, as "size 128, now 256"; empty when none do."""
-    changed = [key for key in now if before.get(key) != now[key]]
-    return ", ".join(f"{key} {_shown(key, before.get(key))}, now {_shown(key, now[key])}" for key in changed)
-
-
-def _shown(key: str, value: Any) -> Any:
-    """Return a setting as it is written on the command line."""
-    if key == "size" and isinstance(value, list):
-        height, width = value
-        return height if height == width else f"{height}x{width}"
-    return value
+def _check(entry: Mapping[str, Any]) -> str:
+    """Return a digest of what a line says."""
+    said = {name: value for name, value in entry.items() if name != "check"}
+    return sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _pictures(folder: Path) -> Iterator[Path]:

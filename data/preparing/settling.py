@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from core.errors import UserError
 from data.manifest import SPLITS
 from data.preparing.alike import Looks, Pair, clusters
 from data.preparing.contents import Note
@@ -92,12 +93,22 @@ def _gather(pictures: _Pictures, drawn: set[str], redivide: Redivide | None, set
     together = clusters(len(pictures.names), [*(pair[:2] for pair in pictures.pairs), *in_groups])
     before, stay = list(pictures.splits), 0
     if redivide:
-        groups = {pictures.names[place]: pictures.names[places[0]] for places in together for place in places}
-        splits = redivide({name: groups.get(name, name) for name in pictures.names})
-        pictures.splits = [splits[name] for name in pictures.names]
+        stay = _redivided(pictures, together, redivide)
     else:
         stay = sum(len(members) for members in together if not _gathered(pictures, members, drawn))
     _tell(pictures, before, stay, settled)
+
+
+def _redivided(pictures: _Pictures, together: Sequence[Sequence[int]], redivide: Redivide) -> int:
+    """Divide anew, what hangs together as one; returns how many pictures stay apart as there are too few groups."""
+    groups = {pictures.names[place]: pictures.names[places[0]] for places in together for place in places}
+    try:
+        splits = redivide({name: groups.get(name, name) for name in pictures.names})
+    except UserError:  # behind all the work
+        apart = (places for places in together if len({pictures.splits[place] for place in places}) > 1)
+        return sum(map(len, apart))
+    pictures.splits = [splits[name] for name in pictures.names]
+    return 0
 
 
 def _gathered(pictures: _Pictures, members: Sequence[int], drawn: set[str]) -> bool:

@@ -16,10 +16,10 @@ from typing import Any
 from core.files import file_sha256
 from data.pictures import Ground, read_picture
 from data.sources.own.config import ReadingConfig
-from data.sources.own.dividing import divide, into_folds
+from data.sources.own.dividing.divide import divide, into_folds
+from data.sources.own.dividing.tags import read_tags
 from data.sources.own.listing import Pictures, Row
 from data.sources.own.survey import Listing, Reading, Watcher, list_pictures, read_listing
-from data.sources.own.tags import read_tags
 from data.sources.own.walking import HIDDEN
 from data.sources.source import Sample, Source
 

@@ -20,6 +20,7 @@ from experiments.grid.run_folder import (
     training_of,
     write_result,
 )
+from experiments.page.command_lines import flag
 from experiments.runs import find_runs
 
 NOT_FINITE = "not finite at step"  # of core.errors.require_finite
@@ -207,9 +208,12 @@ class TestedArm(ArmWork):
 
     def commands(self) -> list[Command]:
         """Return what its process does."""
-        places = ["--model_path", str(self.folder / WEIGHTS), "--data_dir", str(self.plan.config.data_dir)]
-        places += ["--output_dir", str(self.folder / "results"), "--device", self.config.device]
-        return [self.training_command(), ["transfer_learning.evaluate", [*places, "--no_figures"]]]
+        settings = {"model_path": self.folder / WEIGHTS, "output_dir": self.folder / "results"}
+        settings |= {"device": self.config.device, "figures": False}
+        # What is common to all arms, then what was given for the whole grid.
+        settings |= {**self.config.data_settings(), **self.plan.config.data_settings()}
+        words = [word for name, value in settings.items() for word in flag(name, value)]
+        return [self.training_command(), ["transfer_learning.evaluate", words]]
 
     def finish(self) -> str:
         """Write its JSON; returns the scores in words."""

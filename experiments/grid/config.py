@@ -4,11 +4,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import tyro
 
 from core.errors import UserError
+from core.filing.data_config import DataConfig
+from core.filing.kinds import ABLATION, FOLDERS
 
 # Whole mappings: they have no flags, only the file gives them.
 Settings = tyro.conf.Suppress[dict[str, Any] | None]
@@ -17,11 +19,11 @@ Named = tyro.conf.Suppress[dict[str, dict[str, Any] | None]]
 
 
 @dataclass(frozen=True)
-class AblationConfig:
+class AblationConfig(DataConfig):
     """What the grid is made of, where it goes, and how many trainings run side by side."""
 
-    data_dir: Path = Path("data/processed")
-    """Folder that `python -m data.prepare` made."""
+    writes: ClassVar[dict[str, str]] = {"output_dir": FOLDERS, "results_dir": ABLATION}
+
     output_dir: Path = Path("runs/ablation")
     """Run folders: large, needed until their arms are finished, never committed."""
     results_dir: Path = Path("evaluation_results/ablation")

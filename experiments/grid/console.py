@@ -156,5 +156,5 @@ def last_score(work: Work) -> str:
     if not rows:
         return ""
     score = "val_loss" if isinstance(work, PretrainingWork) else "mean_iou"
-    value = f"{float(rows[-1][score]):.4f}" if rows[-1][score] else "–"
-    return f"row {rows[-1]['epoch']}/{work.rows}, {score} {value}"
+    value = getattr(rows[-1], score)
+    return f"row {rows[-1].epoch}/{work.rows}, {score} {'–' if value is None else f'{value:.4f}'}"

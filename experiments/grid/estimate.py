@@ -68,7 +68,7 @@ class Speeds:
             if not work.can_begin or work.problem or self.seconds(work) is not None:
                 continue
             if rows := log_rows(work.folder):
-                self.see(work, sum(float(row["epoch_time"]) for row in rows), min(1.0, len(rows) / work.rows))
+                self.see(work, sum(row.epoch_time for row in rows), min(1.0, len(rows) / work.rows))
 
     def seconds(self, work: Work) -> float | None:
         """Return how long a work will take from its start, None while nothing like it has been seen."""
@@ -101,7 +101,7 @@ class Speeds:
                 said = (folder / "console.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
                 print(f"note: not measured: {said[-1] if said else 'it said nothing'}", file=sys.stderr)
                 return None
-            _, many, single = (float(row["epoch_time"]) for row in log_rows(folder))
+            _, many, single = (row.epoch_time for row in log_rows(folder))
         finally:
             process.kill()
             process.wait()

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from core.files import file_sha256, read_text
 from experiments.ablation.format import PretrainingRun, Result, read
 from experiments.grid.planning.prepared import GridData
-from experiments.grid.planning.variants import MANAGED, Plan, Pretraining, plain, rows_of
+from experiments.grid.planning.variants import MANAGED, Plan, Pretraining, plain
 from experiments.grid.run_folder import WEIGHTS, pretraining_of, write_result
 from experiments.page.command_lines import defaults, flag
 
@@ -94,7 +94,7 @@ class Work(ABC):
     @property
     def rows(self) -> int:
         """Rows that its log will have, unless phase 1 stops early."""
-        return rows_of(self.config)
+        return self.config.rows
 
     @property
     def images(self) -> int:
@@ -115,7 +115,8 @@ class Work(ABC):
         """Return a training command with places, the given settings, and its own that are not the defaults."""
         known = defaults(self.phase)
         own = json.loads(json.dumps(dataclasses.asdict(self.config), default=str))
-        words = ["--data_dir", str(self.plan.config.data_dir), "--output_dir", str(folder)]
+        settings = {**self.plan.config.data_settings(), "output_dir": folder, **settings}
+        words: list[str] = []
         for name, value in {**own, **settings}.items():
             if name in settings or (value != known[name] and name not in MANAGED[self.phase]):
                 words += flag(name, value)

@@ -1,6 +1,5 @@
 """What a finished run folder says, and the small JSON that the grid makes of it."""
 
-import csv
 import json
 import math
 from dataclasses import dataclass
@@ -11,7 +10,8 @@ from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 
 from core.errors import UserError, first_problem
-from core.files import atomic_path, file_sha256, open_text, require_regular, write_json
+from core.files import atomic_path, file_sha256, require_regular, write_json
+from core.filing.training_log import read_log
 from experiments.ablation.format import ArmContent, ArmProvenance, Compute, PretrainingRun, Result
 from experiments.evaluations import read_json
 from experiments.grid.planning.prepared import GridData
@@ -58,6 +58,16 @@ class _Best:
     val_loss: FiniteFloat | None = None
 
 
+@dataclass(frozen=True)
+class LogRow:
+    """What a row of a run's training_log.csv says of either phase."""
+
+    epoch: Annotated[int, Field(ge=1)]
+    epoch_time: Annotated[FiniteFloat, Field(ge=0)]
+    val_loss: FiniteFloat | None = None
+    mean_iou: FiniteFloat | None = None
+
+
 def training_of(folder: Path) -> Training:
     """Return what a finished run folder of phase 2 says."""
     best, settings = _best_of(folder), settings_of(folder)
@@ -87,7 +97,7 @@ def pretraining_of(folder: Path, name: str, data: GridData) -> PretrainingRun:
         seconds=compute.seconds,
         images=images,
         val_loss=_best_of(folder).val_loss,
-        log=tuple((min(int(row["epoch"]) * per_row, last), float(row["val_loss"])) for row in rows),
+        log=tuple((min(row.epoch * per_row, last), row.val_loss) for row in rows),
         data_sha256=data.sha256,
         compute=compute,
     )
@@ -107,7 +117,10 @@ def _best_of(folder: Path) -> _Best:
 
 
 def _read(path: Path, kind: type[_Kind]) -> _Kind:
-    content = read_json(path)
+    return _checked(read_json(path), kind, path)
+
+
+def _checked(content: Any, kind: type[_Kind], path: Path) -> _Kind:
     try:
         return TypeAdapter(kind).validate_python(content)
     except ValidationError as errors:
@@ -116,20 +129,17 @@ def _read(path: Path, kind: type[_Kind]) -> _Kind:
         ) from None
 
 
-def log_rows(folder: Path) -> list[dict[str, str]]:
+def log_rows(folder: Path) -> list[LogRow]:
     """Return the rows of a run's training_log.csv, none before the first."""
     log = folder / "training_log.csv"
-    if not log.is_file():
-        return []
-    with open_text(log, newline="") as file:
-        return list(csv.DictReader(file))
+    return _checked(read_log(log), list[LogRow], log) if log.is_file() else []
 
 
 def compute_of(folder: Path, images: int) -> Compute:
     """Return what a run cost: seconds of training and validation, training pictures, parameters, device."""
     weights = folder / WEIGHTS
     return Compute(
-        seconds=round(sum(float(row["epoch_time"]) for row in log_rows(folder)), 3),
+        seconds=round(sum(row.epoch_time for row in log_rows(folder)), 3),
         images=images,
         parameters=parameters_of(weights) if weights.exists() else None,
         device=_description_of(folder).machine.device,

@@ -1,7 +1,6 @@
 """Pictures of a report, as data that lies within the page."""
 
 import base64
-import csv
 import io
 import itertools
 import os
@@ -12,7 +11,8 @@ from pathlib import Path
 
 import reconstruction.figures.captions
 import transfer_learning.figures.captions
-from core.files import open_text, read_bytes
+from core.files import read_bytes
+from core.filing.training_log import read_log
 from data.decoders.opening import PictureError, decoding
 from experiments.evaluations import FigureEntry
 from experiments.runs import Run
@@ -84,8 +84,7 @@ def overlay(runs: Sequence[Run]) -> list[Figure]:
 
 
 def _column(log: Path, column: str) -> list[tuple[int, float]]:
-    with open_text(log, newline="") as file:
-        return [(int(row["epoch"]), float(row[column])) for row in csv.DictReader(file) if row.get(column)]
+    return [(int(row["epoch"]), row[column]) for row in read_log(log) if column in row]
 
 
 def _curves(run: Run, log: Path) -> list[Figure]:

@@ -4,19 +4,28 @@ import dataclasses
 import importlib
 import re
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
+from ae_pretrained.__main__ import main as together
 from core.cli import COMMANDS
 from core.command import Terminated, run_command
 from core.config import DEFAULT_CONFIG, from_mapping, parse, read_section
 from core.errors import RunError, UserError
+from core.filing.data_config import DataConfig
 from data.prepare_config import PrepareConfig
 from experiments.grid.config import AblationConfig
 from experiments.grid.planning.plan import build_plan
+from experiments.page.command_lines import flag
+from experiments.report import ReportConfig
+from experiments.report import main as report
 from reconstruction.config import ReconstructionConfig
 from reconstruction.train import main as train
 from transfer_learning.config import SegmentationConfig
+from transfer_learning.evaluate import SegmentationEvaluationConfig
+from transfer_learning.predict import main as predict
+from transfer_learning.predict_config import PredictConfig
 
 ROOT = Path(__file__).parents[2]
 
@@ -192,3 +201,98 @@ def test_help_teaches(module, capsys):
     text = capsys.readouterr().out
     assert f"usage: python -m {module} " in text
     assert "default" in text
+
+
+def takes_names(hint) -> bool:
+    return any(kind in (str, Path) for kind in (hint, *get_args(hint)))
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.module)
+@pytest.mark.parametrize("value", ["", " "])
+def test_an_empty_value_never_means_the_folder_where_one_is(command, value, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    module = importlib.import_module(command.module)
+    settings = getattr(module, command.settings)
+    hints = get_type_hints(settings)
+    names = [name for name, hint in hints.items() if takes_names(hint) and name != "runs"]
+    assert names
+    for name in names:
+        for words in ([f"--{name}", value], [f"--{name}={value}"], ["--debug", f"--{name}", value, "--help"]):
+            assert module.main(words) == 2
+            assert capsys.readouterr().err.splitlines()[-1] == (
+                f"error: --{name} is empty: say what is meant, or leave it out"
+            )
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_empty_value_is_found_wherever_it_comes_from(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("EMPTY", "")
+    assert report([""]) == 2
+    assert "error: an argument is empty" in capsys.readouterr().err
+    assert together(["evaluate", "--model_path", ""]) == 2
+    assert "error: --model_path is empty" in capsys.readouterr().err
+    assert train(["--data_dir", "$EMPTY/pictures"]) == 2
+    assert "nothing is in the variable EMPTY" in capsys.readouterr().err
+    assert train(["--config", ""]) == 2
+    assert "error: --config is empty" in capsys.readouterr().err
+    for value, message in {
+        '""': "output_dir is empty",
+        "'  '": "output_dir is empty",
+        '"a\\0b"': "holds a character that no name can have",
+        '"\\ud800"': "",
+    }.items():
+        (tmp_path / "mine.yaml").write_text(f"reconstruction:\n  output_dir: {value}\n")
+        assert train(["--config", str(tmp_path / "mine.yaml"), "--data_dir", "nowhere"]) == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert "unexpected" not in error
+    (tmp_path / "mine.yaml").write_text('transfer_learning_prediction:\n  input: [a, ""]\n')
+    assert predict(["--config", str(tmp_path / "mine.yaml")]) == 2
+    assert "mine.yaml: input is empty" in capsys.readouterr().err
+
+
+IDLE = [
+    (SegmentationConfig, {"max_steps": 5, "patience": 3}, "--patience with --max_steps"),
+    (SegmentationConfig, {"max_steps": 5, "epochs": 3}, "--epochs with --max_steps"),
+    (SegmentationConfig, {"val_every": 5}, "--val_every without --max_steps"),
+    (SegmentationConfig, {"epochs": 20, "patience": 20}, "--patience which is no shorter than the run"),
+    (SegmentationConfig, {"epochs": 20, "patience": 19}, ""),
+    (SegmentationConfig, {"epochs": 5}, ""),  # the default was not asked for
+    (SegmentationConfig, {"optimizer": "adamw", "momentum": 0.5}, "--momentum with --optimizer adamw"),
+    (SegmentationConfig, {"optimizer": "adamw", "momentum": 0.0}, ""),  # none there is
+    (SegmentationConfig, {"cutout_size": 0.5}, "--cutout_size without --cutout"),
+    (ReconstructionConfig, {"mask_ratio": 0.3, "mask_patch": 8}, "--mask_ratio without --pretext mask; --mask_patch"),
+    (ReconstructionConfig, {"target": "normalised", "mask_patch": 8}, ""),
+    (ReconstructionConfig, {"pretext": "mask", "mask_ratio": 0.3}, ""),
+    (ReconstructionConfig, {"target": "hog", "ssim_weight": 0.3}, "--ssim_weight with --target hog"),
+    (PredictConfig, {"tta_scales": (1.0,), "tile_overlap": 0.2}, "--tta_scales without --tta; --tile_overlap without"),
+    (PredictConfig, {"tta": True, "tta_scales": (1.0,), "tile": True, "tile_overlap": 0.2}, ""),
+    (SegmentationEvaluationConfig, {"figures": False, "visualize_samples": 9}, "--visualize_samples with --no_figures"),
+    (ReportConfig, {"allow_seen": True}, "--allow_seen without --data_dir"),
+]
+
+
+@pytest.mark.parametrize(("kind", "given", "message"), IDLE, ids=[str(given) for _, given, _ in IDLE])
+def test_what_has_no_say_is_told(kind, given, message, capsys):
+    words = [
+        word for name, value in given.items() for word in flag(name, [*value] if isinstance(value, tuple) else value)
+    ]
+    assert run_command("x.y", kind, lambda config: None, words, section="report", description="about") == 0
+    said = capsys.readouterr().err
+    assert message in said
+    assert bool(said) == bool(message)
+
+
+def test_defaults_have_their_say():
+    for command in COMMANDS:
+        settings = getattr(importlib.import_module(command.module), command.settings)
+        idle = settings().idle() if hasattr(settings, "idle") else {}
+        assert idle.keys() <= {field.name for field in dataclasses.fields(settings)}
+
+
+def test_what_is_given_for_the_data_goes_on_to_other_commands(tmp_path):
+    assert DataConfig().data_settings() == {"data_dir": Path("data/processed")}
+    given = DataConfig(cache_dir=tmp_path, allow_seen=True)
+    assert given.data_settings() == {"data_dir": Path("data/processed"), "cache_dir": tmp_path, "allow_seen": True}
+    for kind in (ReconstructionConfig, SegmentationConfig, SegmentationEvaluationConfig, ReportConfig, AblationConfig):
+        assert issubclass(kind, DataConfig)

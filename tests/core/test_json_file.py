@@ -10,8 +10,8 @@ from core.filing.writing import files_named
 from core.run.folder import RunFolder
 from data.manifest import read_manifest, read_records
 from data.prepared.arrays import _seal_of
-from data.preparing.journal import _settings_of
-from data.sources.own.splits import read_splits
+from data.preparing.place import _settings_of
+from data.sources.own.dividing.splits import read_splits
 from experiments.evaluations import read_json as read_result
 
 BAD = {
@@ -21,6 +21,9 @@ BAD = {
     "a huge integer": b'{"format_version": ' + b"9" * 5000 + b"}",
     "NaN": b'{"mean_iou": NaN}',
     "Infinity": b"[1, -Infinity]",
+    "larger than any number": b'{"mean_iou": -1e999}',
+    "a name twice": b'{"train": ["a"], "train": ["b"]}',
+    "a name twice, deeper": b'{"a": [{"b": 1, "\\u0062": 2}]}',
     "cut": b'{"a": [1, 2',
     "empty": b"",
     "two": b"{} {}",
@@ -69,8 +72,29 @@ def test_whoever_reads_json_refuses_it_or_goes_without(tmp_path, content):
     assert _settings_of(tmp_path) is None
 
 
-def test_records_of_a_manifest_may_be_bad_too(tmp_path):
-    for bad in (b"[" * 100_000, b'{"name": ' + b"9" * 5000 + b"}"):
-        (tmp_path / "manifest.json").write_bytes(b'{"format_version": 2, "images": [' + bad)
-        with pytest.raises(UserError, match="is damaged"):
-            list(read_records(tmp_path))
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        (b"[" * 100_000, ""),
+        (b'{"name": ' + b"9" * 5000 + b"}", ""),
+        (b'{"name": "a", "split": "Train", "name": "b"}', r" \('name' stands twice"),
+        (b'{"geometry": {"top": NaN}}', r" \(NaN is no number"),
+    ],
+)
+def test_records_of_a_manifest_may_be_bad_too(tmp_path, bad, why):
+    (tmp_path / "manifest.json").write_bytes(b'{"format_version": 2, "images": [' + bad + b"]}")
+    with pytest.raises(UserError, match=f"is damaged{why}"):
+        list(read_records(tmp_path))
+
+
+def test_a_name_that_stands_twice_is_told_by_whoever_reads_it(tmp_path):
+    (tmp_path / "manifest.json").write_text('{"format_version": 2, "seed": 1, "seed": 2, "images": []}')
+    with pytest.raises(UserError, match=r"manifest\.json is damaged \('seed' stands twice.*\): delete"):
+        read_manifest(tmp_path)
+    (tmp_path / "training_config.json").write_text('{"identity": {"seed": 1, "seed": 2}}')
+    with pytest.raises(UserError, match=r"training_config\.json"):
+        RunFolder(tmp_path, {"identity": {}}, [])
+    (tmp_path / "a.json").write_text('{"mean_iou": 0.1, "mean_iou": 0.9}')
+    for read in (read_result, lambda path: read_splits(path, ["a"], lambda name: name)):
+        with pytest.raises(UserError, match=r"a\.json .*'mean_iou' stands twice"):
+            read(tmp_path / "a.json")

@@ -35,8 +35,8 @@ class Run:
         assert importlib.import_module(self.module).main([*self.flags, "--output_dir", str(folder)]) == 0
         return time.perf_counter() - started
 
-    def killed_after(self, seconds: float, folder: Path) -> None:
-        """Begin in another process, and kill that so long after its training has begun."""
+    def killed_after(self, seconds: float, folder: Path) -> bool:
+        """Begin in another process, and kill that so long after its training has begun; says whether that struck."""
         console = folder.with_suffix(".txt")
         console.write_text("")
         process = ready_processes.start(self.module, [*self.flags, "--output_dir", str(folder)], console)
@@ -49,6 +49,7 @@ class Run:
         process.join()
         # Quicker than the run before, it has ended by itself.
         assert process.exitcode in (-signal.SIGKILL, 0), console.read_text()
+        return process.exitcode != 0
 
 
 def left_by(folder: Path) -> dict:
@@ -78,8 +79,8 @@ def killed_run_is_the_same(run: Run, folder: Path, kills: int) -> None:
     for _ in range(kills):
         # Well within its share of the run, so that it hardly ever finds it finished; another moment every time.
         moment = random.uniform(0, seconds / (kills + 2))
-        print(f"{run.module}: killed {moment:.3f} s into {seconds:.3f} s")
-        run.killed_after(moment, folder / "killed")
+        if run.killed_after(moment, folder / "killed"):
+            print(f"{run.module}: killed {moment:.3f} s into {seconds:.3f} s")
     run.here(folder / "killed")
     assert_same(left_by(folder / "whole"), left_by(folder / "killed"))
 

@@ -2,9 +2,12 @@
 
 import csv
 import dataclasses
+import importlib
 import io
 import os
 import re
+import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +16,8 @@ import pytest
 from rich.console import Console
 
 from core import command
+from core.cli import COMMANDS
+from core.errors import UserError
 from core.evaluation import print_table
 from core.files import write_csv
 from core.machine import fabric
@@ -104,7 +109,8 @@ def test_any_encoding_can_show_any_name(monkeypatch, encoding):
 
     assert run(work) == 0
     said = stream.buffer.getvalue().decode(encoding)
-    assert "\\udcff" in said
+    assert "\\xff" in said
+    assert "\\xe9" in said
     assert "0.5000" in said
     if encoding == "ascii":
         assert "\\u732b - e ... -1 +- x" in said
@@ -246,3 +252,66 @@ def test_a_spreadsheet_computes_nothing(tmp_path, text):
     assert head == ["name", f"'{text}"]
     assert first == [f"'{text}", "-1.5"]
     assert second == ["", "a=1"]
+
+
+@pytest.mark.parametrize("columns", ["1", "5", "30", "1000000000"])
+def test_help_at_any_width(columns, monkeypatch, capsys):
+    def hangs(*_):
+        raise AssertionError("it hangs")
+
+    monkeypatch.setenv("COLUMNS", columns)
+    before = signal.signal(signal.SIGALRM, hangs)
+    signal.alarm(30)
+    try:
+        for row in COMMANDS:
+            assert importlib.import_module(row.module).main(["--help"]) == 0
+            assert max(map(len, capsys.readouterr().out.splitlines())) < 2000
+        # tyro's words on a wrong value are laid out too.
+        assert importlib.import_module("experiments.tables").main(["--results", "a", "b"]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+    assert os.environ["COLUMNS"] == columns
+
+
+@pytest.mark.parametrize("closed", [("stdout",), ("stderr",), ("stdout", "stderr")])
+def test_streams_that_are_closed(closed, monkeypatch, capsys):
+    def work(config):
+        print("a line")
+        print_table("a table", ["class", "IoU"], [["b", 0.5]])
+        print("a note", file=sys.stderr)
+        for _ in progress.track([1], "working", 1):
+            pass
+        raise UserError("refused")
+
+    for name in closed:
+        monkeypatch.setattr(sys, name, None)
+    assert run(work) == 2
+    assert command.run_command("made.up", Settings, work, ["--help"], section="report", description="A command.") == 0
+    said = capsys.readouterr()
+    assert [getattr(sys, name) for name in closed] == [None] * len(closed)
+    assert ("a line" in said.out) == ("stdout" not in closed)
+    assert ("refused" in said.err) == ("stderr" not in closed)
+    assert "refused" not in said.out
+
+
+def test_what_is_closed_is_no_file_that_was_opened_later(tmp_path):
+    script = f"""
+import os
+from core.terminal.screen import exit_code
+def work():
+    with open({str(tmp_path / "mine")!r}, "w") as file:
+        os.write(1, b"a library's note")
+        os.write(2, b"another")
+        file.write("mine")
+    return 0
+raise SystemExit(exit_code(work))
+"""
+    shell = f"exec {shlex.quote(sys.executable)} -c {shlex.quote(script)} >&- 2>&-"
+    assert subprocess.run(["sh", "-c", shell], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}).returncode == 0
+    assert (tmp_path / "mine").read_text() == "mine"
+    for words in ("--version", "tables --help"):
+        shell = f"exec {shlex.quote(sys.executable)} -m ae_pretrained {words} >&-"
+        done = subprocess.run(["sh", "-c", shell], cwd=ROOT, capture_output=True)
+        assert (done.returncode, done.stderr) == (0, b"")

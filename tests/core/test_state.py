@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from core.errors import UserError
-from core.run.state import PREVIOUS_STATE, STATE, STATE_VERSION, State, load_state, save_state
+from core.run.state import PREVIOUS_STATE, STATE, State, load_state, save_state
 
 
 def content(step: int, **fields: Any) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def folder(request, tmp_path) -> Path:
         save_state(tmp_path, content(step))
     if request.param == "before":
         for name, step in ((PREVIOUS_STATE, 1), (STATE, 2)):
-            torch.save({"format_version": STATE_VERSION, **content(step)}, tmp_path / name)
+            torch.save({"format_version": 2, **content(step)}, tmp_path / name)
     return tmp_path
 
 
@@ -66,6 +66,14 @@ def test_a_damaged_state_never_takes_the_place_of_a_whole_one(folder, capsys):
     save_state(folder, content(3))
     (folder / STATE).unlink()  # as if it had been killed before the new one had its name
     assert load_state(folder).step == 1
+
+
+def test_a_state_that_lost_its_digest_is_passed_over(tmp_path):
+    for step in (1, 2):
+        save_state(tmp_path, content(step))
+    values = torch.load(tmp_path / STATE, weights_only=True)
+    torch.save(values, tmp_path / STATE)
+    assert load_state(tmp_path).step == 1
 
 
 def test_states_that_are_all_damaged_stay_and_are_named(folder):

@@ -30,10 +30,11 @@ def write(path: Path, phase: str = "reconstruction", **fields) -> Path:
 
 
 def rewrite(path: Path, change=lambda content: None, tensors=None, keep_digest: bool = False) -> None:
-    """Write weights anew as a stranger would; without a digest they are as weights of before."""
+    """Write weights anew as a stranger would; without a digest they are of format 1, as weights of before."""
     content, (kept, _) = header_content(path), load_weights(path)
     if not keep_digest:
         content.pop("sha256")
+        content["format_version"] = 1
     change(content)
     save_file(tensors or kept, path, metadata={HEADER_KEY: json.dumps(content)})
 
@@ -83,6 +84,36 @@ def test_weights_of_before_have_no_digest_and_other_names(tmp_path):
     header = read_header(path)
     assert (header.classes.names, header.classes.ignored_is) == (("background", "cat", "dog"), "border")
     assert (header.size, header.sha256) == ((40, 40), None)
+
+
+@pytest.mark.parametrize("change", [lambda c: c.pop("sha256"), lambda c: c.update(sha256=None)])
+@pytest.mark.parametrize(("version", "fields"), [(2, {}), (1, {"pictures_seen": "AAAAAAAAAAA="})])
+def test_a_digest_that_went_is_noticed_where_there_always_was_one(tmp_path, change, version, fields):
+    path = write(tmp_path / "weights", **fields)
+    rewrite(path, lambda content: (change(content), content.update(format_version=version)), keep_digest=True)
+    refused(path, "lacks the digest that it was written with.*train again")
+    with pytest.raises(UserError, match="lacks the digest"):
+        read_header(path)
+
+
+@pytest.mark.parametrize("name", ["epoch", "sha256", "__metadata__", HEADER_KEY, "a"])
+def test_a_name_that_stands_twice_in_a_header_is_refused(tmp_path, name):
+    path = tmp_path / "weights"
+    save_weights(path, {"a": torch.zeros(1)}, sample_header())
+    content = path.read_bytes()
+    length = 8 + int.from_bytes(content[:8], "little")
+    outer = content[8:length].decode()
+    within = json.loads(outer)["__metadata__"][HEADER_KEY]
+    if name in json.loads(within):
+        again = json.dumps(json.loads(within)[name])
+        twice = outer.replace(json.dumps(within), json.dumps(f'{{"{name}": {again}, {within[1:]}'))
+    elif name == HEADER_KEY:
+        twice = outer.replace('"__metadata__":{', f'"__metadata__":{{"{HEADER_KEY}":"{{}}",')
+    else:
+        twice = f'{{"{name}":{json.dumps(json.loads(outer)[name])},{outer[1:]}'
+    path.write_bytes(len(twice).to_bytes(8, "little") + twice.encode() + content[length:])
+    # One of the names safetensors notices itself.
+    refused(path, "is not a whole safetensors file" if name == "__metadata__" else f"'{name}' stands twice")
 
 
 def test_a_header_of_other_tensors_is_noticed(tmp_path):
@@ -169,7 +200,7 @@ def test_what_is_no_file_is_refused(tmp_path):
             load_weights(tmp_path / name)
 
 
-@pytest.mark.parametrize("text", ["[" * 5000, '{"format_version": 1, "epoch": NaN}', '{"format_version": 2}', '"x"'])
+@pytest.mark.parametrize("text", ["[" * 5000, '{"format_version": 1, "epoch": NaN}', '{"format_version": 3}', '"x"'])
 def test_a_header_that_is_no_header(tmp_path, text):
     save_file(TENSORS, tmp_path / "weights", metadata={HEADER_KEY: text})
     with pytest.raises(UserError, match="weights"):

@@ -25,6 +25,10 @@ def test_what_is_written_is_what_is_meant(tmp_path, text, value):
     assert type(content["a"]) is type(value)
 
 
+# Ten times the line before in each: a thousand million values in ten lines.
+BOMB = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -39,6 +43,9 @@ def test_what_is_written_is_what_is_meant(tmp_path, text, value):
         (f"a: {'9' * 5000}\n", "not valid YAML"),
         ("[" * 5000, "nested too deeply"),
         ("a: \0\n", "not valid YAML"),
+        (BOMB, "more than 100,000 values, as its aliases"),
+        ("a: &a [*a]\n", "more than 100,000 values"),
+        ("a: &a {b: *a}\n", "more than 100,000 values"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_in_a_line(tmp_path, text, message):

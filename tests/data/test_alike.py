@@ -130,6 +130,20 @@ def test_every_labelled_picture_is_test_in_one_fold_and_copies_together(tmp_path
     assert sorted(tests) == sorted(images)
 
 
+@pytest.mark.parametrize("fold", [0, 1])
+def test_folds_that_copies_would_leave_too_few_for_stay_as_drawn(tmp_path, fold, capsys):
+    images = {f"{number}": picture(number % 3) for number in range(9)}  # three pictures, three times each
+    folds = {"folds": 2, "fold": fold}
+    config = own(tmp_path, images, list(images), **folds)
+    prepare(config)
+    said = capsys.readouterr().out
+    assert "pictures are so alike that no division keeps them together" in said
+    assert "are copies of pictures in another split" in said
+    apart = own(tmp_path / "apart", {name: picture(int(name)) for name in images}, list(images), **folds)
+    prepare(apart)
+    assert splits_of(config) == splits_of(apart)
+
+
 def test_groups_stay_whole_with_the_copies_of_their_pictures(tmp_path):
     images = {f"p{patient}/{number}": picture(10 * patient + number) for patient in range(6) for number in range(3)}
     images["p4/9"] = saved(images["p1/0"], 85)

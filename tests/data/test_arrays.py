@@ -88,7 +88,12 @@ def huge(path: Path) -> None:
     path.write_bytes(content.replace(b"(", b"(9", 1))
 
 
-DAMAGES = [cut, emptied, altered, of_another_type, of_another_shape, by_columns, pickled, zipped, huge]
+def unparsable(path: Path) -> None:  # a header that Python's own parser gives up
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"}", b"(", 1))
+
+
+DAMAGES = [cut, emptied, altered, of_another_type, of_another_shape, by_columns, pickled, zipped, huge, unparsable]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -100,6 +105,18 @@ def test_a_damaged_array_is_built_again_with_a_note(whole, data_dir, capsys, dam
         np.testing.assert_array_equal(found, expected)
     assert capsys.readouterr().out == f"note: {path} was cut or altered: it is built again\n"
     assert path.read_bytes() == array_of(whole, kind=kind).read_bytes()
+
+
+def test_what_a_killed_builder_left_goes_with_the_next_one(data_dir):
+    path = array_of(data_dir)
+    cut(path)
+    left = [path.with_name(f".{name}.{2**22 + 1}.tmp") for name in (path.name, path.with_suffix(".json").name)]
+    for file in left:
+        file.write_bytes(b"half")
+    (others := path.with_name(f".{path.name}.{os.getppid()}.tmp")).touch()  # of one that is at work
+    pixels_of(data_dir)
+    assert others.exists()
+    assert not any(file.exists() for file in left)
 
 
 @pytest.mark.parametrize("seal", ["", "[]", "{}", '{"sha256": 3}'])
@@ -191,11 +208,14 @@ def test_an_altered_truth_is_never_scored(data_dir):
         split.truth(index)
 
 
-def edited(data_dir: Path, change) -> None:
+def edited(data_dir: Path, change, sealed: bool = False) -> None:
     path = data_dir / "manifest.json"
     content = json.loads(path.read_text())
+    if not sealed:
+        content.pop("sha256")
     change(content)
-    path.write_text(json.dumps(content, indent=2))
+    images = content.pop("images", None)
+    path.write_text(json.dumps(content if images is None else {**content, "images": images}, indent=2))
 
 
 def a_record(name: str, value) -> tuple:
@@ -245,6 +265,24 @@ def test_an_altered_manifest_is_one_line(data_dir, named, change, tmp_path, caps
     assert named in error
     assert f"delete {data_dir} and run python -m data.prepare --output_dir {data_dir}" in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content.update(value_range=[0, 4095]),
+        lambda content: content["source"].update(ground="light"),
+        lambda content: content["images"][-1].update(content="0" * 16),
+        lambda content: content.update(sha256=None),
+        lambda content: content.update(note="new"),
+    ],
+)
+def test_what_the_fingerprint_does_not_cover_is_sealed(data_dir, change):
+    edited(data_dir, lambda content: None, sealed=True)  # written otherwise, it says the same
+    open_data(data_dir).records("Train")
+    edited(data_dir, change, sealed=True)
+    with pytest.raises(UserError, match="altered after data.prepare wrote it: its sha256 does not fit"):
+        open_data(data_dir).records("Train")
 
 
 def test_data_of_before_have_no_digests_and_are_read(data_dir):

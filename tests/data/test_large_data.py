@@ -23,6 +23,7 @@ from data.on_disk import sorted_rows
 from data.opened import open_data
 from data.prepare import prepare
 from data.prepare_config import PrepareConfig
+from data.prepared import streamed
 from data.preparing.journal import Journal
 from data.preparing.looks import SIDE, Look
 from data.preparing.processing import Outcome
@@ -101,7 +102,7 @@ def test_streamed_json_has_the_bytes_of_the_usual(tmp_path):
 @pytest.mark.parametrize("chunk", [1, 7, 1 << 16])
 @pytest.mark.parametrize("style", [{"indent": 2}, {}, {"separators": (",", ":")}])
 def test_records_are_read_whole_wherever_the_text_is_cut(tmp_path, monkeypatch, chunk, style):
-    monkeypatch.setattr(manifests, "_CHUNK", chunk)
+    monkeypatch.setattr(streamed, "_CHUNK", chunk)
     images = [{"name": f'] \\" {index}', "tags": {}, "geometry": {"size": index}} for index in range(5)]
     content = head_of(ClassSet(("a", "b")), source={"images": '/a "images": ['})
     text = json.dumps({**content, "images": images}, **style)

@@ -80,18 +80,37 @@ def test_splits_by_the_pictures_own_folders(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"train": ["gone", "ann/slice.0"], "test": ["ben/slice.0.png"]}, r"names pictures that are not there: gone$"),
+        (
+            {"train": ["gone", "ann/slice.0"], "test": ["ben/slice.0.png"]},
+            r"names pictures that are not there: gone: name them",
+        ),
         ({"train": NAMES[:5], "test": [f"{NAMES[2]}.jpg"]}, r"names ann/slice\.2 twice \(Train and Test\)"),
         ({"train": NAMES}, "names pictures of Train: name train and test too"),
         ({"training": NAMES[:5], "holdout": NAMES[5:]}, "'holdout' is no split"),
         ([1], "holds no lists of names"),
         ({"train": ["\ud800"], "test": NAMES[5:]}, "names pictures that are not there"),
+        *(({"train": NAMES[:5], "Val": val, "test": NAMES[5:]}, "'Val' is no list of names") for val in ("b", 3, {})),
+        ('{"train": ["a"], "train": ["b"], "test": ["c"]}', r"splits\.json is no JSON \('train' stands twice"),
     ],
 )
 def test_split_files_that_cannot_hold(images, tmp_path, content, message):
-    (tmp_path / "splits.json").write_text(json.dumps(content))
+    (tmp_path / "splits.json").write_text(content if isinstance(content, str) else json.dumps(content))
     with pytest.raises(UserError, match=message):
         source_of(images, splits=tmp_path / "splits.json")
+
+
+def test_lists_name_a_picture_once_and_are_text(images, tmp_path):
+    lists = as_lists(tmp_path)
+    (lists / "test.txt").write_text(f"{NAMES[14]}\n{NAMES[14]}.jpg\n")
+    with pytest.raises(UserError, match=r"lists names .+ twice \(Test and Test\)"):
+        source_of(images, splits=lists)
+    for wrong in (f"../images/{NAMES[14]}", str(images / f"{NAMES[14]}.jpg")):
+        (lists / "test.txt").write_text(wrong)
+        with pytest.raises(UserError, match="not there: .*: name them as below their folder"):
+            source_of(images, splits=lists)
+    (lists / "test.txt").write_bytes(NAMES[14].encode("utf-16"))
+    with pytest.raises(UserError, match=r"test\.txt is no text in UTF-8: save"):
+        source_of(images, splits=lists)
 
 
 def test_pipes_and_deep_lists_are_refused(images, tmp_path):
@@ -189,6 +208,21 @@ def test_groups_that_leave_a_split_empty(images, masks, tmp_path):
         source_of(images, masks, group_by="site", tag_file=tmp_path / "t.csv")
 
 
+@pytest.mark.parametrize(
+    ("names", "settings", "held"),
+    [(["a", "b"], {}, "picture"), (["p/a", "p/b", "q/c"], {"group_by": "folder"}, "folder")],
+)
+def test_a_train_that_leaves_nothing_for_val(tmp_path, names, settings, held):
+    images = write_pictures(tmp_path / "images", names)
+    path = tmp_path / "s.json"
+    path.write_text(json.dumps({"train": names[:-1], "test": names[-1:]}))
+    told = rf"s\.json leaves Val to be drawn from train, which has one {held} alone: name pictures of val"
+    with pytest.raises(UserError, match=told):
+        source_of(images, splits=path, **settings)
+    splits = splits_of(source_of(images, splits=path, val_ratio=0.0, **settings))
+    assert Counter(splits.values()) == {"Train": len(names) - 1, "Test": 1}
+
+
 def test_tags_of_pictures_are_their_folder_and_those_of_the_file(images, tags):
     by_name = {sample.name: dict(sample.tags) for sample in source_of(images, tag_file=tags).samples}
     assert by_name["ben/slice.0"] == {"folder": "ben", "patient": "ben", "camera": "x"}
@@ -199,7 +233,7 @@ def test_tags_of_pictures_are_their_folder_and_those_of_the_file(images, tags):
     ("text", "message"),
     [
         ("name,patient\nann/slice.0,1\n", "has no column file"),
-        ("file,patient\nann/slice.9,1\nann/slice.0,2\n", r"names pictures that are not there: ann/slice\.9$"),
+        ("file,patient\nann/slice.9,1\nann/slice.0,2\n", r"names pictures that are not there: ann/slice\.9: name them"),
         ("file,patient\nann/slice.0,1\nann/slice.0.jpg,2\n", r"names ann/slice\.0 twice"),
         ("file,patient\nann/slice.0,1,2\n", "line 2: 3 cells, the first line has 2"),
         (f"file,note\nann/slice.0,{'x' * 140_000}\n", "is no CSV: field larger than field limit"),

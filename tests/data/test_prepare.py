@@ -196,7 +196,7 @@ def test_a_second_call_does_nothing_and_other_settings_are_refused(config, capsy
     times = {path: path.stat().st_mtime_ns for path in config.output_dir.rglob("*")}
     prepare(config)
     assert "nothing to do" in capsys.readouterr().out
-    with pytest.raises(UserError, match=r"other settings \(size 48, now 64, seed 42, now 1\)"):
+    with pytest.raises(UserError, match=r"other settings \(--size 48 there, 64 asked; --seed 42 there, 1 asked\)"):
         prepare(replace(config, size=64, seed=1))
     assert {path: path.stat().st_mtime_ns for path in config.output_dir.rglob("*")} == times
 
@@ -289,6 +289,21 @@ def test_a_refusal_leaves_nothing(config, pets, monkeypatch):
     run(replace(config, bad_masks="leave_out", size=64))
 
 
+def test_what_a_kill_left_half_written_goes_when_the_same_command_goes_on(config, monkeypatch):
+    expected = run(replace(config, output_dir=config.output_dir.with_name("whole")))
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 10)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(config)
+    unfinished = Path(f"{config.output_dir}.partial")
+    (unfinished / "arrays").mkdir()
+    for name in ("inputs.json", "manifest.json", "arrays/Val-0-labels.npy"):
+        path = unfinished / name
+        path.with_name(f".{path.name}.{2**22 + 1}.tmp").write_bytes(b"half")
+    assert run(config) == expected
+    assert not [*config.output_dir.rglob("*.tmp")]
+
+
 def test_what_a_kill_left_gives_way_to_other_settings(config, monkeypatch, capsys):
     expected = run(replace(config, size=64, output_dir=config.output_dir.with_name("whole")))
     with monkeypatch.context() as patch:
@@ -300,7 +315,8 @@ def test_what_a_kill_left_gives_way_to_other_settings(config, monkeypatch, capsy
     called = interrupt_after(monkeypatch, 99)
     assert run(replace(config, size=64)) == expected
     assert len(called) == 28
-    said = f"{unfinished} was left by a call with other settings (size 48, now 64) that did not end: it is replaced"
+    asked = "--size 48 there, 64 asked"
+    said = f"{unfinished} was left by a call with other settings ({asked}) that did not end: it is replaced"
     assert said in capsys.readouterr().out
     assert not unfinished.exists()
 

@@ -1,5 +1,6 @@
 """Prepared data are of what lies there now: content says so, times spare a look at most."""
 
+import json
 import os
 import shutil
 import tarfile
@@ -160,7 +161,22 @@ def test_times_spare_a_look_and_alone_change_nothing(own, monkeypatch):
 def test_a_damaged_record_of_what_was_read_is_one_line(own, content):
     prepare(own)
     (own.output_dir / "inputs.json").write_text(content)
-    with pytest.raises(UserError, match=r"inputs\.json is damaged"):
+    with pytest.raises(UserError, match=r"inputs\.json is missing or damaged, so what was prepared cannot be compared"):
         prepare(own)
-    (own.output_dir / "inputs.json").unlink()
-    prepare(own)  # as data of before, by names and sizes
+
+
+def test_what_was_read_is_told_by_data_of_today(own):
+    prepare(own)
+    path = own.output_dir / "inputs.json"
+    content = json.loads(path.read_text())
+    content["files"] = [row for row in content["files"] if row[0] != "p4"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"inputs\.json is missing or damaged"):
+        prepare(own)
+    path.unlink()
+    with pytest.raises(UserError, match=r"inputs\.json is missing or damaged"):
+        prepare(own)
+    manifest = json.loads((own.output_dir / "manifest.json").read_text())
+    manifest.pop("sha256")
+    (own.output_dir / "manifest.json").write_text(json.dumps(manifest))
+    prepare(own)  # of before, by names and sizes

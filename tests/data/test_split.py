@@ -203,7 +203,7 @@ def format_1(config) -> Path:
             Image.fromarray(made).save(root / record["split"] / "original_trimaps" / truth.name)
             truth.unlink()
     names = manifest["class_set"]["names"]
-    for key in ("class_set", "channels", "stratum", "tags", "pictures_of_classes"):
+    for key in ("class_set", "channels", "stratum", "tags", "pictures_of_classes", "sha256"):
         manifest.pop(key)
     manifest["source"] = {"archives": manifest["source"]["archives"]}
     manifest |= {"format_version": 1, "size": 48, "class_names": names}
@@ -229,7 +229,7 @@ def test_what_format_1_prepared_is_read_alike(config, format_1, capsys):
     capsys.readouterr()
     prepare(config)
     assert "already prepared" in capsys.readouterr().out
-    with pytest.raises(UserError, match=r"other settings \(seed 42, now 3\)"):
+    with pytest.raises(UserError, match=r"other settings \(--seed 42 there, 3 asked\)"):
         prepare(replace(config, seed=3))
 
 
@@ -242,6 +242,9 @@ def test_settings_that_format_1_did_not_know_are_not_taken_for_prepared(tmp_path
     path = config.output_dir / "manifest.json"
     manifest = json.loads(path.read_text())
     images = manifest.pop("images")
+    manifest.pop("sha256")
+    for record in images:
+        record.pop("sha256")
     manifest |= {"format_version": 1, "size": 40, "class_names": ["background", "cat", "dog"]}
     manifest["source"] = {"images": manifest["source"]["images"], "masks": None}
     path.write_text(json.dumps({**manifest, "images": images}))
@@ -262,6 +265,7 @@ def test_a_missing_or_unknown_split_is_named(data_dir):
     manifest["images"] = [record for record in manifest["images"] if record["split"] != "Val"]
     for record in manifest["images"]:
         record.pop("sha256")  # so that nobody could tell
+    manifest.pop("sha256")
     manifest["counts"]["Val"] = {"images": 0, "labelled": 0}
     (data_dir / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(UserError, match=r"no image in the split Val: run python -m data\.prepare"):

@@ -218,8 +218,12 @@ def test_names_that_look_the_same_are_one(tmp_path):
     }
     Image.fromarray(picture(9)).save(images / "p0.JPG")
     source = source_of(images, masks)
-    assert len(source.samples) == 4
-    assert dict(source.passed_over)[str(images / "p0.jpg")].startswith(f"{alike} {images / 'p0.JPG'}")
+    assert [sample.name for sample in source.samples] == [composed, "p1", "p2"]
+    told = dict(source.passed_over)
+    for name, other in (("p0.jpg", "p0.JPG"), ("p0.JPG", "p0.jpg")):
+        reason = f"another picture than {other}, which would get the same name: rename one"
+        assert told[str(images / name)] == reason
+    assert told[str(masks / "p0.png")].startswith("not a mask with the name of a picture")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])

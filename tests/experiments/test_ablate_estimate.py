@@ -20,6 +20,7 @@ from experiments.grid.estimate import STEPS, Speeds, left_in_words
 from experiments.grid.planning.plan import build_plan
 from experiments.grid.planning.prepared import read_data
 from experiments.grid.queue import Running
+from experiments.grid.run_folder import log_rows
 from experiments.grid.to_do import all_works
 
 
@@ -185,3 +186,36 @@ def test_two_run_side_by_side_and_an_arm_after_its_tuning(pets, tmp_path, here, 
     assert at_once[2][0] in at_once[1]  # the arm, in the folder of the rate that won
     assert len(read(tmp_path, "arms")) == 1
     assert json.loads((tmp_path / "results/plan.json").read_text())["learning_rates"] == [0.004, 0.02]
+
+
+def test_what_is_given_for_the_data_goes_on_to_trainings_and_scoring(works):
+    arm = next(work for work in works if work.name.startswith("scratch"))
+    seen = {"--allow_seen", "--cache_dir", "kept"}
+    assert not any(seen & {*words} for _, words in arm.commands())
+    object.__setattr__(arm.config, "allow_seen", True)  # common to all arms
+    assert all("--allow_seen" in words for _, words in arm.commands())
+    object.__setattr__(arm.plan.config, "cache_dir", Path("kept"))
+    object.__setattr__(arm.plan.config, "allow_seen", True)
+    for _, words in arm.commands():
+        assert seen <= {*words}
+        assert [words.count(flag) for flag in ("--allow_seen", "--cache_dir", "--data_dir", "--output_dir")] == [1] * 4
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"epoch,epoch_time\n1,\xff\n",
+        b"epoch,epoch_time\n1,2\nepoch,epoch_time\n",
+        b"epoch,epoch_time\n1,2,3\n",
+        b"epoch,epoch_time\n,2\n",
+        b"epoch,epoch_time\n1,nan\n",
+        b"epoch,epoch_time\n1,-2\n",
+        b"epoch,epoch_time\n1.5,2\n",
+        b"epoch\n1\n",
+        b"",
+    ],
+)
+def test_a_damaged_log_is_refused_by_name(tmp_path, content):
+    (tmp_path / "training_log.csv").write_bytes(content)
+    with pytest.raises(UserError, match=r"training_log\.csv is damaged"):
+        log_rows(tmp_path)

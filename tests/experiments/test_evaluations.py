@@ -13,7 +13,7 @@ from core.classes import ClassSet
 from core.errors import UserError
 from experiments import paired
 from experiments.evaluations import Evaluation
-from experiments.per_image import image_counts
+from experiments.per_image import image_counts, image_values
 from experiments.runs import find_runs
 
 COMMITTED = Path(__file__).parents[2] / "evaluation_results" / "pets128"
@@ -118,6 +118,22 @@ def test_names_of_pictures_that_a_spreadsheet_would_compute_are_the_same_in_both
     new, old = (image_counts(run) for run in find_runs([tmp_path / "new", tmp_path / "old"]))
     assert "=1+1" in new
     assert new.keys() == old.keys()
+
+
+@pytest.mark.parametrize(
+    ("change", "twice"),
+    [
+        (lambda rows: [*rows, rows[-1]], "pet_2"),
+        (lambda rows: [f"{row},{row.split(',')[1]}" for row in rows], "psnr"),
+    ],
+)
+def test_a_picture_or_a_column_that_stands_twice_is_told(tmp_path, change, twice):
+    write_reconstruction(tmp_path, [20.0, 21.0, 22.0])
+    (run,) = find_runs([tmp_path])
+    assert [*image_values(run, ["psnr"])] == ["pet_0", "pet_1", "pet_2"]
+    run.per_image.write_text("\n".join(change(run.per_image.read_text().splitlines())))
+    with pytest.raises(UserError, match=rf"per_image\.csv holds '{twice}' twice: evaluate"):
+        image_values(run, ["psnr"])
 
 
 def test_other_classes_are_not_compared(tmp_path):

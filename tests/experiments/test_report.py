@@ -326,7 +326,7 @@ def test_the_latent_space_is_a_table(tmp_path):
     assert "--analyze_latent_space" in text  # the command that evaluates again
 
 
-def test_runs_without_results_are_evaluated_first(pets, tmp_path, capsys):
+def test_runs_without_results_are_evaluated_first(pets, tmp_path, capsys, monkeypatch):
     flags = "--width 2 --max_steps 2 --val_every 2 --batch_size 4 --amp off --device cpu"
     run = tmp_path / "run"
     assert train([*flags.split(), "--data_dir", str(pets), "--output_dir", str(run)]) == 0
@@ -339,5 +339,10 @@ def test_runs_without_results_are_evaluated_first(pets, tmp_path, capsys):
     assert "was not evaluated yet" not in capsys.readouterr().out
     assert report([str(run), "--data_dir", str(tmp_path / "nowhere")]) == 0  # nothing is left to evaluate
     (run / "results" / "evaluation_results.json").unlink()
+    given = []
+    monkeypatch.setattr("transfer_learning.evaluate.main", lambda words: given.extend(words) or 0)
+    assert report([str(run), "--data_dir", str(pets), "--allow_seen", "--cache_dir", "kept"]) == 0
+    assert {"--allow_seen", "--cache_dir", "kept"} <= {*given}
+    monkeypatch.undo()
     assert report([str(run), "--data_dir", str(tmp_path / "nowhere")]) == 1
     assert "could not be evaluated" in capsys.readouterr().err

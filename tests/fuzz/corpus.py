@@ -45,6 +45,7 @@ def make(folder: Path, quick: bool = False) -> None:
             ]
             run(module.replace("train", "evaluate"), *places, *data, *drawn, "--device", "cpu")
     _stop_half_way(folder / "half_way", data)
+    write_grid(folder)
     write_archives(folder / "archives")
     write_ablation(folder / "ablation")
 
@@ -114,6 +115,22 @@ def write_ablation(folder: Path) -> None:
 
     whole_grid(folder / "format_1", images=6)
     whole_grid(folder / "format_2", images=6, classes=ABLATION_CLASSES)
+
+
+def write_grid(folder: Path) -> None:
+    """Time the runs of a grid, and train them: speeds.json, and run folders of which no result is kept yet."""
+    settings = grid_flags(folder, folder / "grid.yaml")
+    for name, more in (("timed", ["--list", "--measure"]), ("trained", [])):
+        run("fuzz.grid_here", *settings, "--output_dir", folder / name, "--results_dir", folder / "kept", *more)
+    shutil.rmtree(folder / "kept")
+
+
+def grid_flags(corpus: Path, config: Path) -> list[object]:
+    """Write the file of a grid, and return the flags that name it, its data and an arm behind a pretraining."""
+    from ablation_grid import one_variant
+
+    config.write_text(yaml.safe_dump({"ablation": one_variant(steps=4)}))
+    return ["--config", config, "--data_dir", corpus / "data", "--variants", "denoise_all"]
 
 
 def _stop_half_way(folder: Path, data: Sequence[object]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from fuzz import outcomes
-from fuzz.corpus import CLASSES, SIDE, SMALL, half_way
+from fuzz.corpus import CLASSES, SIDE, SMALL, grid_flags, half_way
 from fuzz.places import copy_linked
 
 
@@ -184,7 +184,7 @@ def state(place: Place, random: Random) -> Scene:
     run = place.copy("half_way")
     module, *flags = half_way()
     argv = words(*flags, "--data_dir", place.corpus / "data", "--output_dir", run)
-    names = ("state.ckpt",) * 4 + ("training_config.json", "training_log.csv", "best_model.safetensors")
+    names = ("state.ckpt",) * 4 + ("metrics.json", "training_config.json", "training_log.csv", "best_model.safetensors")
     return Scene(module, argv, [run / random.choice(names)], run, outcomes.trained)
 
 
@@ -209,6 +209,22 @@ def ablation_tables(place: Place, random: Random) -> Scene:
     folder = place.copy(random.choice(("ablation/format_1", "ablation/format_2")))
     plan, others = folder / "plan.json", place.files(folder, "*.json")
     return Scene("experiments.tables", words("--results", folder), [plan] * 8 + others, folder, outcomes.shown)
+
+
+def speeds(place: Place, random: Random) -> Scene:
+    """Ask how long a grid takes of which runs were timed."""
+    timed, flags = place.copy("timed"), grid_flags(place.corpus, place.folder / "grid.yaml")
+    argv = words(*flags, "--list", "--output_dir", timed, "--results_dir", place.folder / "made")
+    return Scene("experiments.ablate", argv, [timed / "speeds.json"], place.folder / "made")
+
+
+def finished_runs(place: Place, random: Random) -> Scene:
+    """Let a grid keep the results of runs that were trained before."""
+    trained, flags = place.copy("trained"), grid_flags(place.corpus, place.folder / "grid.yaml")
+    argv = words(*flags, "--output_dir", trained, "--results_dir", place.folder / "made")
+    names = ("metrics.json", "metrics.json", "training_config.json", "training_log.csv", "evaluation_results.json")
+    name = random.choice((*names, "per_image.csv"))
+    return Scene("fuzz.grid_here", argv, place.files(trained, name), place.folder / "made", codes=(1,))
 
 
 def config(place: Place, random: Random) -> Scene:

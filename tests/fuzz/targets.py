@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from fuzz import flags, scenes
+from fuzz import again, flags, scenes
 from fuzz.scenes import Place, Scene
 
 
@@ -39,6 +39,8 @@ TARGETS = {
         Target("lists", scenes.lists, 3),
         Target("archives", scenes.archive, 3, strict=True),
         Target("layout", scenes.layout),
+        Target("inputs", again.prepared, 2, strict=True),
+        Target("journal", again.stopped, 2, strict=True),
         Target("manifest", scenes.manifest, 4, strict=True, forgeries_too=True),
         Target("prepared", scenes.prepared_pictures, 3, strict=True, forgeries_too=True),
         Target("arrays", scenes.arrays, 3, strict=True, forgeries_too=True),
@@ -47,6 +49,8 @@ TARGETS = {
         Target("results", scenes.tables, 3),
         Target("report", scenes.report, 3),
         Target("ablation", scenes.ablation_tables, 3),
+        Target("speeds", scenes.speeds),
+        Target("runs", scenes.finished_runs, 3),
         Target("config", scenes.config, 4),
         Target("flags", flags.flags, 5),
     )

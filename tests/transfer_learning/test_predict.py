@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from data.prepare import main as prepare
 from data.sources.own.walking import walk
 from transfer_learning.inference.backends import Network
 from transfer_learning.inference.files import overlay, side_by_side
-from transfer_learning.inference.inputs import find_files, result_names
+from transfer_learning.inference.inputs import find_files, result_names, unwritable
 from transfer_learning.inference.readout import Readout
 from transfer_learning.inference.segmenter import Segmenter
 from transfer_learning.inference.windows import axis_weights, blend_windows, window_starts
@@ -151,9 +152,10 @@ def test_pictures_no_larger_than_a_window_are_seen_whole():
     assert per_pixel(tile=True, tile_scale=2).readout.is_tiled(small.shape[:2])
 
 
-def test_memory_of_tiles_is_bounded_by_a_scaled_size():
-    with pytest.raises(PictureError, match="20000 x 20000 after scaling is more than"):
-        per_pixel(tile=True, tile_scale=200)(picture(1, 100, 100))
+def test_memory_of_tiles_is_bounded_by_a_scaled_size(monkeypatch):
+    monkeypatch.setattr("transfer_learning.inference.segmenter.MAX_PIXELS", 100_000)
+    with pytest.raises(PictureError, match="400 x 400 after scaling is more than"):
+        per_pixel(tile=True, tile_scale=4)(picture(1, 100, 100))
 
 
 @pytest.mark.parametrize("tile", [False, True])
@@ -372,11 +374,14 @@ def test_bad_input_is_exit_code_2(run, tmp_path, capsys):
     [
         (("--size", "20"), "at least 33 px"),
         (("--size", "40x20"), "at least 33 px"),
-        (("--size", "40x0"), "must be at least 1"),
+        (("--size", "40x0"), "outside 1 to 8192"),
+        (("--size", "1000000"), "outside 1 to 8192"),
         (("--size", "forty"), "give 128 for a square, or 360x480"),
-        (("--tile_overlap", "1"), "tile_overlap 1.0 is outside [0, 1)"),
-        (("--tile_scale", "0"), "must be above 0"),
-        (("--tta_scales", "nan"), "must be above 0"),
+        (("--tile_overlap", "0.9999"), "tile_overlap 0.9999 is outside [0, 0.9]"),
+        (("--tile_scale", "0"), "0.1 to 4 times"),
+        (("--tta_scales", "nan"), "0.1 to 4 times"),
+        (("--tta_scales", "1", "1e6"), "a scale of 1e+06 is out of range"),
+        (("--tta_scales", "0.001"), "a scale of 0.001 is out of range"),
         (("--batch_size", "0"), "batch_size 0 must be at least 1"),
         (("--resize_mode", "crop"), "crop"),
         (("--device", "cuda:99"), "cuda:99 does not exist"),
@@ -386,6 +391,7 @@ def test_wrong_settings_are_refused(run, tmp_path, flags, message, capsys):
     Image.fromarray(picture(1)).save(tmp_path / "a.png")
     assert run(tmp_path / "a.png", flags=flags)[0] == 2
     assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_weights_that_do_not_name_their_size(tmp_path):
@@ -531,3 +537,32 @@ def test_a_figure_names_as_many_classes_as_it_has_room_for():
     assert (drawn[-30:, :3] == 255).all()  # the legend ends before the edge
     assert (drawn[-30:, -3:] == 255).all()
     assert (drawn[-30:] != 255).any()
+
+
+def test_names_that_are_no_text_are_spelt_out(run, tmp_path, capsys):
+    folder = tmp_path / "odd"
+    for name in (b"caf\xe9.png", b"d\xff/x.png", b"na\xc3\xafve.png", b"broken\xfe.png", b"caf\\xe9.jpg"):
+        path = Path(os.fsdecode(os.fsencode(folder) + b"/" + name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture(1)).save(path, "png")
+        if b"broken" in name:
+            path.write_bytes(b"no picture")
+    code, content = run(folder)
+    said = capsys.readouterr()
+    assert code == 1
+    names = ["caf\\xe9.jpg", "caf\\xe9.png", "d\\xff/x.png", "naïve.png"]
+    assert sorted(record["file"] for record in content["pictures"]) == names
+    assert [entry["file"] for entry in content["unreadable"]] == ["broken\\xfe.png"]
+    assert "not read: broken\\xfe.png" in said.err
+    json.dumps(content, ensure_ascii=False).encode()  # no lone surrogate
+    with (tmp_path / "out/predictions.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert sorted(row["file"] for row in rows) == names
+    for record in (*content["pictures"], *rows):
+        assert (tmp_path / "out" / record["mask"]).is_file()
+
+
+def test_two_names_that_are_spelt_out_alike_are_not_mixed():
+    raw, spelt = "caf\udce9.png", "caf\\xe9.png"
+    results = result_names([spelt, raw])
+    assert dict(unwritable(results)).keys() == {raw}

@@ -10,7 +10,7 @@ from pathlib import Path
 from unicodedata import normalize
 
 from core.errors import UserError
-from core.filing.paths import expanded, real
+from core.filing.paths import expanded, readable, real
 from data.sources.own.listing import pass_over
 from data.sources.own.walking import Told, walk, written_here
 
@@ -50,11 +50,15 @@ def find_files(inputs: Sequence[str], output_dir: Path) -> tuple[dict[str, Path]
 def result_names(names: Sequence[str]) -> dict[str, str]:
     """Return the name of each file's results, without the suffix that they get.
 
-    It is the file's own without its suffix; where two would get the same (tom.jpg, tom.png) they keep theirs.
+    It is the file's own without its suffix; where two would get the same (tom.jpg, tom.png) they keep theirs. Bytes
+    that are no UTF-8 are spelt out, so that the tables can name it.
     """
-    chosen = {name: str(Path(name).with_suffix("").as_posix()) for name in names}
+    chosen = {name: str(Path(readable(name)).with_suffix("").as_posix()) for name in names}
     while twice := {name for name, count in Counter(chosen.values()).items() if count > 1}:
-        chosen = {name: name if result in twice else result for name, result in chosen.items()}
+        before = chosen
+        chosen = {name: readable(name) if result in twice else result for name, result in chosen.items()}
+        if chosen == before:  # two whose names are the same once they are spelt out
+            break
     return chosen
 
 

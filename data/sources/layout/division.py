@@ -3,7 +3,7 @@
 A group (a patient, a scene) lies in one split whole. Groups take their place by the rank of their hash.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
 from core.errors import UserError
@@ -53,7 +53,8 @@ def divide_folds(
         picture -> Train, Val or Test.
 
     Raises:
-        UserError: there are too few labelled groups for so many folds, with one left for Train and one for Val.
+        UserError: there are too few labelled groups for so many folds, with one left for Train and one for Val; of
+            whichever fold, as all of them are wanted.
     """
     sizes = _sizes(groups[name] for name in labelled)
     needed = max(folds, 2 + (val_ratio > 0))
@@ -62,10 +63,11 @@ def divide_folds(
             f"{len(sizes)} labelled pictures (or groups of such) are too few for --folds {folds}: it needs {needed}"
         )
     places = fold_places(sizes, folds, seed)
+    largest, held = Counter(places.values()).most_common(1)[0]
+    if len(sizes) - held < 1 + (val_ratio > 0):
+        raise UserError(f"fold {largest} of {folds} leaves too few groups for Train and Val: use more --folds")
     test = {group for group, place in places.items() if place == fold}
     rest = {group: size for group, size in sizes.items() if group not in test}
-    if len(rest) < 1 + (val_ratio > 0):
-        raise UserError(f"fold {fold} of {folds} leaves too few groups for Train and Val: use more --folds")
     val = _held_out(rest, val_ratio, seed, spared=1)
     return {name: "Test" if group in test else "Val" if group in val else "Train" for name, group in groups.items()}
 

@@ -10,7 +10,7 @@ from core.errors import UserError
 from core.files import file_sha256
 from data.prepare_config import PrepareConfig
 from data.sources.layout.listed import SPLIT_LISTS, bare_name, read_splits, with_val
-from data.sources.own.splits import json_lines, refuse_missing, require_both, val_as_test
+from data.sources.own.dividing.splits import json_lines, refuse_missing, require_both, val_as_test
 
 JSON_LIST = "split.json"
 

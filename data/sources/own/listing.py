@@ -223,7 +223,7 @@ def list_images(
                 tell(path, str(error))
             except TwinError as error:
                 twins.append(error.twin)
-    settle_pictures(twins, tell)
+    pictures.remove(settle_pictures(twins, tell))
     return passed_over
 
 

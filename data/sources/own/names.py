@@ -1,10 +1,10 @@
 """Names of one's own files: as they count, and whether they can be those of prepared pictures."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
+from core.filing.paths import readable
 from data.preparing.processing import LONGEST_STEM
 
 
@@ -19,8 +19,8 @@ def is_text(name: str) -> bool:
 
 
 def printable(path: Path) -> str:
-    """Return a path with marks for bytes that are no UTF-8."""
-    return os.fsencode(path).decode(errors="replace")
+    """Return a path with bytes spelt out that are no UTF-8."""
+    return readable(path)
 
 
 def unusable(name: str, find: Callable[[str], str | None]) -> str | None:

@@ -11,19 +11,16 @@ from core.filing.paths import real
 from data.annotations.assigning import BINARY_NAMES
 from data.annotations.coding import Coding
 from data.annotations.decide import decide
-from data.annotations.layers import LayerCounts, add_layers, count_layers
 from data.annotations.request import Request, read_request
-from data.annotations.scan import MaskCounts, Tally, count_mask
-from data.pictures import PictureError, read_picture
+from data.annotations.scan import Tally
 from data.sources.own.config import ReadingConfig
+from data.sources.own.counting import count_masks
 from data.sources.own.finding import check_folders, find_masks, sibling_pattern
-from data.sources.own.listing import Pictures, Row, list_images
+from data.sources.own.listing import Pictures, list_images
 from data.sources.own.lookalikes import masks_for_pictures, polygons_among, refuse_masks_among_pictures
 from data.sources.own.patterns import Pattern, pattern_of
 from data.sources.own.progress import with_progress
-from data.sources.own.value_range import PERCENTILES, find_range
-
-NAMED_AT_MOST = 5
+from data.sources.own.value_range import PERCENTILES, find_range, require_within
 
 
 def _ignore(_: object) -> None:
@@ -153,7 +150,7 @@ def read_listing(listing: Listing, config: ReadingConfig, watcher: Watcher | Non
     if listing.pattern is None:
         notes += masks_for_pictures(listing.pictures)
         return Reading(channels, value_range, None, tally, notes, requested)
-    tally = _count(listing, config, watcher or Watcher())
+    tally = count_masks(listing.pictures, listing.pattern.is_layered, config, (watcher or Watcher()).counted)
     coding = decide(tally, requested, config.ignore_value)
     return Reading(channels, value_range, coding, tally, [*notes, *coding.notes], requested)
 
@@ -177,82 +174,16 @@ def _require_pictures(listing: Listing, images: Path) -> None:
 
 def _value_range(pictures: Pictures, config: ReadingConfig) -> tuple[tuple[float, float] | None, str]:
     deep = sum(count for bits, count in pictures.facts.bits.items() if bits > 8)
-    found = config.range
-    if not found:
+    mapped = partial(with_progress, "looking at deep pictures", deep, config)
 
-        def paths() -> Iterator[Path]:
-            return (row.image for row in pictures if row.bits > 8)
+    def paths() -> Iterator[Path]:
+        return (row.image for row in pictures if row.bits > 8)
 
-        mapped = partial(with_progress, "looking at deep pictures", deep, config)
+    if found := config.range:
+        require_within(found, paths(), mapped)
+    else:
         found = find_range(paths, mapped)
     if not found:
         return None, f"none of {deep} pictures deeper than 8 bits can be read"
     whence = "--range" if config.range else f"the {PERCENTILES[0]} and {PERCENTILES[1]} percentile of all their pixels"
     return found, f"{deep} pictures are deeper than 8 bits: {found[0]:g} becomes 0 and {found[1]:g} 255 ({whence})"
-
-
-def _count(listing: Listing, config: ReadingConfig, watcher: Watcher) -> Tally:
-    """Count what all masks hold, file by file, through threads.
-
-    Raises:
-        UserError: some cannot be used, unless they are to be left out; or none can.
-    """
-    assert listing.pattern is not None, "there are masks"
-    tally, refused = Tally(), []
-    labelled = (row for row in listing.pictures if row.masks)
-    total = sum(1 for _ in listing.pictures.names(labelled=True))
-    look = partial(_look, layered=listing.pattern.is_layered)
-    for row, counts in with_progress("looking at masks", total, config, look, labelled):
-        file = str(row.masks[0][1])
-        if isinstance(counts, str):
-            refused.append((file, counts))
-        elif isinstance(counts, LayerCounts):
-            add_layers(tally, counts, row.masks)
-        else:
-            tally.add(counts, file)
-        if len(refused) == NAMED_AT_MOST and config.bad_masks == "refuse":
-            break
-    tally.settle_palettes(by_index="palette" in tally.kinds)
-    watcher.counted(tally)
-    if refused and (config.bad_masks == "refuse" or not tally.masks):
-        told = "; ".join(f"{file}: {reason}" for file, reason in _once_a_reason(refused))
-        remedy = "Mend them, or leave them out with --bad_masks leave_out" if tally.masks else "Mend them"
-        raise UserError(f"masks do not fit their images: {told}. {remedy}")
-    return tally
-
-
-def _look(row: Row, layered: bool) -> tuple[Row, MaskCounts | LayerCounts | str]:
-    """Count what a picture's masks hold, or say why they cannot be used."""
-    try:
-        counts = count_layers(row.masks) if layered else count_mask(row.masks[0][1])
-    except PictureError as error:
-        return row, str(error)
-    found, expected = (counts.width, counts.height), (row.width, row.height)
-    turned = ""
-    if found == expected[::-1] != expected:
-        expected, turned = _size_read(row)
-    if found != expected:
-        return row, f"{found[0]} x {found[1]} pixels, its image has {expected[0]} x {expected[1]}{turned}"
-    return row, counts
-
-
-def _size_read(row: Row) -> tuple[tuple[int, int], str]:
-    """Return a picture's width and height by its pixels, and what is to be said where it was turned.
-
-    The EXIF of a PNG that turns it may stand behind its pixels.
-    """
-    try:
-        image, notes = read_picture(row.image)
-    except PictureError:
-        return (row.width, row.height), ""
-    is_turned = any(note.startswith("turned upright") for note in notes)
-    remedy = ": the picture was turned upright by its EXIF orientation, its mask was not; turn that too"
-    return (image.shape[1], image.shape[0]), remedy if is_turned else ""
-
-
-def _once_a_reason(refused: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Yield files and reasons; those that share a reason together."""
-    files: dict[str, list[str]] = {}
-    for file, reason in refused[:NAMED_AT_MOST]:
-        files.setdefault(reason, []).append(file)
-    return ((", ".join(names), reason) for reason, names in files.items())

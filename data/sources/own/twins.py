@@ -47,23 +47,34 @@ def second(twin: Twin) -> TwinError | PictureError:
     return PictureError(_looks_like(twin)) if other else TwinError(twin)
 
 
-def settle_pictures(twins: Sequence[Twin], tell: Told) -> None:
+def settle_pictures(twins: Sequence[Twin], tell: Told) -> list[str]:
     """Tell of pictures that are there twice, which leaves the first of each.
+
+    Returns:
+        the names under which none is left, as two differ that only the case of their suffixes tells apart.
 
     Raises:
         UserError: two differ, and in more than the case of their suffix: one could be the mask of the other.
     """
+    unknown: list[str] = []
     for twin in twins:
         try:
             same = _same_bytes(twin) or np.array_equal(_picture(twin.taken), _picture(twin.path))
         except PictureError:
             same = False
-        if not same and not _differ_in_case(twin):
+        if same:
+            tell(twin.path, f"the same picture as {twin.taken.name}, which is used")
+        elif _differ_in_case(twin):
+            for path, other in ((twin.path, twin.taken), (twin.taken, twin.path)):
+                if path == twin.path or twin.name not in unknown:
+                    tell(path, f"another picture than {other.name}, which would get the same name: rename one")
+            unknown.append(twin.name)
+        else:
             raise UserError(
                 f"{printable(twin.taken)} and {twin.path.name} would get the same name, but differ{_of(twins)}: rename "
                 f"one, or say with --mask_pattern '{{name}}{twin.path.suffix}' that one is the other's mask"
             )
-        tell(twin.path, f"the same picture as {twin.taken.name}, which is used" if same else _looks_like(twin))
+    return unknown
 
 
 def settle_masks(twins: Sequence[Twin], pattern: str, tell: Told) -> list[Twin]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from core.errors import UserError
 from data.pictures import PictureError, read_deep
 
 # Of all pixels of the set: what lies beyond is cut off, so that a few hot or dead pixels do not flatten the rest.
@@ -39,6 +40,30 @@ def find_range(paths: Callable[[], Iterable[Path]], mapped: Map) -> tuple[float,
     if first == last:
         return float(low), float(high) if high > low else float(low) + 1
     return float(low + first * step), float(low + last * step)
+
+
+def require_within(value_range: tuple[float, float], paths: Iterable[Path], mapped: Map) -> None:
+    """See that a range tells the pixels of one picture at least apart; it is looked no further than that.
+
+    Args:
+        paths, mapped: as of `find_range`.
+
+    Raises:
+        UserError: every picture would be one grey, as all its pixels lie beyond the range.
+    """
+    least, most = value_range
+    low, high = np.inf, -np.inf
+    for pair in mapped(_ends, paths):
+        if pair is None:
+            continue
+        if pair[0] < most and pair[1] > least:
+            return
+        low, high = min(low, pair[0]), max(high, pair[1])
+    if low <= high:
+        raise UserError(
+            f"--range {least:g} {most:g} makes every picture one grey: they hold {low:g} to {high:g}; give a range "
+            "within that, or leave --range out"
+        )
 
 
 def _ends(path: Path) -> np.ndarray | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from core.errors import UserError
 from core.files import open_bytes
+from core.filing.kinds import PREDICTION, held
 from core.filing.paths import real
 from core.filing.writing import LOCK, STAGED, UNFINISHED
 
@@ -18,21 +19,9 @@ Told = Callable[[Path, str], None]  # a file or folder that is not read, and why
 
 HIDDEN = "its name begins with a dot"
 
-# What tells folders that this project wrote: a file in them, what stands at its beginning, and what the folder is.
-_MARKS = (
-    ("manifest.json", b'"format_version"', "prepared pictures"),
-    ("prepare_report.json", b"", "prepared pictures"),
-    ("journal.jsonl", b"", "an unfinished preparation"),
-    ("predictions.json", b'"num_pictures"', "results of a prediction"),
-    ("evaluation_results.json", b"", "results of an evaluation"),
-    ("reconstruction_metrics.json", b"", "results of an evaluation"),
-    ("training_config.json", b"", "a training run"),
-    ("plan.json", b'"format": "ablation plan', "results of an ablation"),
-    (UNFINISHED, b"", "results of a call that was ended"),
-    (STAGED, b"", "unfinished work"),
-)
+# Files of folders in which work goes on, or was ended.
+_PASSING = {UNFINISHED: "results of a call that was ended", STAGED: "unfinished work"}
 _OF_A_PREDICTION = {"masks", "overlays", "figures"}  # all that a call leaves that was ended
-_LOOKED_AT = 4096
 
 
 def _ignore(path: Path, reason: str) -> None:
@@ -82,12 +71,11 @@ def written_here(folder: Path, names: Collection[str]) -> str | None:
     """Return what a folder that holds these names is, if this project wrote it."""
     if folder.name.endswith(STAGED):
         return "unfinished work"
-    for name, beginning, what in _MARKS:
-        if name in names and _begins(folder / name, beginning):
-            return what
+    for what in (*held(folder, names), *(what for name, what in _PASSING.items() if name in names)):
+        return what
     if LOCK in names and _is_held(folder / LOCK):
         return f"an output folder in use ({LOCK})"
-    return "results of a prediction" if set(names) >= _OF_A_PREDICTION else None
+    return PREDICTION if set(names) >= _OF_A_PREDICTION else None
 
 
 def _listed(folder: Path) -> tuple[list[os.DirEntry[str]], str]:
@@ -134,13 +122,3 @@ def _is_held(path: Path) -> bool:
     except (OSError, UserError):
         return False
     return False
-
-
-def _begins(path: Path, beginning: bytes) -> bool:
-    if not beginning:
-        return True
-    try:
-        with open_bytes(path) as file:
-            return beginning in file.read(_LOOKED_AT)
-    except (OSError, UserError):
-        return False

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from core.config import nearest
 from core.errors import UserError
+from core.filing.words import nearest
 from experiments.grid.planning.effect import with_effect
-from experiments.grid.planning.variants import Variant, plain, rows_of
+from experiments.grid.planning.variants import Variant, plain
 from experiments.page.command_lines import defaults
 from reconstruction.config import ReconstructionConfig
 
@@ -121,7 +121,7 @@ def require_all_used(pretrainings: Iterable[str], variants: Iterable[Variant]) -
 
 def require_released(variant: Variant) -> None:
     """Raise UserError where the encoder would be let go when the run is over."""
-    freeze, rows = variant.config.freeze, rows_of(variant.config)
+    freeze, rows = variant.config.freeze, variant.config.rows
     if isinstance(freeze, int) and freeze >= rows:
         raise UserError(
             f"ablation.variants.{variant.name}: freeze {freeze} never lets the encoder go, the log has {rows} rows "

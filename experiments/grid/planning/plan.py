@@ -4,8 +4,9 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from core.config import from_mapping, nearest
+from core.config import from_mapping
 from core.errors import UserError
+from core.filing.words import nearest
 from experiments.grid.config import AblationConfig
 from experiments.grid.planning.checks import (
     require_all_used,

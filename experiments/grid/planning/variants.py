@@ -72,11 +72,6 @@ def plain(config: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in NOT_COMPARED}
 
 
-def rows_of(config: ReconstructionConfig | SegmentationConfig) -> int:
-    """Return the rows that a run's log will have, unless it stops early."""
-    return math.ceil(config.max_steps / config.val_every) if config.max_steps else config.epochs
-
-
 def differing(
     settings: Mapping[str, Any], wanted: Mapping[str, Any], phase: str, leave_out: Iterable[str] = ()
 ) -> list[str]:

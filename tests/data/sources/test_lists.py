@@ -130,7 +130,7 @@ def test_val_is_test_where_the_lists_have_none(tmp_path):
         ({"train": ["21_training"], "test": ["21_training", "01_test"]}, r"names 21_training twice \(Train and Test\)"),
         ({"train": ["21_training"]}, "names pictures of Train: name train and test too"),
         ({"train": ["21_training"], "holdout": ["01_test"]}, "'holdout' is no split"),
-        ({"train": "21_training"}, "holds no lists of names"),
+        ({"train": "21_training"}, "'train' is no list of names"),
         ([], "holds no lists of names"),
     ],
 )
@@ -150,7 +150,7 @@ def test_texts_that_cannot_hold(tmp_path):
     with pytest.raises(UserError, match=r"22_training stands in train\.txt and in test\.txt"):
         read(FORMS["drive"], root)
     (root / "test.txt").write_text("01_test\ngone\n")
-    with pytest.raises(UserError, match=r"names pictures that are not there: gone$"):
+    with pytest.raises(UserError, match=r"names pictures that are not there: gone: name them"):
         read(FORMS["drive"], root)
     (root / "test.txt").write_text("01_test\n")
     (root / "split.json").write_text("{")

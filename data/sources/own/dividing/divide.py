@@ -7,8 +7,8 @@ from core.errors import UserError
 from data.manifest import SPLITS
 from data.sources.layout.division import divide_folds, divide_groups
 from data.sources.own.config import ReadingConfig
+from data.sources.own.dividing.splits import empty_lists, read_splits, val_as_test
 from data.sources.own.listing import Pictures
-from data.sources.own.splits import empty_lists, read_splits, val_as_test
 from data.sources.source import hash_splits, held_out
 
 Tags = Mapping[str, Mapping[str, str]]
@@ -114,11 +114,22 @@ def _official(pictures: Pictures, groups: Mapping[str, str], config: ReadingConf
     notes += without_test
     if "Val" not in set(splits.values()) and config.val_ratio > 0:
         train = {name: groups[name] for name, split in splits.items() if split == "Train"}
+        _require_two(train, config)
         splits |= divide_groups(train, config.val_ratio, 0.0, config.seed)
         drawn = ("Train", "Val")
         if not without_test:
             notes.append(f"{config.splits} names no val: Val is drawn from train")
     return Division(splits, drawn, notes, left_out)
+
+
+def _require_two(train: Mapping[str, str], config: ReadingConfig) -> None:
+    """See that Val can be drawn from train (picture -> group)."""
+    if len(set(train.values())) < 2:
+        held = f"one {config.group_by}" if config.group_by else "one picture"
+        raise UserError(
+            f"{config.splits} leaves Val to be drawn from train, which has {held} alone: name pictures of val there, "
+            "or give --val_ratio 0"
+        )
 
 
 def _require_whole_groups(splits: Mapping[str, str], groups: Mapping[str, str]) -> None:

@@ -72,7 +72,8 @@ def refuse_missing(where: Path, missing: Sequence[str]) -> None:
     """Raise a UserError that names the first of the pictures that a file names but that are not there, if any."""
     if missing:
         more = f" and {len(missing) - NAMED_AT_MOST} more" if len(missing) > NAMED_AT_MOST else ""
-        raise UserError(f"{where} names pictures that are not there: {', '.join(missing[:NAMED_AT_MOST])}{more}")
+        named = ", ".join(missing[:NAMED_AT_MOST])
+        raise UserError(f"{where} names pictures that are not there: {named}{more}: name them as below their folder")
 
 
 def empty_lists(path: Path) -> list[Path]:
@@ -128,7 +129,11 @@ def _lists_of(folder: Path) -> list[Path]:
 
 
 def _names_in(path: Path) -> list[str]:
-    return [line.strip() for line in read_text(path).splitlines() if line.strip()]
+    try:
+        lines = read_text(path).splitlines()
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is no text in UTF-8: save the list again as that") from None
+    return [line.strip() for line in lines if line.strip()]
 
 
 def json_lines(path: Path) -> Iterator[Line]:
@@ -143,7 +148,9 @@ def json_lines(path: Path) -> Iterator[Line]:
         raise UserError(f"{path} is no JSON ({error.reason}): it needs {JSON_FORM}") from None
     entries = content.items() if isinstance(content, dict) else ()
     lists = [(word, names) for word, names in entries if isinstance(names, list)]
-    if not lists or any(word in _WORDS and not isinstance(names, list) for word, names in entries):
+    if other := next((word for word, names in entries if word.lower() in _WORDS and not isinstance(names, list)), None):
+        raise UserError(f"{path}: {other!r} is no list of names: it needs {JSON_FORM}")
+    if not lists:
         raise UserError(f"{path} holds no lists of names: it needs {JSON_FORM}")
     for word, names in lists:
         for name in names:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from core.errors import UserError
 from core.filing.text_file import read_text
-from data.sources.own.splits import csv_rows, refuse_missing
+from data.sources.own.dividing.splits import csv_rows, refuse_missing
 
 
 def read_tags(path: Path, find: Callable[[str], str | None]) -> dict[str, dict[str, str]]:

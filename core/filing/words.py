@@ -1,0 +1,104 @@
+"""The words behind a command's name, before they are read as settings."""
+
+import dataclasses
+import difflib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+from core.errors import UserError
+from core.filing.paths import expanded
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """Return "; did you mean ...?" for a misspelt name, or the empty string when nothing is near."""
+    matches = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {matches[0]}?" if matches else ""
+
+
+def require_sayable(value: str, name: str) -> None:
+    """See that a setting's text can name something; as a path, nothing would mean the folder where one happens to be.
+
+    Raises:
+        UserError: it is empty, like a script's variable that was not set, or holds what no name of a file can.
+    """
+    if not value.strip():
+        raise UserError(f"{name} is empty: say what is meant, or leave it out")
+    try:
+        impossible = b"\0" in os.fsencode(value)
+    except UnicodeEncodeError:
+        impossible = True
+    if impossible:
+        raise UserError(f"{name} {value!r} holds a character that no name can have: leave that out")
+
+
+def require_sayable_words(argv: Sequence[str]) -> None:
+    """Raise as `require_sayable` does, for the value of a flag or for what stands without one."""
+    flag = "an argument"
+    for argument in argv:
+        name, equals, value = argument.partition("=")
+        if name.startswith("--"):
+            flag = name
+        require_sayable(value if name.startswith("--") and equals else argument, flag)
+
+
+def spelled_out(config_type: type, argv: list[str]) -> list[str]:
+    """Return the arguments as tyro reads them. Raises UserError for a flag that is unknown."""
+    argv = _take_back(config_type, _complete_bare_flags(config_type, argv))
+    _check_names(config_type, argv)
+    return argv
+
+
+def take_config(argv: list[str]) -> tuple[list[str], Path | None]:
+    """Return the arguments without --config FILE, and that file. Raises UserError where it lacks or is given twice."""
+    paths = []
+    rest = []
+    arguments = iter(argv)
+    for argument in arguments:
+        if argument == "--config":
+            value = next(arguments, None)
+            if value is None:
+                raise UserError("--config needs a file: --config config/pets128.yaml")
+            paths.append(value)
+        elif argument.startswith("--config="):
+            paths.append(argument.removeprefix("--config="))
+        else:
+            rest.append(argument)
+    if len(paths) > 1:
+        raise UserError(f"--config is given {len(paths)} times ({', '.join(paths)}): give one file, flags win over it")
+    return rest, Path(expanded(paths[0])) if paths else None
+
+
+def _complete_bare_flags(config_type: type, argv: list[str]) -> list[str]:
+    bare = getattr(config_type, "bare_flags", {})
+    completed = []
+    for position, argument in enumerate(argv):
+        completed.append(argument)
+        following = argv[position + 1] if position + 1 < len(argv) else "--"
+        name = argument.removeprefix("--").replace("-", "_")
+        if argument.startswith("--") and name in bare and following.startswith("--"):
+            completed.append(bare[name])
+    return completed
+
+
+def _take_back(config_type: type, argv: list[str]) -> list[str]:
+    """Spell out `--no_NAME` of a setting that may be None; those of switches are flags of their own."""
+    types = get_type_hints(config_type)
+    spelled: list[str] = []
+    for argument in argv:
+        name = argument.replace("-", "_").removeprefix("__no_")
+        is_taken_back = argument.startswith(("--no_", "--no-")) and type(None) in get_args(types.get(name))
+        spelled += [f"--{name}", "None"] if is_taken_back else [argument]
+    return spelled
+
+
+def _check_names(config_type: type, argv: list[str]) -> None:
+    fields = {field.name for field in dataclasses.fields(config_type)}
+    known = sorted(fields | {"config", "debug", "help"})
+    for argument in argv:
+        if not argument.startswith("--") or argument == "--":
+            continue
+        name = argument[2:].split("=")[0].replace("-", "_")
+        if name not in known and name.removeprefix("no_") not in fields:
+            raise UserError(f"unknown flag --{name}{nearest(name, known)}")

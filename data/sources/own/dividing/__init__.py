@@ -1,0 +1,1 @@
+"""Who belongs to which split: settings, files of lists, and tags."""
