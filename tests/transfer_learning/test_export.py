@@ -143,9 +143,10 @@ def test_damage_is_told(exported, tmp_path, pets, capsys):
 
 
 @pytest.mark.all
-@pytest.mark.parametrize("decoder", ["unet", "linear"])
-@pytest.mark.parametrize("encoder", ["unet", "tf_efficientnet_lite0", "convnext_atto"])
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("encoder", "decoder", "channels"),
+    [("unet", "linear", 1), ("tf_efficientnet_lite0", "unet", 3), ("convnext_atto", "linear", 3)],
+)
 def test_every_network_is_exported(tmp_path, encoder, decoder, channels):
     pytest.importorskip("onnxscript")
     pytest.importorskip("openvino")
