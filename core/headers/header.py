@@ -130,7 +130,7 @@ class Header:
             UserError: something is missing, of another type, absurd, or not known here.
         """
         # What was seen is noted since after there are digests.
-        if content.get("sha256") is None and (content["format_version"] != 1 or "pictures_seen" in content):
+        if content.get("sha256") is None and (content.get("format_version") != 1 or "pictures_seen" in content):
             raise UserError(f"{where} lacks the digest that it was written with, so it was altered since: {ANEW}")
         known = {name: value for name, value in content.items() if name not in ("format_version", "class_names")}
         if "class_names" in content:  # those of Pets

@@ -28,9 +28,10 @@ from data.opened import open_data
 from data.pictures import PictureError, read_mask
 from data.prepare import main as prepare
 from data.sources.own.walking import walk
-from transfer_learning.inference.backends import Network
+from transfer_learning.inference.backends import Network, load_network
 from transfer_learning.inference.files import overlay, side_by_side
 from transfer_learning.inference.inputs import find_files, result_names, unwritable
+from transfer_learning.inference.options import ReadoutOptions
 from transfer_learning.inference.readout import Readout
 from transfer_learning.inference.segmenter import Segmenter
 from transfer_learning.inference.windows import axis_weights, blend_windows, window_starts
@@ -82,7 +83,7 @@ class PerPixel(torch.nn.Module):
 
 
 def per_pixel(size: int = SIZE, **options) -> Segmenter:
-    header = Header.of(sample_header("transfer_learning", architecture={}), "header")
+    header = Header.of(sample_header("transfer_learning", architecture={}, format_version=1), "header")
     chosen = InferenceOptions(**options)
     return Segmenter(Readout(Network(PerPixel()), (size, size), "stretch", chosen, chosen.batch_size), header)
 
@@ -181,7 +182,7 @@ def test_tta_is_the_mean_of_its_views(weights):
     """The same by hand: each view's scores brought back, their softmax averaged."""
     image = picture(4, SIZE, SIZE)
     segmenter = Segmenter.load(weights, device="cpu", tta=True, tta_scales=(1.0, 1.5))
-    model = segmenter.readout.network.scores
+    model = load_network(weights, ReadoutOptions(), "cpu").model
     expected = np.zeros((3, SIZE, SIZE))
     for side in (SIZE, 60):
         square = cv2.resize(image, (side, side), interpolation=cv2.INTER_LINEAR) if side > SIZE else image
@@ -207,7 +208,7 @@ def test_the_command_agrees_with_the_evaluation(tmp_path, mode):
     flags = ["--model_path", str(weights), "--input", str(images), "--output_dir", str(out), "--no_figures"]
     assert predict([*flags, "--device", "cpu"]) == 0
     split = open_data(data).split("Test")
-    model = Segmenter.load(weights, device="cpu").readout.network.scores
+    model = load_network(weights, ReadoutOptions(), "cpu").model
     found = reference_scores(model, split, np.arange(len(split.names)))
     assert len(found) >= 3
     for index, scores in found.items():

@@ -81,7 +81,7 @@ class PerPixel(torch.nn.Module):
 
 def test_windows_over_prepared_pictures_come_to_original_size(pets):
     split = open_data(pets).split("Test")
-    header = Header.of(sample_header("transfer_learning", architecture={}), "header")
+    header = Header.of(sample_header("transfer_learning", architecture={}, format_version=1), "header")
     options = ReadoutOptions(tile=True, size="33x33")
     readout = readout_of_split(Loaded(Network(PerPixel()), header), split, options, 8)
     indices = split.labelled[:3]
