@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from core.files import read_bytes
 from core.headers.header import HEADER_KEY, header_content
 from core.networks.unet import MIN_SIDE
 from transfer_learning.inference.exported import (
@@ -112,7 +113,7 @@ class Exporter:
         by_way.unlink()
         vino.save_model(model, str(path), compress_to_fp16=False)
         # The digest is of the weights as written: the same model with its metadata is written over them.
-        for key, value in self._metadata(path.with_suffix(".bin").read_bytes()).items():
+        for key, value in self._metadata(read_bytes(path.with_suffix(".bin"))).items():
             model.set_rt_info(value, [key])
         vino.save_model(model, str(path), compress_to_fp16=False)
 
