@@ -147,6 +147,7 @@ def _whole(place: Place, module: str) -> list[str]:
         "transfer_learning.predict": words(
             "--model_path", weights["phase_2"], "--input", corpus / "own/images", *to, "--no_figures"
         ),
+        "transfer_learning.export": words("--model_path", weights["phase_2"], "--format", "state_dict", *to),
         "experiments.ablate": ["--config", str(_grid(place)), *planned(place).argv],
         "experiments.tables": words("--results", place.copy("results")),
         "experiments.report": words(place.copy("results"), "--output", output / "report.html"),
