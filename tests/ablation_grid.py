@@ -1,6 +1,7 @@
 """A small grid for tests, its processes run here, one by one."""
 
 import contextlib
+import importlib
 import json
 from pathlib import Path
 from typing import ClassVar
@@ -8,7 +9,6 @@ from typing import ClassVar
 import yaml
 
 from experiments.ablate import main
-from experiments.grid import child
 
 ROOT = Path(__file__).parents[1]
 SMALL = {"width": 2, "batch_size": 4, "max_steps": 6, "val_every": 3, "warmup_steps": 0, "amp": "off", "device": "cpu"}
@@ -24,7 +24,7 @@ class Here:
         with Path(console).open("a") as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
             self.returncode = 0
             for module, arguments in commands:
-                self.returncode = self.returncode or child.importlib.import_module(module).main(arguments)
+                self.returncode = self.returncode or importlib.import_module(module).main(arguments)
 
     def poll(self):
         return self.returncode

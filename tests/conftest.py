@@ -35,7 +35,7 @@ def here(monkeypatch):
 
     from experiments.grid import queue
 
-    monkeypatch.setattr(queue, "start", Here)
+    monkeypatch.setattr(queue, "Worker", Here)
     monkeypatch.setattr(queue, "LOOK_SECONDS", 0.0)
     Here.begun = []
     return Here.begun

@@ -143,7 +143,6 @@ MAY_READ_JSON = {
     "core.filing.json_file",
     "data.prepared.streamed",
     "data.sources.own.listing",
-    "experiments.grid.child",
 }
 
 

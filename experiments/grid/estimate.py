@@ -14,8 +14,8 @@ from experiments.ablation.format import KINDS, Compute, PretrainingRun, results_
 from experiments.evaluations import Resolution, is_number, read_json
 from experiments.grid.arms import TestedArm
 from experiments.grid.jobs import Work
-from experiments.grid.queue import start
 from experiments.grid.run_folder import log_rows
+from experiments.grid.workers import Worker
 from experiments.page.command_lines import defaults
 
 # What moves the time of a step much; other settings do not.
@@ -95,7 +95,7 @@ class Speeds:
         folder = self._cache.parent / "speed" / sha256(kind_of(work).encode()).hexdigest()[:12]
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        process = start([work.command_at(folder, **MEASURED | work.untransferred)], folder / "console.txt", threads)
+        process = Worker([work.command_at(folder, **MEASURED | work.untransferred)], folder / "console.txt", threads)
         try:
             if process.wait():
                 said = (folder / "console.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()

@@ -12,9 +12,8 @@ from experiments.ablation.format import PretrainingRun, Result, read
 from experiments.grid.planning.prepared import GridData
 from experiments.grid.planning.variants import MANAGED, Plan, Pretraining, plain
 from experiments.grid.run_folder import WEIGHTS, pretraining_of, write_result
+from experiments.grid.workers import Command
 from experiments.page.command_lines import defaults, flag
-
-Command = list[Any]  # [module, [flag, value, ...]]
 
 
 @dataclass(eq=False)

@@ -1,11 +1,8 @@
 """Running the works of a grid: so many processes side by side, each with its console output in a file."""
 
 import contextlib
-import json
-import os
 import shlex
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -16,7 +13,8 @@ from filelock import FileLock, Timeout
 
 from core.errors import UserError
 from core.files import open_bytes
-from experiments.grid.jobs import Command, Work
+from experiments.grid.jobs import Work
+from experiments.grid.workers import Command, Worker
 
 LOOK_SECONDS = 0.2
 
@@ -31,7 +29,7 @@ class Running:
     """
 
     work: Work
-    process: subprocess.Popen
+    process: Worker
     said_before: int
     started: float
 
@@ -131,7 +129,7 @@ class Queue:
         console = work.folder / "console.txt"
         said = console.stat().st_size if console.exists() else 0
         self.watcher.started(work)
-        return Running(work, start(commands, console, self.threads), said, time.perf_counter())
+        return Running(work, Worker(commands, console, self.threads), said, time.perf_counter())
 
     def _ended(self, entry: Running) -> None:
         work = entry.work
@@ -175,19 +173,6 @@ class Queue:
             for entry in self.running:
                 entry.process.kill()
             raise
-
-
-def start(commands: Sequence[Command], console: os.PathLike, threads: int) -> subprocess.Popen:
-    """Start a process that runs commands one after the other and appends what it says to a file.
-
-    Ctrl-C in the terminal does not reach it; it leaves when this process is gone, however that went.
-    """
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
-    words = [sys.executable, "-m", "experiments.grid.child", json.dumps(commands)]
-    with open(console, "ab") as file:  # noqa: PTH123 - any path-like
-        return subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=file, stderr=file, env=environment, start_new_session=True
-        )
 
 
 def as_line(command: Command) -> str:

@@ -21,7 +21,7 @@ def finished(tmp_path_factory, pets):
     """A finished grid: two variants, two rates to choose from, one fraction, two seeds."""
     folder = tmp_path_factory.mktemp("grid")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(queue, "start", Here)
+        patch.setattr(queue, "Worker", Here)
         patch.setattr(queue, "LOOK_SECONDS", 0.0)
         Here.begun = []
         assert run(folder, pets, two_variants()) == 0

@@ -66,7 +66,7 @@ class Trial:
 
 
 def test_a_few_steps_give_the_time_of_a_step_and_of_a_validation(works, monkeypatch):
-    monkeypatch.setattr(speed, "start", Trial)
+    monkeypatch.setattr(speed, "Worker", Trial)
     arm = next(work for work in works if work.name.startswith("plain_frozen"))
     speeds = speeds_of(works)
     speeds.measure([arm], 1)
@@ -177,7 +177,7 @@ def test_two_run_side_by_side_and_an_arm_after_its_tuning(pets, tmp_path, here, 
                 Slow.under_way.remove(self.folder)
             return self.returncode if self.looks >= 2 else None
 
-    monkeypatch.setattr(queue, "start", Slow)
+    monkeypatch.setattr(queue, "Worker", Slow)
     content = two_variants(seeds=[1], learning_rates=[0.004, 0.02])
     del content["variants"]["denoise_all"], content["pretraining"]["denoise"]
     content["common"] |= {"max_steps": 2, "val_every": 1}
