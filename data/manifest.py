@@ -12,7 +12,7 @@ from core.errors import UserError, first_problem
 from core.files import open_text
 from core.filing.json_file import NotJSONError, parse_json
 from data.geometry import Geometry, ResizeMode
-from data.prepared.fingerprint import FORMAT_VERSION, Seal
+from data.prepared.fingerprint import FORMAT_VERSION, UNSEALED, Seal
 from data.prepared.format_1 import head_of_today, record_of_today
 from data.prepared.streamed import objects, until_images
 
@@ -83,7 +83,7 @@ class Manifest:
         sha256: the manifest's `Seal`; None in data prepared before there was one.
     """
 
-    format_version: Literal[1, 2]
+    format_version: Literal[1, 2, 3]
     dataset: str
     source: dict[str, Any]
     size: tuple[_Side, _Side]
@@ -158,14 +158,18 @@ def read_manifest(data_dir: Path) -> Manifest:
             head, _ = until_images(file)
         content = parse_json(head, str(path))
     except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{data_dir} holds no prepared data (no manifest.json): {prepare_hint(data_dir)}") from None
+        others = data_dir.is_dir() and any(data_dir.iterdir())
+        hint = "give the folder that data.prepare wrote, its --output_dir" if others else prepare_hint(data_dir)
+        raise UserError(f"{data_dir} holds no prepared data (no manifest.json): {hint}") from None
     except NotJSONError as error:
         raise UserError(f"{path} is damaged ({error.reason}): {remedy}") from None
     except ValueError:
         raise UserError(f"{path} is damaged: {remedy}") from None
     version = content.get("format_version") if isinstance(content, dict) else None
-    if version not in (1, FORMAT_VERSION):
+    if version not in (1, UNSEALED, FORMAT_VERSION):
         raise UserError(f"{path} is of another version: {remedy}")
+    if version == FORMAT_VERSION and "sha256" not in content:
+        raise UserError(damaged(data_dir, "the sha256 that it was written with was taken out"))
     try:
         return TypeAdapter(Manifest).validate_python(head_of_today(content) if version == 1 else content)
     except ValidationError as errors:

@@ -49,6 +49,11 @@ class ExportConfig:
     pictures: int = 32
     """With --data_dir: how many pictures of Val are compared."""
 
+    def idle(self) -> dict[str, str]:
+        """Return the settings that have no say beside the others, and why."""
+        found = {} if self.data_dir else {"pictures": "without --data_dir"}
+        return {**found, "opset": "with --format state_dict"} if self.format == "state_dict" else found
+
     def __post_init__(self) -> None:
         if not 18 <= self.opset <= 23:
             raise UserError(f"opset {self.opset} is outside 18 to 23, which the exporter knows")
@@ -60,64 +65,72 @@ def export(config: ExportConfig) -> dict[str, Any]:
     """Export, compare, write; returns the content of the JSON beside it.
 
     Raises:
-        UserError: no weights, weights of phase 1, or the extra `export` is not installed.
+        UserError: no weights, weights of phase 1, data of other channels, or the extra `export` is not installed.
         RunError: the exported network says other classes than the network; nothing is written then.
     """
     import torch
 
-    from core.evaluation import load_model, resolution_of
-    from core.files import file_sha256, write_json
+    from core.evaluation import load_model
+    from core.files import write_json
     from core.filing.writing import replacing, sole_writer
-    from core.run.provenance import commit, versions
     from transfer_learning.inference.exporting import Exporter
     from transfer_learning.network import SegmentationUNet
 
     model, header = load_model(config.model_path, PHASE, SegmentationUNet, torch.device("cpu"))
     assert config.model_path is not None
     assert isinstance(model, SegmentationUNet)
+    batches = _batches(config, header)
     exporter = Exporter(model, config.model_path)
+    name = FILES[config.format]
     with sole_writer(config.output_dir), replacing(config.output_dir) as folder:
-        path = folder / FILES[config.format]
         if config.format != "state_dict":
             print("tracing the network and writing it anew: about half a minute", file=sys.stderr)
-        exporter.write(path, config.opset)
-        content = {
-            "format": FORMAT,
-            "file": FILES[config.format],
-            "class_set": header.classes.content(),
-            "input": {
-                "images": f"[N, {header.network.in_channels}, H, W] float32 in [0, 1], sides of at least 33",
-                "content": "[N, 1, H, W] bool, False on the bars of a letterbox",
-            },
-            "output": "logits [N, classes, H, W] float32",
-            "size": resolution_of(header.size) if header.size else None,
-            "resize_mode": header.resize_mode,
-            "value_range": header.value_range,
-            "ground": header.ground,
-            "opset": config.opset if config.format == "onnx" else None,
-            "compared": _compared(exporter, path, config, header),
-            "provenance": {
-                "commit": commit(),
-                "checkpoint_sha256": file_sha256(config.model_path),
-                "versions": versions(),
-            },
-        }
-        write_json(folder / f"{FILES[config.format]}.json", content)
+        exporter.write(folder / name, config.opset)
+        compared = exporter.compare(folder / name, batches)
+        _require_agreement(compared)
+        content = _content(config, header, compared)
+        write_json(folder / f"{name}.json", content)
     _print(content, config)
     return content
 
 
-def _compared(exporter: Any, path: Path, config: ExportConfig, header: "Header") -> list[dict[str, Any]]:
-    """Run what was written, in each runtime that computes it; raises RunError where the classes differ."""
+def _content(config: ExportConfig, header: "Header", compared: list[dict[str, Any]]) -> dict[str, Any]:
+    from core.evaluation import resolution_of
+    from core.files import file_sha256
+    from core.run.provenance import commit, versions
+
+    assert config.model_path is not None
     on = "noise" if config.data_dir is None else "pictures of Val"
-    found = [{**entry, "on": on} for entry in exporter.compare(path, _batches(config, header))]
-    for entry in found:
+    return {
+        "format": FORMAT,
+        "file": FILES[config.format],
+        "class_set": header.classes.content(),
+        "input": {
+            "images": f"[N, {header.network.in_channels}, H, W] float32 in [0, 1], sides of at least 33",
+            "content": "[N, 1, H, W] bool, False on the bars of a letterbox",
+        },
+        "output": "logits [N, classes, H, W] float32",
+        "size": resolution_of(header.size) if header.size else None,
+        "resize_mode": header.resize_mode,
+        "value_range": header.value_range,
+        "ground": header.ground,
+        "opset": None if config.format == "state_dict" else config.opset,
+        "compared": [{**entry, "on": on} for entry in compared],
+        "provenance": {
+            "commit": commit(),
+            "checkpoint_sha256": file_sha256(config.model_path),
+            "versions": versions(),
+        },
+    }
+
+
+def _require_agreement(compared: list[dict[str, Any]]) -> None:
+    for entry in compared:
         if entry["agreement"] < LEAST_AGREEMENT:
             raise RunError(
                 f"{entry['runtime']} gives {1 - entry['agreement']:.2%} of the pixels another class than the network: "
                 "nothing was written"
             )
-    return found
 
 
 def _batches(config: ExportConfig, header: "Header") -> "list[tuple[torch.Tensor, torch.Tensor]]":
@@ -140,7 +153,10 @@ def _batches(config: ExportConfig, header: "Header") -> "list[tuple[torch.Tensor
 
     split = open_data(config.data_dir).split("Val")
     if split.channels != header.network.in_channels:
-        raise UserError(f"{config.data_dir} holds pictures of {split.channels} channels, the network sees others")
+        raise UserError(
+            f"{config.data_dir} holds pictures of {split.channels} channels, the network takes "
+            f"{header.network.in_channels}: name the data that it was trained on"
+        )
     chosen = np.array(spread(len(split.names), config.pictures))
     return [(batch.input, batch.content) for _, batch in plain_batches(split, chosen, 4, torch.device("cpu"))]
 

@@ -125,12 +125,8 @@ def _segment_files(
     if not done:
         reasons = "; ".join(f"{entry['file']}: {entry['reason']}" for entry in listed[:3])
         raise UserError(f"{' '.join(config.input)}: none of {len(files)} files can be read as a picture ({reasons})")
-    records = [done[name][0] for name in files if name in done]
-    total = Areas(segmenter.classes)
-    for name in files:
-        if name in done:
-            total.include(done[name][1])
-    return write_tables(records, listed, total, segmenter, config)
+    records, areas = zip(*(done[name] for name in files if name in done), strict=True)
+    return write_tables(list(records), listed, Areas.added(segmenter.classes, areas), segmenter, config)
 
 
 class Picture(NamedTuple):

@@ -23,8 +23,8 @@ FOLDERS = "folders of runs or results"
 # What tells folders that this project wrote: a file in them, what stands at its beginning, and what the folder holds.
 _MARKS = (
     ("manifest.json", b'"format_version"', PREPARED),
-    ("prepare_report.json", b"", PREPARED),
-    ("journal.jsonl", b"", PREPARATION),
+    ("prepare_report.json", b'"counts"', PREPARED),
+    ("settings.json", b'"dataset"', PREPARATION),
     ("predictions.json", b'"num_pictures"', PREDICTION),
     ("evaluation_results.json", b"", EVALUATION),
     ("reconstruction_metrics.json", b"", EVALUATION),

@@ -13,7 +13,8 @@ def threaded(function: Callable[[Item], Result], batches: Iterable[Sequence[Item
     """Yield function(item) for every item of the batches, in order.
 
     A batch is worked on while the next is made in the thread that asks, so two are in memory at most. The function
-    should spend its time in NumPy, OpenCV or files, which let other threads run; torch starts threads of its own.
+    should spend its time in NumPy, OpenCV or files, which let other threads run; torch starts threads of its own, so
+    that only short operations of it are at home here.
 
     Raises:
         Exception: what `function` raised, in its item's turn; what has not begun then is left.

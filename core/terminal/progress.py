@@ -1,5 +1,6 @@
 """How far a work is: a bar on a terminal, a line now and then in a file or a pipe."""
 
+import math
 import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
@@ -82,7 +83,7 @@ def time_left(elapsed: float, done: int, left: int) -> float | None:
 
 def duration(seconds: float | None) -> str:
     """Return a length of time as one says it, "?" for an unknown one; a second at least unless it is none."""
-    if seconds is None:
+    if seconds is None or not math.isfinite(seconds):
         return "?"
     if round(seconds) < 60:
         return f"{max(round(seconds), 1 if seconds > 0 else 0)} s"

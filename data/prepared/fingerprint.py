@@ -10,7 +10,8 @@ from typing import Any
 
 from data.on_disk import sorted_rows
 
-FORMAT_VERSION = 2
+FORMAT_VERSION, UNSEALED = 3, 2  # the same but that 2 may lack the seal
+_NAMED_BY = 2  # what fingerprints begin with: the same data keep theirs
 _JSON = json.JSONEncoder(sort_keys=True)
 _MEANING = ("dataset", "size", "resize_mode", "seed", "ratios", "class_set", "channels", "stratum")
 _RECORD = ("name", "split", "tags", "labelled", "classes", "geometry")
@@ -50,8 +51,8 @@ def fingerprint_of(manifest: Mapping[str, Any], entries: Iterable[tuple[Mapping[
     portable = {name: manifest[name] for name in _MEANING}
     kept = (({name: record[name] for name in _RECORD}, digest) for record, digest in entries)
     texts = ((_JSON.encode(pair),) for pair in kept)
-    # The digest of json.dumps([FORMAT_VERSION, portable, [text, …]], sort_keys=True), piece by piece.
-    found = sha256(json.dumps([FORMAT_VERSION, portable, []], sort_keys=True).removesuffix("]]").encode())
+    # The digest of json.dumps([2, portable, [text, …]], sort_keys=True), piece by piece.
+    found = sha256(json.dumps([_NAMED_BY, portable, []], sort_keys=True).removesuffix("]]").encode())
     separator = ""
     for (text,) in sorted_rows(texts, 1):
         found.update(f"{separator}{json.dumps(text)}".encode())

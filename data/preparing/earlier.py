@@ -64,7 +64,7 @@ def _require_same_inputs(manifest: Manifest, records: dict[str, list[Record]], c
     output = config.output_dir
     try:
         inputs = Inputs(output)
-    except (OSError, ValueError):
+    except (OSError, ValueError, UserError):
         inputs = None
     names = (record.name for members in records.values() for record in members)
     if inputs is None or (manifest.listing is not None and inputs.lacks(names)):
@@ -118,9 +118,9 @@ def _mend(output: Path, records: dict[str, list[Record]]) -> None:
     if _content(output / SPLITS_FILE) != splits:
         try:
             write_json(output / SPLITS_FILE, splits)
-        except OSError:  # a folder stands there, or nothing can be written
-            raise UserError(missing(output / SPLITS_FILE, output)) from None
-        say(f"note: {output / SPLITS_FILE} was missing or altered: it is written again")
+            say(f"note: {output / SPLITS_FILE} was missing or altered: it is written again")
+        except OSError as error:  # read-only, say; no command reads it
+            say(f"note: {output / SPLITS_FILE} is missing or altered, and cannot be written ({error.strerror})")
     if not isinstance(_content(output / REPORT), dict):
         say(f"note: {output / REPORT} is missing or damaged: no command reads it; only a new preparation writes one")
     before = _arrays(output)

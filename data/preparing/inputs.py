@@ -10,7 +10,8 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter
 
-from core.files import file_sha256, read_bytes, write_json
+from core.files import file_sha256, write_json
+from core.filing.json_file import read_json
 from data.sources.fetching.download import file_md5
 from data.sources.source import Sample
 
@@ -67,7 +68,7 @@ class Inputs:
 
     def __init__(self, output: Path) -> None:
         """Raises ValueError for a file that is not as written."""
-        self._content = TypeAdapter(_Content).validate_json(read_bytes(output / INPUTS))
+        self._content = TypeAdapter(_Content).validate_python(read_json(output / INPUTS))
 
     def lacks(self, names: Iterable[str]) -> bool:
         """Say whether there is no file of one of these pictures."""

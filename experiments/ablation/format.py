@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field, FiniteFloat, ValidationError, model_validator
 
 from core.errors import UserError, first_problem
-from core.files import read_bytes
+from core.filing.json_file import NotJSONError, read_json
 from experiments.evaluations import Classes, Content, Count, Resolution, Score
 
 PLAN = "plan.json"
@@ -176,6 +176,8 @@ class PlanContent(Content):
         return tuple(sorted({*self.seeds, *self.more_seeds.get(fraction, ())}))
 
 
+MADE_AGAIN = "delete it, and the same `experiments.ablate` command makes it again"
+
 Kind = TypeVar("Kind", bound=Content)
 Result = ArmContent | Trial | PretrainingRun
 KINDS: tuple[type[Result], ...] = (ArmContent, Trial, PretrainingRun)
@@ -184,12 +186,11 @@ KINDS: tuple[type[Result], ...] = (ArmContent, Trial, PretrainingRun)
 def read(path: Path, kind: type[Kind]) -> Kind:
     """Return what a file holds; raises UserError where it is damaged or of another kind."""
     try:
-        return kind.model_validate_json(read_bytes(path))
+        return kind.model_validate(read_json(path))
+    except NotJSONError as error:
+        raise UserError(f"{path} is not valid JSON ({error.reason}): {MADE_AGAIN}") from None
     except ValidationError as errors:
-        raise UserError(
-            f"{path} is damaged or not of this kind ({first_problem(errors)}): delete it, and the same "
-            "`experiments.ablate` command makes it again"
-        ) from None
+        raise UserError(f"{path} is damaged or not of this kind ({first_problem(errors)}): {MADE_AGAIN}") from None
 
 
 def results_of(folder: Path, kind: type[Kind]) -> list[tuple[Path, Kind]]:

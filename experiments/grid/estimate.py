@@ -20,7 +20,8 @@ from experiments.page.command_lines import defaults
 
 # What moves the time of a step much; other settings do not.
 LIKE = ("width", "batch_size", "encoder", "decoder", "freeze", "perceptual_network", "perceptual_weight")
-START_SECONDS = 5.0  # loading the libraries
+START_SECONDS = 2.0  # of a process, beside its training and scoring
+SLOWEST = 3600.0  # seconds a picture: what says more was not measured
 # Enough for the time of a step and that of a validation. Of three rows the first warms up, the second has so many steps
 # and a validation, the third one step and one validation. Fewer steps would drown in what one validation takes more
 # than the other.
@@ -40,7 +41,8 @@ class Speeds:
     def __init__(self, results_dir: Path, output_dir: Path, resolution: Resolution) -> None:
         self._cache = output_dir / "speeds.json"
         kept = read_json(self._cache) if self._cache.exists() else {}
-        self.measured: dict[str, float] = {kind: speed for kind, speed in kept.items() if is_number(speed)}
+        known = {kind: speed for kind, speed in kept.items() if is_number(speed) and 0 < speed < SLOWEST}
+        self.measured: dict[str, float] = known
         self._sums: dict[str, list[float]] = {}
         self._live: dict[str, float] = {}
         for kind in KINDS:

@@ -44,7 +44,7 @@ def _title(subject: str, runs: Sequence[Run]) -> str:
         return f"{subject}: {_runs(len(runs))}, not evaluated yet"
     places = dict.fromkeys(_place(run) for run in scored)
     what = f"{_runs(len(scored))} compared" if len(scored) > 1 else "one run scored"
-    return f"{subject}: {what} on {next(iter(places)) if len(places) == 1 else 'different pictures'}"
+    return f"{subject}: {what} on {next(iter(places)) if len(places) == 1 else 'different data'}"
 
 
 def _runs(number: int) -> str:

@@ -211,8 +211,9 @@ def test_an_altered_truth_is_never_scored(data_dir):
 def edited(data_dir: Path, change, sealed: bool = False) -> None:
     path = data_dir / "manifest.json"
     content = json.loads(path.read_text())
-    if not sealed:
+    if not sealed:  # as data of before
         content.pop("sha256")
+        content["format_version"] = 2
     change(content)
     images = content.pop("images", None)
     path.write_text(json.dumps(content if images is None else {**content, "images": images}, indent=2))
@@ -275,6 +276,7 @@ def test_an_altered_manifest_is_one_line(data_dir, named, change, tmp_path, caps
         lambda content: content["images"][-1].update(content="0" * 16),
         lambda content: content.update(sha256=None),
         lambda content: content.update(note="new"),
+        lambda content: content.update(format_version=2),
     ],
 )
 def test_what_the_fingerprint_does_not_cover_is_sealed(data_dir, change):
@@ -283,6 +285,12 @@ def test_what_the_fingerprint_does_not_cover_is_sealed(data_dir, change):
     edited(data_dir, change, sealed=True)
     with pytest.raises(UserError, match="altered after data.prepare wrote it: its sha256 does not fit"):
         open_data(data_dir).records("Train")
+
+
+def test_a_seal_that_was_taken_out_is_missed(data_dir):
+    edited(data_dir, lambda content: content.pop("sha256"), sealed=True)
+    with pytest.raises(UserError, match="the sha256 that it was written with was taken out"):
+        open_data(data_dir)
 
 
 def test_data_of_before_have_no_digests_and_are_read(data_dir):

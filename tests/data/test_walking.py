@@ -83,8 +83,8 @@ def test_links_are_followed_once(tmp_path):
 def test_what_this_project_wrote_is_not_read(tmp_path):
     marks = {
         "prepared/manifest.json": '{"format_version": 2}',
-        "cut/prepare_report.json": "{}",
-        "killed/journal.jsonl": "",
+        "cut/prepare_report.json": '{"counts": {}}',
+        "killed/settings.json": '{"dataset": "folder"}',
         "half.partial/x": "",
         "predicted/predictions.json": '{"format": 2, "num_pictures": 1}',
         "ended/masks/1.png": "",
@@ -101,11 +101,27 @@ def test_what_this_project_wrote_is_not_read(tmp_path):
     touch(tmp_path, *marks, *(f"{Path(name).parts[0]}/deep/picture.png" for name in marks))
     for name, content in marks.items():
         (tmp_path / name).write_text(content)
-    touch(tmp_path, "web/plan.json", "web/icon.png", "masks/1.png", "figures/1.png")
+    touch(
+        tmp_path,
+        "web/plan.json",
+        "web/icon.png",
+        "masks/1.png",
+        "figures/1.png",
+        "web/journal.jsonl",
+        "web/settings.json",
+    )
     (tmp_path / "web/manifest.json").write_text('{"manifest_version": 3}')
     with FileLock(tmp_path / "busy/.lock"):
         found, told = walked(tmp_path)
-    assert found == ["figures/1.png", "masks/1.png", "web/icon.png", "web/manifest.json", "web/plan.json"]
+    assert found == [
+        "figures/1.png",
+        "masks/1.png",
+        "web/icon.png",
+        "web/journal.jsonl",
+        "web/manifest.json",
+        "web/plan.json",
+        "web/settings.json",
+    ]
     assert set(told) == {Path(name).parts[0] for name in marks}
     assert all("written by this project" in reason for reason in told.values())
     with pytest.raises(UserError, match="holds prepared pictures, written by this project: give the folder of the"):

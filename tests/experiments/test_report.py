@@ -143,7 +143,7 @@ def test_the_page_opens_with_what_was_compared_on_which_data(tmp_path):
     result["provenance"] |= {"split": "Val", "data_sha256": "e" * 64}
     (tmp_path / "b/evaluation_results.json").write_text(json.dumps(result))
     page = page_of(tmp_path / "a", tmp_path / "b")
-    assert "compared on different pictures</title>" in page
+    assert "compared on different data</title>" in page
     assert "30 images of Val, drawn_pets at 64 px, fingerprint eeeeeeeeeeee: b" in words(page)
 
 

@@ -146,10 +146,10 @@ def test_predictions_have_the_classes_colours_and_the_canvas(run, tmp_path):
 def test_windows_of_a_wide_canvas(run):
     root, class_set = run
     segmenter = Segmenter.load(root / "run" / "best_model.safetensors", device="cpu", tile=True, size="40x64")
-    assert segmenter.size == (40, 64)
+    assert segmenter.readout.size == (40, 64)
     picture, _ = scene(class_set, 3, 100, 64, 3)
-    assert segmenter.is_tiled(picture)
-    assert not segmenter.is_tiled(picture[:40])
+    assert segmenter.readout.is_tiled(picture.shape[:2])
+    assert not segmenter.readout.is_tiled(picture[:40].shape[:2])
     (found,) = segmenter.segment([picture])
     assert found.mask.shape == (100, 64)
 

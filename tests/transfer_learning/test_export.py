@@ -12,6 +12,7 @@ from sample_pets import picture
 from core.headers.header import read_header
 from core.networks.unet import initialise
 from core.weights import save_weights
+from reconstruction.network import Autoencoder
 from transfer_learning.evaluate import main as evaluate
 from transfer_learning.export import main as export
 from transfer_learning.inference.backends import load_network
@@ -168,8 +169,8 @@ def test_an_export_leaves_networks_of_the_same_process_alone(tmp_path):
 @pytest.mark.parametrize(
     ("file", "flags", "message"),
     [
-        ("weights.safetensors", {"backend": "openvino"}, "export --model_path .* --format openvino makes one"),
-        ("weights.safetensors", {"backend": "onnxruntime"}, "--format onnx makes one"),
+        ("weights.safetensors", {"backend": "openvino"}, "export --model_path .* --format openvino"),
+        ("weights.safetensors", {"backend": "onnxruntime"}, "--format onnx"),
         ("model.onnx", {"backend": "torch"}, "does not compute .*onnxruntime or openvino does"),
         ("model.xml", {"backend": "onnxruntime"}, "openvino does"),
         ("model.onnx", {"amp": "bf16"}, "ONNX Runtime computes in fp32"),
@@ -194,6 +195,21 @@ def test_bf16_scores_nearly_as_fp32(weights, pets, tmp_path):
     assert found[1]["confusion_matrix"] != found[0]["confusion_matrix"]
 
 
+def test_what_is_no_weights_of_phase_2_or_other_data_is_refused_at_once(pets, tmp_path, capsys):
+    out = tmp_path / "out"
+    path = tmp_path / "phase_1.safetensors"
+    network = Autoencoder(width=2)
+    save_weights(path, network.state_dict(), sample_header())
+    assert export(["--model_path", str(path), "--output_dir", str(out)]) == 2
+    assert "this command takes weights of transfer_learning" in capsys.readouterr().err
+    path = fresh(tmp_path, in_channels=1)
+    assert export(["--model_path", str(path), "--output_dir", str(out), "--data_dir", str(pets)]) == 2
+    assert "holds pictures of 3 channels, the network takes 1" in capsys.readouterr().err
+    assert export(["--model_path", str(path), "--output_dir", str(out), "--data_dir", str(tmp_path / "none")]) == 2
+    assert "holds no prepared data" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_noise_and_wrong_settings(tmp_path, capsys):
     assert export([]) == 2
     assert "give the weights" in capsys.readouterr().err
@@ -201,5 +217,9 @@ def test_noise_and_wrong_settings(tmp_path, capsys):
     assert export(["--model_path", str(path), "--opset", "3"]) == 2
     assert "opset 3 is outside" in capsys.readouterr().err
     out = tmp_path / "out"
-    assert export(["--model_path", str(path), "--format", "state_dict", "--output_dir", str(out)]) == 0
+    flags = ["--model_path", str(path), "--format", "state_dict", "--opset", "19", "--output_dir", str(out)]
+    assert export(flags) == 0
+    assert "--opset with --format state_dict" in capsys.readouterr().err
     assert sorted(file.name for file in out.iterdir() if not file.name.startswith(".")) == ["model.pt", "model.pt.json"]
+    (compared,) = json.loads((out / "model.pt.json").read_text())["compared"]
+    assert (compared["runtime"], compared["largest_difference"], compared["agreement"]) == ("torch", 0, 1)

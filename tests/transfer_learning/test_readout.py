@@ -6,12 +6,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from reference_inference import reference_scores
 from sample_header import sample_header
 
 from core.headers.header import Header
 from core.weights import build, load_weights
 from data.opened import open_data
+from data.prepare import main as prepare
 from experiments.tables import main as tables
 from transfer_learning.evaluate import main as evaluate
 from transfer_learning.inference.backends import Loaded, Network
@@ -99,6 +101,32 @@ def test_windows_no_smaller_than_the_pictures_are_refused(scored, capsys):
     assert scored("--tile")[0] == 2
     assert "--tile does nothing: the prepared pictures are 40 x 40 at most, a window 40 x 40" in capsys.readouterr().err
     assert scored("--tile_overlap", "1")[0] == 2
+
+
+@pytest.mark.parametrize("flags", [(), ("--size", "48x64"), ("--tta",), ("--tile", "--size", "34")])
+def test_grey_pictures_of_mixed_aspects(tmp_path, flags):
+    images, masks, data, run = (tmp_path / name for name in ("images", "masks", "data", "run"))
+    images.mkdir()
+    masks.mkdir()
+    for index, sides in enumerate([(40, 70), (70, 40), (50, 50), (64, 48), (90, 33), (48, 64)] * 2):
+        grey = np.random.default_rng(index).integers(0, 256, sides, np.uint8)
+        Image.fromarray(grey).save(images / f"{index}.png")
+        Image.fromarray((grey > 128).astype(np.uint8)).save(masks / f"{index}.png")
+    own = ["--dataset", "folder", "--images", str(images), "--masks", str(masks), "--size", "48"]
+    assert prepare([*own, "--test_ratio", "0.4", "--output_dir", str(data)]) == 0
+    small = ["--width", "2", "--max_steps", "1", "--val_every", "1", "--amp", "off", "--device", "cpu"]
+    assert train([*small, "--data_dir", str(data), "--output_dir", str(run)]) == 0
+    common = ["--model_path", str(run / "best_model.safetensors"), "--data_dir", str(data), "--no_figures"]
+    assert evaluate([*common, "--device", "cpu", "--output_dir", str(tmp_path / "out"), *flags]) == 0
+
+
+def test_grad_cam_is_left_out_with_a_note_where_it_would_explain_other_pictures(weights, pets, tmp_path, capsys):
+    common = ["--model_path", str(weights), "--data_dir", str(pets), "--device", "cpu", "--visualize_samples", "1"]
+    assert evaluate([*common, "--output_dir", str(tmp_path / "out"), "--size", "48"]) == 0
+    assert "note: no Grad-CAM: it explains pictures seen whole at the size" in capsys.readouterr().out
+    files = {path.name for path in (tmp_path / "out/figures").iterdir()}
+    assert "predictions.png" in files
+    assert "gradcam.png" not in files
 
 
 def test_tables_say_how_pictures_were_seen(scored, tmp_path, capsys):

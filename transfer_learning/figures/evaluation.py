@@ -46,7 +46,7 @@ def draw(
 
     Args:
         readout: of the network.
-        model: the network, whose layers Grad-CAM looks into; without it (an exported one) those figures are left out.
+        model: the network, whose layers Grad-CAM looks into; None of an exported one.
         split: the labelled pictures.
         result: content of evaluation_results.json.
         rows: a row an image (`image_rows`), in the order of `split.labelled`.
@@ -55,7 +55,11 @@ def draw(
     artist = _Artist(readout, model, split, rows, config)
     works = [lambda: artist.summaries(result)]
     if config.visualize_samples:
-        works = [artist.samples, artist.extremes, *([artist.heat] if model else []), *works]
+        works = [artist.samples, artist.extremes, *works]
+        if reason := _unexplained(readout, model, split):
+            print(f"note: no Grad-CAM: {reason}")
+        else:
+            works.insert(2, artist.heat)
     for work in track(works, "drawing", len(works)):
         work()
     return {"figures": artist.entries, **({"strip": artist.strip} if artist.strip else {})}
@@ -209,6 +213,15 @@ class _Artist:
         """Yield the class probabilities [C, H, W] of pictures at their original size."""
         indices = self.split.labelled[list(places)]
         return (planes for _, planes in probabilities_of_split(self.readout, self.split, indices))
+
+
+def _unexplained(readout: Readout, model: nn.Module | None, split: Split) -> str | None:
+    """Return why nothing speaks for a class here; None where it does."""
+    if model is None:
+        return "it looks into layers, which an exported network does not show"
+    if readout.options.tile or readout.size != split.size:
+        return "it explains pictures seen whole at the size that they were prepared at"
+    return None
 
 
 def _grey(truths: Sequence[np.ndarray]) -> bool:

@@ -1,14 +1,16 @@
 """Write a network in the formats of other runtimes, and compare what they compute with it."""
 
+import copy
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from core.errors import RunError
 from core.files import read_bytes
 from core.headers.header import HEADER_KEY, header_content
 from core.networks.unet import MIN_SIDE
@@ -17,6 +19,7 @@ from transfer_learning.inference.exported import (
     INPUTS,
     KINDS,
     OUTPUT,
+    Scores,
     digest_of,
     graph_of_onnx,
     load_onnxruntime,
@@ -26,7 +29,6 @@ from transfer_learning.inference.exported import (
 from transfer_learning.network import SegmentationUNet
 
 Batches = Sequence[tuple[Tensor, Tensor]]
-RUNTIMES = {"onnxruntime": load_onnxruntime, "openvino": load_openvino}
 
 
 class Exporter:
@@ -61,13 +63,14 @@ class Exporter:
             pixels that get the same class. Bars are left out.
         """
         found = []
-        for runtime in KINDS.get(path.suffix, ()):
-            scores, _ = RUNTIMES[runtime](path, torch.get_num_threads(), "off")
+        for runtime, scores in self._runtimes(path):
             largest, same, pixels = 0.0, 0, 0
             for images, content in batches:
                 with torch.inference_mode():
                     wanted = self.model(images, content)
                 got, inside = scores(images, content), content[:, 0]
+                if not (got.isfinite().all() and wanted.isfinite().all()):
+                    raise RunError(f"{runtime} or the network gives NaN or infinity: nothing was written")
                 largest = max(largest, (got - wanted).abs().max().item())
                 same += int((got.argmax(1) == wanted.argmax(1))[inside].sum())
                 pixels += int(inside.sum())
@@ -75,6 +78,16 @@ class Exporter:
                 {"runtime": runtime, "pixels": pixels, "largest_difference": largest, "agreement": same / pixels}
             )
         return found
+
+    def _runtimes(self, path: Path) -> Iterator[tuple[str, Scores]]:
+        """Yield what computes the file, and its name."""
+        if path.suffix == ".pt":
+            twin = copy.deepcopy(self.model)
+            twin.load_state_dict(torch.load(path, weights_only=True))
+            yield "torch", torch.inference_mode()(twin)
+        for runtime in KINDS.get(path.suffix, ()):
+            load = load_onnxruntime if runtime == "onnxruntime" else load_openvino
+            yield runtime, load(path, torch.get_num_threads(), "off")[0]
 
     def _onnx(self, opset: int) -> Any:
         """Return the network as a ModelProto, with its header and digest."""

@@ -1,6 +1,6 @@
 """What a prediction leaves of a picture: mask, overlay, a figure of them side by side, and its numbers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,10 +110,14 @@ class Areas:
         self.confidences += np.bincount(mask.ravel(), confidence.ravel(), minlength=classes)
         return self
 
-    def include(self, other: "Areas") -> None:
-        """Add the areas of another picture."""
-        self.pixels += other.pixels
-        self.confidences += other.confidences
+    @classmethod
+    def added(cls, class_set: ClassSet, areas: Iterable["Areas"]) -> "Areas":
+        """Return the areas of several pictures as one."""
+        total = cls(class_set)
+        for one in areas:
+            total.pixels += one.pixels
+            total.confidences += one.confidences
+        return total
 
     def content(self) -> dict[str, Any]:
         """Return the mean confidence of all pixels, and for each class its pixels, their share and mean confidence

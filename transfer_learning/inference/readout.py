@@ -55,8 +55,15 @@ class Seen:
         """
         if self.blended is not None:
             return self.blended
-        # Scores come back before the softmax: between a sure cat and a sure dog lies a line, and not a blur.
-        return _mean([probabilities_of(place.restore_scores(logits)) for place, logits in self.views])
+        mean = None
+        for place, logits in self.views:
+            # Scores come back before the softmax: between a sure cat and a sure dog lies a line, and not a blur.
+            seen = probabilities_of(place.restore_scores(logits))
+            if len(self.views) > 1:
+                seen /= len(self.views)
+            mean = seen if mean is None else np.add(mean, seen, out=mean)
+        assert mean is not None
+        return mean
 
 
 class Readout:
@@ -181,11 +188,6 @@ def probabilities_of(scores: np.ndarray, axis: int = 0) -> np.ndarray:
     if not probabilities.isfinite().all():
         raise RunError("the scores of a picture hold NaN or infinity: the network broke, train it again")
     return probabilities.numpy()
-
-
-def _mean(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    first, *rest = (array / len(arrays) for array in arrays) if len(arrays) > 1 else arrays
-    return sum(rest, start=first)
 
 
 def _restored(probabilities: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -51,7 +51,8 @@ def probabilities_of_split(readout: Readout, split: Split, indices: np.ndarray) 
 
 def _content(split: Split, index: int) -> np.ndarray:
     top, left, bottom, right = split.geometries[index].rectangle
-    return np.ascontiguousarray(split.images[index][top:bottom, left:right])
+    pixels = np.ascontiguousarray(split.images[index][top:bottom, left:right])
+    return pixels[..., 0] if split.channels == 1 else pixels
 
 
 def _sides(split: Split, index: int) -> tuple[int, int]:
