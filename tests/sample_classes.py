@@ -117,7 +117,7 @@ def write_manifest(folder: Path, manifest: dict[str, Any], **head: Any) -> None:
         }
         for split in SPLITS
     }
-    content = {**manifest, "fingerprint": "0" * 64, "counts": counts, **head}
+    content = {**manifest, "format_version": 2, "fingerprint": "0" * 64, "counts": counts, **head}
     content.pop("sha256", None)
     folder.mkdir(exist_ok=True)
     (folder / "manifest.json").write_text(json.dumps({**content, "images": records}))

@@ -16,7 +16,7 @@ from core.run.folder import RunFolder
 
 MARKS = {
     kinds.PREPARED: ("manifest.json", '{"format_version": 2}'),
-    kinds.PREPARATION: ("journal.jsonl", ""),
+    kinds.PREPARATION: ("settings.json", '{"dataset": "folder"}'),
     kinds.PREDICTION: ("predictions.json", '{"num_pictures": 1}'),
     kinds.EVALUATION: ("reconstruction_metrics.json", "{}"),
     kinds.RUN: ("training_config.json", "{}"),
@@ -28,6 +28,7 @@ BESIDE = {
     kinds.EVALUATION: {kinds.EVALUATION, kinds.RUN, kinds.ABLATION},
     kinds.PREDICTION: {kinds.PREDICTION, kinds.RUN, kinds.ABLATION},
     kinds.ABLATION: {kinds.ABLATION, kinds.RUN, kinds.EVALUATION, kinds.PREDICTION},
+    kinds.EXPORT: {kinds.ABLATION, kinds.RUN, kinds.EVALUATION, kinds.PREDICTION},
     kinds.FOLDERS: {kinds.ABLATION, kinds.RUN, kinds.EVALUATION, kinds.PREDICTION},
 }
 
@@ -134,7 +135,7 @@ def test_a_run_that_is_not_there_cannot_be_extended_and_leaves_nothing(tmp_path)
 
 
 def test_settings_name_fields_and_kinds():
-    known = {*MARKS, kinds.A_FILE, kinds.FOLDERS}
+    known = {*MARKS, kinds.A_FILE, kinds.EXPORT, kinds.FOLDERS}
     for command in COMMANDS:
         settings = getattr(importlib.import_module(command.module), command.settings)
         fields = {field.name for field in dataclasses.fields(settings)}
