@@ -1,6 +1,7 @@
 """Networks for other programs: what ONNX Runtime and OpenVINO compute is what torch computes."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -223,3 +224,11 @@ def test_noise_and_wrong_settings(tmp_path, capsys):
     assert sorted(file.name for file in out.iterdir() if not file.name.startswith(".")) == ["model.pt", "model.pt.json"]
     (compared,) = json.loads((out / "model.pt.json").read_text())["compared"]
     assert (compared["runtime"], compared["largest_difference"], compared["agreement"]) == ("torch", 0, 1)
+
+
+def test_a_missing_extra_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "onnx", None)  # importing it fails
+    out = tmp_path / "out"
+    assert export(["--model_path", str(fresh(tmp_path)), "--output_dir", str(out)]) == 2
+    assert "onnx is not installed: pip install '.[export]'" in capsys.readouterr().err
+    assert not out.exists()

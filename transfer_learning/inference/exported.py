@@ -34,7 +34,7 @@ def of_extra(module: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name and not module.startswith(error.name):
             raise
-        raise UserError(f"{module} is not installed: pip install 'ae-pretrained[export]'") from None
+        raise UserError(f"{module} is not installed: pip install '.[export]'") from None
 
 
 def load_onnxruntime(path: Path, threads: int, precision: str) -> tuple[Scores, Header]:
