@@ -111,6 +111,8 @@ class ArmContent(PhaseTwo):
         names, rows = content.get("class_names"), content.get("per_image")
         if not isinstance(names, list) or not isinstance(rows, dict):
             raise ValueError("no class_names or no per_image")
+        if not all(isinstance(row, list) for row in rows.values()):
+            raise ValueError("per_image does not have a list for every image")
         # The classes were those of Oxford-IIIT Pet.
         classes = {"names": names, "background": 0, "ignored_is": "border", "colours": []}
         cells = np.array([*rows.values()]) if len({*map(len, rows.values())}) == 1 else np.array(None)

@@ -49,7 +49,7 @@ def damage_tar(path: Path, random: Random) -> str:
         (None, None, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.DIRTYPE)
     )
     how, members = ("", members) if special else _damage_members(members, random)
-    chosen = random.randrange(len(members))
+    chosen = random.randrange(len(members)) if members else 0
     if special:
         how = f"member {members[chosen][0]} is of type {special!r}"
     saved = io.BytesIO()
