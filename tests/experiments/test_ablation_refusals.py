@@ -33,7 +33,7 @@ def other_masks(matrices):
         (lambda matrices: arm(matrices[:-1], variant="mask"), "different images (3 and 4, 3 of them common)"),
         (lambda matrices: arm(matrices, variant="unknown"), "'unknown', which"),
         (lambda matrices: spoiled()(matrices) | {"per_image": {f"Pet_{n}": [1] for n in range(4)}}, "9 counts"),
-        (lambda matrices: spoiled()(matrices) | {"per_image": {"Pet_0": [1] * 9, "Pet_1": 2}}, "a list for every image"),
+        (lambda matrices: spoiled()(matrices) | {"per_image": {"Pet_0": [1] * 9, "Pet_1": 2}}, "a list for every"),
         (other_masks, "scored against other masks"),
     ],
 )
