@@ -62,11 +62,7 @@ def decide(tally: Tally, request: Request | None, ignore_values: Sequence[int] =
     ignored = _ignored(found, request, ignore_values, colours)
     wanted = {number: where for number, where in sorted(found.items()) if number not in ignored}
     if not (request and request.codes):
-        greys, others = (
-            {number: where for number, where in side.items() if number in wanted}
-            for side in (_numbers(tally, reading, spread, GREYS), _numbers(tally, reading, spread, OTHERS))
-        )
-        require_one_storage(greys, others, colours)
+        require_one_storage(*_by_storage(tally, reading, spread, wanted), colours)
     if request is None:
         class_set, labels = found_classes(tally, wanted, colours)
     elif request.codes:
@@ -91,6 +87,12 @@ def _reading(tally: Tally, request: Request | None) -> Reading:
     if "colour" in tally.kinds or tally.palettes_differ:
         return "colours"
     return "colours" if request and request.wants_colours and "palette" in tally.kinds else "values"
+
+
+def _by_storage(tally: Tally, reading: Reading, spread: bool, wanted: Numbers) -> tuple[Numbers, Numbers]:
+    """Return what of `wanted` grey masks hold, and what others do."""
+    greys, others = (_numbers(tally, reading, spread, kinds) for kinds in (GREYS, OTHERS))
+    return {n: greys[n] for n in greys if n in wanted}, {n: others[n] for n in others if n in wanted}
 
 
 def _numbers(tally: Tally, reading: Reading, spread: bool, kinds: Sequence[Kind] = (*GREYS, *OTHERS)) -> Numbers:
