@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from core.machine.processor import processor
+
 PACKAGES = ("torch", "torchvision", "lightning-fabric", "numpy", "opencv-python-headless")
 
 
@@ -34,10 +36,8 @@ def commit() -> str | None:
 
 def device_name(device: torch.device) -> str:
     """Return what computes, in words."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    cpu = torch.cpu.get_capabilities().get("cpu_name", platform.processor()) if device.type == "cpu" else "gpu"
-    return f"{device.type} ({cpu}, {torch.get_num_threads()} threads)"
+    name = processor(device).name
+    return name if device.type == "cuda" else f"{device.type} ({name}, {torch.get_num_threads()} threads)"
 
 
 def machine(device: torch.device) -> dict[str, Any]:
