@@ -18,7 +18,8 @@ class Processor:
 
     Attributes:
         name: as its maker calls it.
-        kind: `cpu`, `cpu-avx512`, `cpu-bf16` (avx512_bf16 without AMX), `cpu-amx`, `cuda` or `mps`.
+        kind: `cpu` (x86-64), `cpu-avx512`, `cpu-bf16` (avx512_bf16 without AMX), `cpu-amx`, another CPU by its
+            architecture as `cpu-aarch64`, `cuda` or `mps`.
     """
 
     name: str
@@ -41,5 +42,7 @@ def processor(device: torch.device) -> Processor:
 
 def kind_of_cpu(able: Mapping[str, Any]) -> str:
     """Return the kind of a CPU by its capabilities, named as `torch.cpu.get_capabilities` does."""
+    if able.get("architecture") != "x86_64":
+        return f"cpu-{able.get('architecture', 'unknown')}"
     kinds = {"cpu-amx": "amx_bf16", "cpu-bf16": "avx512_bf16", "cpu-avx512": "avx512_f"}
     return next((kind for kind, capability in kinds.items() if able.get(capability)), "cpu")

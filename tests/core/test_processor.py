@@ -5,15 +5,18 @@ import torch
 
 from core.machine.processor import Processor, kind_of_cpu, processor
 
+X86 = {"architecture": "x86_64"}
+
 
 @pytest.mark.parametrize(
     ("able", "kind"),
     [
-        ({"avx2": True, "avx512_f": False}, "cpu"),
-        ({"avx512_f": True, "avx512_bf16": False}, "cpu-avx512"),
-        ({"avx512_f": True, "avx512_bf16": True, "amx_bf16": False}, "cpu-bf16"),
-        ({"avx512_f": True, "avx512_bf16": True, "amx_bf16": True}, "cpu-amx"),
-        ({"cpu_name": "one that says nothing of it"}, "cpu"),
+        ({**X86, "avx2": True, "avx512_f": False}, "cpu"),
+        ({**X86, "avx512_f": True, "avx512_bf16": False}, "cpu-avx512"),
+        ({**X86, "avx512_f": True, "avx512_bf16": True, "amx_bf16": False}, "cpu-bf16"),
+        ({**X86, "avx512_f": True, "avx512_bf16": True, "amx_bf16": True}, "cpu-amx"),
+        ({"architecture": "aarch64", "bf16": True}, "cpu-aarch64"),
+        ({"cpu_name": "one that says nothing of it"}, "cpu-unknown"),
     ],
 )
 def test_a_cpu_is_of_the_best_kind_that_it_has(able, kind):
