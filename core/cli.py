@@ -57,7 +57,8 @@ COMMANDS = (
     Command("experiments.tables", "TablesConfig", "tables", "write tables again from the JSON of results", "tables"),
     Command("experiments.report", "ReportConfig", "report", "show runs and results on one HTML page", "report"),
     Command("benchmarks.throughput", "ThroughputConfig", "throughput", "time training and evaluation"),
-    Command("benchmarks.growth", "GrowthConfig", "growth", "time and memory over the number of pictures"),
+    Command("benchmarks.growth", "GrowthConfig", "growth", "time and memory over pictures and classes"),
+    Command("benchmarks.backends", "BackendsConfig", "backends", "what computes a network fastest, and how alike"),
     Command("benchmarks.step_profile", "StepProfileConfig", "step_profile", "where the time of a step goes"),
 )
 SECTIONS = tuple(command.section for command in COMMANDS)

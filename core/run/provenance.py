@@ -13,9 +13,9 @@ from core.machine.processor import processor
 PACKAGES = ("torch", "torchvision", "lightning-fabric", "numpy", "opencv-python-headless")
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the libraries that can move a number."""
-    return {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
+def versions(*more: str) -> dict[str, str]:
+    """Return the versions of Python and of the libraries that can move a number, and of more packages."""
+    return {"python": platform.python_version(), **{package: version(package) for package in (*PACKAGES, *more)}}
 
 
 def commit() -> str | None:
