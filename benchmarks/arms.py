@@ -1,23 +1,20 @@
 """What the throughput benchmark times: every arm is a function that does one round of work."""
 
-import itertools
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from benchmarks.config import ThroughputConfig
 from benchmarks.loops import ours, peers, practitioner
 from benchmarks.sources import exported, prepared
 from benchmarks.timing import OfOthers
-from core.machine.device import LAYOUTS, resolve_amp
+from core.machine.device import resolve_amp
 from core.machine.fabric import Fabric
 from core.networks.unet import InstanceNorm
 from transfer_learning.network import SegmentationUNet
@@ -41,35 +38,6 @@ def plain_network(width: int) -> SegmentationUNet:
             if isinstance(norm, InstanceNorm):
                 setattr(stage, name, torch.nn.InstanceNorm2d(norm.num_channels, affine=True))
     return model
-
-
-def kernel_arms(config: ThroughputConfig, fabric: Fabric) -> Arms:
-    """Return a step, and a forward pass, of the network alone for each norm kernel and layout, at our precision."""
-    images = torch.rand(config.batch_size, 3, config.size, config.size, device=fabric.device)
-    label = torch.randint(practitioner.NUM_CLASSES, (config.batch_size, config.size, config.size)).to(fabric.device)
-    networks = {
-        "instance norm": plain_network,
-        "group norm": partial(SegmentationUNet, practitioner.NUM_CLASSES),
-    }
-    arms: Arms = {}
-    for (norm, build), (layout, memory_format) in itertools.product(networks.items(), LAYOUTS.items()):
-        model = build(config.width).to(fabric.device, memory_format=memory_format)
-        arms[f"step, {norm}, {layout}"] = partial(_step, model, images, label, fabric)
-        arms[f"forward, {norm}, {layout}"] = partial(_forward, model, images, fabric)
-    return arms
-
-
-def _step(model: torch.nn.Module, images: Tensor, label: Tensor, fabric: Fabric) -> None:
-    with fabric.autocast():
-        logits = model.train()(images)
-    torch.nn.functional.cross_entropy(logits.float(), label).backward()
-    model.zero_grad()
-
-
-@torch.inference_mode()
-def _forward(model: torch.nn.Module, images: Tensor, fabric: Fabric) -> None:
-    with fabric.autocast():
-        model.eval()(images)
 
 
 @contextmanager

@@ -132,6 +132,34 @@ class BackendsConfig:
 
 
 @dataclass(frozen=True)
+class KernelsConfig:
+    """Of which network, how often, and what becomes of it."""
+
+    output_dir: Path = Path("benchmarks/results")
+    """Where kernels.json goes, in a folder named after the processor."""
+    size: int = 128
+    """Side of the pictures."""
+    width: int = 16
+    """Width of the network."""
+    batch_size: int = 8
+    """Pictures a step."""
+    repeats: int = 20
+    """Rounds, in which everything that is compared takes its turn."""
+    threads: tuple[int, ...] = ()
+    """Threads that compute, one measurement each. Left out: as many as there are cores, and 1."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1 or mps."""
+    amp: Amp = "auto"
+    """Precision to measure beside fp32."""
+    adopt: bool = False
+    """Have auto take what was fastest, on all processors of this kind."""
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "size", "width", "batch_size", "repeats")
+        _require_threads(self.threads)
+
+
+@dataclass(frozen=True)
 class StepProfileConfig:
     """What is profiled, and over how many steps."""
 

@@ -31,7 +31,7 @@ def throughput(config: ThroughputConfig) -> dict[str, Any]:
     """Measure, write and print; returns the ratios by number of threads and name."""
     arms, scoring_arms = _arms()
     from benchmarks.filing import PEERS, write_results
-    from benchmarks.timing import require_proc, summary, thread_counts, threads
+    from benchmarks.timing import require_proc, summary, thread_counts, threads, timed
     from core.machine.device import make_fabric
 
     require_proc()
@@ -43,7 +43,7 @@ def throughput(config: ThroughputConfig) -> dict[str, Any]:
             with threads(count):
                 speeds[count], results[count] = _measure(config, fabric, training, scoring)
     repeats = min(START_UP_REPEATS, config.repeats)
-    started = _timed("start-up", arms.start_up_arms(), repeats, fabric.device)
+    started = timed("start-up", arms.start_up_arms(), repeats, fabric.device)
     seconds = {
         "help": summary([spent.wall for spent in started["help"]]),
         "import_core": summary(arms.import_core_seconds(repeats)),
@@ -70,20 +70,17 @@ def _measure(
     config: ThroughputConfig, fabric: "Fabric", training: "Arms", scoring: "dict[str, Scoring]"
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the speed of every arm, and the ratios, with the threads that are set."""
-    from benchmarks.arms import kernel_arms
-    from benchmarks.timing import rates
+    from benchmarks.timing import rates, timed
 
     fewer, device = -(-config.repeats // 2), fabric.device
-    trained = _timed("training", training, config.repeats, device)
-    kernels = _timed("kernels", kernel_arms(config, fabric), fewer, device)
-    evaluated = {name: _timed(f"evaluation, {name}", one.arms, fewer, device) for name, one in scoring.items()}
+    trained = timed("training", training, config.repeats, device)
+    evaluated = {name: timed(f"evaluation, {name}", one.arms, fewer, device) for name, one in scoring.items()}
     speeds = {
         "training": rates(trained, config.steps * config.batch_size),
-        "network_alone": rates(kernels, config.batch_size),
         **{f"evaluation_{name}": rates(times, scoring[name].images) for name, times in evaluated.items()},
     }
     gains = {f"{name}_{kind}": ratio for name, of in evaluated.items() for kind, ratio in _evaluation_ratios(of)}
-    return speeds, {**_training_ratios(trained), **gains, **_kernel_gains(kernels, device)}
+    return speeds, {**_training_ratios(trained), **gains}
 
 
 def _notes(config: ThroughputConfig, fabric: "Fabric") -> list[str]:
@@ -150,27 +147,6 @@ def _evaluation_ratios(evaluated: "Times") -> "Iterator[tuple[str, Any]]":
         for precision in ("", arms.IN_BF16):
             if fast + precision in evaluated:
                 yield name + ("_in_bf16" if precision else ""), ratios(evaluated[slow], evaluated[fast + precision])
-
-
-def _kernel_gains(kernels: "Times", device: Any) -> dict[str, Any]:
-    """Return what our norm kernel and layout gain over instance norm in NCHW, in training and in a forward pass."""
-    from benchmarks.timing import ratios
-    from core.machine.device import inference_layout, resolve_memory_format
-
-    training, inference = resolve_memory_format("auto"), inference_layout(device)
-    plain = "instance norm, contiguous"
-    ours = {"step": f"step, group norm, {training}", "forward": f"forward, group norm, {inference}"}
-    return {f"kernels_over_plain_{kind}": ratios(kernels[f"{kind}, {plain}"], kernels[ours[kind]]) for kind in ours}
-
-
-def _timed(what: str, arms: Any, repeats: int, device: Any) -> Any:
-    from rich.progress import Progress
-
-    from benchmarks.timing import interleaved
-
-    with Progress() as progress:
-        task = progress.add_task(what, total=repeats + 1)
-        return interleaved(arms, repeats, device, on_round=lambda: progress.advance(task))
 
 
 def _print(speeds: dict[int, dict[str, Any]], results: dict[int, dict[str, Any]]) -> None:

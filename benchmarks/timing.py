@@ -134,6 +134,15 @@ def interleaved(
     return times
 
 
+def timed(what: str, arms: Mapping[str, Callable[[], Any]], repeats: int, device: torch.device) -> Times:
+    """Return what `interleaved` does, with a bar that is named after what is timed."""
+    from rich.progress import Progress
+
+    with Progress() as progress:
+        task = progress.add_task(what, total=repeats + 1)
+        return interleaved(arms, repeats, device, on_round=lambda: progress.advance(task))
+
+
 def summary(values: Sequence[float]) -> Summary:
     """Return median, smallest, largest and number of values."""
     return {"median": statistics.median(values), "min": min(values), "max": max(values), "repeats": len(values)}

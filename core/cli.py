@@ -59,6 +59,7 @@ COMMANDS = (
     Command("benchmarks.throughput", "ThroughputConfig", "throughput", "time training and evaluation"),
     Command("benchmarks.growth", "GrowthConfig", "growth", "time and memory over pictures and classes"),
     Command("benchmarks.backends", "BackendsConfig", "backends", "what computes a network fastest, and how alike"),
+    Command("benchmarks.kernels", "KernelsConfig", "kernels", "which layout and kernels are fastest here"),
     Command("benchmarks.step_profile", "StepProfileConfig", "step_profile", "where the time of a step goes"),
 )
 SECTIONS = tuple(command.section for command in COMMANDS)
