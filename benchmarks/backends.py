@@ -35,9 +35,8 @@ def backends(config: BackendsConfig) -> dict[str, Any]:
         UserError: the extra `export` is not installed.
     """
     from benchmarks.filing import write_results
-    from benchmarks.sources import photographs
+    from benchmarks.sources import photographs, trained
     from benchmarks.timing import require_proc, thread_counts
-    from benchmarks.trained import trained
     from core.machine.device import resolve_device
     from transfer_learning.inference.exported import of_extra
 

@@ -89,6 +89,14 @@ class GrowthConfig:
     device: str = "auto"
     """auto, cpu, cuda, cuda:1 or mps."""
 
+    def idle(self) -> dict[str, str]:
+        """Return the settings that have no say beside the others, and why."""
+        names = {
+            "classes": ("counts", "size", "width", "batch_size"),
+            "pictures": ("classes", "class_size", "class_width", "class_batch_size", "repeats"),
+        }
+        return dict.fromkeys(names.get(self.of, ()), f"with --of {self.of}")
+
     def __post_init__(self) -> None:
         for name, least, most in (("counts", 10, None), ("classes", 2, MOST_CLASSES)):
             values = getattr(self, name)

@@ -51,9 +51,16 @@ def write_results(
     }
     folder = Path(config.output_dir, here.slug)
     for name, content in files.items():
-        write_json(folder / name, {**content, **common})
-    print(f"written to {folder}: {', '.join(files)}")
+        write_json(folder / file_name(name, config), {**content, **common})
+    print(f"written to {folder}: {', '.join(file_name(name, config) for name in files)}")
     return folder
+
+
+def file_name(name: str, config: Any) -> str:
+    """Return a file's name, with the size where that is not the usual: summary_256.json."""
+    usual = next(field.default for field in dataclasses.fields(config) if field.name == "size")
+    stem, suffix = name.split(".")
+    return name if config.size == usual else f"{stem}_{config.size}.{suffix}"
 
 
 def command_line(module: str, config: Any) -> str:

@@ -14,9 +14,8 @@ import numpy as np
 from benchmarks.arms import WORKERS, Arms, has_bf16, plain_network
 from benchmarks.config import ThroughputConfig
 from benchmarks.loops import scoring
-from benchmarks.sources import exported, photographs, prepared
+from benchmarks.sources import exported, photographs, prepared, trained
 from benchmarks.timing import OfOthers
-from benchmarks.trained import trained
 from core.machine.fabric import Fabric
 from core.machine.threads import threaded
 from data.opened import open_data

@@ -1,7 +1,10 @@
-"""Data for the benchmarks: drawn pictures in our own folder, the same as JPEG and PNG files, and a network for them."""
+"""Data for the benchmarks: drawn pictures in our own folder, the same as JPEG and PNG files, and a trained network.
+
+An untrained one would flatter or spoil what goes by its predictions: scores, and agreement between backends.
+"""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -14,6 +17,8 @@ from data.prepare_config import PrepareConfig
 from data.sources.drawn_pets.drawings import catalogue, draw
 from data.sources.oxford_pets import CLASSES
 from data.trimaps import trimap_to_label
+from transfer_learning.config import SegmentationConfig
+from transfer_learning.train import train
 
 QUALITY = 90
 # Height and width of originals: what is common in Oxford-IIIT Pet, whose median is 500 x 375.
@@ -85,6 +90,26 @@ def _regions(index: int, height: int, width: int, classes: int) -> np.ndarray:
     distances = [(rows - row) ** 2 + (columns - column) ** 2 for row, column in points]
     held = (index * CELLS + np.arange(CELLS)) % classes
     return held.astype(np.uint8)[np.argmin(distances, axis=0)]
+
+
+def trained(folder: Path, data_dir: Path, steps: int, *, width: int, batch_size: int) -> Path:
+    """Train phase 2 in fp32 for so many steps, once; a training that was stopped goes on. Returns the weights.
+
+    Args:
+        folder: of the run; the settings are part of its name.
+        data_dir: prepared data.
+        steps: of the optimiser.
+        width: of the network.
+        batch_size: pictures a step.
+    """
+    run = folder / f"trained-{data_dir.name}-{width}-{batch_size}-{steps}"
+    weights = run / "best_model.safetensors"
+    config = SegmentationConfig(
+        data_dir=data_dir, output_dir=run, max_steps=steps, val_every=steps, width=width, batch_size=batch_size
+    )
+    if not weights.exists():
+        train(replace(config, device="cpu", amp="off", optimizer="adamw", momentum=0.0, lr=0.001))
+    return weights
 
 
 def exported(data_dir: Path, split: str, folder: Path) -> Path:
