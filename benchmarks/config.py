@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from core.classes import MOST_CLASSES
 from core.errors import UserError
-from core.train_config import Amp
+from core.train_config import Amp, Kernels, MemoryFormat
 
 
 def _require_positive(config: Any, *names: str) -> None:
@@ -165,6 +165,48 @@ class KernelsConfig:
     def __post_init__(self) -> None:
         _require_positive(self, "size", "width", "batch_size", "repeats")
         _require_threads(self.threads)
+
+
+@dataclass(frozen=True)
+class CurvesConfig:
+    """Which ways are compared, on what, and how long."""
+
+    output_dir: Path = Path("benchmarks/results")
+    """Where the JSON and the figure go, in a folder named after the processor."""
+    work_dir: Path = Path("benchmarks/data")
+    """Where the pictures and runs lie."""
+    data_dir: Path | None = None
+    """Prepared data to train on. Left out: drawn pictures of --size."""
+    size: int = 128
+    """Side of drawn pictures."""
+    images: int = 200
+    """Number of drawn pictures, half of them for training."""
+    width: int = 16
+    """Width of the network."""
+    batch_size: int = 8
+    """Pictures a step."""
+    steps: int = 300
+    """Length of each training."""
+    every: int = 20
+    """Steps a row of the curves."""
+    seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
+    """Each with its own first weights and order, the same for all ways."""
+    precisions: tuple[Amp, ...] = ("off",)
+    """Of off, bf16 and fp16; the first is what others are compared with."""
+    kernels: tuple[Kernels, ...] = ("torch", "own")
+    """Likewise."""
+    memory_format: MemoryFormat = "auto"
+    """Layout of all trainings."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1 or mps."""
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "size", "images", "width", "batch_size", "steps", "every")
+        for name in ("seeds", "precisions", "kernels"):
+            if not getattr(self, name) or len(set(getattr(self, name))) != len(getattr(self, name)):
+                raise UserError(f"{name} {getattr(self, name)}: give at least one, each once")
+        if "auto" in (*self.precisions, *self.kernels):
+            raise UserError("precisions and kernels are compared by name: give others than auto")
 
 
 @dataclass(frozen=True)

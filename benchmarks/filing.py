@@ -40,7 +40,7 @@ def write_results(
     fields = [field.name for field in dataclasses.fields(config) if field.name not in PLACES]
     common = {
         "command": command_line(module, config),
-        "settings": {name: getattr(config, name) for name in fields},
+        "settings": {name: _told(getattr(config, name)) for name in fields},
         "hardware": {
             **machine(device),
             "kind": here.kind,
@@ -63,11 +63,16 @@ def file_name(name: str, config: Any) -> str:
     return name if config.size == usual else f"{stem}_{config.size}.{suffix}"
 
 
+def _told(value: Any) -> Any:
+    """Return a setting as it is told: of a folder its name, which elsewhere lies in another place."""
+    return value.name if isinstance(value, Path) else value
+
+
 def command_line(module: str, config: Any) -> str:
     """Return the command that these settings came from, but for where its files lie."""
     words = ["python", "-m", module]
     for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
+        value = _told(getattr(config, field.name))
         if field.name in PLACES or value == field.default:
             continue
         if isinstance(value, bool):
