@@ -1,5 +1,7 @@
 """A grid that runs on a cluster, in a process of its own, and what it leaves without times."""
 
+import contextlib
+import io
 import os
 import re
 import shutil
@@ -13,7 +15,7 @@ from ablation_grid import two_variants
 
 from experiments.tables import main as tables
 
-STEPS, ROWS = 120, 6
+STEPS, ROWS = 60, 6
 BEGUN, ROW, ENDS = "training pictures", "epoch 1/", ("finished: best", "stopped: ")
 
 
@@ -28,9 +30,8 @@ def grid_of_five() -> dict:
 class Driver:
     """The command, called in a folder of its own."""
 
-    def __init__(self, folder: Path, flags: list[str]) -> None:
-        self.folder = folder
-        (folder / "grid.yaml").write_text(yaml.safe_dump({"ablation": grid_of_five()}, sort_keys=False))
+    def __init__(self, folder: Path, flags: list[str], content: dict) -> None:
+        (folder / "grid.yaml").write_text(yaml.safe_dump({"ablation": content}, sort_keys=False))
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
         environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), environment.get("PYTHONPATH", "")])
         self.said = folder / f"said_{len(list(folder.glob('said_*')))}.txt"
@@ -63,5 +64,6 @@ def without_times(results: Path, to: Path) -> dict[str, bytes]:
     shutil.copytree(results, to)
     for path in to.rglob("*.json"):
         path.write_text(re.sub(r'("seconds": )[\d.]+', r"\g<1>1.0", path.read_text()))
-    assert tables(["--results", str(to)]) == 0
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert tables(["--results", str(to)]) == 0
     return {path.relative_to(to).as_posix(): path.read_bytes() for path in to.rglob("*") if path.is_file()}

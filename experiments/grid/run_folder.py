@@ -70,11 +70,16 @@ class LogRow:
     mean_iou: FiniteFloat | None = None
 
 
-def is_free(folder: Path) -> bool:
-    """Say whether no process writes to a run folder; after a SIGKILL the children need a moment to save and leave."""
+def is_free(folder: Path, name: str = LOCK) -> bool:
+    """Say whether no process writes to a run folder; after a SIGKILL the children need a moment to save and leave.
+
+    Args:
+        folder: the run folder.
+        name: of the lock that is looked at.
+    """
     if not folder.exists():
         return True
-    lock = FileLock(folder / LOCK)
+    lock = FileLock(folder / name)
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -15,24 +15,32 @@ from experiments.grid.runners import local
 
 pytestmark = pytest.mark.all
 NODE = {"num_cpus": 1, "num_gpus": 0, "object_store_memory": 80 << 20, "include_dashboard": False}
+SAYINGS = ("begins", "finished", "waits", "LOST", "FAILED")
 
 
-@pytest.fixture
-def cluster(monkeypatch):
-    """Three nodes on this machine, with room for one run each."""
+@pytest.fixture(scope="module")
+def head():
+    """A cluster of one node on this machine, with room for one run."""
     pytest.importorskip("ray", reason="ray is not installed (extra `cluster`)")
     from ray.cluster_utils import Cluster
 
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     folder = tempfile.mkdtemp(prefix="ray", dir="/tmp")  # sockets have short names
-    nodes = Cluster(initialize_head=True, head_node_args={**NODE, "temp_dir": folder})
-    for _ in range(2):
-        nodes.add_node(**NODE)
-    try:
-        yield nodes
-    finally:
-        nodes.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        nodes = Cluster(initialize_head=True, head_node_args={**NODE, "temp_dir": folder})
+        try:
+            yield nodes
+        finally:
+            nodes.shutdown()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def cluster(head):
+    """That cluster with three nodes."""
+    while len(head.worker_nodes) < 2:
+        head.add_node(**NODE)
+    return head
 
 
 @pytest.fixture(scope="module")
@@ -82,17 +90,17 @@ def node_that_trains(cluster, folder: Path):
 def test_a_grid_that_is_killed_and_loses_a_node_gives_the_same_bytes(cluster, pets, tmp_path, as_here):
     places = ["--data_dir", str(pets), "--output_dir", "runs", "--results_dir", "results"]
     flags = [*places, "--runner", "ray", "--ray_address", cluster.address]
-    killed = Driver(tmp_path, flags)
+    killed = Driver(tmp_path, flags, grid_of_five())
     killed.until(lambda: len(in_training(tmp_path / "runs")) >= 2, "two runs train")
     killed.process.kill()
     assert killed.end()[0] == -signal.SIGKILL
-    again = Driver(tmp_path, flags)  # at once, while runs may still be saving
+    again = Driver(tmp_path, flags, grid_of_five())  # at once, while runs may still be saving
     again.until(lambda: "begins    again: " in again.said.read_text(), "a run goes on")
     node, console = node_that_trains(cluster, tmp_path / "runs")
-    print(f"killed: the node that trains {console.parent.name}")
     cluster.remove_node(node, allow_graceful=False)
     code, said = again.end()
-    print(said)
+    lines = [line for line in said.splitlines() if line.split("  ")[0] in SAYINGS]
+    print("driver killed, begun again; then killed: the node that trains", console.parent.name, *lines, sep="\n")
     assert code == 0, said
     assert said.count("LOST      ") == 1, said
     assert "its node or process died" in said
@@ -105,7 +113,7 @@ def test_nodes_without_a_common_disk_get_what_they_need_and_send_runs_back(clust
     here, node_dir = "/proc/self/cwd", tmp_path / "node"
     places = ["--data_dir", f"{here}/data", "--output_dir", f"{here}/runs", "--results_dir", f"{here}/results"]
     flags = [*places, "--runner", "ray", "--ray_address", cluster.address, "--node_dir", str(node_dir)]
-    first = Driver(tmp_path, flags)
+    first = Driver(tmp_path, flags, grid_of_five())
     first.until(lambda: in_training(node_dir), "a run trains")
     node, _ = node_that_trains(cluster, node_dir)
     cluster.remove_node(node, allow_graceful=False)
@@ -116,7 +124,7 @@ def test_nodes_without_a_common_disk_get_what_they_need_and_send_runs_back(clust
     assert code == 130, said
     assert list((tmp_path / "runs").rglob("state.ckpt")), "what was saved came back"
     assert not in_training(tmp_path / "runs")
-    again = Driver(tmp_path, flags)
+    again = Driver(tmp_path, flags, grid_of_five())
     code, said = again.end()
     assert code == 0, said
     assert "begins    again: " in said

@@ -1,6 +1,7 @@
 """Works as jobs of SLURM, handed in by submitit; the only file that needs submitit.
 
-Jobs outlive the grid that handed them in: each run folder keeps the number of its job, and the next call takes that up.
+Jobs outlive the grid that handed them in: each run folder keeps the number of its job, which the next call takes up,
+and a lock that the job holds from its beginning to its end.
 """
 
 import signal
@@ -11,17 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import submitit
+from filelock import FileLock
 
 from core.errors import UserError
 from core.files import write_json
 from core.filing.json_file import read_json
+from core.filing.writing import LOCK
 from experiments.grid.config import AblationConfig
 from experiments.grid.jobs import Work
 from experiments.grid.run_folder import add_error, is_free
 from experiments.grid.workers import Command, Worker
 
 LOOK_SECONDS = 0.5
-JOB = "slurm_job.json"
+JOB, JOB_LOCK = "slurm_job.json", ".slurm_job.lock"
 JOBS = {"slurm": submitit.SlurmJob, "local": submitit.LocalJob}
 DAY = 24 * 60
 
@@ -45,7 +48,7 @@ class SlurmRunner:
         if cluster not in JOBS:
             raise UserError(f"ablation.slurm: cluster {cluster!r} is not known: use {' or '.join(JOBS)}")
         self._job_class = JOBS[cluster]
-        self._folder = config.output_dir.absolute() / "slurm" / "%j"
+        self._folder = config.output_dir.absolute() / "slurm"
         try:
             self._executor = submitit.AutoExecutor(self._folder, cluster)
             gpus = {"gpus_per_node": config.gpus_per_arm} if config.gpus_per_arm else {}
@@ -74,6 +77,8 @@ class SlurmRunner:
         if not isinstance(kept, dict) or kept.get("commands") != lines or not isinstance(kept.get("job"), str):
             return None
         job = self._job_class(self._folder, kept["job"])
+        if not is_free(note.parent, JOB_LOCK):
+            return job
         if job.done(force_check=True):
             return job if job.paths.result_pickle.exists() and not job.exception() and job.result() == 0 else None
         return None if job.state == "UNKNOWN" else job
@@ -92,7 +97,7 @@ class SlurmProcess:
 
     def poll(self) -> int | None:
         """Look whether the job is over; returns `returncode`."""
-        if self.returncode is None and self._job.done():
+        if self.returncode is None and is_free(self._work.folder, JOB_LOCK) and self._job.done():
             failed = self._job.exception()
             if failed is None:
                 self.returncode = self._job.result()
@@ -106,9 +111,13 @@ class SlurmProcess:
 
     def wait(self) -> int | None:
         """Wait until it is over, or was told to leave and nothing writes to its run folder; returns its exit code."""
-        while (not is_free(self._work.folder)) if self._told else (self.poll() is None):
+        while self.poll() is None and not (self._told and self._has_left):
             time.sleep(LOOK_SECONDS)
         return self.returncode
+
+    @property
+    def _has_left(self) -> bool:
+        return all(is_free(self._work.folder, name) for name in (LOCK, JOB_LOCK))
 
     def terminate(self) -> None:
         """Take the job out of the queue; one that runs saves and leaves."""
@@ -129,8 +138,9 @@ class Job:
 
     def __call__(self) -> int | None:
         """Run until one fails; returns its exit code."""
-        self._process = Worker(self.commands, self.console, self.threads)
-        return self._process.wait()
+        with FileLock(self.console.with_name(JOB_LOCK)):  # another that was handed in for the same waits
+            self._process = Worker(self.commands, self.console, self.threads)
+            return self._process.wait()
 
     def checkpoint(self) -> submitit.helpers.DelayedSubmission:
         """Save and leave before the time is up or another job wants the node; SLURM begins it again."""
