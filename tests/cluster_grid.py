@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import yaml
-from ablation_grid import two_variants
+from ablation_grid import grid, two_variants
 
 from experiments.tables import main as tables
 
@@ -24,6 +24,14 @@ def grid_of_five() -> dict:
     content = two_variants(learning_rates=[0.004])
     for part in ("common", "pretraining_common"):
         content[part] |= {"max_steps": STEPS, "val_every": STEPS // ROWS}
+    return content
+
+
+def one_arm(**changes) -> dict:
+    """Return a grid of one arm from scratch."""
+    content = grid(seeds=[1], **changes)
+    content["variants"] = {"scratch": content["variants"]["scratch"]}
+    del content["pretraining"]
     return content
 
 

@@ -5,19 +5,14 @@ import signal
 from pathlib import Path
 
 import pytest
-from ablation_grid import grid, read, run
-from cluster_grid import Driver, in_training
+from ablation_grid import read, run
+from cluster_grid import Driver, in_training, one_arm
 from filelock import FileLock
 
 pytest.importorskip("submitit", reason="submitit is not installed (extra `cluster`)")
 
 
-def one_arm() -> dict:
-    """Return a grid of one arm, whose jobs run on this machine."""
-    content = grid(seeds=[1], slurm={"cluster": "local"})
-    content["variants"] = {"scratch": content["variants"]["scratch"]}
-    del content["pretraining"]
-    return content
+HERE = {"cluster": "local"}
 
 
 def handed_in(folder: Path) -> list[Path]:
@@ -28,12 +23,12 @@ def handed_in(folder: Path) -> list[Path]:
 def finished(tmp_path_factory, pets):
     """That grid, done by a job."""
     folder = tmp_path_factory.mktemp("slurm")
-    assert run(folder, pets, one_arm(), "--runner", "slurm") == 0
+    assert run(folder, pets, one_arm(slurm=HERE), "--runner", "slurm") == 0
     return folder
 
 
 def test_a_job_leaves_what_a_process_leaves(finished, pets, tmp_path, here):
-    assert run(tmp_path, pets, one_arm()) == 0
+    assert run(tmp_path, pets, one_arm(slurm=HERE)) == 0
     arms = [read(folder, "arms")["scratch__1__seed_1"] for folder in (finished, tmp_path)]
     for arm in arms:
         arm["compute"]["seconds"] = 0.0
@@ -45,7 +40,7 @@ def test_a_job_that_ended_while_nobody_looked_is_taken_up(finished, pets):
     (finished / "results/arms/scratch__1__seed_1.json").unlink()
     console = next((finished / "runs/runs").glob("*/console.txt"))
     said = console.read_bytes()
-    assert run(finished, pets, one_arm(), "--runner", "slurm") == 0
+    assert run(finished, pets, one_arm(slurm=HERE), "--runner", "slurm") == 0
     assert set(read(finished, "arms")) == {"scratch__1__seed_1"}
     assert len(handed_in(finished)) == 1
     assert console.read_bytes() == said
@@ -58,13 +53,13 @@ def test_settings_that_submitit_does_not_know_are_named(pets, tmp_path, capsys, 
         ({"cluster": "moon"}, "cluster 'moon' is not known: use slurm or local"),
         ({}, 'Could not detect "srun"'),
     ):
-        assert run(tmp_path, pets, one_arm() | {"slurm": slurm}, "--runner", "slurm") == 2
+        assert run(tmp_path, pets, one_arm(slurm=slurm), "--runner", "slurm") == 2
         assert message in capsys.readouterr().err
 
 
 @pytest.mark.all
 def test_a_job_outlives_a_grid_that_is_killed_and_leaves_with_one_that_is_stopped(pets, tmp_path):
-    content = one_arm()
+    content = one_arm(slurm=HERE)
     content["common"] |= {"max_steps": 120, "val_every": 10}
     places = ["--data_dir", str(pets), "--output_dir", "runs", "--results_dir", "results"]
     flags = [*places, "--runner", "slurm"]
