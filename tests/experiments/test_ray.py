@@ -15,7 +15,7 @@ from experiments.grid.runners import local
 
 pytestmark = pytest.mark.all
 NODE = {"num_cpus": 1, "num_gpus": 0, "object_store_memory": 80 << 20, "include_dashboard": False}
-SAYINGS = ("begins", "finished", "waits", "LOST", "FAILED")
+SAYINGS = ("begins", "finished", "waits", "LOST", "FAILED", "stopped: the same command again goes on")
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +69,11 @@ def owner_of(console: Path) -> int | None:
     return None
 
 
+def tell(what: str, said: str) -> None:
+    """Print what a grid said of its runs, without what Ray says of a node that died."""
+    print("", what, *(line for line in said.splitlines() if line.split("  ")[0] in SAYINGS), sep="\n")
+
+
 def node_that_trains(cluster, folder: Path):
     """Wait until a run trains on a node that is not the head; returns that node and the run's console."""
     raylets = {node.all_processes["raylet"][0].process.pid: node for node in cluster.worker_nodes}
@@ -99,8 +104,7 @@ def test_a_grid_that_is_killed_and_loses_a_node_gives_the_same_bytes(cluster, pe
     node, console = node_that_trains(cluster, tmp_path / "runs")
     cluster.remove_node(node, allow_graceful=False)
     code, said = again.end()
-    lines = [line for line in said.splitlines() if line.split("  ")[0] in SAYINGS]
-    print("driver killed, begun again; then killed: the node that trains", console.parent.name, *lines, sep="\n")
+    tell(f"one disk: grid killed and begun again, then killed: the node that trains {console.parent.name}", said)
     assert code == 0, said
     assert said.count("LOST      ") == 1, said
     assert "its node or process died" in said
@@ -115,17 +119,19 @@ def test_nodes_without_a_common_disk_get_what_they_need_and_send_runs_back(clust
     flags = [*places, "--runner", "ray", "--ray_address", cluster.address, "--node_dir", str(node_dir)]
     first = Driver(tmp_path, flags, grid_of_five())
     first.until(lambda: in_training(node_dir), "a run trains")
-    node, _ = node_that_trains(cluster, node_dir)
+    node, console = node_that_trains(cluster, node_dir)
     cluster.remove_node(node, allow_graceful=False)
     first.until(lambda: "LOST      " in first.said.read_text(), "a node is lost")
     first.until(lambda: in_training(node_dir), "a run trains")
     first.process.send_signal(signal.SIGINT)
     code, said = first.end()
+    tell(f"no common disk: killed: the node that trains {console.parent.parent.name}, then Ctrl-C", said)
     assert code == 130, said
     assert list((tmp_path / "runs").rglob("state.ckpt")), "what was saved came back"
     assert not in_training(tmp_path / "runs")
     again = Driver(tmp_path, flags, grid_of_five())
     code, said = again.end()
+    tell("no common disk: begun again", said)
     assert code == 0, said
     assert "begins    again: " in said
     assert without_times(tmp_path / "results", tmp_path / "compared") == as_here

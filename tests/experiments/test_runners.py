@@ -13,6 +13,7 @@ from data.manifest import read_manifest
 from experiments.grid.runners import local, node, runner
 from experiments.grid.runners.node import Ended, Missing, Order, Read, carry_out, pack_read, packed_run, replace_run
 from experiments.grid.runners.parcels import packed, unpack
+from experiments.grid.workers import Worker
 
 
 class Dies(Here):
@@ -44,6 +45,15 @@ def test_what_is_the_death_of_every_node_fails(pets, tmp_path, here, monkeypatch
     assert run(tmp_path, pets, one_arm()) == 1
     assert "seed 1: lost 4 times, the last time because its node died" in capsys.readouterr().err
     assert Dies.times == 5
+
+
+def test_each_process_sees_the_gpus_that_it_was_given(tmp_path, monkeypatch):
+    for given in ("0", "1"):  # the processes' server keeps the environment of the first
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+        say = "import os; print('sees', os.environ['CUDA_VISIBLE_DEVICES'])"
+        worker = Worker([["timeit", ["-n", "1", "-r", "1", say]]], tmp_path / given, threads=1)
+        assert worker.wait() == 0
+        assert f"sees {given}" in (tmp_path / given).read_text()
 
 
 @pytest.mark.parametrize(("name", "package"), [("ray", "ray"), ("slurm", "submitit")])

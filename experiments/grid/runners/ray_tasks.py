@@ -102,6 +102,7 @@ class RayProcess:
     def __init__(self, runner: RayRunner, order: Order, console: Path) -> None:
         self.returncode: int | None = None
         self.lost: str | None = None
+        self._told = False
         self._runner, self._order, self._console = runner, order, console
         self._run = ray.put(packed_run(order.folder) if order.node_dir else [])
         self._sent = runner.send(order, self._run)
@@ -121,6 +122,9 @@ class RayProcess:
         return self.returncode
 
     def _take(self, left: Ended | Missing) -> None:
+        if isinstance(left, Missing) and self._told:
+            self.returncode = -signal.SIGTERM
+            return
         if isinstance(left, Missing):
             self._sent = self._runner.send(self._order, self._run, left.contents)
             return
@@ -138,6 +142,7 @@ class RayProcess:
 
     def terminate(self) -> None:
         """Ask it to save and leave."""
+        self._told = True
         ray.cancel(self._sent)
 
     def kill(self) -> None:
