@@ -1,6 +1,7 @@
 """A grid's runs as jobs that submitit hands in, on this machine instead of SLURM."""
 
 import json
+import os
 import signal
 from pathlib import Path
 
@@ -79,3 +80,36 @@ def test_a_job_outlives_a_grid_that_is_killed_and_leaves_with_one_that_is_stoppe
     assert len(handed_in(tmp_path)) == 2
     assert console.read_text().count("finished: best") == 1
     assert set(read(tmp_path, "arms")) == {"scratch__1__seed_1"}
+
+
+def job_processes(folder: Path) -> list[int]:
+    """Return the processes of submitit that run a job of a grid's folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"submitit.core._submit" in words and str(folder / "runs/slurm").encode() in words:
+            found.append(int(process.name))
+    return found
+
+
+@pytest.mark.all
+def test_a_job_whose_time_is_up_saves_and_is_begun_again(pets, tmp_path):
+    content = one_arm(slurm=HERE)
+    content["common"] |= {"max_steps": 120, "val_every": 10}
+    places = ["--data_dir", str(pets), "--output_dir", "runs", "--results_dir", "results"]
+    driver = Driver(tmp_path, [*places, "--runner", "slurm"], content)
+    driver.until(lambda: in_training(tmp_path / "runs"), "it trains")
+    (console,) = in_training(tmp_path / "runs")
+    (process,) = job_processes(tmp_path)
+    os.kill(process, signal.SIGUSR2)  # as SLURM does before it ends a job
+    code, said = driver.end()
+    assert code == 0, said
+    assert "LOST" not in said
+    assert len(handed_in(tmp_path)) == 1
+    told = console.read_text()
+    assert "stopping when the work in hand is saved" in told
+    assert told.count("training pictures") == 2
+    assert told.count("finished: best") == 1
