@@ -18,7 +18,7 @@ from transfer_learning.figures import pictures as visualize
 from transfer_learning.figures import scores as score_figures
 from transfer_learning.figures.captions import CAPTIONS, CURVES, errors_caption, panels_caption, tag_caption
 from transfer_learning.figures.confusion import save_confusion
-from transfer_learning.figures.gradcam import class_activations, predicted_classes
+from transfer_learning.figures.gradcam import METHODS, Maps, class_activations, predicted_classes
 from transfer_learning.figures.strip import STRIP, save_strip, strip_content
 from transfer_learning.inference.readout import Readout
 from transfer_learning.inference.splits import probabilities_of_split
@@ -122,12 +122,9 @@ class _Artist:
         shown = np.concatenate([batch.clean.permute(0, 2, 3, 1).cpu().numpy() for batch in batches])
         pictures = visualize.as_rgb(shown)
         classes = self._explained(batches)
-        for name, elementwise in (("gradcam", False), ("hirescam", True)):
-            maps: dict[tuple[int, str], list[np.ndarray | None]] = {}
-            for batch in batches:
-                found = class_activations(self.model, batch.input, batch.content, classes, elementwise)
-                for key, of_batch in found.items():
-                    maps.setdefault(key, []).extend(of_batch)
+        found = [class_activations(self.model, batch.input, batch.content, classes) for batch in batches]
+        for name in METHODS:
+            maps = {key: [one for of_batch in found for one in of_batch[name][key]] for key in found[0][name]}
             title = f"{CAPTIONS[name][0]}: what speaks for each class (each map on its own scale)"
             if maps:
                 self._draw(name, visualize.save_activations, *self._laid_out(names, pictures, maps), title)
@@ -142,7 +139,7 @@ class _Artist:
         return sorted(visualize.frequent_classes(found, wanted)[:MOST_EXPLAINED])
 
     def _laid_out(
-        self, names: Sequence[str], pictures: np.ndarray, maps: dict[tuple[int, str], list[np.ndarray | None]]
+        self, names: Sequence[str], pictures: np.ndarray, maps: Maps
     ) -> tuple[list[str], list[np.ndarray], dict[str, list[np.ndarray | None]]]:
         """Return rows, pictures and columns: a column a class and layer, of many classes a row a layer."""
         headings = {c: self.classes.names[c] for c, _ in maps}
