@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
+from core.filing.seal import Seal
 from core.machine.machine import Machine, make_machine
 from core.run.description import defaults_of, describe
+from core.run.finished import seal_run
 from core.run.folder import RunFolder
 from core.run.initial_weights import load_initial, sha256_of_initial
 from core.run.loop import Loop
@@ -19,6 +21,7 @@ def train_task(
     make_task: Callable[[Machine], PhaseTask],
     read: Mapping[str, str | None],
     opening: Callable[[PhaseTask], Iterable[str]],
+    seal: Seal,
     partly_frozen: bool = False,
 ) -> None:
     """Train from settings to finished run folder.
@@ -28,6 +31,7 @@ def train_task(
         make_task: makes the phase's task on a machine.
         read: fingerprints of what the run reads; part of its identity.
         opening: what is said before the first step: a sentence without its end, which names the machine, then notes.
+        seal: of the finished run (`core.run.finished`).
         partly_frozen: whether some parameters may have no gradient.
 
     Raises:
@@ -45,7 +49,10 @@ def train_task(
         machine.processes.say(f"{summary}, on {machine.device}, precision {machine.precision}")
         for note in (*notes, *_never_reached(config, task.draws.steps_per_pass)):
             machine.processes.say(f"note: {note}")
-        Loop(task, config, machine, folder).run()
+        loop = Loop(task, config, machine, folder)
+        loop.run()
+        if writes:
+            seal_run(seal, loop.best_text())
 
 
 def _never_reached(config: TrainConfig, steps_per_pass: int) -> Iterator[str]:

@@ -42,7 +42,7 @@ def draw(
 ) -> dict[str, Any]:
     """Draw every figure into `figures/` below the output folder; returns the result's `figures` and `strip`.
 
-    A figure that fails is a note.
+    A figure that fails is a note, and named in `not_drawn`.
 
     Args:
         readout: of the network.
@@ -62,7 +62,8 @@ def draw(
             works.insert(2, artist.heat)
     for work in track(works, "drawing", len(works)):
         work()
-    return {"figures": artist.entries, **({"strip": artist.strip} if artist.strip else {})}
+    found = {"strip": artist.strip, "not_drawn": artist.not_drawn}
+    return {"figures": artist.entries, **{name: value for name, value in found.items() if value}}
 
 
 class _Artist:
@@ -81,6 +82,7 @@ class _Artist:
         self.chosen = spread(len(rows), config.visualize_samples)
         self.entries: list[dict[str, str]] = []
         self.strip: dict[str, Any] | None = None
+        self.not_drawn: list[str] = []
 
     def samples(self) -> None:
         """Draw predictions, confidence and errors of pictures spread over the split."""
@@ -94,6 +96,8 @@ class _Artist:
         path = self.config.output_dir / STRIP
         if drawn(path, save_strip, pictures, truths, found, self.classes):
             self.strip = strip_content(names, truths, found, self.classes)
+        else:
+            self.not_drawn.append(STRIP)
 
     def extremes(self) -> None:
         """Draw the best, the worst and a random dozen by the mean IoU over the classes that a picture holds."""
@@ -194,6 +198,8 @@ class _Artist:
     ) -> None:
         if drawn(self.config.output_dir / _file(name), save, *arguments):
             self.entries.append(figure(_file(name), *(caption or CAPTIONS[name])))
+        else:
+            self.not_drawn.append(_file(name))
 
     def _label(self, place: int) -> str:
         row = self.rows[place]

@@ -76,8 +76,8 @@ def class_activations(
             there = chosen.flatten(1).any(dim=1).tolist()
             for (where, features), gradient in zip(seen.items(), gradients, strict=True):
                 for method in METHODS:
-                    maps = _heat(method, features.detach(), gradient, images.shape[-2:])
-                    found[method][target_class, where] = [one if row else None for one, row in zip(maps, there)]
+                    maps = zip(_heat(method, features.detach(), gradient, images.shape[-2:]), there, strict=True)
+                    found[method][target_class, where] = [one if is_there else None for one, is_there in maps]
     return found
 
 
