@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from benchmarks import ours, practitioner
-from benchmarks.arms import ALONE, SOURCE_SIZES, plain_network
+from benchmarks.arms import ALONE, PRACTITIONER, SOURCE_SIZES, plain_network
+from benchmarks.loops import ours, practitioner
 from benchmarks.sources import exported, prepared
 from benchmarks.timing import Times, interleaved, rates, ratios
 from core.machine.fabric import Fabric
@@ -20,7 +20,7 @@ SIZES = (128, 256)
 WIDTH = 32  # the reference network
 BATCH_SIZE = 32
 STEPS = 20  # our loop looks at its losses every so many, and makes the device wait then
-LOOP = "practitioner"
+LOOP = PRACTITIONER
 
 
 def measure(
@@ -75,8 +75,9 @@ def _builders(
 
     def loop() -> Callable[[], Any]:
         pinned = fabric.device.type == "cuda"
-        stream = practitioner.Batches(files, size, settings["batch_size"], min(8, os.cpu_count() or 1), pinned)
-        return practitioner.Training(plain_network(settings["width"]), stream, fabric.device, steps)
+        pictures, workers = practitioner.PictureFiles(files, size), min(8, os.cpu_count() or 1)
+        stream = practitioner.Batches(pictures, settings["batch_size"], workers, pinned)
+        return practitioner.Training(practitioner.Step(plain_network(settings["width"]), fabric.device), stream, steps)
 
     return builders | {LOOP: loop}
 
@@ -106,9 +107,9 @@ def _row(phase: str, size: int, times: Times, peaks: Mapping[str, float | None],
     return {
         "phase": phase,
         "size": size,
-        "images_per_second": {kind: speeds[name] for kind, name in names.items()},
-        "end_to_end_over_model_only": ratios(times[phase + ALONE], times[phase]),
-        "over_practitioner_loop": ratios(times[LOOP], times[phase]) if LOOP in names else None,
+        "images_per_second": {kind: speeds[name]["images_per_second"] for kind, name in names.items()},
+        "end_to_end_over_model_only": ratios(times[phase + ALONE], times[phase])["wall"],
+        "over_practitioner_loop": ratios(times[LOOP], times[phase])["wall"] if LOOP in names else None,
         "peak_mebibytes": {kind: peaks[name] for kind, name in names.items()},
     }
 

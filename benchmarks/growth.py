@@ -1,10 +1,13 @@
-"""Measure how prepare, an epoch and their memory grow with the number of pictures: time linearly, memory not at all.
+"""Measure how time and memory grow: with pictures time linearly and memory not at all, with classes both linearly.
 
-Every count is prepared and trained on for one epoch in processes of their own. Memory is what they allocate (RssAnon,
+Every number of pictures is prepared and trained on for one epoch, and with every number of classes pictures are scored
+at original size and a step of phase 2 is taken, all in processes of their own. Memory is what they allocate (RssAnon,
 so Linux only); pages of the memory-mapped arrays belong to the system's cache. Processor seconds stand beside those of
-the clock, since they hold on a machine that is busy with other work too. Writes growth.json and prints a table.
+the clock, since they hold on a machine that is busy with other work too. Writes growth.json and class_growth.json and
+prints tables.
 
     python -m benchmarks.growth --counts 5000 20000 80000
+    python -m benchmarks.growth --of classes --classes 3 21 50 150
 """
 
 import os
@@ -16,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.config import GrowthConfig
+from benchmarks.memory import allocated
 from core.command import run_command
 from core.errors import RunError, UserError
 
@@ -24,25 +28,29 @@ SAMPLE_SECONDS = 0.05
 
 def growth(config: GrowthConfig) -> dict[str, Any]:
     """Measure, write and print; returns what was written."""
-    if not Path("/proc/self/status").exists():
-        raise UserError("memory is read from /proc, which only Linux has: run this benchmark there")
+    from benchmarks.class_growth import class_growth
+    from benchmarks.filing import write_results
+    from benchmarks.timing import require_proc
+    from core.machine.device import resolve_device
+
+    require_proc()
+    device, results = resolve_device(config.device), {}
+    for name, kind, measure in (
+        ("growth.json", "pictures", _of_pictures),
+        ("class_growth.json", "classes", class_growth),
+    ):
+        if config.of in ("all", kind):
+            results[name] = measure(config)
+            write_results(config, "benchmarks.growth", device, {name: results[name]})
+    return results
+
+
+def _of_pictures(config: GrowthConfig) -> dict[str, Any]:
     from rich.progress import track
 
-    from core.files import write_json
-    from core.machine.device import resolve_device
-    from core.run.provenance import commit, machine, versions
-
     rows = [_row(config, count) for count in track(config.counts, "growing", disable=not sys.stdout.isatty())]
-    device = resolve_device(config.device)
-    result = {
-        "rows": rows,
-        "per_image_over_smallest": _over_smallest(rows),
-        "hardware": {**machine(device), "versions": versions(), "commit": commit()},
-        "settings": {name: getattr(config, name) for name in ("size", "width", "batch_size")},
-    }
-    write_json(config.output_dir / "growth.json", result)
+    result = {"rows": rows, "per_image_over_smallest": _over_smallest(rows)}
     _print(rows, result["per_image_over_smallest"])
-    print(f"written to {config.output_dir / 'growth.json'}")
     return result
 
 
@@ -75,31 +83,22 @@ def watched(command: Sequence[str]) -> dict[str, float]:
         RunError: it failed.
     """
     started = time.perf_counter()
-    highest = 0
+    highest = 0.0
     before = _processor_seconds()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     while process.poll() is None:
-        highest = max(highest, _allocated(process.pid))
+        highest = max(highest, allocated(process.pid))
         time.sleep(SAMPLE_SECONDS)
     if process.returncode:
         raise RunError(f"{' '.join(command[2:])} failed: {process.stderr.read().strip()}")
     spent = _processor_seconds() - before
-    return {"seconds": time.perf_counter() - started, "processor_seconds": spent, "mebibytes": highest / 1024}
+    return {"seconds": time.perf_counter() - started, "processor_seconds": spent, "mebibytes": highest}
 
 
 def _processor_seconds() -> float:
     """Return what all processes that this one started and that have ended took of the processor."""
     times = os.times()
     return times.children_user + times.children_system
-
-
-def _allocated(pid: int) -> int:
-    """Return the anonymous resident memory of a process in KiB; 0 once it has ended."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("RssAnon:")), 0)
 
 
 def _epoch_seconds(run_dir: Path) -> float:

@@ -36,9 +36,8 @@ KINDS = {
 
 def step_profile(config: StepProfileConfig) -> dict[str, Any]:
     """Measure, write and print; returns what was written."""
-    from core.files import write_json
+    from benchmarks.filing import write_results
     from core.machine.device import make_fabric
-    from core.run.provenance import commit, machine, versions
 
     fabric, precision = make_fabric(config.device, config.amp)
     result = {
@@ -46,12 +45,9 @@ def step_profile(config: StepProfileConfig) -> dict[str, Any]:
             "training step": _of_training(config, fabric),
             "forward pass in evaluation": _of_forward(config, fabric.device),
         },
-        "hardware": {**machine(fabric.device), "precision": precision, "versions": versions(), "commit": commit()},
-        "settings": {name: getattr(config, name) for name in ("size", "width", "batch_size", "steps", "images")},
     }
-    write_json(config.output_dir / "profile.json", result)
     _print(result["shares"])
-    print(f"written to {config.output_dir / 'profile.json'}")
+    write_results(config, "benchmarks.step_profile", fabric.device, {"profile.json": result}, precision=precision)
     return result
 
 
@@ -87,7 +83,7 @@ def kind_of(operator: str) -> str:
 
 
 def _of_training(config: StepProfileConfig, fabric: "Fabric") -> dict[str, float]:
-    from benchmarks import ours
+    from benchmarks.loops import ours
     from benchmarks.sources import prepared
 
     data_dir = prepared(config.work_dir, config.size, config.images)

@@ -1,137 +1,177 @@
 """Measure speed side by side: our training against the network alone, a practitioner's loop, and peers.
 
-Everything that is compared takes turns in the same rounds, so that the ratios stand on a busy machine too. Writes
-throughput.json (images/s of every arm) and summary.json (the ratios), and prints both as a table. With a CUDA device
-it goes on with the full network at 128 and 256 px, and writes cuda.json (images/s, the step's share, peak memory).
+Everything that is compared takes turns in the same rounds, so that the ratios stand on a busy machine too; by the clock
+and by what the processor spent, workers included; with as many threads as there are cores, and with one. Writes
+throughput.json (the speed of every arm) and summary.json (the ratios) into a folder named after the processor, and
+prints both as tables. With a CUDA device it goes on with the full network at 128 and 256 px, and writes cuda.json
+(images/s, the step's share, peak memory).
 
     python -m benchmarks.throughput --size 128 --width 16 --repeats 20
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.config import ThroughputConfig
 from core.command import run_command
+from core.errors import UserError
 
 if TYPE_CHECKING:
+    from benchmarks.arms import Arms
+    from benchmarks.scoring_arms import Scoring
     from benchmarks.timing import Times
+    from core.machine.fabric import Fabric
 
 START_UP_REPEATS = 5
+SPEED_COLUMNS = {"images_per_second": "images/s", "processor_milliseconds": "processor ms an image"}
 
 
 def throughput(config: ThroughputConfig) -> dict[str, Any]:
-    """Measure, write and print; returns the ratios by name."""
-    from benchmarks import arms
-    from benchmarks.timing import rates
-    from core.files import write_json
-    from core.machine.device import inference_layout, make_fabric, resolve_memory_format
-    from core.run.provenance import commit, machine, versions
+    """Measure, write and print; returns the ratios by number of threads and name."""
+    arms, scoring_arms = _arms()
+    from benchmarks.filing import PEERS, write_results
+    from benchmarks.timing import require_proc, summary, thread_counts, threads, timed
+    from core.machine.device import make_fabric
 
+    require_proc()
     fabric, precision = make_fabric(config.device, config.amp)
+    speeds, results = {}, {}
     with arms.training_arms(config, fabric) as training:
-        trained = _timed("training", training, config.repeats, fabric.device)
-    kernels = _timed("kernels", arms.kernel_arms(config, fabric), -(-config.repeats // 2), fabric.device)
-    scoring, scored = arms.evaluation_arms(config, fabric)
-    evaluated = _timed("evaluation", scoring, -(-config.repeats // 2), fabric.device)
-    started = _timed("start-up", arms.start_up_arms(), min(START_UP_REPEATS, config.repeats), fabric.device)
-    common = {
-        "hardware": {**machine(fabric.device), "precision": precision, "versions": versions(), "commit": commit()},
-        "settings": {name: getattr(config, name) for name in ("size", "width", "batch_size", "steps", "images")},
+        scoring = scoring_arms.scoring_arms(config, fabric)
+        for count in thread_counts(config.threads):
+            with threads(count):
+                speeds[count], results[count] = _measure(config, fabric, training, scoring)
+    repeats = min(START_UP_REPEATS, config.repeats)
+    started = timed("start-up", arms.start_up_arms(), repeats, fabric.device)
+    seconds = {
+        "help": summary([spent.wall for spent in started["help"]]),
+        "import_core": summary(arms.import_core_seconds(repeats)),
     }
-    details = _speeds(trained, config.steps * config.batch_size, evaluated, scored, arms.multiply_adds(config))
-    details["network_alone_images_per_second"] = rates(kernels, config.batch_size)
-    results = _ratios(trained, evaluated, started, arms.import_core_seconds(min(START_UP_REPEATS, config.repeats)))
-    layouts = resolve_memory_format("auto"), inference_layout(fabric.device)
-    results |= _kernel_gains(kernels, *layouts)
-    write_json(config.output_dir / "throughput.json", {**details, **common})
-    write_json(config.output_dir / "summary.json", {**results, **common})
-    _print(details, results)
-    print(f"written to {config.output_dir / 'throughput.json'} and summary.json")
-    _on_gpu(config, fabric, common["hardware"])
+    files = {
+        "throughput.json": {"threads": speeds, "multiply_adds_per_image": arms.multiply_adds(config)},
+        "summary.json": {"ratios": results, "seconds": seconds, "notes": _notes(config, fabric)},
+    }
+    _print(speeds, results)
+    write_results(config, "benchmarks.throughput", fabric.device, files, PEERS, precision=precision)
+    _on_gpu(config, fabric, precision)
     return results
 
 
-def _on_gpu(config: ThroughputConfig, fabric: Any, hardware: dict[str, Any]) -> None:
+def _arms() -> tuple[Any, Any]:
+    try:
+        from benchmarks import arms, scoring_arms
+    except ModuleNotFoundError as error:
+        raise UserError(f"{error.name} is not installed: pip install '.[benchmarks]'") from None
+    return arms, scoring_arms
+
+
+def _measure(
+    config: ThroughputConfig, fabric: "Fabric", training: "Arms", scoring: "dict[str, Scoring]"
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the speed of every arm, and the ratios, with the threads that are set."""
+    from benchmarks.timing import rates, timed
+
+    fewer, device = -(-config.repeats // 2), fabric.device
+    trained = timed("training", training, config.repeats, device)
+    evaluated = {name: timed(f"evaluation, {name}", one.arms, fewer, device) for name, one in scoring.items()}
+    speeds = {
+        "training": rates(trained, config.steps * config.batch_size),
+        **{f"evaluation_{name}": rates(times, scoring[name].images) for name, times in evaluated.items()},
+    }
+    gains = {f"{name}_{kind}": ratio for name, of in evaluated.items() for kind, ratio in _evaluation_ratios(of)}
+    return speeds, {**_training_ratios(trained), **gains}
+
+
+def _notes(config: ThroughputConfig, fabric: "Fabric") -> list[str]:
+    """Return what was left out, and why."""
+    from benchmarks.arms import has_bf16
+
+    notes = [] if has_bf16(fabric.device) else ["no bf16 hardware here: arms in bf16 were left out"]
+    return notes if config.peers else [*notes, "--no_peers: the loops of SMP and MONAI were left out"]
+
+
+def _on_gpu(config: ThroughputConfig, fabric: "Fabric", precision: str) -> None:
     if fabric.device.type != "cuda":
         print("no CUDA device here: the full network's images/s and memory on a GPU were left out")
         return
     from rich.progress import Progress
 
     from benchmarks import cuda
-    from core.files import write_json
+    from benchmarks.filing import write_results
 
-    settings = {"width": cuda.WIDTH, "batch_size": cuda.BATCH_SIZE, "steps": cuda.STEPS}
+    full = {"width": cuda.WIDTH, "batch_size": cuda.BATCH_SIZE, "steps": cuda.STEPS}
     with Progress() as progress:
         task = progress.add_task("full network", total=len(cuda.SIZES) * (config.repeats + 1))
         rows = cuda.measure(fabric, config.repeats, amp=config.amp, on_round=lambda: progress.advance(task))
-    write_json(config.output_dir / "cuda.json", {"rows": rows, "hardware": hardware, "settings": settings})
+    files = {"cuda.json": {"rows": rows, "full_network": full}}
     cuda.print_rows(rows)
-    print(f"written to {config.output_dir / 'cuda.json'}")
+    write_results(config, "benchmarks.throughput", fabric.device, files, precision=precision)
 
 
-def _ratios(trained: "Times", evaluated: "Times", started: "Times", core: list[float]) -> dict[str, Any]:
-    from benchmarks.arms import ALONE, ours
-    from benchmarks.timing import ratios, summary
-
-    end_to_end = {phase: ratios(trained[phase + ALONE], trained[phase]) for phase in ours.TASKS}
-    return {
-        "end_to_end_over_model_only": min(end_to_end.values(), key=lambda ratio: ratio["median"]),
-        **{f"end_to_end_over_model_only_{phase}": ratio for phase, ratio in end_to_end.items()},
-        "over_practitioner_loop": ratios(trained["practitioner"], trained["transfer_learning"]),
-        "over_original_way": ratios(trained["original"], trained["transfer_learning"]),
-        "evaluation_over_plain_loop": ratios(evaluated["plain loop"], evaluated["ours"]),
-        "prediction_over_plain_loop": ratios(evaluated["plain loop"], evaluated["prediction"]),
-        "help_seconds": summary(started["help"]),
-        "import_core_seconds": summary(core),
-    }
-
-
-def _kernel_gains(kernels: "Times", training: str, inference: str) -> dict[str, Any]:
-    """Return what our norm kernel and layout gain over instance norm in NCHW, in training and in a forward pass."""
+def _training_ratios(trained: "Times") -> dict[str, Any]:
+    from benchmarks import arms
     from benchmarks.timing import ratios
 
-    plain = "instance norm, contiguous"
-    ours = {"step": f"step, group norm, {training}", "forward": f"forward, group norm, {inference}"}
-    return {f"kernels_over_plain_{kind}": ratios(kernels[f"{kind}, {plain}"], kernels[ours[kind]]) for kind in ours}
-
-
-def _speeds(
-    trained: "Times", trained_images: int, evaluated: "Times", evaluated_images: int, multiply_adds: dict[str, float]
-) -> dict[str, Any]:
-    from benchmarks.timing import rates
-
-    speeds = rates(trained, trained_images)
+    end_to_end = {phase: ratios(trained[phase + arms.ALONE], trained[phase]) for phase in arms.ours.TASKS}
+    over = {
+        "over_practitioner_loop": arms.PRACTITIONER,
+        "over_practitioner_loop_with_autocast": arms.BF16,
+        "over_original_way": arms.ORIGINAL,
+        "over_smp_loop_at_equal_network": arms.SMP_OURS,
+        "over_monai_loop_at_equal_network": arms.MONAI_OURS,
+        "over_smp_loop": arms.SMP,
+        "over_monai_loop": arms.MONAI,
+    }
     return {
-        "training_images_per_second": speeds,
-        "evaluation_images_per_second": rates(evaluated, evaluated_images),
-        "multiply_adds_per_image": multiply_adds,
-        "multiply_adds_per_second": {name: speeds[name]["median"] * cost for name, cost in multiply_adds.items()},
+        **{f"end_to_end_over_model_only_{phase}": ratio for phase, ratio in end_to_end.items()},
+        **{
+            name: ratios(trained[other], trained["transfer_learning"])
+            for name, other in over.items()
+            if other in trained
+        },
     }
 
 
-def _timed(what: str, arms: Any, repeats: int, device: Any) -> Any:
-    from rich.progress import Progress
+def _evaluation_ratios(evaluated: "Times") -> "Iterator[tuple[str, Any]]":
+    """Yield what evaluation and prediction gain over the plain loops; all these score at original size."""
+    from benchmarks import scoring_arms as arms
+    from benchmarks.timing import ratios
 
-    from benchmarks.timing import interleaved
+    pairs = {
+        "evaluation_over_plain_loop": (arms.EVERYTHING, arms.OURS),
+        "evaluation_over_counting_pixels": (arms.COUNTING, arms.OURS),
+        "prediction_over_counting_pixels": (arms.COUNTING, arms.PREDICTION),
+    }
+    for name, (slow, fast) in pairs.items():
+        for precision in ("", arms.IN_BF16):
+            if fast + precision in evaluated:
+                yield name + ("_in_bf16" if precision else ""), ratios(evaluated[slow], evaluated[fast + precision])
 
-    with Progress() as progress:
-        task = progress.add_task(what, total=repeats + 1)
-        return interleaved(arms, repeats, device, on_round=lambda: progress.advance(task))
 
-
-def _print(details: dict[str, Any], results: dict[str, Any]) -> None:
+def _print(speeds: dict[int, dict[str, Any]], results: dict[int, dict[str, Any]]) -> None:
     from core.evaluation import print_table
 
-    columns = ["median", "min", "max"]
-    rows = [
-        [f"{kind.replace('_', ' ')}: {name}", *(values[column] for column in columns)]
-        for kind in ("training", "network_alone", "evaluation")
-        for name, values in details[f"{kind}_images_per_second"].items()
-    ]
-    print_table("Images a second", ["arm", *columns], rows)
-    rows = [[name, *(values[column] for column in columns)] for name, values in results.items()]
-    print_table("Ratios, and seconds", ["", *columns], rows)
+    for count, kinds in speeds.items():
+        rows = [
+            [f"{kind.replace('_', ' ')}: {name}", *(values[column]["median"] for column in SPEED_COLUMNS)]
+            for kind, arms in kinds.items()
+            for name, values in arms.items()
+        ]
+        print_table(f"{_words(count)}: medians", ["arm", *SPEED_COLUMNS.values()], rows)
+        rows = [
+            [
+                name.replace("_", " "),
+                *(of["wall"][column] for column in ("median", "min", "max")),
+                of["processor"]["median"],
+            ]
+            for name, of in results[count].items()
+        ]
+        print_table(f"{_words(count)}: ratios", ["", "by the clock", "min", "max", "by the processor"], rows)
+
+
+def _words(count: int) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

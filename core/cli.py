@@ -57,7 +57,10 @@ COMMANDS = (
     Command("experiments.tables", "TablesConfig", "tables", "write tables again from the JSON of results", "tables"),
     Command("experiments.report", "ReportConfig", "report", "show runs and results on one HTML page", "report"),
     Command("benchmarks.throughput", "ThroughputConfig", "throughput", "time training and evaluation"),
-    Command("benchmarks.growth", "GrowthConfig", "growth", "time and memory over the number of pictures"),
+    Command("benchmarks.growth", "GrowthConfig", "growth", "time and memory over pictures and classes"),
+    Command("benchmarks.backends", "BackendsConfig", "backends", "what computes a network fastest, and how alike"),
+    Command("benchmarks.kernels", "KernelsConfig", "kernels", "which layout and kernels are fastest here"),
+    Command("benchmarks.curves", "CurvesConfig", "curves", "whether all ways to compute learn the same"),
     Command("benchmarks.step_profile", "StepProfileConfig", "step_profile", "where the time of a step goes"),
 )
 SECTIONS = tuple(command.section for command in COMMANDS)

@@ -105,7 +105,7 @@ def seal_scores(config: EvaluationConfig, seal: "Seal", result: dict[str, Any], 
 
 
 def load_model(
-    model_path: Path | None, phase: str, network: type["nn.Module"], device: "torch.device"
+    model_path: Path | None, phase: str, network: type["nn.Module"], device: "torch.device", precision: str = "off"
 ) -> tuple["nn.Module", "Header"]:
     """Return the trained network in eval mode, and the header of its weights.
 
@@ -120,7 +120,7 @@ def load_model(
     tensors, header = load_weights(model_path)
     if header.phase != phase:
         raise UserError(f"{model_path} comes from {header.phase}: this command takes weights of {phase}")
-    return for_inference(build(network, tensors, header, str(model_path)), device), header
+    return for_inference(build(network, tensors, header, str(model_path)), device, precision), header
 
 
 def provenance(

@@ -11,6 +11,7 @@ from core.filing.kinds import RUN
 
 Amp = Literal["off", "bf16", "fp16", "auto"]
 MemoryFormat = Literal["auto", "contiguous", "channels_last"]
+Kernels = Literal["auto", "torch", "own"]
 Schedule = Literal["cosine", "poly", "constant"]
 EncoderWeights = Literal["none", "imagenet"]
 Normalisation = Literal["imagenet", "unit"]
@@ -21,6 +22,10 @@ WITH_WEIGHTS = {"tf_efficientnet_lite0": "unit"}
 # Where things lie and what computes them does not make another run of it.
 PLACES = ("output_dir", "data_dir", "cache_dir", "pretrained_encoder", "init_weights", "device", "device_memory_limit")
 NOT_COMPARED = (*PLACES, "save_every", "save_every_steps", "allow_seen")
+# What a run from before these settings had of them; what `auto` comes to depends on the machine.
+BEFORE_CHOICE = {"memory_format": "contiguous", "kernels": "torch"}
+# Kept by runs as what they came to.
+CHOSEN = ("amp", *BEFORE_CHOICE)
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,11 @@ class TrainConfig(DataConfig):
     deterministic: bool = False
     """On a GPU: kernels that give the same bits every time, slower ones in places. On a CPU all do anyway."""
     memory_format: MemoryFormat = "auto"
-    """Layout of the network in memory. auto: contiguous, the fastest wherever training was timed."""
+    """Layout of the network in memory. auto: what was measured to be fastest on this kind of processor, else
+    contiguous; a run that goes on keeps what it began with."""
+    kernels: Kernels = "auto"
+    """What computes norms and upsampling: torch's kernels or this project's own, equal but for rounding. auto: what was
+    measured to be fastest on this kind of processor, else torch's; a run that goes on keeps what it began with."""
     amp: Amp = "auto"
     """Mixed precision. auto: bf16 where the hardware has it, fp16 on older GPUs, else off. fp16 needs a GPU."""
 

@@ -13,7 +13,8 @@ from reconstruction.train import main as pretrain
 from transfer_learning.train import main as train
 
 COMMON = (
-    "--width 4 --batch_size 4 --max_steps 20 --val_every 5 --amp off --device cpu --memory_format contiguous --seed 3"
+    "--width 4 --batch_size 4 --max_steps 20 --val_every 5 --amp off --device cpu --seed 3 "
+    "--memory_format contiguous --kernels torch"
 )
 # Rows of the log, every five steps.
 RECONSTRUCTION = {

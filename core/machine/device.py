@@ -8,9 +8,11 @@ import torch
 from torch import nn
 
 from core.errors import UserError
+from core.machine.choices import choice
 from core.machine.memory import keep_freed_memory
 from core.machine.processes import by_srun, started
-from core.train_config import Amp, MemoryFormat
+from core.networks.kernels import use_kernels
+from core.train_config import Amp
 
 if TYPE_CHECKING:
     from core.machine.fabric import Fabric
@@ -61,26 +63,13 @@ def _native_bf16(device: torch.device) -> bool:
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
-def resolve_memory_format(wanted: MemoryFormat) -> str:
-    """Return `contiguous` or `channels_last`, the layout that the network trains in.
-
-    A rule, not a race at every start, whose winner could change between two runs and their bits with it. On CPUs
-    contiguous won: in fp32 in `benchmarks/results`, and in bf16 on an Intel Xeon with AMX, where a step took 442 ms of
-    CPU time and channels_last, with this norm kernel, 1,069 (fp32: 817). On GPUs it is torch's default.
-    """
-    return "contiguous" if wanted == "auto" else wanted
-
-
-def inference_layout(device: torch.device) -> str:
-    """Return the layout in which a forward pass was measured to be fastest."""
-    return "channels_last" if device.type == "cpu" else "contiguous"
-
-
-def for_inference(model: nn.Module, device: torch.device) -> nn.Module:
-    """Return the network in eval mode on a device, in the layout that suits it; a CPU's memory is kept from then on."""
+def for_inference(model: nn.Module, device: torch.device, precision: str = "off") -> nn.Module:
+    """Return the network in eval mode on a device, as a forward pass is fastest; a CPU's memory is kept."""
     if device.type == "cpu":
         keep_freed_memory()
-    return model.to(device).to(memory_format=LAYOUTS[inference_layout(device)]).eval()
+    fastest = choice("forward", device, precision)
+    use_kernels(model, fastest.kernels)
+    return model.to(device).to(memory_format=LAYOUTS[fastest.memory_format]).eval()
 
 
 def make_fabric(

@@ -1,40 +1,54 @@
 """What a run computes on: resolved once, written down, handed to whoever needs it."""
 
+import sys
 from dataclasses import dataclass
 from typing import Self
 
 import torch
 
-from core.machine.device import LAYOUTS, PRECISIONS, make_fabric, resolve_memory_format
+from core.machine.choices import choice, measured
+from core.machine.device import LAYOUTS, PRECISIONS, make_fabric, resolve_amp
 from core.machine.fabric import Fabric
 from core.machine.processes import Processes
-from core.train_config import MemoryFormat, TrainConfig
+from core.machine.processor import processor
+from core.train_config import Kernels, MemoryFormat, TrainConfig
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Device, precision, layout and processes of a run.
+    """Device, precision, layout, kernels and processes of a run.
 
     Attributes:
         fabric: Lightning Fabric on this process's device.
         precision: `off`, `bf16` or `fp16`.
         layout: of the network in memory, `contiguous` or `channels_last`.
+        kernels: of norms and upsampling, `torch` or `own` (`core.networks.kernels`).
         processes: those of the run, this one among them.
     """
 
     fabric: Fabric
     precision: str
     layout: str
+    kernels: str
     processes: Processes
 
     @classmethod
-    def of(cls, fabric: Fabric, memory_format: MemoryFormat = "auto") -> Self:
-        """Describe what a Fabric came to."""
+    def of(cls, fabric: Fabric, memory_format: MemoryFormat = "auto", kernels: Kernels = "auto") -> Self:
+        """Describe what a Fabric came to; `auto` takes what was measured to be fastest (`core.machine.choices`)."""
         names = {theirs: ours for ours, theirs in PRECISIONS.items()}
         precision = names[fabric.strategy.precision.precision]
+        fastest = choice("step", fabric.device, precision)
         return cls(
-            fabric, precision, resolve_memory_format(memory_format), Processes(fabric.global_rank, fabric.world_size)
+            fabric,
+            precision,
+            fastest.memory_format if memory_format == "auto" else memory_format,
+            fastest.kernels if kernels == "auto" else kernels,
+            Processes(fabric.global_rank, fabric.world_size),
         )
+
+    def choices(self) -> dict[str, str]:
+        """Return what the settings came to that depend on the machine."""
+        return {"amp": self.precision, "memory_format": self.layout, "kernels": self.kernels}
 
     @property
     def device(self) -> torch.device:
@@ -61,5 +75,17 @@ def make_machine(config: TrainConfig, partly_frozen: bool = False) -> Machine:
     Raises:
         UserError: the device is not there, or cannot compute at that precision.
     """
-    fabric, _ = make_fabric(config.device, config.amp, config.deterministic, partly_frozen)
-    return Machine.of(fabric, config.memory_format)
+    fabric, precision = make_fabric(config.device, config.amp, config.deterministic, partly_frozen)
+    if "auto" in (config.memory_format, config.kernels) and fabric.global_rank == 0:
+        _tell_unmeasured(fabric.device, precision)
+    return Machine.of(fabric, config.memory_format, config.kernels)
+
+
+def _tell_unmeasured(device: torch.device, precision: str) -> None:
+    usual = precision == resolve_amp("auto", device)  # what nobody would choose for its speed needs no hint
+    if usual and not measured("step", device, precision):
+        print(
+            f"note: what is fastest on this kind of processor ({processor(device).kind}, precision {precision}) was "
+            "not measured yet: python -m benchmarks.kernels tells, --memory_format and --kernels set it",
+            file=sys.stderr,
+        )

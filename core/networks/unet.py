@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from core.errors import UserError
 from core.networks.dropout import spatial_dropout
+from core.networks.kernels import instance_norm, upsample
 from core.networks.normalise import content_statistics
 
 MULTIPLIERS = (1, 2, 4, 8, 16, 16)
@@ -40,12 +41,21 @@ def require_channels(weights: Path, theirs: int, ours: int) -> None:
 class InstanceNorm(nn.GroupNorm):
     """Instance norm (Ulyanov et al. 2016) by the kernel of group norm, with a group a channel.
 
-    The same function with the same parameters as `nn.InstanceNorm2d(channels, affine=True)`, and faster on CPUs in
-    fp32, most of all in channels_last (`benchmarks.throughput` measures both).
+    The same function with the same parameters as `nn.InstanceNorm2d(channels, affine=True)`, and faster on CPUs
+    (`benchmarks.kernels` measures both).
+
+    Attributes:
+        kernels: `torch` or `own` (`core.networks.kernels`).
     """
+
+    kernels = "torch"
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] -> the same shape."""
+        return instance_norm(x, self.weight, self.bias, self.eps) if self.kernels == "own" else super().forward(x)
 
     def of_seen(self, x: Tensor, seen: Tensor) -> Tensor:
         """Normalise by the mean and deviation over the positions that are seen; the others become 0.
@@ -148,7 +158,12 @@ class Decoder(nn.Module):
         channels: features of the encoder's stages, full resolution first; 0 where a stage has none to hand over.
         width: features of the last stage; the others have width x (16, 8, 4, 2), deepest first, as our own encoder has.
         dropout: rate of each stage, deepest first.
+
+    Attributes:
+        kernels: `torch` or `own` (`core.networks.kernels`), of the upsampling.
     """
+
+    kernels = "torch"
 
     def __init__(self, channels: Sequence[int], width: int, dropout: Sequence[float] = DECODER_DROPOUT) -> None:
         super().__init__()
@@ -164,7 +179,11 @@ class Decoder(nn.Module):
         """Encoder features -> [N, width, H, W]."""
         x = features[-1]
         for stage, skip in zip(self.stages, features[-2::-1], strict=True):
-            x = F.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False)
+            size = (skip.shape[-2], skip.shape[-1])
+            if self.kernels == "own":
+                x = upsample(x, size)
+            else:
+                x = F.interpolate(x, size=size, mode="bilinear", align_corners=False)
             x = stage(torch.cat([x, skip], dim=1))
         return x
 

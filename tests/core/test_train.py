@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from core.headers.header import header_content
+from core.machine.choices import Choice
 from core.machine.machine import make_machine
 from core.run.folder import RunFolder
 from core.run.sampling import Draws
@@ -195,13 +196,31 @@ def test_a_setting_that_the_earlier_version_lacked_counts_as_its_default(phase, 
     assert train(tmp_path, "--epochs", "1") == 0
     file = tmp_path / "training_config.json"
     content = json.loads(file.read_text())
-    del content["identity"]["warmup_steps"], content["identity"]["memory_format"]
+    for name in ("warmup_steps", "memory_format", "kernels"):
+        del content["identity"][name]
     file.write_text(json.dumps(content))
     assert train(tmp_path, "--epochs", "1") == 0
     assert "Nothing to do" in capsys.readouterr().out
     assert json.loads(file.read_text())["identity"]["warmup_steps"] == 0  # file and weights say the same
     assert train(tmp_path, "--epochs", "1", "--warmup_steps", "3") == 2
     assert "warmup_steps 0 there, 3 now" in capsys.readouterr().err
+
+
+def test_a_run_that_goes_on_keeps_what_it_began_with(phase, tmp_path, monkeypatch, capsys):
+    train, _ = phase
+    for number, begun in enumerate(("torch", "own")):
+        other = "own" if begun == "torch" else "torch"
+        folder = tmp_path / begun
+        # A processor on which the one is fastest, then one on which the other is.
+        monkeypatch.setattr("core.machine.machine.choice", lambda *_, now=begun: Choice("contiguous", now))
+        assert train(folder, "--epochs", "1") == 0
+        monkeypatch.setattr("core.machine.machine.choice", lambda *_, now=other: Choice("channels_last", now))
+        assert train(folder, "--epochs", "1", "--extend_to", "2") == 0, number
+        identity = json.loads((folder / "training_config.json").read_text())["identity"]
+        assert (identity["kernels"], identity["memory_format"]) == (begun, "contiguous")
+        capsys.readouterr()
+        assert train(folder, "--epochs", "1", "--extend_to", "2", "--kernels", other) == 2
+        assert f"kernels '{begun}' there, '{other}' now" in capsys.readouterr().err
 
 
 def test_a_folder_in_use_is_refused(phase, tmp_path, capsys):

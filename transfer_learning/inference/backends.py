@@ -96,7 +96,7 @@ def _backend(path: Path | None, kind: str, wanted: str) -> str:
 def _of_torch(path: Path | None, options: ReadoutOptions, device: str) -> Loaded:
     here = resolve_device(device)
     precision = resolve_amp(options.amp, here)
-    model, header = load_model(path, "transfer_learning", SegmentationUNet, here)
+    model, header = load_model(path, "transfer_learning", SegmentationUNet, here, precision)
 
     def scores(images: Tensor, content: Tensor) -> Tensor:
         with torch.autocast(here.type, TYPES.get(precision), precision in TYPES):

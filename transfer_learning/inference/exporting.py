@@ -13,6 +13,7 @@ from torch import Tensor
 from core.errors import RunError
 from core.files import read_bytes
 from core.headers.header import HEADER_KEY, header_content
+from core.networks.kernels import use_kernels
 from core.networks.unet import MIN_SIDE
 from transfer_learning.inference.exported import (
     DIGEST_KEY,
@@ -36,6 +37,7 @@ class Exporter:
 
     def __init__(self, model: SegmentationUNet, model_path: Path) -> None:
         self.model = model.to(memory_format=torch.contiguous_format)
+        use_kernels(self.model, "torch")
         self.header = json.dumps(header_content(model_path), sort_keys=True)
 
     def write(self, path: Path, opset: int) -> None:

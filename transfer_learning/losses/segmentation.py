@@ -65,11 +65,9 @@ class SegmentationLoss(nn.Module):
         """Return what the parts are ratios of; arguments as those of `forward`. Sums of several batches add up."""
         with torch.autocast(logits.device.type, enabled=False):
             log_probabilities = logits.float().log_softmax(1)
-            scored = (label != IGNORED)[:, None]
-            index = label[:, None] * scored  # a class everywhere, 0 where nothing is scored
-            pixels = class_counts(index, scored, logits.shape[1]).float()
+            pixels = torch.bincount(label.flatten(), minlength=IGNORED + 1)[: logits.shape[1]].float()
             wanted = bool(self.weights["dice"]), bool(self.weights["ce"])
-            intersection, predicted, cross_entropy = ClassSums.apply(log_probabilities, index, scored, *wanted)
+            intersection, predicted, cross_entropy = ClassSums.apply(log_probabilities, label, *wanted)
             sums = {"dice": (intersection, predicted, pixels), "ce": (cross_entropy, pixels)}
             return {name: sums[name] for name, weight in self.weights.items() if weight}
 
@@ -90,66 +88,52 @@ class SegmentationLoss(nn.Module):
 
 
 class ClassSums(torch.autograd.Function):
-    """What soft Dice and cross-entropy of a batch are made of, for each class, with the least work for many classes.
+    """What soft Dice and cross-entropy of a batch are made of, for each class, with its gradient written out.
 
-    A pixel says something of its own class alone, so values are gathered at the labels; a plane a class is gone over as
-    rarely as can be, which is why the gradient is written out. Each class's values are laid back on its plane and
-    summed there: in a fixed order, which adding by index has not on CUDA, and pairwise, so that millions add up well.
+    Every sum is one over the planes of a mask a class: in a fixed order, which adding by index has not on CUDA, and
+    pairwise, so that millions add up well. Masks of numbers are faster than gathering at the labels.
     """
 
     @staticmethod
     def forward(
-        context: Any, log_probabilities: Tensor, index: Tensor, scored: Tensor, dice: bool, cross_entropy: bool
+        context: Any, log_probabilities: Tensor, label: Tensor, dice: bool, cross_entropy: bool
     ) -> tuple[Tensor | None, ...]:
         """Return intersection sum(p g), predicted mass sum(p) and cross-entropy sum(-g log p), each [C] fp32 or None.
 
         Args:
             context: of autograd.
             log_probabilities: [N, C, H, W] fp32.
-            index: [N, 1, H, W] int64, the class of each pixel, any where it is not scored.
-            scored: [N, 1, H, W] bool.
+            label: [N, H, W] int64: a class, or 255 where nothing is scored.
             dice: whether the first two are wanted.
             cross_entropy: whether the last is.
         """
+        label = label[:, None]
+        scored = (label != IGNORED).to(log_probabilities.dtype)
+        # No place is named twice, so the outcome does not depend on an order.
+        masks = torch.zeros_like(log_probabilities).scatter_(1, label.where(label != IGNORED, 0), scored)
         probabilities = log_probabilities.exp() if dice else None
-        context.save_for_backward(probabilities if dice else log_probabilities, index, scored)
-        context.dice, context.cross_entropy = dice, cross_entropy
+        context.save_for_backward(probabilities, masks, scored)
+        context.cross_entropy = cross_entropy
         return (
-            sum_by_class(probabilities, index, scored) if dice else None,
+            (probabilities * masks).sum((0, 2, 3)) if dice else None,
             (probabilities * scored).sum((0, 2, 3)) if dice else None,
-            -sum_by_class(log_probabilities, index, scored) if cross_entropy else None,
+            -(log_probabilities * masks).sum((0, 2, 3)) if cross_entropy else None,
         )
 
     @staticmethod
     @once_differentiable
-    def backward(context: Any, intersection: Tensor, predicted: Tensor, cross_entropy: Tensor) -> tuple[Any, ...]:
+    def backward(context: Any, *of_sums: Tensor) -> tuple[Any, ...]:
         """Return the gradient of the log-probabilities from those of the three sums."""
-        planes, index, scored = context.saved_tensors
-        if context.dice:
-            gradient = predicted.view(1, -1, 1, 1) * scored
-            _add_at(gradient, index, intersection[index] * scored).mul_(planes)
-        else:
-            gradient = torch.zeros_like(planes)
+        probabilities, masks, scored = context.saved_tensors
+        intersection, predicted, cross_entropy = (
+            None if values is None else values.view(-1, 1, 1) for values in of_sums
+        )
+        if probabilities is None:
+            return -cross_entropy * masks, None, None, None
+        gradient = (intersection * masks).addcmul_(predicted, scored).mul_(probabilities)
         if context.cross_entropy:
-            _add_at(gradient, index, -cross_entropy[index] * scored)
-        return gradient, None, None, None, None
-
-
-def sum_by_class(values: Tensor, index: Tensor, scored: Tensor) -> Tensor:
-    """Sum [N, C, H, W] over the scored pixels of each class; `index` and `scored` are [N, 1, H, W]. Returns [C]."""
-    chosen = values.gather(1, index).where(scored, 0)
-    return torch.zeros_like(values).scatter_(1, index, chosen).sum((0, 2, 3))
-
-
-def class_counts(index: Tensor, scored: Tensor, num_classes: int) -> Tensor:
-    """Count the scored pixels of each class, [C] int64; whole numbers add up to the same in any order."""
-    counts = torch.zeros(num_classes, dtype=torch.int64, device=index.device)
-    return counts.index_add_(0, index.flatten(), scored.flatten().long())
-
-
-def _add_at(planes: Tensor, index: Tensor, values: Tensor) -> Tensor:
-    # No place is named twice, so no sum depends on an order.
-    return planes.scatter_(1, index, planes.gather(1, index) + values)
+            gradient.addcmul_(masks, cross_entropy, value=-1)
+        return gradient, None, None, None
 
 
 def dice_loss(intersection: Tensor, predicted: Tensor, true: Tensor) -> Tensor:

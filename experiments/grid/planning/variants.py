@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.train_config import NOT_COMPARED
+from core.train_config import CHOSEN, NOT_COMPARED
 from experiments.grid.config import AblationConfig
 from experiments.page.command_lines import CONFIGS
 from reconstruction.config import ReconstructionConfig
@@ -82,7 +82,7 @@ def differing(
     defaults = plain(CONFIGS[phase]())
     found = []
     for name, now in wanted.items():
-        if name in leave_out or (name in ("amp", "memory_format") and now == "auto"):  # kept as what they came to
+        if name in leave_out or (name in CHOSEN and now == "auto"):  # kept as what they came to
             continue
         there = settings.get(name, defaults[name])
         if there != now:

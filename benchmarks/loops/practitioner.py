@@ -4,6 +4,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,20 +52,34 @@ class PictureFiles(Dataset):
 class Batches:
     """Shuffled batches without end, read ahead by workers.
 
+    Args:
+        dataset: of which they are made.
+        batch_size: items of each.
+        workers: processes that read; none: this one does.
+        pin_memory: for a GPU.
+        collate: makes a batch of items; torch's own by default.
+
     Attributes:
         ahead: batches that lie ready, at most, when they were not asked for a while.
         seconds_ahead: about what the workers need to make those.
     """
 
-    def __init__(self, folder: Path, size: int, batch_size: int, workers: int, pin_memory: bool = False) -> None:
-        files = PictureFiles(folder, size)
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        workers: int,
+        pin_memory: bool = False,
+        collate: Callable[[list[Any]], Any] | None = None,
+    ) -> None:
         loader = DataLoader(
-            files,
+            dataset,
             batch_size,
             shuffle=True,
             num_workers=workers,
             pin_memory=pin_memory,
             drop_last=True,
+            collate_fn=collate,
             prefetch_factor=PREFETCHED if workers else None,
             persistent_workers=workers > 0,
         )
@@ -72,28 +87,26 @@ class Batches:
         self.ahead = workers * PREFETCHED
         began = time.perf_counter()
         for index in range(batch_size):
-            files[index % len(files)]
+            dataset[index % len(dataset)]
         self.seconds_ahead = (time.perf_counter() - began) * PREFETCHED if workers else 0.0
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[Any]:
         return self._stream
 
-    def __next__(self) -> tuple[Tensor, Tensor]:
+    def __next__(self) -> Any:
         return next(self._stream)
 
 
 class Training:
-    """Train a segmentation network for so many steps more, in fp32, each time it is called.
+    """Train for so many steps more each time it is called.
 
     The workers of its batches read ahead while others have their turn. So that this is neither a present nor taken
     from the others, `before` trains, off the clock, on as many batches as can lie ready: what follows is the pace that
     the loop keeps. And `after` gives the workers time to come to rest.
     """
 
-    def __init__(self, model: nn.Module, stream: Batches, device: torch.device, steps: int) -> None:
-        self.model, self.stream, self.device, self.steps = model.to(device).train(), stream, device, steps
-        self.optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-        self.dice = DiceLoss("multiclass", ignore_index=IGNORE_INDEX)
+    def __init__(self, step: Callable[[Any], None], stream: Batches, steps: int) -> None:
+        self.step, self.stream, self.steps = step, stream, steps
 
     def before(self) -> None:
         """Use up what lies ready."""
@@ -108,30 +121,26 @@ class Training:
         time.sleep(1.5 * self.stream.seconds_ahead)
 
     def _train(self, steps: int) -> None:
-        for images, label in itertools.islice(self.stream, steps):
-            images, label = images.to(self.device), label.to(self.device)
+        for batch in itertools.islice(self.stream, steps):
+            self.step(batch)
+
+
+class Step:
+    """A step with cross-entropy and Dice, AdamW and clipped gradients: in fp32, or under bf16's autocast."""
+
+    def __init__(self, model: nn.Module, device: torch.device, bf16: bool = False) -> None:
+        self.model, self.device, self.bf16 = model.to(device).train(), device, bf16
+        self.optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+        self.dice = DiceLoss("multiclass", ignore_index=IGNORE_INDEX)
+
+    def __call__(self, batch: tuple[Tensor, Tensor]) -> None:
+        """Train on images [N, 3, H, W] float32 and labels [N, H, W] int64."""
+        images, label = (tensor.to(self.device) for tensor in batch)
+        with torch.autocast(self.device.type, torch.bfloat16, self.bf16):
             logits = self.model(images)
             loss = F.cross_entropy(logits, label, ignore_index=IGNORE_INDEX) + self.dice(logits, label)
-            self.optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-            self.optimizer.step()
-            loss.item()  # for the progress bar
-
-
-def evaluation(model: nn.Module, folder: Path, size: int, images: int, device: torch.device) -> Callable[[], None]:
-    """Return a function that scores so many pictures one by one, counting pixels with NumPy."""
-    model.to(device).eval()
-    files = PictureFiles(folder, size, flip=False)
-
-    def round_of_images() -> None:
-        matrix = np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64)
-        with torch.no_grad():
-            for index in range(images):
-                image, label = files[index % len(files)]
-                prediction = model(image[None].to(device)).argmax(1)[0].cpu().numpy()
-                truth = label.numpy()
-                for true, predicted in itertools.product(range(NUM_CLASSES), repeat=2):
-                    matrix[true, predicted] += np.logical_and(truth == true, prediction == predicted).sum()
-
-    return round_of_images
+        self.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        loss.item()  # for the progress bar

@@ -41,7 +41,7 @@ def training(
     """
     task_type, config_type, more = TASKS[phase]
     config = config_type(data_dir=data_dir, output_dir=folder, max_steps=10**6, val_every=10**6, **more, **settings)
-    machine = Machine.of(fabric, config.memory_format)
+    machine = Machine.of(fabric, config.memory_format, config.kernels)
     task = task_type(config, *open_data(data_dir).splits("Train", "Val"), machine)
     if fixed_batch:
         batch = task.read(task.draws.batch(0))

@@ -1,0 +1,59 @@
+"""How networks lie in memory and by which kernels they compute: what was measured to be fastest on a kind of processor.
+
+A table, not a race at every start, whose winner could change between two runs and their bits with it. The table is
+kernels.json; `benchmarks.kernels` measures it and, with --adopt, writes it.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from core.machine.processor import processor
+
+TABLE = Path(__file__).with_name("kernels.json")
+Work = Literal["step", "forward"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A way to compute.
+
+    Attributes:
+        memory_format: `contiguous` or `channels_last`.
+        kernels: `torch` or `own` (`core.networks.kernels`).
+    """
+
+    memory_format: str
+    kernels: str
+
+
+@cache
+def table() -> dict[str, Any]:
+    """Return kind of processor -> precision -> work -> the choice, with where it was measured."""
+    return json.loads(TABLE.read_text(encoding="utf-8"))
+
+
+def measured(work: Work, device: torch.device, precision: str) -> Choice | None:
+    """Return the fastest way to take a training step or to make a forward pass; None where nothing was measured.
+
+    Args:
+        work: which of the two.
+        device: of this machine.
+        precision: `off`, `bf16` or `fp16`.
+    """
+    row = table().get(processor(device).kind, {}).get(precision)
+    return Choice(**row[work]) if row else None
+
+
+def safe(work: Work, device: torch.device) -> Choice:
+    """Return what is not slow anywhere that is known."""
+    return Choice("channels_last" if work == "forward" and device.type == "cpu" else "contiguous", "torch")
+
+
+def choice(work: Work, device: torch.device, precision: str) -> Choice:
+    """Return the fastest way that was measured, else the safe one; arguments as those of `measured`."""
+    return measured(work, device, precision) or safe(work, device)

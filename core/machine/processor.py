@@ -1,0 +1,48 @@
+"""The processor that computes, and the kind that it is: what decides which way of computing is fastest."""
+
+import platform
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+# What makers write around a model's name, that tells no two models apart.
+NOISE = re.compile(r"\((r|tm)\)|@.*|\b(cpu|processor|\d+-core)\b")
+
+
+@dataclass(frozen=True)
+class Processor:
+    """A processor.
+
+    Attributes:
+        name: as its maker calls it.
+        kind: `cpu` (x86-64), `cpu-avx512`, `cpu-bf16` (avx512_bf16 without AMX), `cpu-amx`, another CPU by its
+            architecture as `cpu-aarch64`, `cuda` or `mps`.
+    """
+
+    name: str
+    kind: str
+
+    @property
+    def slug(self) -> str:
+        """Kind and name as the name of a folder, such as `cpu-amx-intel-xeon-platinum-8488c`."""
+        return "-".join([self.kind, *re.findall("[a-z0-9]+", NOISE.sub(" ", self.name.lower()))])
+
+
+def processor(device: torch.device) -> Processor:
+    """Return the processor behind a torch device of this machine."""
+    if device.type == "cuda":
+        return Processor(torch.cuda.get_device_name(device), "cuda")
+    able = torch.cpu.get_capabilities()
+    name = str(able.get("cpu_name") or platform.processor() or platform.machine())
+    return Processor(name, kind_of_cpu(able) if device.type == "cpu" else device.type)
+
+
+def kind_of_cpu(able: Mapping[str, Any]) -> str:
+    """Return the kind of a CPU by its capabilities, named as `torch.cpu.get_capabilities` does."""
+    if able.get("architecture") != "x86_64":
+        return f"cpu-{able.get('architecture', 'unknown')}"
+    kinds = {"cpu-amx": "amx_bf16", "cpu-bf16": "avx512_bf16", "cpu-avx512": "avx512_f"}
+    return next((kind for kind, capability in kinds.items() if able.get(capability)), "cpu")

@@ -1,0 +1,57 @@
+"""Growth with the classes: its arithmetic, memory that is seen, and that the command runs to its end."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.class_growth import MEASURED, of_a_further_class, over_linear
+from benchmarks.growth import main as growth
+from benchmarks.memory import Peak, allocated
+from core.machine.processor import processor
+
+
+def row(classes, value):
+    return {"classes": classes, **dict.fromkeys(MEASURED, value)}
+
+
+def test_linear_growth_is_one_and_adds_the_same():
+    rows = [row(3, 6.0), row(21, 42.0), row(150, 300.0)]
+    for name in MEASURED:
+        assert over_linear(rows)[name] == pytest.approx([1, 1, 1])
+        assert of_a_further_class(rows)[name] == pytest.approx([2, 2])
+
+
+def test_what_is_the_same_at_any_number_is_below_one_and_squares_are_above():
+    rows = [row(2, 4.0), row(4, 4.0), row(8, 64.0)]
+    assert over_linear(rows)["step_seconds"] == pytest.approx([1, 0.5, 4])
+    assert of_a_further_class(rows)["step_seconds"] == pytest.approx([0, 15])
+
+
+def test_the_most_memory_is_seen_and_what_was_there_before_is_not():
+    kept = np.ones(2**24 // 8)  # 16 MiB
+    with Peak() as peak:
+        taken = np.ones(2**26 // 8)  # 64 MiB
+        del taken
+    assert 60 < peak.mebibytes < 80
+    assert allocated() > kept.nbytes / 2**20
+    assert allocated(2**22 + 1) == 0  # no such process
+
+
+@pytest.mark.all
+def test_the_command_measures_every_number_of_classes(tmp_path, capsys):
+    small = ["--classes", "3", "21", "--class_size", "40", "--class_width", "2", "--class_batch_size", "2"]
+    places = ["--work_dir", str(tmp_path / "data"), "--output_dir", str(tmp_path), "--device", "cpu", "--repeats", "1"]
+    assert growth(["--of", "classes", *small, *places]) == 0
+    result = json.loads((tmp_path / processor(torch.device("cpu")).slug / "class_growth.json").read_text())
+    assert [row["classes"] for row in result["rows"]] == [3, 21]
+    assert all(row[name] > 0 for row in result["rows"] for name in MEASURED)
+    assert set(result["over_linear"]) == set(MEASURED)
+    assert "What a further class adds" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("wrong", [["--classes", "3"], ["--classes", "3", "255"], ["--counts", "20", "10"]])
+def test_numbers_that_say_nothing_of_growth_are_refused(wrong, capsys):
+    assert growth(wrong) == 2
+    assert capsys.readouterr().err
