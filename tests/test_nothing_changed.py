@@ -21,7 +21,7 @@ from transfer_learning.evaluate import main as evaluate
 from transfer_learning.train import main as train
 
 ROOT = Path(__file__).parents[1]
-SEAL = ".transfer_learning.evaluate.done.json"
+SEAL = ".transfer_learning.evaluate.done"
 
 
 def commands_in(folder: Path, data: Path) -> dict[str, list[str]]:

@@ -37,7 +37,7 @@ class Seal:
     @property
     def name(self) -> str:
         """Of its file."""
-        return f".{self.command}.done.json"
+        return f".{self.command}.done"
 
     @cached_property
     def made_from(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from core.errors import UserError
 from core.files import write_json
-from core.filing.json_file import read_json
+from core.filing.json_file import parse_json, read_json
 from core.filing.paths import user_cache
 from core.train_config import OWN_ENCODER
 from experiments.evaluations import Resolution, is_number
@@ -58,7 +58,7 @@ def scaled(known: Mapping[str, float], kind: str) -> float | None:
 
 def _factor(known: str, wanted: str) -> float | None:
     """Return how many times as long a picture takes in one kind of run as in another; None where that is not known."""
-    (phase, there, size), (other_phase, here, other_size) = json.loads(known), json.loads(wanted)
+    (phase, there, size), (other_phase, here, other_size) = (parse_json(kind, FILE) for kind in (known, wanted))
     alike = {name: value for name, value in there.items() if name not in SCALED}
     if phase != other_phase or alike != {name: value for name, value in here.items() if name not in SCALED}:
         return None
@@ -114,6 +114,6 @@ def _is_speed(kind: str, speed: object) -> bool:
         return False
     try:
         _factor(kind, kind)
-    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError):
+    except (UserError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError):
         return False
     return True
