@@ -99,7 +99,7 @@ def _rows(config: BackendsConfig, places: dict[str, Path], photos: Any, count: i
 
 def _loaded(places: dict[str, Path], batch_size: int) -> "dict[str, Loaded]":
     """Return each backend in fp32, and in bf16 where the processor has it and the backend knows it."""
-    from benchmarks.arms import has_bf16
+    from benchmarks.arms.training import has_bf16
     from core.machine.device import resolve_device
     from transfer_learning.inference.backends import load_network
     from transfer_learning.predict_config import InferenceOptions
@@ -123,7 +123,7 @@ def _batches(split: Any, batch_size: int) -> "list[tuple[Tensor, Tensor]]":
 
 
 def _predicting(loaded: "dict[str, Loaded]", split: Any, files: Sequence[Path], batch_size: int) -> dict[str, Any]:
-    from benchmarks.scoring_arms import predict
+    from benchmarks.arms.scoring import predict
     from transfer_learning.inference.options import ReadoutOptions
     from transfer_learning.inference.readout import Readout
     from transfer_learning.inference.segmenter import Segmenter

@@ -210,6 +210,35 @@ class CurvesConfig:
 
 
 @dataclass(frozen=True)
+class ClusterConfig:
+    """How many arms, how short, and on how many workers."""
+
+    workers: tuple[int, ...] = (1, 2, 4, 8)
+    """Numbers of Ray workers, a grid each."""
+    arms: int = 200
+    """Arms of a grid."""
+    steps: int = 4
+    """Steps of an arm."""
+    output_dir: Path = Path("benchmarks/results")
+    """Where cluster.json goes, in a folder named after the processor."""
+    work_dir: Path = Path("benchmarks/data")
+    """Where the pictures and runs lie."""
+    size: int = 40
+    """Side of the pictures."""
+    width: int = 2
+    """Width of the network."""
+    batch_size: int = 4
+    """Pictures a step."""
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "steps", "size", "width", "batch_size")
+        if self.arms < 2:
+            raise UserError(f"arms {self.arms} must be at least 2")
+        if not self.workers or min(self.workers) < 1 or len({*self.workers}) < len(self.workers):
+            raise UserError(f"workers {self.workers}: give different numbers from 1 upwards")
+
+
+@dataclass(frozen=True)
 class StepProfileConfig:
     """What is profiled, and over how many steps."""
 

@@ -49,7 +49,7 @@ def kernels(config: KernelsConfig) -> dict[str, Any]:
 
 def _rows(config: KernelsConfig, device: "torch.device", precision: str, count: int) -> list[dict[str, Any]]:
     """Return the medians of each way with so many threads, and the ratios to what it is compared with."""
-    from benchmarks.kernel_arms import CONVOLUTIONS, PLAIN, network_arms
+    from benchmarks.arms.kernels import CONVOLUTIONS, PLAIN, network_arms
     from benchmarks.timing import ratios, summary, threads, timed
     from core.machine.choices import choice
 
@@ -82,7 +82,7 @@ def _rows(config: KernelsConfig, device: "torch.device", precision: str, count: 
 
 def _parts(config: KernelsConfig, device: "torch.device", precisions: Sequence[str]) -> list[dict[str, Any]]:
     """Return the medians of norm and upsampling, forward and backward, with one thread at every shape."""
-    from benchmarks.kernel_arms import part_arms
+    from benchmarks.arms.kernels import part_arms
     from benchmarks.timing import summary, threads, timed
 
     clock = "wall" if device.type == "cuda" else "processor"

@@ -18,8 +18,8 @@ from core.command import run_command
 from core.errors import UserError
 
 if TYPE_CHECKING:
-    from benchmarks.arms import Arms
-    from benchmarks.scoring_arms import Scoring
+    from benchmarks.arms.scoring import Scoring
+    from benchmarks.arms.training import Arms
     from benchmarks.timing import Times
     from core.machine.fabric import Fabric
 
@@ -60,10 +60,10 @@ def throughput(config: ThroughputConfig) -> dict[str, Any]:
 
 def _arms() -> tuple[Any, Any]:
     try:
-        from benchmarks import arms, scoring_arms
+        from benchmarks.arms import scoring, training
     except ModuleNotFoundError as error:
         raise UserError(f"{error.name} is not installed: pip install '.[benchmarks]'") from None
-    return arms, scoring_arms
+    return training, scoring
 
 
 def _measure(
@@ -85,7 +85,7 @@ def _measure(
 
 def _notes(config: ThroughputConfig, fabric: "Fabric") -> list[str]:
     """Return what was left out, and why."""
-    from benchmarks.arms import has_bf16
+    from benchmarks.arms.training import has_bf16
 
     notes = [] if has_bf16(fabric.device) else ["no bf16 hardware here: arms in bf16 were left out"]
     return notes if config.peers else [*notes, "--no_peers: the loops of SMP and MONAI were left out"]
@@ -97,7 +97,7 @@ def _on_gpu(config: ThroughputConfig, fabric: "Fabric", precision: str) -> None:
         return
     from rich.progress import Progress
 
-    from benchmarks import cuda
+    from benchmarks.arms import cuda
     from benchmarks.filing import write_results
 
     full = {"width": cuda.WIDTH, "batch_size": cuda.BATCH_SIZE, "steps": cuda.STEPS}
@@ -110,7 +110,7 @@ def _on_gpu(config: ThroughputConfig, fabric: "Fabric", precision: str) -> None:
 
 
 def _training_ratios(trained: "Times") -> dict[str, Any]:
-    from benchmarks import arms
+    from benchmarks.arms import training as arms
     from benchmarks.timing import ratios
 
     end_to_end = {phase: ratios(trained[phase + arms.ALONE], trained[phase]) for phase in arms.ours.TASKS}
@@ -135,7 +135,7 @@ def _training_ratios(trained: "Times") -> dict[str, Any]:
 
 def _evaluation_ratios(evaluated: "Times") -> "Iterator[tuple[str, Any]]":
     """Yield what evaluation and prediction gain over the plain loops; all these score at original size."""
-    from benchmarks import scoring_arms as arms
+    from benchmarks.arms import scoring as arms
     from benchmarks.timing import ratios
 
     pairs = {

@@ -8,9 +8,9 @@ it was stopped, tries again what failed, and says what is done.
     python -m experiments.ablate --config config/ablation.yaml
 """
 
-import os
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 
 from core.command import run_command
 from core.errors import RunError
@@ -26,6 +26,8 @@ from experiments.grid.planning.plan_file import write_plan
 from experiments.grid.planning.prepared import GridData, read_data
 from experiments.grid.planning.variants import Plan
 from experiments.grid.queue import Queue
+from experiments.grid.runners.local import threads_of
+from experiments.grid.runners.runner import runner_of
 from experiments.grid.to_do import all_works, require_same_folders, works_to_do
 
 
@@ -48,7 +50,7 @@ def ablate(config: AblationConfig) -> None:
     speeds.see_rows(to_do)
     if config.list:
         if config.measure:
-            speeds.measure(to_do, threads_of(config.jobs))
+            speeds.measure(to_do, threads_of(config.jobs) if config.runner == "local" else config.cpus_per_arm)
         show(works, to_do, speeds, config.jobs)
         return
     held = lock(config.output_dir, "--output_dir", "ablation")
@@ -83,24 +85,17 @@ def _about(speeds: Speeds, work: Work, shares: dict[Work, float]) -> str:
     return f"{'~' if seconds is not None and speeds.is_guess(work) else ''}{duration(seconds)}"
 
 
-def threads_of(jobs: int) -> int:
-    """Return the threads of each of so many trainings: their share of OMP_NUM_THREADS, else of the cores at hand."""
-    given = os.environ.get("OMP_NUM_THREADS", "")
-    cores = (
-        int(given) if given.isdigit() else len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-    )
-    return max(1, (cores or os.cpu_count() or 1) // jobs)
-
-
 def _run(config: AblationConfig, works: Sequence[Work], to_do: Sequence[Work], speeds: Speeds) -> None:
     done = len(works) - len(to_do)
     if not to_do:
         print(f"all {len(works)} runs are done: results in {config.results_dir}")
         return
-    print(f"{done} of {len(works)} runs done; {config.jobs} at a time with {threads_of(config.jobs)} threads each")
-    with Console(len(works), done, speeds, config.jobs, config.verbose) as console:
-        queue = Queue(to_do, config.jobs, threads_of(config.jobs), console)
-        queue.run()
+    with closing(runner_of(config)) as runner:
+        slots = runner.slots
+        print(f"{done} of {len(works)} runs done; {slots} at a time with {runner.threads} threads each{runner.where}")
+        with Console(len(works), done, speeds, slots, config.verbose) as console:
+            queue = Queue(to_do, runner, console)
+            queue.run()
     if queue.failed:
         for work in queue.left:
             cause = queue.blocked_by(work)

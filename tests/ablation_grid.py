@@ -18,6 +18,7 @@ class Here:
     """Stands for the process of a run, which is over when it is looked at."""
 
     begun: ClassVar[list[list]] = []
+    lost = None
 
     def __init__(self, commands, console, threads):
         Here.begun.append(commands)

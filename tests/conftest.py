@@ -50,8 +50,9 @@ def here(monkeypatch):
     from ablation_grid import Here
 
     from experiments.grid import queue
+    from experiments.grid.runners import local
 
-    monkeypatch.setattr(queue, "Worker", Here)
+    monkeypatch.setattr(local, "Worker", Here)
     monkeypatch.setattr(queue, "LOOK_SECONDS", 0.0)
     Here.begun = []
     return Here.begun

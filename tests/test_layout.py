@@ -119,6 +119,7 @@ MAY_OPEN = {
     *("data.decoders.opening", "data.preparing.journal"),
     *("data.sources.fetching.archives", "data.sources.fetching.connection", "data.sources.fetching.download"),
     "experiments.grid.estimate",
+    "experiments.grid.runners.parcels",
     *("experiments.page.pictures", "experiments.page.strip", "experiments.report"),
 }
 

@@ -4,7 +4,6 @@ A table, not a race at every start, whose winner could change between two runs a
 kernels.json; `benchmarks.kernels` measures it and, with --adopt, writes it.
 """
 
-import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Literal
 
 import torch
 
+from core.filing.json_file import read_json
 from core.machine.processor import processor
 
 TABLE = Path(__file__).with_name("kernels.json")
@@ -34,7 +34,7 @@ class Choice:
 @cache
 def table() -> dict[str, Any]:
     """Return kind of processor -> precision -> work -> the choice, with where it was measured."""
-    return json.loads(TABLE.read_text(encoding="utf-8"))
+    return read_json(TABLE)
 
 
 def measured(work: Work, device: torch.device, precision: str) -> Choice | None:

@@ -4,13 +4,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
 
 from core.errors import UserError
 from core.filing.data_config import DataConfig
 from core.filing.kinds import ABLATION, FOLDERS
+from core.filing.paths import expanded
 
 # Whole mappings: they have no flags, only the file gives them.
 Settings = tyro.conf.Suppress[dict[str, Any] | None]
@@ -29,7 +30,20 @@ class AblationConfig(DataConfig):
     results_dir: Path = Path("evaluation_results/ablation")
     """A small JSON for each finished arm: what the tables read and what the grid goes on from."""
     jobs: int = 1
-    """Trainings side by side; each has its share of the processor's cores."""
+    """Trainings side by side; each has its share of the processor's cores. With --runner slurm: jobs that are handed in
+    at once; with ray the nodes' room says how many."""
+    runner: Literal["local", "ray", "slurm"] = "local"
+    """Where trainings run: as processes here, as tasks of a Ray cluster, as jobs of SLURM (docs/ablation.md)."""
+    cpus_per_arm: int = 1
+    """With --runner ray or slurm: cores, and threads, of each training."""
+    gpus_per_arm: int = 0
+    """Likewise: GPUs."""
+    ray_address: str | None = None
+    """With --runner ray: the cluster, host:port. Left out: that of $RAY_ADDRESS, or one that runs on this machine, or
+    one of this machine alone, begun for the grid."""
+    node_dir: Path | None = None
+    """With --runner ray: a place on each node's own disk for data, weights and run folders, which Ray carries there and
+    back. Left out: the nodes share this machine's disk, and all lies there under the same paths."""
     seeds: tuple[int, ...] = (1, 2, 3)
     """Each draws its own labels, first weights and order; rates are tuned with the first."""
     more_seeds: Draws = field(default_factory=dict)
@@ -50,6 +64,8 @@ class AblationConfig(DataConfig):
     """With --list: first take a few steps of each kind of run that was not timed yet, which takes minutes."""
     verbose: bool = False
     """Show the command of each run that begins (its folder keeps it in command.txt)."""
+    slurm: Settings = None
+    """With --runner slurm: submitit's parameters, such as slurm_partition, timeout_min or mem_gb."""
     common: Settings = None
     """Phase 2 settings of every arm."""
     pretraining_common: Settings = None
@@ -62,6 +78,12 @@ class AblationConfig(DataConfig):
     def __post_init__(self) -> None:
         if self.jobs < 1:
             raise UserError(f"jobs {self.jobs} must be at least 1")
+        if self.cpus_per_arm < 1 or self.gpus_per_arm < 0:
+            raise UserError(
+                f"cpus_per_arm {self.cpus_per_arm} must be at least 1 and gpus_per_arm {self.gpus_per_arm} at least 0"
+            )
+        if self.node_dir and not Path(expanded(self.node_dir)).is_absolute():
+            raise UserError(f"node_dir {self.node_dir} must begin with /: nodes have working folders of their own")
         if self.measure and not self.list:
             raise UserError("--measure goes with --list: a grid that runs times its own runs")
         for name in ("seeds", "fractions", "learning_rates", "tuned_at"):
@@ -82,6 +104,15 @@ class AblationConfig(DataConfig):
     def goes_on(self) -> bool:
         """Whether the same command goes on where it was stopped; a list begins anew."""
         return not self.list
+
+    def idle(self) -> dict[str, str]:
+        """Return the settings that have no say beside the others, each with why."""
+        without = {
+            "local": ("cpus_per_arm", "gpus_per_arm", "ray_address", "node_dir"),
+            "ray": ("jobs",),
+            "slurm": ("ray_address", "node_dir"),
+        }
+        return dict.fromkeys(without[self.runner], f"has no say with --runner {self.runner}")
 
     def seeds_at(self, fraction: float) -> tuple[int, ...]:
         """Return the seeds that arms of a fraction are trained with."""

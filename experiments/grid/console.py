@@ -78,6 +78,11 @@ class Console:
         self._gone(work)
         self._say(f"FAILED    {work.name}: {problem}", error=True)
 
+    def lost(self, work: Work, reason: str) -> None:
+        """Say why a run begins again."""
+        self._gone(work)
+        self._say(f"LOST      {work.name}: {reason}; it begins again", error=True)
+
     def waits(self, work: Work) -> None:
         """Say once that a run folder is in use."""
         if work not in self._waiting:
@@ -120,10 +125,9 @@ class Console:
 def share_done(work: Work) -> float:
     """Return how much of a run's training is done, in [0, 1], from its log and its console output."""
     share = len(log_rows(work.folder)) / work.rows
-    console = work.folder / "console.txt"
-    if console.exists():
-        with open_bytes(console) as file:
-            file.seek(max(0, console.stat().st_size - TAIL))
+    if work.console.exists():
+        with open_bytes(work.console) as file:
+            file.seek(max(0, work.console.stat().st_size - TAIL))
             steps = re.findall(rb"step (\d+)/(\d+)", file.read())
         share = max([share, *(int(step) / int(total) for step, total in steps[-1:])])
     return min(1.0, share)

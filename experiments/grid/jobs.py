@@ -43,6 +43,11 @@ class Work(ABC):
         """Its run folder."""
 
     @property
+    def console(self) -> Path:
+        """What its process says."""
+        return self.folder / "console.txt"
+
+    @property
     @abstractmethod
     def file(self) -> Path:
         """The JSON that it leaves in the results folder."""

@@ -1,22 +1,24 @@
-"""Running the works of a grid: so many processes side by side, each with its console output in a file."""
+"""Running the works of a grid: so many side by side as there is room for, each with its console output in a file."""
 
 import contextlib
 import shlex
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from filelock import FileLock, Timeout
-
 from core.errors import UserError
 from core.files import open_bytes
 from experiments.grid.jobs import Work
-from experiments.grid.workers import Command, Worker
+from experiments.grid.run_folder import is_free
+from experiments.grid.runners.runner import Process, Runner
+from experiments.grid.workers import Command
 
 LOOK_SECONDS = 0.2
+MAY_BE_LOST = 3  # times, in one call: a work that is the death of its nodes is to end some time
 
 
 @dataclass
@@ -29,7 +31,7 @@ class Running:
     """
 
     work: Work
-    process: Worker
+    process: Process
     said_before: int
     started: float
 
@@ -46,6 +48,9 @@ class Watcher(Protocol):
     def failed(self, work: Work, problem: str) -> None:
         """A work has failed, for this call."""
 
+    def lost(self, work: Work, reason: str) -> None:
+        """A work ended with the node that it ran on, and will begin again."""
+
     def waits(self, work: Work) -> None:
         """Another process, perhaps of an earlier call, still writes to its run folder."""
 
@@ -58,18 +63,18 @@ class Queue:
 
     Args:
         works: those that are not finished, in the order in which they are to begin.
-        jobs: processes side by side.
-        threads: of each.
+        runner: runs them, and says how many side by side.
         watcher: is told what happens.
 
     Attributes:
         failed: work -> problem, of those that failed in this call.
     """
 
-    def __init__(self, works: Sequence[Work], jobs: int, threads: int, watcher: Watcher) -> None:
-        self.left, self.jobs, self.threads, self.watcher = list(works), jobs, threads, watcher
+    def __init__(self, works: Sequence[Work], runner: Runner, watcher: Watcher) -> None:
+        self.left, self.runner, self.watcher = list(works), runner, watcher
         self.running: list[Running] = []
         self.failed: dict[Work, str] = {}
+        self._lost: Counter[Work] = Counter()
         self.pending = set(works)
 
     def run(self) -> None:
@@ -101,20 +106,22 @@ class Queue:
     def _start_what_can(self) -> bool:
         begun = False
         busy = {entry.work.folder for entry in self.running}
-        for work in self._waiting():
-            if len(self.running) >= self.jobs:
+        waiting = self._waiting()
+        slots = self.runner.slots if waiting else 0
+        for work in waiting:
+            if len(self.running) >= slots:
                 break
             try:
                 if work.folder in busy:
                     continue
-                if not _is_free(work):
+                if not is_free(work.folder):
                     self.watcher.waits(work)
                     continue
-            except UserError as error:  # its rate cannot be chosen
+                self.left.remove(work)
+                self.running.append(self._started(work))
+            except UserError as error:  # its rate cannot be chosen, or nothing takes it
                 self._fail(work, str(error))
                 continue
-            self.left.remove(work)
-            self.running.append(self._started(work))
             busy.add(work.folder)
             begun = True
         return begun
@@ -126,13 +133,15 @@ class Queue:
         (work.folder / "command.txt").write_text(
             "".join(f"{line}\n" for line in map(as_line, commands)), encoding="utf-8"
         )
-        console = work.folder / "console.txt"
-        said = console.stat().st_size if console.exists() else 0
+        said = work.console.stat().st_size if work.console.exists() else 0
         self.watcher.started(work)
-        return Running(work, Worker(commands, console, self.threads), said, time.perf_counter())
+        return Running(work, self.runner.start(work, commands), said, time.perf_counter())
 
     def _ended(self, entry: Running) -> None:
         work = entry.work
+        if entry.process.lost:
+            self._begins_again(work, entry.process.lost)
+            return
         code = entry.process.returncode
         problem = None if code == 0 else last_words(entry)
         try:
@@ -148,6 +157,14 @@ class Queue:
             return
         self.pending.discard(work)
         self.watcher.finished(work, outcome)
+
+    def _begins_again(self, work: Work, reason: str) -> None:
+        self._lost[work] += 1
+        if self._lost[work] > MAY_BE_LOST:
+            self._fail(work, f"lost {self._lost[work]} times, the last time because {reason}")
+            return
+        self.left.insert(0, work)
+        self.watcher.lost(work, reason)
 
     def _fail(self, work: Work, problem: str) -> None:
         self.failed[work] = problem
@@ -183,7 +200,7 @@ def as_line(command: Command) -> str:
 
 def last_words(entry: Running) -> str:
     """Return the line with which a process failed, and where all of its output is."""
-    console = entry.work.folder / "console.txt"
+    console = entry.work.console
     with open_bytes(console) as file:
         file.seek(entry.said_before)
         lines = [line.strip() for line in file.read().decode("utf-8", errors="replace").splitlines() if line.strip()]
@@ -192,16 +209,3 @@ def last_words(entry: Running) -> str:
     ended = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
     said = (errors or lines or ["it said nothing"])[-1].removeprefix("error: ")
     return f"{said} ({ended}; {console})"
-
-
-def _is_free(work: Work) -> bool:
-    """Say whether no process writes to a run folder; after a SIGKILL the children need a moment to save and leave."""
-    if not work.folder.exists():
-        return True
-    lock = FileLock(work.folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return False
-    lock.release()
-    return True

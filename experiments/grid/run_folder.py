@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
+from filelock import FileLock, Timeout
 from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 
 from core.errors import UserError, first_problem
 from core.files import atomic_path, file_sha256, require_regular, write_json
 from core.filing.training_log import read_log
+from core.filing.writing import LOCK
 from experiments.ablation.format import ArmContent, ArmProvenance, Compute, PretrainingRun, Result
 from experiments.evaluations import read_json
 from experiments.grid.planning.prepared import GridData
@@ -66,6 +68,30 @@ class LogRow:
     epoch_time: Annotated[FiniteFloat, Field(ge=0)]
     val_loss: FiniteFloat | None = None
     mean_iou: FiniteFloat | None = None
+
+
+def is_free(folder: Path, name: str = LOCK) -> bool:
+    """Say whether no process writes to a run folder; after a SIGKILL the children need a moment to save and leave.
+
+    Args:
+        folder: the run folder.
+        name: of the lock that is looked at.
+    """
+    if not folder.exists():
+        return True
+    lock = FileLock(folder / name)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    lock.release()
+    return True
+
+
+def add_error(console: Path, problem: str) -> None:
+    """Add to what a run said why it could not begin, or broke where it could not say so."""
+    with open(console, "a", encoding="utf-8") as file:  # noqa: PTH123 - to write
+        file.write(f"error: {problem}\n")
 
 
 def training_of(folder: Path) -> Training:

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ LOADED = (
     "transfer_learning.scores.per_image",
 )
 _CONTEXT = get_context("forkserver")
+# Whoever runs works one after the other may give each another GPU; the server's environment is that of the first.
+_OF_EACH = ("CUDA_VISIBLE_DEVICES",)
 
 
 class Worker:
@@ -40,9 +42,12 @@ class Worker:
         threads: of each.
     """
 
+    lost: str | None = None
+
     def __init__(self, commands: Sequence[Command], console: os.PathLike, threads: int) -> None:
         _CONTEXT.set_forkserver_preload([*LOADED])  # holds where none was started yet
-        self._process = _CONTEXT.Process(target=_run, args=([*commands], Path(console), threads))
+        own = {name: os.environ[name] for name in _OF_EACH if name in os.environ}
+        self._process = _CONTEXT.Process(target=_run, args=([*commands], Path(console), threads, own))
         self._process.start()
 
     @property
@@ -68,10 +73,11 @@ class Worker:
         self._process.kill()
 
 
-def _run(commands: Sequence[Command], console: Path, threads: int) -> None:
+def _run(commands: Sequence[Command], console: Path, threads: int, own: Mapping[str, str]) -> None:
     os.setsid()
     _say_into(console)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
+    os.environ.update(own)
     os.environ["OMP_NUM_THREADS"] = str(threads)  # of processes that it starts
     import torch
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import cuda, timing
+from benchmarks import timing
+from benchmarks.arms import cuda
 from benchmarks.growth import main as growth
 from benchmarks.loops import practitioner
 from benchmarks.throughput import main as throughput

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks.arms import plain_network
+from benchmarks.arms.training import plain_network
 from benchmarks.loops import peers, practitioner, scoring
 from benchmarks.sources import ORIGINAL_SIDES, photographs
 from core.networks.unet import initialise

@@ -14,6 +14,7 @@ from core.headers.header import header_content
 from core.weights import load_weights, save_weights
 from experiments.grid import queue
 from experiments.grid.estimate import Speeds
+from experiments.grid.runners import local
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def finished(tmp_path_factory, pets):
     """A finished grid: two variants, two rates to choose from, one fraction, two seeds."""
     folder = tmp_path_factory.mktemp("grid")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(queue, "Worker", Here)
+        patch.setattr(local, "Worker", Here)
         patch.setattr(queue, "LOOK_SECONDS", 0.0)
         Here.begun = []
         assert run(folder, pets, two_variants()) == 0

@@ -11,7 +11,7 @@ import pytest
 from ablation_grid import Here, grid, read, run, two_variants
 
 from core.errors import UserError
-from experiments.grid import console, queue
+from experiments.grid import console
 from experiments.grid import estimate as speed
 from experiments.grid.arms import TuningWork
 from experiments.grid.config import AblationConfig
@@ -21,6 +21,7 @@ from experiments.grid.planning.plan import build_plan
 from experiments.grid.planning.prepared import read_data
 from experiments.grid.queue import Running
 from experiments.grid.run_folder import log_rows
+from experiments.grid.runners import local
 from experiments.grid.to_do import all_works
 
 
@@ -180,7 +181,7 @@ def test_two_run_side_by_side_and_an_arm_after_its_tuning(pets, tmp_path, here, 
                 Slow.under_way.remove(self.folder)
             return self.returncode if self.looks >= 2 else None
 
-    monkeypatch.setattr(queue, "Worker", Slow)
+    monkeypatch.setattr(local, "Worker", Slow)
     content = two_variants(seeds=[1], learning_rates=[0.004, 0.02])
     del content["variants"]["denoise_all"], content["pretraining"]["denoise"]
     content["common"] |= {"max_steps": 2, "val_every": 1}

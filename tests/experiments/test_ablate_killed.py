@@ -13,7 +13,7 @@ import yaml
 from ablation_grid import Here, grid, run
 from filelock import FileLock
 
-from experiments.grid import queue
+from experiments.grid.runners import local
 
 STEPS = 200
 ARM = "results/arms/scratch__1__seed_1.json"
@@ -76,7 +76,7 @@ def test_a_grid_that_is_killed_and_stopped_goes_on_to_the_same_bits(pets, tmp_pa
     with FileLock(stopped.run_folder / ".lock", timeout=0):  # the child had left when the command did
         pass
     assert first <= step_of(stopped.run_folder) < STEPS
-    monkeypatch.setattr(queue, "Worker", Here)
+    monkeypatch.setattr(local, "Worker", Here)
     for folder in ("killed", "whole"):
         assert run(tmp_path / folder, pets, one_arm(), "--variants", "scratch") == 0
     arms = [json.loads((tmp_path / folder / ARM).read_text()) for folder in ("killed", "whole")]

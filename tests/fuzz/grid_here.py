@@ -20,7 +20,7 @@ class Timed(Here):
 
 def main(argv: Sequence[str]) -> int:
     """Run the command; what its runs say of something unexpected is said here too. Returns its exit code."""
-    started = patch("experiments.grid.queue.Worker", Here), patch("experiments.grid.estimate.Worker", Timed)
+    started = patch("experiments.grid.runners.local.Worker", Here), patch("experiments.grid.estimate.Worker", Timed)
     with started[0], started[1], patch("experiments.grid.queue.LOOK_SECONDS", 0.0):
         code = ablate.main(argv)
     output = Path(argv[argv.index("--output_dir") + 1])

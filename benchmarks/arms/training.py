@@ -1,4 +1,4 @@
-"""What the throughput benchmark times: every arm is a function that does one round of work."""
+"""Training, our own and that of others, as the throughput benchmark times it."""
 
 import subprocess
 import sys

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.arms import plain_network
+from benchmarks.arms.training import plain_network
 from benchmarks.config import KernelsConfig
 from benchmarks.loops import practitioner
 from core.machine.device import LAYOUTS

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.arms import WORKERS, Arms, has_bf16, plain_network
+from benchmarks.arms.training import WORKERS, Arms, has_bf16, plain_network
 from benchmarks.config import ThroughputConfig
 from benchmarks.loops import scoring
 from benchmarks.sources import exported, photographs, prepared, trained

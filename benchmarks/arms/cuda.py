@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.arms import ALONE, PRACTITIONER, SOURCE_SIZES, plain_network
+from benchmarks.arms.training import ALONE, PRACTITIONER, SOURCE_SIZES, plain_network
 from benchmarks.loops import ours, practitioner
 from benchmarks.sources import exported, prepared
 from benchmarks.timing import Times, interleaved, rates, ratios
