@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from core.filing.seal import Seal
     from core.headers.header import Header
 
 # With more classes than this, tables and figures show the best and the worst, and logs the means alone.
@@ -65,6 +66,42 @@ def require_own_folder(output_dir: Path, phase: str) -> None:
     for other, file in RESULT_FILES.items():
         if other != phase and (output_dir / file).exists():
             raise UserError(f"{output_dir} holds the results of {other} ({file}): choose another --output_dir")
+
+
+def seal_of_scores(config: EvaluationConfig, phase: str) -> "Seal":
+    """Return the seal of what an evaluation is about to write: weights, the log beside them, and data have a say."""
+    from core.filing.seal import seal_of
+
+    read: dict[str, Path | None] = {"manifest": config.data_dir / "manifest.json"}
+    if weights := config.model_path:
+        beside = {".xml": ".bin"}.get(weights.suffix, weights.suffix)  # OpenVINO has two files
+        read |= {"weights": weights, "beside them": weights.with_suffix(beside)}
+        read["training log"] = weights.parent / "training_log.csv"
+    return seal_of(config.output_dir, f"{phase}.evaluate", config, read, apart=config.writes)
+
+
+def scored_before(config: EvaluationConfig, phase: str, seal: "Seal") -> dict[str, Any] | None:
+    """Return the results of an earlier call and say so, if they are what this one would write; None where not."""
+    from core.filing.json_file import read_json
+
+    said = seal.said()
+    if said is None:
+        return None
+    print(f"{config.output_dir} {said}")
+    return read_json(config.output_dir / RESULT_FILES[phase])
+
+
+def seal_scores(config: EvaluationConfig, seal: "Seal", result: dict[str, Any], folder: Path) -> None:
+    """Seal results that wait in a folder to take their place, unless a figure is missing among them."""
+    from core.filing.seal import files_in
+
+    if result.get("not_drawn"):
+        return
+    score = next(name for name in ("mean_iou", "psnr", "target_error") if name in result)
+    count = result.get("num_images", result.get("num_samples"))
+    value = f"{score} {format_cell(result[score])}, {count} images of {config.split}"
+    said = f"holds these scores already ({value}), of the same weights, data, settings and code: nothing to do"
+    seal.write(said, files_in(folder), folder)
 
 
 def load_model(

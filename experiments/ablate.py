@@ -18,12 +18,13 @@ from core.filing.writing import lock
 from core.terminal.progress import duration
 from experiments.grid.config import AblationConfig
 from experiments.grid.console import Console, seconds_left
-from experiments.grid.earlier_results import mixed_encoders, require_same_grid
+from experiments.grid.earlier_results import Found, mixed_encoders, require_same_grid, results_in
 from experiments.grid.estimate import Speeds, left_in_words
 from experiments.grid.jobs import Work
 from experiments.grid.planning.plan import build_plan
 from experiments.grid.planning.plan_file import write_plan
-from experiments.grid.planning.prepared import read_data
+from experiments.grid.planning.prepared import GridData, read_data
+from experiments.grid.planning.variants import Plan
 from experiments.grid.queue import Queue
 from experiments.grid.runners.local import threads_of
 from experiments.grid.runners.runner import runner_of
@@ -42,12 +43,10 @@ def ablate(config: AblationConfig) -> None:
     for fraction in config.more_seeds:
         if fraction not in config.fractions:  # which a flag may have made fewer
             print(f"note: more_seeds at {fraction:g} has no say, which is not among the fractions", file=sys.stderr)
-    require_same_grid(plan, data)
-    _tell_mixed(config)
+    speeds = _look_at_results(config, plan, data)
     works = all_works(plan, data)
     to_do = works_to_do(works)
     require_same_folders(to_do, data)
-    speeds = Speeds(config.results_dir, config.output_dir, data.resolution)
     speeds.see_rows(to_do)
     if config.list:
         if config.measure:
@@ -59,7 +58,7 @@ def ablate(config: AblationConfig) -> None:
         write_plan(plan)
         _run(config, works, to_do, speeds)
         if to_do:
-            _tell_mixed(config)
+            _tell_mixed(config, results_in(config.results_dir))
     finally:
         held.release()
 
@@ -70,13 +69,20 @@ def show(works: Sequence[Work], to_do: Sequence[Work], speeds: Speeds, jobs: int
     for work in works:
         problem = work.problem if work in to_do else None
         state = ("failed before" if problem else "to do") if work in to_do else "done" if work.done else "not needed"
-        time = duration(seconds_left(speeds, work, shares)) if work in to_do else ""
+        time = _about(speeds, work, shares) if work in to_do else ""
         print(f"{state:<14} {time:>12}  {work.name}{f': {problem}' if problem else ''}")
     side = f", {jobs} side by side" if jobs > 1 else ""
     time = left_in_words([seconds_left(speeds, work, shares) for work in to_do], jobs)
     print(f"{len(works) - len(to_do)} of {len(works)} runs done; left: {time}{side}")
     if any(speeds.seconds(work) is None for work in to_do):
         print('note: "?" stands where no run like it was timed yet: --measure takes a few steps of each kind, minutes')
+    elif any(map(speeds.is_guess, to_do)):
+        print('note: "~" is judged by runs of another width, size or processor: --measure takes a few steps, minutes')
+
+
+def _about(speeds: Speeds, work: Work, shares: dict[Work, float]) -> str:
+    seconds = seconds_left(speeds, work, shares)
+    return f"{'~' if seconds is not None and speeds.is_guess(work) else ''}{duration(seconds)}"
 
 
 def _run(config: AblationConfig, works: Sequence[Work], to_do: Sequence[Work], speeds: Speeds) -> None:
@@ -103,8 +109,17 @@ def _run(config: AblationConfig, works: Sequence[Work], to_do: Sequence[Work], s
     print(f"all {len(works)} runs are done: results in {config.results_dir}")
 
 
-def _tell_mixed(config: AblationConfig) -> None:
-    for line in mixed_encoders(config.results_dir):
+def _look_at_results(config: AblationConfig, plan: Plan, data: GridData) -> Speeds:
+    """Check what is finished, which may be hundreds of files, in one reading; returns what it tells of speed."""
+    found = results_in(config.results_dir)
+    require_same_grid(plan, data, found)
+    _tell_mixed(config, found)
+    contents = (content for _, content in found)
+    return Speeds(contents, config.output_dir, data.resolution, threads_of(config.jobs))
+
+
+def _tell_mixed(config: AblationConfig, found: Found) -> None:
+    for line in mixed_encoders(config.results_dir, found):
         print(f"WARNING: {line}", file=sys.stderr)
 
 

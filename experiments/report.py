@@ -24,6 +24,7 @@ from core.files import atomic_path
 from core.filing.data_config import DataConfig
 from core.filing.kinds import A_FILE
 from core.filing.paths import readable
+from core.filing.seal import Seal, seal_of
 from core.filing.writing import sole_writer
 from experiments.page.command_lines import flag
 from experiments.runs import Run, find_runs
@@ -62,13 +63,26 @@ def report(config: ReportConfig) -> Path:
         if config.data_dir:
             evaluate_missing(config.runs, config)
         passed_over: list[str] = []
-        page, notes = render(find_runs(config.runs, passed_over))
+        runs = find_runs(config.runs, passed_over)
+        seal = _seal(config, output, runs)
+        if not passed_over and (said := seal.said()):
+            print(f"{output} {said}")
+            return output
+        page, notes = render(runs)
         with atomic_path(output) as temporary:
             temporary.write_text(readable(page), encoding="utf-8")
+        if not notes:  # which are to be told again
+            seal.write("shows all this already, and nothing changed since: nothing to do", [output])
     for note in dict.fromkeys([*passed_over, *notes]):
         print(f"note: {note}", file=sys.stderr)
     print(f"written to {output} ({output.stat().st_size / 1e6:.1f} MB)")
     return output
+
+
+def _seal(config: ReportConfig, output: Path, runs: Sequence[Run]) -> Seal:
+    read = {str(path): path for run in runs for path in run.files()}
+    named = [[run.phase, run.name, run.file, run.folder] for run in runs]
+    return seal_of(output.parent, output.name, config, read, apart=("output",), runs=named)
 
 
 def evaluate_missing(places: Sequence[Path], on: DataConfig) -> None:

@@ -11,7 +11,7 @@ from core.filing.paths import readable, real
 from experiments.evaluations import Evaluation, Provenance, read_json
 from experiments.result_files import RESULT_FILES, evaluations_below, files_below, read_evaluation
 
-DESCRIPTION = "training_config.json"
+DESCRIPTION, LOG = "training_config.json", "training_log.csv"
 # Folders that say nothing about the run that lies in them.
 GENERIC = ("results", "evaluation_results", "reconstruction_metrics")
 
@@ -56,7 +56,7 @@ class Run:
     @property
     def log(self) -> Path | None:
         """The training log, where there is one."""
-        log = self.folder / "training_log.csv" if self.folder else None
+        log = self.folder / LOG if self.folder else None
         return log if log and log.is_file() else None
 
     @property
@@ -65,6 +65,14 @@ class Run:
         assert self.file is not None
         renamed = self.file.name not in RESULT_FILES
         return self.file.with_name(f"{self.file.stem}_per_image.csv" if renamed else "per_image.csv")
+
+    def files(self) -> list[Path]:
+        """Return all files that a page reads of it, those that are not there too."""
+        found = [self.folder / name for name in (DESCRIPTION, LOG)] if self.folder else []
+        if self.file and self.evaluation:
+            entries = [*self.evaluation.figures, *([self.evaluation.strip] if self.evaluation.strip else [])]
+            found += [self.file, self.per_image, *(self.file.parent / entry.file for entry in entries)]
+        return found
 
 
 def find_runs(places: Sequence[Path], notes: list[str] | None = None) -> list[Run]:

@@ -21,15 +21,17 @@ from typing import ClassVar
 
 from core.command import run_command
 from core.errors import UserError
-from core.files import atomic_path
+from core.files import atomic_path, read_text
 from core.filing.kinds import FOLDERS
 from core.filing.paths import readable
+from core.filing.seal import Seal, files_in, seal_of
 from core.filing.writing import replacing, sole_writer
-from experiments.result_files import evaluations_below
+from experiments.result_files import evaluations_below, files_below
 from experiments.score_tables import by_classes, reconstruction_table, require_one_origin, segmentation_tables
 from experiments.table_formats import markdown, markdown_untitled
 
 FILE = "tables.md"
+UNCHANGED = "holds these tables already, and nothing changed since: nothing to do"
 GENERIC = ("evaluation_results", "reconstruction_metrics")
 
 
@@ -50,18 +52,35 @@ def tables(config: TablesConfig) -> str:
     if not config.results.is_dir():
         raise UserError(f"{config.results} is not a folder: the evaluation commands' --output_dir makes one")
     with sole_writer(config.results, "--results", FILE):
-        return _write(config)
+        seal = _seal(config)
+        if said := seal.said():
+            text = read_text(config.results / FILE)
+            print(f"{text}\n{config.results / FILE} {said}")
+            return text
+        return _write(config, seal)
 
 
-def _write(config: TablesConfig) -> str:
+def _seal(config: TablesConfig) -> Seal:
+    from experiments.ablation.outputs import SUMMARY
+    from experiments.ablation.results import is_ablation
+
+    own = {config.results / SUMMARY} if is_ablation(config.results) else {}
+    read = {str(path): path for path in files_below(config.results, "*.json") if path not in own}
+    return seal_of(config.results, FILE, config, read)
+
+
+def _write(config: TablesConfig, seal: Seal) -> str:
     from experiments.ablation.results import is_ablation
 
     notes: list[str] = []
     parts, files = evaluation_tables(config.results, config.mix, notes)
+    sealed = None if notes else seal  # which are to be told again
     if is_ablation(config.results):
-        text = _publish_ablation(config.results, parts)
+        text = _publish_ablation(config.results, parts, sealed)
     elif parts:
         text = _published(config.results, parts)
+        if sealed:
+            sealed.write(UNCHANGED, [config.results / FILE])
     else:
         raise UserError(
             f"{config.results} holds no results: run the evaluation commands with --output_dir there, or the ablation"
@@ -75,12 +94,15 @@ def _write(config: TablesConfig) -> str:
     return text
 
 
-def _publish_ablation(folder: Path, parts: Sequence[str]) -> str:
+def _publish_ablation(folder: Path, parts: Sequence[str], seal: Seal | None) -> str:
     from experiments.ablation.outputs import write_ablation
 
     # An evaluation may write here too; runs of the ablation may be writing below.
     with sole_writer(folder, "--results", sweeps=False), replacing(folder) as staged:
-        return _published(staged, [write_ablation(folder, staged), *parts])
+        text = _published(staged, [write_ablation(folder, staged), *parts])
+        if seal:
+            seal.write(UNCHANGED, files_in(staged), staged)
+        return text
 
 
 def _published(folder: Path, parts: Sequence[str]) -> str:

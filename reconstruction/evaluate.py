@@ -16,12 +16,23 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from core.command import run_command
 from core.errors import UserError
-from core.evaluation import EvaluationConfig, in_words, load_model, print_table, provenance, require_own_folder
+from core.evaluation import (
+    EvaluationConfig,
+    in_words,
+    load_model,
+    print_table,
+    provenance,
+    require_own_folder,
+    scored_before,
+    seal_of_scores,
+    seal_scores,
+)
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from core.filing.seal import Seal
     from core.headers.header import Header
     from data.augment.settings import AugmentConfig
     from data.split import Split
@@ -62,11 +73,14 @@ def evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
     from core.filing.writing import sole_writer
 
     require_own_folder(config.output_dir, "reconstruction")
+    seal = seal_of_scores(config, "reconstruction")
+    if earlier := scored_before(config, "reconstruction", seal):
+        return earlier
     with sole_writer(config.output_dir):
-        return _evaluate(config)
+        return _evaluate(config, seal)
 
 
-def _evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
+def _evaluate(config: ReconstructionEvaluationConfig, seal: "Seal") -> dict[str, Any]:
     from core.files import write_csv, write_json
     from core.filing.writing import files_named, replacing
     from core.machine.device import resolve_device
@@ -105,6 +119,8 @@ def _evaluate(config: ReconstructionEvaluationConfig) -> dict[str, Any]:
         except Exception as error:  # the scores are kept all the same
             failure = error
         write_json(folder / "reconstruction_metrics.json", result)
+        if not failure:
+            seal_scores(config, seal, result, folder)
     if failure:
         raise failure
     _print(result, config, in_words(split.size))
@@ -131,6 +147,8 @@ def _drawn(
         arguments = (header.architecture, gallery.split, gallery.folder, config.batch_size, gallery.device)
         result["latent_space"], entries = analyse(gallery.model, *arguments)
         result["figures"] = result["figures"] + entries
+    if gallery.not_drawn:
+        result["not_drawn"] = gallery.not_drawn
     return result
 
 

@@ -8,13 +8,25 @@ best_model.safetensors, training_log.csv and training_config.json. The same comm
 
 import sys
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from core.command import run_command
 from reconstruction.config import ReconstructionConfig
 
+if TYPE_CHECKING:
+    from core.filing.seal import Seal
+
 
 def train(config: ReconstructionConfig) -> None:
     """Run phase 1 from settings to finished run folder."""
+    from core.run.finished import seal_of_run, told_finished
+
+    seal = seal_of_run(config, "reconstruction")
+    if not told_finished(seal):
+        _train(config, seal)
+
+
+def _train(config: ReconstructionConfig, seal: "Seal") -> None:
     from core.evaluation import in_words
     from core.machine.machine import Machine
     from core.run.train import train_task
@@ -35,7 +47,7 @@ def train(config: ReconstructionConfig) -> None:
         if idle := config.without_effect():
             yield f"--target {config.target} is judged by its squared error alone, without {', '.join(idle)}"
 
-    train_task(config, make_task, {"data_fingerprint": data.fingerprint}, opening)
+    train_task(config, make_task, {"data_fingerprint": data.fingerprint}, opening, seal)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

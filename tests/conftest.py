@@ -1,6 +1,7 @@
 """A small prepared data set that all end-to-end tests share."""
 
 import signal
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,21 @@ from data.prepare import main as prepare
 # How long an example takes says nothing on machines that others use too.
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def cache_of_all(tmp_path_factory):
+    """What commands keep for the user's later calls is not kept for the one who runs the tests."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch, tmp_path_factory, request):
+    """A test finds nothing that others kept; nothing is made before something is written."""
+    name = sha256(request.node.nodeid.encode()).hexdigest()[:16]
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / f"cache-{name}"))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -30,7 +30,7 @@ TIMES = ("seconds", "epoch_time", "commit")
 NANOSECONDS = 10**18  # whole numbers above it are times of files
 # What only serves those who come back.
 NOT_COMPARED = re.compile(
-    r"(\.lock|console\.txt|speeds\.json|state(\.previous)?\.ckpt|command\.txt|training_config\.json)$"
+    r"(\.lock|\.done|console\.txt|speeds\.json|state(\.previous)?\.ckpt|command\.txt|training_config\.json)$"
 )
 LEFTOVER = re.compile(r"\.tmp$|\.partial(/|$)|\.part$")
 

@@ -21,10 +21,14 @@ from core.evaluation import (
     print_table,
     provenance,
     require_own_folder,
+    scored_before,
+    seal_of_scores,
+    seal_scores,
 )
 from transfer_learning.inference.options import ReadoutOptions
 
 if TYPE_CHECKING:
+    from core.filing.seal import Seal
     from core.headers.header import Header
     from data.split import Split
 
@@ -63,11 +67,14 @@ def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
     from core.filing.writing import sole_writer
 
     require_own_folder(config.output_dir, PHASE)
+    seal = seal_of_scores(config, PHASE)
+    if earlier := scored_before(config, PHASE, seal):
+        return earlier
     with sole_writer(config.output_dir):
-        return _evaluate(config)
+        return _evaluate(config, seal)
 
 
-def _evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
+def _evaluate(config: SegmentationEvaluationConfig, seal: "Seal") -> dict[str, Any]:
     from core.files import write_csv, write_json
     from core.filing.writing import files_named, replacing
     from data.opened import open_data
@@ -107,6 +114,8 @@ def _evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
             except Exception as error:  # the scores are kept all the same
                 failure = error
         write_json(folder / "evaluation_results.json", result)
+        if not failure:
+            seal_scores(config, seal, result, folder)
     if failure:
         raise failure
     _print(result, config)

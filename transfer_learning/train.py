@@ -10,13 +10,25 @@ best_model.safetensors. The same command again goes on or says it is done.
 
 import sys
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from core.command import run_command
 from transfer_learning.config import SegmentationConfig
 
+if TYPE_CHECKING:
+    from core.filing.seal import Seal
+
 
 def train(config: SegmentationConfig) -> None:
     """Run phase 2 from settings to finished run folder."""
+    from core.run.finished import seal_of_run, told_finished
+
+    seal = seal_of_run(config, "transfer_learning")
+    if not told_finished(seal):
+        _train(config, seal)
+
+
+def _train(config: SegmentationConfig, seal: "Seal") -> None:
     from core.evaluation import in_words
     from core.files import file_sha256
     from core.machine.machine import Machine
@@ -51,7 +63,7 @@ def train(config: SegmentationConfig) -> None:
         "data_fingerprint": data.fingerprint,
         "pretrained_encoder_sha256": file_sha256(config.pretrained_encoder) if config.pretrained_encoder else None,
     }
-    train_task(config, make_task, read, opening, partly_frozen=config.freeze != "never")
+    train_task(config, make_task, read, opening, seal, partly_frozen=config.freeze != "never")
 
 
 def _origin(config: SegmentationConfig) -> str:

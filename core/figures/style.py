@@ -7,11 +7,14 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from core.classes import ClassSet
 from core.files import atomic_path
 from core.filing.training_log import read_log
 
 if TYPE_CHECKING:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.legend import Legend
 
@@ -72,6 +75,7 @@ def curves(path: Path, log: Path, panels: Mapping[str, Sequence[str]], best: int
         axis.xaxis.get_major_locator().set_params(integer=True)
         as_written(axis.legend(fontsize=7))
     save(figure, path)
+    figure.set_layout_engine("none")  # everything has its place by now, for which the layout took as long as drawing
     save(figure, path.with_suffix(".svg"))
 
 
@@ -127,7 +131,20 @@ def save(figure: "Figure", path: Path, legend: Mapping[str, Colour] | None = Non
             with matplotlib.rc_context({"svg.hashsalt": "ae_pretrained"}):
                 FigureCanvasSVG(figure).print_svg(temporary, metadata={"Date": None})
         else:
-            FigureCanvasAgg(figure).print_png(temporary)
+            _save_png(FigureCanvasAgg(figure), temporary)
+
+
+def _save_png(canvas: "FigureCanvasAgg", path: Path) -> None:
+    """Save what is drawn as a PNG, without the transparency that no figure has: as small as matplotlib's own.
+
+    At this level that takes a third of the time, which was half of what a figure of photographs costs.
+    """
+    from PIL import Image
+
+    canvas.draw()
+    dpi = canvas.figure.dpi
+    drawn = np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    Image.fromarray(drawn).save(path, "png", compress_level=3, dpi=(dpi, dpi))
 
 
 def legend_columns(width: float, legend: Mapping[str, Colour]) -> int:

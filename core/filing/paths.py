@@ -44,6 +44,11 @@ def _spelt(code: int) -> str:
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
 
 
+def user_cache() -> Path:
+    """Return the folder of what the user's later calls are spared: below $XDG_CACHE_HOME, or ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "ae_pretrained"
+
+
 def real(path: Path) -> Path:
     """Return where a path leads behind all links; of one in a circle, how far it leads: `Path.resolve` fails there."""
     return Path(os.path.realpath(path))

@@ -2,18 +2,20 @@
 
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from core.errors import UserError
 from core.machine.choices import choice
-from core.machine.fabric import DDPStrategy, Fabric, SLURMEnvironment
 from core.machine.memory import keep_freed_memory
 from core.machine.processes import by_srun, started
 from core.networks.kernels import use_kernels
 from core.train_config import Amp
+
+if TYPE_CHECKING:
+    from core.machine.fabric import Fabric
 
 PRECISIONS = {"off": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -70,7 +72,9 @@ def for_inference(model: nn.Module, device: torch.device, precision: str = "off"
     return model.to(device).to(memory_format=LAYOUTS[fastest.memory_format]).eval()
 
 
-def make_fabric(device: str, amp: Amp, deterministic: bool = False, partly_frozen: bool = False) -> tuple[Fabric, str]:
+def make_fabric(
+    device: str, amp: Amp, deterministic: bool = False, partly_frozen: bool = False
+) -> tuple["Fabric", str]:
     """Return Fabric on one device a process, and the precision (`off`, `bf16`, `fp16`) that `amp` came to.
 
     Under `torchrun` or SLURM the processes have found each other when this returns. `partly_frozen` says that some
@@ -80,6 +84,8 @@ def make_fabric(device: str, amp: Amp, deterministic: bool = False, partly_froze
     Raises:
         UserError: the device is not there, or is a single one where several processes need one each.
     """
+    from core.machine.fabric import DDPStrategy, Fabric, SLURMEnvironment  # three seconds, which evaluation is spared
+
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
     torch.use_deterministic_algorithms(deterministic)

@@ -3,10 +3,15 @@
 import platform
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import torch
+from core.files import read_text
+
+if TYPE_CHECKING:
+    import torch
 
 # What makers write around a model's name, that tells no two models apart.
 NOISE = re.compile(r"\((r|tm)\)|@.*|\b(cpu|processor|\d+-core)\b")
@@ -31,13 +36,23 @@ class Processor:
         return "-".join([self.kind, *re.findall("[a-z0-9]+", NOISE.sub(" ", self.name.lower()))])
 
 
-def processor(device: torch.device) -> Processor:
+def processor(device: "torch.device") -> Processor:
     """Return the processor behind a torch device of this machine."""
+    import torch
+
     if device.type == "cuda":
         return Processor(torch.cuda.get_device_name(device), "cuda")
     able = torch.cpu.get_capabilities()
     name = str(able.get("cpu_name") or platform.processor() or platform.machine())
     return Processor(name, kind_of_cpu(able) if device.type == "cpu" else device.type)
+
+
+def cpu_name() -> str:
+    """Return what `processor` calls this machine's CPU, without torch, which takes seconds to load."""
+    with suppress(OSError):
+        if found := re.search(r"^model name\s*:\s*(.+)$", read_text(Path("/proc/cpuinfo"), errors="replace"), re.M):
+            return found[1].strip()
+    return platform.processor() or platform.machine()
 
 
 def kind_of_cpu(able: Mapping[str, Any]) -> str:

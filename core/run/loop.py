@@ -65,7 +65,7 @@ class Loop:
             self.step, self.fabric.device, f"{self.folder.path} is not the same for all processes: use a shared disk"
         )
         if self.finished:
-            self.processes.say(f"{self.folder.path} is finished: {self._best_text()}. Nothing to do.")
+            self.processes.say(f"{self.folder.path} is finished: {self.best_text()}. Nothing to do.")
             return
         epoch = len(self.rows) + 1
         if self.step:
@@ -76,7 +76,7 @@ class Loop:
         with console, StopSignals() as signals:
             while not self.finished:
                 self._epoch(console, signals)
-        self.processes.say(f"finished: {self._best_text()}; weights and log in {self.folder.path}")
+        self.processes.say(f"finished: {self.best_text()}; weights and log in {self.folder.path}")
 
     def _epoch(self, console: Console, signals: StopSignals) -> None:
         epoch = len(self.rows) + 1
@@ -246,7 +246,8 @@ class Loop:
     def _is_best(self, epoch: int) -> bool:
         return self.best is not None and self.best.epoch == epoch
 
-    def _best_text(self) -> str:
+    def best_text(self) -> str:
+        """Return in words which epoch was best."""
         if self.best is None:
             return "no epoch could be scored"
         return f"best {self.task.select} {self.best.score:.4f} at epoch {self.best.epoch} of {len(self.rows)}"

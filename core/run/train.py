@@ -6,8 +6,10 @@ from typing import TypeVar, get_args
 
 from core.errors import UserError
 from core.filing.json_file import read_json
+from core.filing.seal import Seal
 from core.machine.machine import Machine, make_machine
 from core.run.description import defaults_of, describe
+from core.run.finished import seal_run
 from core.run.folder import RunFolder
 from core.run.initial_weights import load_initial, sha256_of_initial
 from core.run.loop import Loop
@@ -23,6 +25,7 @@ def train_task(
     make_task: Callable[[Machine], PhaseTask],
     read: Mapping[str, str | None],
     opening: Callable[[PhaseTask], Iterable[str]],
+    seal: Seal,
     partly_frozen: bool = False,
 ) -> None:
     """Train from settings to finished run folder.
@@ -32,6 +35,7 @@ def train_task(
         make_task: makes the phase's task on a machine.
         read: fingerprints of what the run reads; part of its identity.
         opening: what is said before the first step: a sentence without its end, which names the machine, then notes.
+        seal: of the finished run (`core.run.finished`).
         partly_frozen: whether some parameters may have no gradient.
 
     Raises:
@@ -49,7 +53,10 @@ def train_task(
         machine.processes.say(f"{summary}, on {machine.device}, precision {machine.precision}")
         for note in (*notes, *_never_reached(config, task.draws.steps_per_pass)):
             machine.processes.say(f"note: {note}")
-        Loop(task, config, machine, folder).run()
+        loop = Loop(task, config, machine, folder)
+        loop.run()
+        if writes:
+            seal_run(seal, loop.best_text())
 
 
 def as_begun(config: AnyConfig) -> AnyConfig:

@@ -19,6 +19,7 @@ from core.classes import IGNORED
 from core.errors import UserError
 from core.files import atomic_path, open_bytes, write_json
 from core.filing.json_file import read_json
+from core.filing.paths import user_cache
 from core.filing.writing import remove_left
 from core.terminal.progress import track
 from data.manifest import ARRAYS
@@ -50,9 +51,7 @@ def folders_of(data_dir: Path, cache_dir: Path | None, fingerprint: str) -> tupl
 
     Without `cache_dir` the cache is the user's, $XDG_CACHE_HOME or ~/.cache.
     """
-    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    cache = cache_dir or Path(home).expanduser() / "ae_pretrained"
-    return data_dir / ARRAYS, cache / ARRAYS / fingerprint[:16]
+    return data_dir / ARRAYS, (cache_dir or user_cache()) / ARRAYS / fingerprint[:16]
 
 
 def open_array(folders: Sequence[Path], wanted: Wanted, names: Sequence[str], read: Reader) -> tuple[np.ndarray, bool]:

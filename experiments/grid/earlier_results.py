@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from core.errors import UserError
@@ -20,21 +21,29 @@ from experiments.evaluations import in_pixels
 from experiments.grid.planning.prepared import GridData
 from experiments.grid.planning.variants import Plan, differing, plain
 
+# Hundreds of results share a few settings.
+_settings_of = cache(plain)
+Found = list[tuple[Path, Result]]
 
-def require_same_grid(plan: Plan, data: GridData) -> None:
+
+def results_in(folder: Path) -> Found:
+    """Return all results that a folder holds, those of a kind together."""
+    return [found for kind in KINDS for found in results_of(folder, kind)]
+
+
+def require_same_grid(plan: Plan, data: GridData, found_there: Found) -> None:
     """Compare every result that is there with the plan, before anything trains.
 
     Raises:
         UserError: names the first file that comes from other data or other settings, and the settings that differ.
     """
     folder = plan.config.results_dir
-    for kind in KINDS:
-        for path, content in results_of(folder, kind):
-            found = list(_other_data(content, data))
-            what = "data" if found else "settings"
-            found = found or list(_other_settings(content, plan))
-            if found:
-                raise UserError(f"{path} comes from other {what} ({'; '.join(found)}): choose another results_dir")
+    for path, content in found_there:
+        found = list(_other_data(content, data))
+        what = "data" if found else "settings"
+        found = found or list(_other_settings(content, plan))
+        if found:
+            raise UserError(f"{path} comes from other {what} ({'; '.join(found)}): choose another results_dir")
     if any(folder.glob("tuning/*.json")) or any(folder.glob("arms/*.json")):
         _require_same_tuning(plan)
 
@@ -54,7 +63,9 @@ def _other_settings(content: Result, plan: Plan) -> Iterator[str]:
     arm, variant = content.arm, plan.variants.get(content.arm.variant)
     if variant is None:
         return
-    yield from differing(content.settings, plain(variant.config), "transfer_learning", ("lr", "seed", "label_fraction"))
+    yield from differing(
+        content.settings, _settings_of(variant.config), "transfer_learning", ("lr", "seed", "label_fraction")
+    )
     name = content.pretraining.name if content.pretraining else None
     if name != variant.pretraining:
         yield f"pretraining {name} there, {variant.pretraining} now"
@@ -70,7 +81,7 @@ def _other_settings(content: Result, plan: Plan) -> Iterator[str]:
 def _other_pretraining(content: PretrainingRun | Encoder, plan: Plan) -> Iterator[str]:
     planned = plan.pretrainings.get(content.name)
     if planned:
-        for difference in differing(content.settings, plain(planned.config), "reconstruction"):
+        for difference in differing(content.settings, _settings_of(planned.config), "reconstruction"):
             yield f"pretraining {planned.name}: {difference}"
 
 
@@ -88,14 +99,13 @@ def _require_same_tuning(plan: Plan) -> None:
             )
 
 
-def mixed_encoders(results: Path) -> list[str]:
+def mixed_encoders(results: Path, there: Found) -> list[str]:
     """Return a line for each pretraining of which the arms began with other weights than each other or its JSON."""
     found: dict[str, Counter[str]] = {}
-    for kind in KINDS:
-        for _, content in results_of(results, kind):
-            origin = content if isinstance(content, PretrainingRun) else content.pretraining
-            if origin:
-                found.setdefault(origin.name, Counter())[str(origin.sha256)] += origin is not content
+    for _, content in there:
+        origin = content if isinstance(content, PretrainingRun) else content.pretraining
+        if origin:
+            found.setdefault(origin.name, Counter())[str(origin.sha256)] += origin is not content
     return [
         f"the runs with pretraining {name} began with {len(shas)} different encoders "
         f"({', '.join(f'SHA-256 {_short(sha)}: {count} runs' for sha, count in sorted(shas.items()))}): "

@@ -1,27 +1,22 @@
-"""How long the runs of a grid will take: from finished runs with like settings, else from a few steps."""
+"""How long the runs of a grid will take: from runs with like settings, else from a few steps, else by a guess."""
 
-import json
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
-from core.files import write_json
+from core.machine.processor import cpu_name
 from core.terminal.progress import duration
-from experiments.ablation.format import KINDS, Compute, PretrainingRun, results_of
-from experiments.evaluations import Resolution, is_number, read_json
+from experiments.ablation.format import Compute, PretrainingRun, Result
+from experiments.evaluations import Resolution
 from experiments.grid.arms import TestedArm
 from experiments.grid.jobs import Work
 from experiments.grid.run_folder import log_rows
+from experiments.grid.speed_model import keep, kept, kind_of, scaled
 from experiments.grid.workers import Worker
-from experiments.page.command_lines import defaults
 
-# What moves the time of a step much; other settings do not.
-LIKE = ("width", "batch_size", "encoder", "decoder", "freeze", "perceptual_network", "perceptual_weight")
 START_SECONDS = 2.0  # of a process, beside its training and scoring
-SLOWEST = 3600.0  # seconds a picture: what says more was not measured
 # Enough for the time of a step and that of a validation. Of three rows the first warms up, the second has so many steps
 # and a validation, the third one step and one validation. Fewer steps would drown in what one validation takes more
 # than the other.
@@ -32,69 +27,90 @@ MEASURED = {"max_steps": 2 * STEPS + 1, "val_every": STEPS, "save_every": 0, "sa
 class Speeds:
     """Seconds a training picture, validation included, by kind of run.
 
+    What ran on this processor counts first: in this grid, or before (`speed_model.kept`). Of another kind of run, and
+    of runs on another processor, the time is a guess.
+
     Args:
-        results_dir: of the grid; the JSON of finished runs tell what they took.
-        output_dir: keeps what was measured, in speeds.json.
+        results: of finished runs of the grid, which tell what they took.
+        output_dir: where a few steps are taken to measure.
         resolution: of the pictures of the results.
+        threads: of each training.
     """
 
-    def __init__(self, results_dir: Path, output_dir: Path, resolution: Resolution) -> None:
-        self._cache = output_dir / "speeds.json"
-        kept = read_json(self._cache) if self._cache.exists() else {}
-        known = {kind: speed for kind, speed in kept.items() if is_number(speed) and 0 < speed < SLOWEST}
-        self.measured: dict[str, float] = known
-        self._sums: dict[str, list[float]] = {}
+    def __init__(self, results: Iterable[Result], output_dir: Path, resolution: Resolution, threads: int = 1) -> None:
+        self._output_dir = output_dir
+        self._here = f"cpu ({cpu_name()}, {threads} threads)"
+        self.measured = kept(self._is_here)
+        self._sums: dict[bool, dict[str, list[float]]] = {True: {}, False: {}}  # by whether it was here
         self._live: dict[str, float] = {}
-        for kind in KINDS:
-            phase = "reconstruction" if kind is PretrainingRun else "transfer_learning"
-            for _, content in results_of(results_dir, kind):
-                self._add(_kind(phase, content.settings, resolution), content.compute)
+        for content in results:
+            phase = "reconstruction" if isinstance(content, PretrainingRun) else "transfer_learning"
+            self._add(kind_of(phase, content.settings, resolution), content.compute)
+
+    def _is_here(self, device: str) -> bool:
+        """Say whether a device is one that runs of this grid compute on; which GPU it would be takes torch to say."""
+        return device == self._here if device.startswith("cpu (") else Path("/dev/nvidia0").exists()
 
     def add(self, work: Work, compute: Compute | None) -> None:
-        """Take a work into account that is finished."""
-        self._add(kind_of(work), compute)
+        """Take a work into account that is finished, and keep its speed for other grids."""
+        kind = _kind(work)
+        self._add(kind, compute)
+        if compute and compute.images and compute.seconds and compute.device:
+            keep(compute.device, kind, compute.seconds / compute.images)
 
     def _add(self, kind: str, compute: Compute | None) -> None:
         if compute and compute.images:
-            sums = self._sums.setdefault(kind, [0.0, 0.0])
+            sums = self._sums[self._is_here(compute.device)].setdefault(kind, [0.0, 0.0])
             sums[0] += compute.seconds
             sums[1] += compute.images
 
     def see(self, work: Work, seconds: float, share: float) -> None:
         """Take a run under way into account: it took so long for a share of itself."""
-        self._live[kind_of(work)] = seconds / (share * work.images)
+        self._live[_kind(work)] = seconds / (share * work.images)
 
     def see_rows(self, works: Iterable[Work]) -> None:
         """Take runs into account that left rows before they were stopped, or are under way in another process."""
         for work in works:
-            if not work.can_begin or work.problem or self.seconds(work) is not None:
+            if not work.can_begin or work.problem or self._known(work) is not None:
                 continue
             if rows := log_rows(work.folder):
                 self.see(work, sum(row.epoch_time for row in rows), min(1.0, len(rows) / work.rows))
 
     def seconds(self, work: Work) -> float | None:
-        """Return how long a work will take from its start, None while nothing like it has been seen."""
-        kind = kind_of(work)
-        sums = self._sums.get(kind)
-        per_image = sums[0] / sums[1] if sums else self.measured.get(kind) or self._live.get(kind)
+        """Return how long a work will take from its start, None while nothing that tells has been seen."""
+        per_image = self._known(work) or self._guessed(work)
         if per_image is None:
             return None
         # Scoring costs less than a training step a picture for the network, and more for the masks.
         scored = work.data.test_labels if isinstance(work, TestedArm) else 0
         return START_SECONDS + per_image * (work.images + scored)
 
+    def is_guess(self, work: Work) -> bool:
+        """Say whether a work is judged by runs of another kind, or on another processor."""
+        return self._known(work) is None
+
+    def _known(self, work: Work) -> float | None:
+        kind = _kind(work)
+        sums = self._sums[True].get(kind)
+        return sums[0] / sums[1] if sums else self.measured.get(kind) or self._live.get(kind)
+
+    def _guessed(self, work: Work) -> float | None:
+        kind = _kind(work)
+        here, elsewhere = ({name: s / i for name, (s, i) in self._sums[place].items()} for place in (True, False))
+        return elsewhere.get(kind) or scaled({**self.measured, **here}, kind) or scaled(elsewhere, kind)
+
     def measure(self, works: Sequence[Work], threads: int) -> None:
         """Take a few steps of each kind of work that nothing is known of, one process at a time."""
-        unknown = {kind_of(work): work for work in reversed(works) if self.seconds(work) is None}
+        unknown = {_kind(work): work for work in reversed(works) if self._known(work) is None}
         for number, (kind, work) in enumerate(unknown.items(), start=1):
             print(f"measuring speed ({number} of {len(unknown)}): a few steps of {work.name.split(',')[0]}", flush=True)
             per_image = self._measured(work, threads)
             if per_image is not None:
                 self.measured[kind] = per_image
-                write_json(self._cache, self.measured)
+                keep(self._here, kind, per_image)
 
     def _measured(self, work: Work, threads: int) -> float | None:
-        folder = self._cache.parent / "speed" / sha256(kind_of(work).encode()).hexdigest()[:12]
+        folder = self._output_dir / "speed" / sha256(_kind(work).encode()).hexdigest()[:12]
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         process = Worker([work.command_at(folder, **MEASURED | work.untransferred)], folder / "console.txt", threads)
@@ -124,16 +140,5 @@ def left_in_words(each: Sequence[float | None], jobs: int) -> str:
     return least + duration(sum(known) / max(1, min(jobs, len(each))))
 
 
-def kind_of(work: Work) -> str:
-    """Return what runs of about the same speed have in common."""
-    return _kind(work.phase, vars(work.config), work.data.resolution)
-
-
-def _kind(phase: str, settings: Mapping[str, Any], resolution: Resolution) -> str:
-    known = defaults(phase)
-    values = {name: settings.get(name, known[name]) for name in LIKE if name in known}
-    if "freeze" in values:
-        values["freeze"] = values["freeze"] == "always"
-    if not values.get("perceptual_weight"):
-        values.pop("perceptual_network", None)
-    return json.dumps([phase, values, resolution], default=str)
+def _kind(work: Work) -> str:
+    return kind_of(work.phase, vars(work.config), work.data.resolution)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shlex
+from functools import cache
 from typing import Any
 
 from core.train_config import NOT_COMPARED
@@ -20,6 +21,11 @@ LINE = 96
 
 def defaults(phase: str) -> dict[str, Any]:
     """Return a phase's default settings as plain JSON values."""
+    return dict(_defaults(phase))
+
+
+@cache
+def _defaults(phase: str) -> dict[str, Any]:
     return json.loads(json.dumps(dataclasses.asdict(CONFIGS[phase]()), default=str))
 
 

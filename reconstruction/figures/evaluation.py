@@ -1,7 +1,7 @@
 """The figures of a reconstruction's evaluation, each with the caption that goes with it into the JSON."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ class Gallery:
         device: where the network is.
         pretext: what the network is shown of a picture.
         target: what it predicts.
+        not_drawn: gets the names of figures that fail.
     """
 
     model: nn.Module
@@ -58,6 +59,7 @@ class Gallery:
     device: torch.device
     pretext: Pretext
     target: Target = "pixels"
+    not_drawn: list[str] = field(default_factory=list)
 
     def restored(self, indices: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
         """Return original and restored [N, C, H, W] and content [N, 1, H, W] of some pictures, on the CPU."""
@@ -100,13 +102,14 @@ def draw_pictures(gallery: Gallery, wanted: int, damage: AugmentConfig, seed: in
     return entries
 
 
-def _tried(draw: Callable[..., Entries], *arguments: Any) -> Entries:
+def _tried(draw: Callable[..., Entries], gallery: Gallery, *arguments: Any) -> Entries:
     """Return what `draw` drew; nothing and a note where it fails."""
     try:
-        return draw(*arguments)
+        return draw(gallery, *arguments)
     except Exception as error:
         what, reason = draw.__name__.removeprefix("draw_").replace("_", " "), " ".join(str(error).split())
         print(f"note: the figures of {what} could not be drawn ({type(error).__name__}: {reason}); the rest goes on")
+        gallery.not_drawn.append(what)
         return []
 
 

@@ -139,7 +139,7 @@ def test_grad_cam_looks_into_every_kind_of_network(kind, where):
     torch.manual_seed(0)
     model = SegmentationUNet(width=2, **kind).eval()
     pictures = torch.rand(2, 3, 64, 64)
-    found = class_activations(model, pictures, None, (1, 2), elementwise=True)
+    found = class_activations(model, pictures, None, (1, 2))["hirescam"]
     assert {layer for _, layer in found} == where
     maps = [one for maps in found.values() for one in maps if one is not None]
     assert maps

@@ -53,7 +53,7 @@ def test_a_run_leaves_what_the_design_says(phase, tmp_path, pets):
     train, task = phase
     assert train(tmp_path, "--epochs", "2", "--save_every", "2") == 0
     found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
-    assert found - {".lock"} == {
+    assert found - {".lock", f".{task.__module__.split('.')[0]}.train.done"} == {
         "training_config.json",
         "training_log.csv",
         "best_model.safetensors",

@@ -37,9 +37,8 @@ def works(pets, tmp_path):
     return all_works(build_plan(config), read_data(pets, (1.0,), (1,), (1.0,)))
 
 
-def speeds_of(works) -> Speeds:
-    config = works[0].plan.config
-    return Speeds(config.results_dir, config.output_dir, works[0].data.resolution)
+def speeds_of(works, *results) -> Speeds:
+    return Speeds(results, works[0].plan.config.output_dir, works[0].data.resolution)
 
 
 def write_log(folder: Path, seconds: list[float]) -> None:
@@ -78,8 +77,12 @@ def test_a_few_steps_give_the_time_of_a_step_and_of_a_validation(works, monkeypa
     whole = speed.START_SECONDS + (6 * 0.5 + 2 * 3) * (24 + arm.data.test_labels) / 24
     assert speeds.seconds(arm) == pytest.approx(whole)
     assert speeds_of(works).seconds(arm) == speeds.seconds(arm)  # kept
-    object.__setattr__(arm.data, "resolution", 80)
-    assert speeds.seconds(arm) is None  # other pictures
+    assert not speeds.is_guess(arm)
+    object.__setattr__(arm.data, "resolution", 80)  # four times the pixels
+    assert speeds.seconds(arm) == pytest.approx(speed.START_SECONDS + 4 * (whole - speed.START_SECONDS))
+    assert speeds.is_guess(arm)
+    object.__setattr__(arm.config, "encoder", "resnet18")
+    assert speeds.seconds(arm) is None  # of another encoder nothing is known
 
 
 def test_rows_that_are_there_already_tell_the_time(works):

@@ -3,11 +3,13 @@
 import contextlib
 import csv
 import json
+import os
 import shutil
 import tarfile
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import yaml
@@ -118,10 +120,13 @@ def write_ablation(folder: Path) -> None:
 
 
 def write_grid(folder: Path) -> None:
-    """Time the runs of a grid, and train them: speeds.json, and run folders of which no result is kept yet."""
+    """Time the runs of a grid, and train them: a cache with speeds, and run folders of which no result is kept yet."""
     settings = grid_flags(folder, folder / "grid.yaml")
     for name, more in (("timed", ["--list", "--measure"]), ("trained", [])):
-        run("fuzz.grid_here", *settings, "--output_dir", folder / name, "--results_dir", folder / "kept", *more)
+        places = ["--output_dir", folder / name, "--results_dir", folder / "kept"]
+        with patch.dict(os.environ, {"XDG_CACHE_HOME": str(folder / name / "cache")}):
+            run("fuzz.grid_here", *settings, *places, *more)
+    shutil.rmtree(folder / "trained/cache")
     shutil.rmtree(folder / "kept")
 
 

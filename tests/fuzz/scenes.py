@@ -213,9 +213,9 @@ def ablation_tables(place: Place, random: Random) -> Scene:
 
 def speeds(place: Place, random: Random) -> Scene:
     """Ask how long a grid takes of which runs were timed."""
-    timed, flags = place.copy("timed"), grid_flags(place.corpus, place.folder / "grid.yaml")
-    argv = words(*flags, "--list", "--output_dir", timed, "--results_dir", place.folder / "made")
-    return Scene("experiments.ablate", argv, [timed / "speeds.json"], place.folder / "made")
+    cache, flags = place.copy("timed/cache"), grid_flags(place.corpus, place.folder / "grid.yaml")
+    argv = words(*flags, "--list", "--output_dir", place.folder / "runs", "--results_dir", place.folder / "made")
+    return Scene("experiments.ablate", argv, [cache / "ae_pretrained/speeds.json"], place.folder / "made")
 
 
 def finished_runs(place: Place, random: Random) -> Scene:

@@ -18,7 +18,7 @@ from transfer_learning.figures import pictures as visualize
 from transfer_learning.figures import scores as score_figures
 from transfer_learning.figures.captions import CAPTIONS, CURVES, errors_caption, panels_caption, tag_caption
 from transfer_learning.figures.confusion import save_confusion
-from transfer_learning.figures.gradcam import class_activations, predicted_classes
+from transfer_learning.figures.gradcam import METHODS, Maps, class_activations, predicted_classes
 from transfer_learning.figures.strip import STRIP, save_strip, strip_content
 from transfer_learning.inference.readout import Readout
 from transfer_learning.inference.splits import probabilities_of_split
@@ -42,7 +42,7 @@ def draw(
 ) -> dict[str, Any]:
     """Draw every figure into `figures/` below the output folder; returns the result's `figures` and `strip`.
 
-    A figure that fails is a note.
+    A figure that fails is a note, and named in `not_drawn`.
 
     Args:
         readout: of the network.
@@ -62,7 +62,8 @@ def draw(
             works.insert(2, artist.heat)
     for work in track(works, "drawing", len(works)):
         work()
-    return {"figures": artist.entries, **({"strip": artist.strip} if artist.strip else {})}
+    found = {"strip": artist.strip, "not_drawn": artist.not_drawn}
+    return {"figures": artist.entries, **{name: value for name, value in found.items() if value}}
 
 
 class _Artist:
@@ -81,6 +82,7 @@ class _Artist:
         self.chosen = spread(len(rows), config.visualize_samples)
         self.entries: list[dict[str, str]] = []
         self.strip: dict[str, Any] | None = None
+        self.not_drawn: list[str] = []
 
     def samples(self) -> None:
         """Draw predictions, confidence and errors of pictures spread over the split."""
@@ -94,6 +96,8 @@ class _Artist:
         path = self.config.output_dir / STRIP
         if drawn(path, save_strip, pictures, truths, found, self.classes):
             self.strip = strip_content(names, truths, found, self.classes)
+        else:
+            self.not_drawn.append(STRIP)
 
     def extremes(self) -> None:
         """Draw the best, the worst and a random dozen by the mean IoU over the classes that a picture holds."""
@@ -122,12 +126,9 @@ class _Artist:
         shown = np.concatenate([batch.clean.permute(0, 2, 3, 1).cpu().numpy() for batch in batches])
         pictures = visualize.as_rgb(shown)
         classes = self._explained(batches)
-        for name, elementwise in (("gradcam", False), ("hirescam", True)):
-            maps: dict[tuple[int, str], list[np.ndarray | None]] = {}
-            for batch in batches:
-                found = class_activations(self.model, batch.input, batch.content, classes, elementwise)
-                for key, of_batch in found.items():
-                    maps.setdefault(key, []).extend(of_batch)
+        found = [class_activations(self.model, batch.input, batch.content, classes) for batch in batches]
+        for name in METHODS:
+            maps = {key: [one for of_batch in found for one in of_batch[name][key]] for key in found[0][name]}
             title = f"{CAPTIONS[name][0]}: what speaks for each class (each map on its own scale)"
             if maps:
                 self._draw(name, visualize.save_activations, *self._laid_out(names, pictures, maps), title)
@@ -142,7 +143,7 @@ class _Artist:
         return sorted(visualize.frequent_classes(found, wanted)[:MOST_EXPLAINED])
 
     def _laid_out(
-        self, names: Sequence[str], pictures: np.ndarray, maps: dict[tuple[int, str], list[np.ndarray | None]]
+        self, names: Sequence[str], pictures: np.ndarray, maps: Maps
     ) -> tuple[list[str], list[np.ndarray], dict[str, list[np.ndarray | None]]]:
         """Return rows, pictures and columns: a column a class and layer, of many classes a row a layer."""
         headings = {c: self.classes.names[c] for c, _ in maps}
@@ -197,6 +198,8 @@ class _Artist:
     ) -> None:
         if drawn(self.config.output_dir / _file(name), save, *arguments):
             self.entries.append(figure(_file(name), *(caption or CAPTIONS[name])))
+        else:
+            self.not_drawn.append(_file(name))
 
     def _label(self, place: int) -> str:
         row = self.rows[place]

@@ -5,17 +5,18 @@ is what is kept of every image.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from core.classes import IGNORED, ClassSet
 from core.statistics import interval, resampled_sums
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-def confusion_matrix(prediction: Tensor, label: Tensor, num_classes: int) -> Tensor:
+
+def confusion_matrix(prediction: "Tensor", label: "Tensor", num_classes: int) -> "Tensor":
     """Count how often each true class was given each predicted class; the matrices of several images add up.
 
     Args:
@@ -26,6 +27,8 @@ def confusion_matrix(prediction: Tensor, label: Tensor, num_classes: int) -> Ten
     Returns:
         [C, C] int64, rows truth, columns prediction.
     """
+    import torch  # here alone: reports and listings read the counts of others, and need no seconds for it
+
     label, prediction = torch.as_tensor(label), torch.as_tensor(prediction)
     scored = label != IGNORED
     label, prediction = label[scored].long(), prediction[scored].long()
@@ -62,7 +65,7 @@ def counts_of(matrices: np.ndarray) -> np.ndarray:
     return np.stack([matrices.diagonal(axis1=-2, axis2=-1), matrices.sum(axis=-1), matrices.sum(axis=-2)], axis=-1)
 
 
-def segmentation_scores(matrix: Tensor | np.ndarray, class_set: ClassSet) -> dict[str, Any]:
+def segmentation_scores(matrix: "Tensor | np.ndarray", class_set: ClassSet) -> dict[str, Any]:
     """Return the scores of one confusion matrix [C, C], ready for JSON: as `scores_of_counts`, and the matrix.
 
     None where there is nothing to score: a class that neither truth nor prediction hold has its specificity alone, one

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.train_config import CHOSEN, NOT_COMPARED
 from experiments.grid.config import AblationConfig
-from experiments.page.command_lines import CONFIGS
+from experiments.page.command_lines import defaults
 from reconstruction.config import ReconstructionConfig
 from transfer_learning.config import SegmentationConfig
 
@@ -79,12 +79,12 @@ def differing(
 
     A setting that a run of an older version did not have counts as its default.
     """
-    defaults = plain(CONFIGS[phase]())
+    known = defaults(phase)
     found = []
     for name, now in wanted.items():
         if name in leave_out or (name in CHOSEN and now == "auto"):  # kept as what they came to
             continue
-        there = settings.get(name, defaults[name])
+        there = settings.get(name, known[name])
         if there != now:
             found.append(f"{name} {there!r} there, {now!r} now")
     return found
