@@ -50,7 +50,7 @@ def ablate(config: AblationConfig) -> None:
     speeds.see_rows(to_do)
     if config.list:
         if config.measure:
-            speeds.measure(to_do, threads_of(config.jobs) if config.runner == "local" else config.cpus_per_arm)
+            speeds.measure(to_do, _threads(config))
         show(works, to_do, speeds, config.jobs)
         return
     held = lock(config.output_dir, "--output_dir", "ablation")
@@ -115,7 +115,12 @@ def _look_at_results(config: AblationConfig, plan: Plan, data: GridData) -> Spee
     require_same_grid(plan, data, found)
     _tell_mixed(config, found)
     contents = (content for _, content in found)
-    return Speeds(contents, config.output_dir, data.resolution, threads_of(config.jobs))
+    return Speeds(contents, config.output_dir, data.resolution, _threads(config))
+
+
+def _threads(config: AblationConfig) -> int:
+    """Return the threads of each training."""
+    return threads_of(config.jobs) if config.runner == "local" else config.cpus_per_arm
 
 
 def _tell_mixed(config: AblationConfig, found: Found) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def train(config: ReconstructionConfig) -> None:
     """Run phase 1 from settings to finished run folder."""
-    from core.run.finished import seal_of_run, told_finished
+    from core.filing.finished_run import seal_of_run, told_finished
 
     seal = seal_of_run(config, "reconstruction")
     if not told_finished(seal):

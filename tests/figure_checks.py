@@ -5,6 +5,8 @@ from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+import core.figures.style
+
 
 def kept_figures(monkeypatch, *modules):
     """Return the list to which calls of the modules' `save` add their figures; their PNG files stay empty."""
@@ -23,7 +25,7 @@ def kept_figures(monkeypatch, *modules):
         Path(path).touch()
 
     # Drawing takes most of the time, and who looks at a figure draws it again.
-    monkeypatch.setattr(FigureCanvasAgg, "print_png", print_nothing)
+    monkeypatch.setattr(core.figures.style, "print_png", print_nothing)
     for module in modules:
         monkeypatch.setattr(module, "save", keeping(module.save))
     return kept

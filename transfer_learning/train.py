@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def train(config: SegmentationConfig) -> None:
     """Run phase 2 from settings to finished run folder."""
-    from core.run.finished import seal_of_run, told_finished
+    from core.filing.finished_run import seal_of_run, told_finished
 
     seal = seal_of_run(config, "transfer_learning")
     if not told_finished(seal):

@@ -66,6 +66,22 @@ def picture_grid(
         legend: name -> colour, shown below.
         scale: of all maps, with a bar at the right.
     """
+    figure, *_ = grid_figure(title, names, columns, legend, scale)
+    save(figure, path, legend)
+
+
+def grid_figure(
+    title: str,
+    names: Sequence[str],
+    columns: Mapping[str, Sequence[np.ndarray | None]],
+    legend: Mapping[str, Colour] | None = None,
+    scale: Scale | None = None,
+) -> tuple["Figure", "Axes", float]:
+    """Return the figure of `picture_grid`, without its legend.
+
+    With it come the axes that hold everything but the bar, and the inches that a row's label may take. The first texts
+    of these axes are the title, a heading, and the label of the first row.
+    """
     from matplotlib.figure import Figure
 
     assert len(names), "a figure needs a row"
@@ -86,11 +102,11 @@ def picture_grid(
                 shown = _fitted(heading, width, size, "bold")
                 page.text(x + width / 2, layout.top + 0.05, shown, fontsize=size, weight="bold", **centred)
             if column == 0:
-                name = _fitted(names[row].replace("\n", ", "), layout.block_width)
+                name = label(names[row], layout.block_width)
                 page.text(x, y + height + 0.05, name, fontsize=NAME_SIZE, parse_math=False)
     if scale:
         _bar(figure, layout, scale)
-    save(figure, path, legend)
+    return figure, page, layout.block_width
 
 
 def _blocks(rows: int, columns: int) -> int:
@@ -168,6 +184,11 @@ def _shapes(columns: Mapping[str, Sequence[np.ndarray | None]], rows: int) -> li
     pictures = [next(array for array in arrays if array is not None) for arrays in zip(*columns.values(), strict=True)]
     needed = [picture.shape[0] / picture.shape[1] for picture in pictures]
     return [float(np.clip(max(needed[row::rows]), *SHAPES)) for row in range(rows)]
+
+
+def label(name: str, width: float) -> str:
+    """Return what stands above a row of so many inches."""
+    return _fitted(name.replace("\n", ", "), width)
 
 
 def _fitted(name: str, width: float, size: float = NAME_SIZE, weight: str = "normal") -> str:

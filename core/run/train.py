@@ -5,11 +5,11 @@ from dataclasses import replace
 from typing import TypeVar, get_args
 
 from core.errors import UserError
+from core.filing.finished_run import seal_run
 from core.filing.json_file import read_json
 from core.filing.seal import Seal
 from core.machine.machine import Machine, make_machine
 from core.run.description import defaults_of, describe
-from core.run.finished import seal_run
 from core.run.folder import RunFolder
 from core.run.initial_weights import load_initial, sha256_of_initial
 from core.run.loop import Loop
@@ -35,7 +35,7 @@ def train_task(
         make_task: makes the phase's task on a machine.
         read: fingerprints of what the run reads; part of its identity.
         opening: what is said before the first step: a sentence without its end, which names the machine, then notes.
-        seal: of the finished run (`core.run.finished`).
+        seal: of the finished run (`core.filing.finished_run`).
         partly_frozen: whether some parameters may have no gradient.
 
     Raises:

@@ -17,7 +17,7 @@ from data.augment.settings import LARGEST, AugmentConfig
 from data.loading import training_batch
 from data.split import Split
 from reconstruction.figures.captions import CURVES
-from reconstruction.figures.pictures import errors, file_stems, pictures, printable, save_comparison, save_grid
+from reconstruction.figures.pictures import errors, file_stems, pictures, printable, save_comparisons, save_grid
 from reconstruction.figures.pretext import pretext_columns
 from reconstruction.metrics import restoration_scores
 from reconstruction.per_image import restored_batches, shown_batches
@@ -118,13 +118,10 @@ def draw_samples(gallery: Gallery, shown: np.ndarray) -> Entries:
     target, restored, content = gallery.restored(shown)
     names = gallery.names(shown)
     save_grid(gallery.folder / "figures" / "reconstructions.png", names, target, restored, content)
-    maps = errors(target, restored, content)
-    largest = float(max(error.max() for error in maps))
-    rows = zip(shown, names, file_stems(names), strict=True)
-    columns = zip(pictures(target, content), pictures(restored, content), maps, strict=True)
-    for (index, name, stem), arrays in zip(rows, columns, strict=True):
-        path = gallery.folder / "figures" / "comparisons" / f"{stem}.png"
-        save_comparison(path, name, f"Restored picture: {gallery.caption(index)}", *arrays, largest)
+    paths = [gallery.folder / "figures" / "comparisons" / f"{stem}.png" for stem in file_stems(names)]
+    titles = [f"Restored picture: {gallery.caption(index)}" for index in shown]
+    columns = pictures(target, content), pictures(restored, content), errors(target, restored, content)
+    save_comparisons(paths, names, titles, *columns)
     caption = (
         f"{len(shown)} pictures spread evenly over {gallery.split.name}. {ERRORS}, all on one scale. Each by itself, "
         "with its scores, lies in figures/comparisons."

@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from core.figures.picture_grid import Scale, picture_grid
+from core.figures.picture_rows import picture_rows
 from core.networks.normalise import as_rgb
 
 
@@ -36,21 +37,26 @@ def save_grid(
     picture_grid(path, title, [*map(printable, names)], columns, scale=_error_scale(largest))
 
 
-def save_comparison(
-    path: Path, name: str, title: str, original: np.ndarray, restored: np.ndarray, error: np.ndarray, largest: float
+def save_comparisons(
+    paths: Sequence[Path],
+    names: Sequence[str],
+    titles: Sequence[str],
+    originals: Sequence[np.ndarray],
+    restored: Sequence[np.ndarray],
+    errors: Sequence[np.ndarray],
 ) -> None:
-    """Save one picture as original, restored and error.
+    """Save each picture as original, restored and error; all errors on one scale, from 0 to the largest of them.
 
     Args:
-        path: of the PNG.
-        name: of the picture.
-        title: above the whole; its scores, say.
-        original, restored: [H, W, 3] in [0, 1].
-        error: [H, W] in [0, 1].
-        largest: end of the error's scale, one for all pictures that are to be compared.
+        paths: of the PNGs.
+        names: of the pictures.
+        titles: above the whole; scores, say.
+        originals, restored: [H, W, 3] in [0, 1] each.
+        errors: [H, W] in [0, 1] each.
     """
-    columns = {"original": [original], "restored": [restored], "error": [error]}
-    picture_grid(path, title, [printable(name)], columns, scale=_error_scale(largest))
+    columns = {"original": originals, "restored": restored, "error": errors}
+    scale = _error_scale(float(max(error.max() for error in errors)))
+    picture_rows(paths, titles, [*map(printable, names)], columns, scale)
 
 
 def _error_scale(largest: float) -> Scale:

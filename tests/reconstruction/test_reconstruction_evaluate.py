@@ -20,7 +20,7 @@ from data.opened import open_data
 from data.prepare import main as prepare
 from reconstruction.evaluate import main
 from reconstruction.figures.evaluation import corruption_of
-from reconstruction.figures.pictures import file_stems, printable, save_comparison
+from reconstruction.figures.pictures import file_stems, printable, save_comparisons
 from reconstruction.metrics import multi_scale_ssim
 from reconstruction.per_image import METRICS
 from reconstruction.perceptual import PerceptualDistance
@@ -184,7 +184,7 @@ def test_own_pictures_without_masks_of_any_kind(own, tmp_path):
 
 def test_a_name_that_is_no_text_can_be_drawn(tmp_path):
     array = np.zeros((8, 8, 3))
-    save_comparison(tmp_path / "x.png", "caf\udce9", "SSIM 1", array, array, array[..., 0], 0.0)
+    save_comparisons([tmp_path / "x.png"], ["caf\udce9"], ["SSIM 1"], [array], [array], [array[..., 0]])
     assert (tmp_path / "x.png").stat().st_size > 1000
     assert printable("caf\udce9 日本") == "caf? 日本"
 

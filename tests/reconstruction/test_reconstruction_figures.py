@@ -1,14 +1,13 @@
 """The figures of pictures of phase 1: titles, one scale for all errors, names and shapes of any kind."""
 
 import cv2
-import numpy as np
 import pytest
 import torch
 from figure_checks import assert_readable, kept_figures, texts
 
 import core.figures.picture_grid
-from core.figures.picture_grid import picture_grid
-from reconstruction.figures.pictures import errors, pictures, printable, save_comparison, save_grid
+from core.figures.picture_grid import Scale, picture_grid
+from reconstruction.figures.pictures import errors, pictures, printable, save_comparisons, save_grid
 
 LONG = "WWWW_in_the_mountains_" * 12
 
@@ -81,14 +80,20 @@ def test_titles_and_long_names_can_be_read(count, size, figures, tmp_path):
         assert all("…" in text.get_text() and text.get_rotation() == 0 for text in labels)
 
 
-def test_a_comparison_has_its_scores_above_it(figures, tmp_path):
-    array = np.full((8, 8, 3), 0.5)
-    scores = "Restored picture: PSNR 20.0 dB, SSIM 0.500, perceptual distance 0.250"
-    save_comparison(tmp_path / "one.png", LONG, scores, array, array, array[..., 0], 0.75)
-    assert_readable(figures[0])
-    assert texts(figures[0])[0] == scores
-    (error,) = maps_of(figures[0])
-    assert error.get_clim() == (0, 0.75)
+@pytest.mark.parametrize("size", [(12, 12), (10, 40)])
+def test_comparisons_are_what_each_would_be_alone(size, tmp_path):
+    target, restored, content = restorations(3, size)
+    columns = pictures(target, content), pictures(restored, content), errors(target, restored, content)
+    names = ["one", LONG, "$x_3$"]
+    titles = ["Restored picture: PSNR 20.0 dB", "SSIM 0.500", "perceptual distance 0.250, and more $y$"]
+    paths = [tmp_path / f"{place}.png" for place in range(3)]
+    save_comparisons(paths, names, titles, *columns)
+    largest = max(error.max() for error in columns[2])
+    for place, path in enumerate(paths):
+        row = dict(zip(("original", "restored", "error"), ([column[place]] for column in columns), strict=True))
+        scale = Scale("absolute error", float(largest), "magma")
+        picture_grid(tmp_path / "alone.png", titles[place], [names[place]], row, scale=scale)
+        assert path.read_bytes() == (tmp_path / "alone.png").read_bytes()
 
 
 def test_two_hundred_rows_are_as_high_as_a_file_can_be(figures, tmp_path):
