@@ -25,8 +25,8 @@ OTHER = "other"
 # What the names of a kind's operators hold, lower case; the first kind that fits counts.
 KINDS = {
     "convolutions": ("conv",),
-    "norms": ("group_norm", "groupnorm", "instance_norm", "batch_norm"),
-    "upsampling and concatenation": ("upsample", "interpolate", "aten::cat", "catbackward"),
+    "norms": ("group_norm", "groupnorm", "instance_norm", "batch_norm", "picturenorm"),
+    "upsampling and concatenation": ("upsample", "upsampling", "interpolate", "aten::cat", "catbackward"),
     "activations": ("relu",),
     "optimiser": ("optimizer", "_fused_", "_foreach_", "clip_grad", "vector_norm"),
     "loss": ("softmax", "nll_loss", "nllloss", "cross_entropy"),

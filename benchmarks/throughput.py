@@ -60,6 +60,8 @@ def throughput(config: ThroughputConfig) -> dict[str, Any]:
 
 def _arms() -> tuple[Any, Any]:
     try:
+        import monai.metrics  # noqa: F401 - of the plain scoring, which imports it when it is called
+
         from benchmarks.arms import scoring, training
     except ModuleNotFoundError as error:
         raise UserError(f"{error.name} is not installed: pip install '.[benchmarks]'") from None

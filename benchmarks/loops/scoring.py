@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from monai.metrics import compute_average_surface_distance
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -94,6 +93,8 @@ def _of_matrix(matrix: Tensor) -> Scores:
 
 def _outline(prediction: Tensor, label: Tensor) -> tuple[float, float]:
     """Return the average surface distance by MONAI, and the boundary IoU, of the foreground of [1, H, W] classes."""
+    from monai.metrics import compute_average_surface_distance
+
     judged = label != IGNORE_INDEX
     said, true = (prediction != 0) & judged, (label != 0) & judged
     one_hot = [torch.stack([~mask, mask], 1) for mask in (said, true)]

@@ -42,6 +42,7 @@ def test_ratios_and_rates():
 
 @pytest.mark.all
 def test_the_command_measures_everything_it_names(tmp_path, capsys):
+    pytest.importorskip("monai", reason="monai is not installed (extra `benchmarks`)")
     size = ["--size", "64", "--width", "2", "--batch_size", "2", "--images", "20", "--steps", "1", "--repeats", "1"]
     places = ["--work_dir", str(tmp_path / "data"), "--output_dir", str(tmp_path), "--train_steps", "2"]
     assert throughput([*size, *places, "--device", "cpu", "--amp", "off", "--threads", "2", "1"]) == 0

@@ -30,7 +30,8 @@ def test_results_of_another_size_have_files_of_their_own():
 
 def test_results_lie_in_the_folder_of_the_processor(tmp_path):
     config = ThroughputConfig(output_dir=tmp_path, repeats=3)
-    folder = write_results(config, "benchmarks.throughput", CPU, {"a.json": {"x": 1}}, ("monai",), precision="off")
+    files, packages = {"a.json": {"x": 1}}, ("torchmetrics",)
+    folder = write_results(config, "benchmarks.throughput", CPU, files, packages, precision="off")
     assert folder == tmp_path / processor(CPU).slug
     content = json.loads((folder / "a.json").read_text())
     assert content["x"] == 1
@@ -39,7 +40,7 @@ def test_results_lie_in_the_folder_of_the_processor(tmp_path):
     assert not {"output_dir", "work_dir"} & set(content["settings"])
     assert content["hardware"]["precision"] == "off"
     assert content["hardware"]["kind"] == processor(CPU).kind
-    assert {"torch", "monai"} <= set(content["hardware"]["versions"])
+    assert {"torch", "torchmetrics"} <= set(content["hardware"]["versions"])
 
 
 def summarised(median):

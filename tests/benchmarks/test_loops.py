@@ -48,20 +48,26 @@ def test_a_few_photographs_hold_every_class(tmp_path):
     assert len(data.class_set) == 150
 
 
-def loops(folder):
+def require_monai():
+    pytest.importorskip("monai", reason="monai is not installed (extra `benchmarks`)")
+
+
+def loop(folder, name):
     files = practitioner.PictureFiles(folder, SIZE)
     smp_files = practitioner.Batches(peers.SmpFiles(folder, SIZE), 4, 0)
+    if name == "monai":
+        require_monai()
+        return peers.MonaiStep, peers.monai_batches(folder, SIZE, 4, 0)
     return {
         "practitioner": (practitioner.Step, practitioner.Batches(files, 4, 0)),
         "bf16": (lambda model, device: practitioner.Step(model, device, bf16=True), practitioner.Batches(files, 4, 0)),
         "smp": (peers.SmpStep, smp_files),
-        "monai": (peers.MonaiStep, peers.monai_batches(folder, SIZE, 4, 0)),
-    }
+    }[name]
 
 
 @pytest.mark.parametrize("name", ["practitioner", "bf16", "smp", "monai"])
 def test_every_loop_trains_our_network(pictures, name):
-    make_step, batches = loops(pictures.files)[name]
+    make_step, batches = loop(pictures.files, name)
     torch.manual_seed(0)
     model = plain_network(2)
     before = {name: tensor.clone() for name, tensor in model.named_parameters()}
@@ -78,6 +84,7 @@ def test_smp_files_are_bytes_of_the_size_asked_for(pictures):
 
 def test_plain_scoring_gives_our_scores(pictures):
     """Nearly: pictures are decoded and resized by other libraries, and MONAI's outlines are a little thinner."""
+    require_monai()
     torch.manual_seed(0)
     ours, plain = SegmentationUNet(3, 2).eval(), plain_network(2)
     initialise(ours)
@@ -93,6 +100,7 @@ def test_plain_scoring_gives_our_scores(pictures):
 
 
 def test_plain_outlines_are_ours():
+    require_monai()
     generator = np.random.default_rng(0)
     masks = [cv2.GaussianBlur(generator.random((90, 120)), (0, 0), 6) > 0.5 for _ in range(2)]
     rims = [scoring.mask_to_boundary(mask.astype(np.uint8)).astype(bool) for mask in masks]
