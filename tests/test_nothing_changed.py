@@ -151,6 +151,34 @@ def test_other_code_and_libraries_score_anew(scored, what, monkeypatch):
     assert again(scored).said() is None
 
 
+def write_anew(sealing: seal.Seal) -> None:
+    (sealing.folder / SEAL).unlink()  # which is no file of the results
+    sealing.write("anew", seal.files_in(sealing.folder))
+
+
+def test_code_that_changed_while_results_were_made_makes_them_anew(scored, monkeypatch):
+    begun = again(scored)
+    with monkeypatch.context() as patched:
+        patched.setattr(seal, "code_sha256", lambda: "other")
+        write_anew(begun)
+        assert again(scored).said() is None
+    assert again(scored).said() == "anew"
+
+
+def test_another_processor_has_a_say_where_the_precision_is_its_choice(scored, monkeypatch):
+    chosen = SegmentationEvaluationConfig(**{**vars(scored), "amp": "auto"})
+    write_anew(again(chosen))
+    assert again(chosen).said() == "anew"
+    monkeypatch.setattr("core.machine.processor.cpu_name", lambda: "other")
+    assert again(chosen).said() is None
+
+
+@pytest.mark.parametrize("place", [".", "/"])
+def test_weights_that_are_a_folder_are_refused_in_words(pets, tmp_path, place, capsys):
+    assert evaluate(["--model_path", place, "--data_dir", str(pets), "--output_dir", str(tmp_path / "out")]) == 2
+    assert "a folder" in capsys.readouterr().err
+
+
 def test_results_without_a_figure_that_failed_are_made_again(project, tmp_path, monkeypatch, capsys):
     words = [*project[1]["transfer_learning.evaluate"][:-1], str(tmp_path / "out")]
     figures = import_module("transfer_learning.figures.evaluation")

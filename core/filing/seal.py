@@ -10,7 +10,6 @@ import json
 from collections.abc import Container, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,22 +26,17 @@ class Seal:
     Attributes:
         folder: where the results go.
         command: whose they are; or the file, where that is all there is.
-        content: what they are made from, without the code and the libraries, as JSON has it.
+        made_from: all that decides what the results are, as JSON has it.
     """
 
     folder: Path
     command: str
-    content: Mapping[str, Any]
+    made_from: Mapping[str, Any]
 
     @property
     def name(self) -> str:
         """Of its file."""
         return f".{self.command}.done"
-
-    @cached_property
-    def made_from(self) -> dict[str, Any]:
-        """All that decides what the results are."""
-        return {**self.content, "code": code_sha256(), "libraries": installed()}
 
     def said(self) -> str | None:
         """Return what was said of the results that an earlier call left, if they are what this one would make."""
@@ -75,7 +69,7 @@ class Seal:
 def seal_of(
     folder: Path, command: str, config: Any, read: Mapping[str, Path | None], apart: Container[str] = (), **more: Any
 ) -> Seal:
-    """Return the seal of what a command is about to make; what it reads is looked at now.
+    """Return the seal of what a command is about to make; what it reads, the code too, is looked at now.
 
     Args:
         folder: where the results go.
@@ -86,8 +80,9 @@ def seal_of(
         more: what else decides, as JSON values.
     """
     settings = {name: value for name, value in dataclasses.asdict(config).items() if name not in apart}
-    content = {"settings": settings, "read": {name: path and _digest(path) for name, path in read.items()}, **more}
-    return Seal(folder, command, json.loads(json.dumps(content, default=str)))
+    digests = {name: path and _digest(path) for name, path in read.items()}
+    made_from = {"settings": settings, "read": digests, **more, "code": code_sha256(), "libraries": installed()}
+    return Seal(folder, command, json.loads(json.dumps(made_from, default=str)))
 
 
 def files_in(folder: Path) -> list[Path]:

@@ -38,13 +38,13 @@ class Machine:
         names = {theirs: ours for ours, theirs in PRECISIONS.items()}
         precision = names[fabric.strategy.precision.precision]
         fastest = choice("step", fabric.device, precision)
-        return cls(
-            fabric,
-            precision,
+        came_to = (
             fastest.memory_format if memory_format == "auto" else memory_format,
             fastest.kernels if kernels == "auto" else kernels,
-            Processes(fabric.global_rank, fabric.world_size),
         )
+        # What the first process writes down, all do: they may compute on unlike processors.
+        layout, used = fabric.broadcast(came_to)
+        return cls(fabric, precision, layout, used, Processes(fabric.global_rank, fabric.world_size))
 
     def choices(self) -> dict[str, str]:
         """Return what the settings came to that depend on the machine."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
 
 # What makers write around a model's name, that tells no two models apart.
-NOISE = re.compile(r"\((r|tm)\)|@.*|\b(cpu|processor|\d+-core)\b")
+NOISE = re.compile(r"\((r|tm)\)|@[^,]*|\b(cpu|processor|\d+-core|[\d.]+[gm]hz)\b")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,12 @@ class Processor:
     @property
     def slug(self) -> str:
         """Kind and name as the name of a folder, such as `cpu-amx-intel-xeon-platinum-8488c`."""
-        return "-".join([self.kind, *re.findall("[a-z0-9]+", NOISE.sub(" ", self.name.lower()))])
+        return "-".join([self.kind, *words_of(self.name)])
+
+
+def words_of(name: str) -> list[str]:
+    """Return what a name, or words with one in them, tells of the model: torch and the system spell it differently."""
+    return re.findall("[a-z0-9]+", NOISE.sub(" ", name.lower()))
 
 
 def processor(device: "torch.device") -> Processor:
@@ -48,7 +53,10 @@ def processor(device: "torch.device") -> Processor:
 
 
 def cpu_name() -> str:
-    """Return what `processor` calls this machine's CPU, without torch, which takes seconds to load."""
+    """Return the name of this machine's CPU as the system has it, without torch, which takes seconds to load.
+
+    `processor` may leave parts of it out; `words_of` both are the same.
+    """
     with suppress(OSError):
         if found := re.search(r"^model name\s*:\s*(.+)$", read_text(Path("/proc/cpuinfo"), errors="replace"), re.M):
             return found[1].strip()

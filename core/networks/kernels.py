@@ -77,7 +77,8 @@ def upsample(x: Tensor, size: tuple[int, int]) -> Tensor:
     """
     height, width = x.shape[-2:]
     doubles = size == (2 * height, 2 * width)
-    if is_channels_last(x) or doubles or (x.dtype in (torch.float32, torch.float64) and size >= (height, width)):
+    upwards = size[0] >= height and size[1] >= width
+    if is_channels_last(x) or doubles or (x.dtype in (torch.float32, torch.float64) and upwards):
         return Upsampling.apply(x, size)
     return _bilinear(x, size)
 

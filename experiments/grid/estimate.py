@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from core.machine.processor import cpu_name
+from core.machine.processor import cpu_name, words_of
 from core.terminal.progress import duration
 from experiments.ablation.format import Compute, PretrainingRun, Result
 from experiments.evaluations import Resolution
@@ -49,14 +49,18 @@ class Speeds:
 
     def _is_here(self, device: str) -> bool:
         """Say whether a device is one that runs of this grid compute on; which GPU it would be takes torch to say."""
-        return device == self._here if device.startswith("cpu (") else Path("/dev/nvidia0").exists()
+        called = self._as_called_here(device)
+        return called == self._here if device.startswith("cpu (") else Path("/dev/nvidia0").exists()
+
+    def _as_called_here(self, device: str) -> str:
+        return self._here if words_of(device) == words_of(self._here) else device
 
     def add(self, work: Work, compute: Compute | None) -> None:
         """Take a work into account that is finished, and keep its speed for other grids."""
         kind = _kind(work)
         self._add(kind, compute)
         if compute and compute.images and compute.seconds and compute.device:
-            keep(compute.device, kind, compute.seconds / compute.images)
+            keep(self._as_called_here(compute.device), kind, compute.seconds / compute.images)
 
     def _add(self, kind: str, compute: Compute | None) -> None:
         if compute and compute.images:

@@ -73,6 +73,12 @@ def test_upsampling(count, channels, height, width, data, dtype, layout):
     )
 
 
+@pytest.mark.parametrize("size", [(45, 3), (3, 45), (3, 3)])
+def test_a_side_that_shrinks_is_left_to_torch(size):
+    x = drawn((1, 2, 9, 9), torch.float32, torch.contiguous_format).requires_grad_()
+    assert "UpsampleBilinear" in upsample(x, size).grad_fn.name()
+
+
 def test_gradients_of_upsampling_are_those_of_differences():
     x = drawn((2, 3, 4, 5), torch.float64, torch.contiguous_format).requires_grad_()
     assert torch.autograd.gradcheck(lambda x: upsample(x, (8, 10)), x)

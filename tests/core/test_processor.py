@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from core.machine.processor import Processor, kind_of_cpu, processor
+from core.machine.processor import Processor, kind_of_cpu, processor, words_of
 
 X86 = {"architecture": "x86_64"}
 
@@ -35,6 +35,19 @@ def test_a_cpu_is_of_the_best_kind_that_it_has(able, kind):
 )
 def test_a_slug_is_kind_and_name(name, kind, slug):
     assert Processor(name, kind).slug == slug
+
+
+@pytest.mark.parametrize(
+    ("of_system", "of_torch"),
+    [
+        ("AMD EPYC 7763 64-Core Processor", "AMD EPYC 7763"),
+        ("Intel(R) Xeon(R) Platinum 8488C", "Intel Xeon Platinum 8488C"),
+        ("Intel(R) Xeon(R) CPU @ 2.20GHz", "Intel Xeon 2.20GHz"),
+        ("cpu (Intel(R) Core(TM) i7-4770 CPU @ 3.40GHz, 2 threads)", "cpu (Intel Core i7-4770, 2 threads)"),
+    ],
+)
+def test_a_model_is_the_same_however_it_is_spelt(of_system, of_torch):
+    assert words_of(of_system) == words_of(of_torch)
 
 
 def test_this_machine_has_a_processor():

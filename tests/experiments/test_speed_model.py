@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from core.filing.paths import user_cache
-from core.machine.processor import cpu_name, processor
+from core.machine.processor import cpu_name, processor, words_of
 from experiments.ablation.format import Compute
 from experiments.grid import estimate
 from experiments.grid.estimate import Speeds
@@ -96,7 +96,7 @@ def test_a_cache_that_cannot_be_written_is_no_hindrance():
 
 
 def test_the_processor_is_called_as_torch_calls_it():
-    assert cpu_name() == processor(torch.device("cpu")).name
+    assert words_of(cpu_name()) == words_of(processor(torch.device("cpu")).name)
 
 
 class Work:
@@ -111,7 +111,7 @@ class Work:
 
 
 def test_runs_on_another_processor_are_a_guess(monkeypatch, tmp_path):
-    monkeypatch.setattr(estimate, "cpu_name", lambda: "A")
+    monkeypatch.setattr(estimate, "cpu_name", lambda: "Intel(R) A CPU @ 2.20GHz")  # as the system calls it
 
     def speeds(*devices: str) -> Speeds:
         found = Speeds([], tmp_path, 128, threads=2)
@@ -119,7 +119,7 @@ def test_runs_on_another_processor_are_a_guess(monkeypatch, tmp_path):
             found.add(Work(), Compute(seconds=seconds, images=100, device=device))
         return found
 
-    here, elsewhere = "cpu (A, 2 threads)", "cpu (A, 1 threads)"
+    here, elsewhere = "cpu (Intel A, 2 threads)", "cpu (Intel A, 1 threads)"
     found = speeds(elsewhere)
     assert found.seconds(Work()) == estimate.START_SECONDS + 1000
     assert found.is_guess(Work())

@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from segmentation_models_pytorch.losses import DiceLoss
+from torch._subclasses import FakeTensorMode
 
 from core.errors import UserError
 from core.machine.processes import merged
@@ -156,6 +157,14 @@ def test_the_gradient_is_that_of_finite_differences():
     label[label == 4] = 255
     logits = torch.randn(2, 4, 3, 4, generator=generator, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: ClassSums.apply(x.log_softmax(1), label, True, True), logits)
+
+
+def test_nothing_waits_for_a_value():
+    with FakeTensorMode():  # which has none; on a GPU each would hold up the step
+        logits = torch.zeros(2, 3, 8, 8, requires_grad=True)
+        loss = SegmentationLoss(1, 1)(logits, torch.zeros(2, 8, 8, dtype=torch.int64))["loss"]
+        loss.backward()
+    assert logits.grad.shape == logits.shape
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -65,7 +65,7 @@ class SegmentationLoss(nn.Module):
         """Return what the parts are ratios of; arguments as those of `forward`. Sums of several batches add up."""
         with torch.autocast(logits.device.type, enabled=False):
             log_probabilities = logits.float().log_softmax(1)
-            pixels = torch.bincount(label.flatten(), minlength=IGNORED + 1)[: logits.shape[1]].float()
+            pixels = class_counts(label, logits.shape[1]).float()
             wanted = bool(self.weights["dice"]), bool(self.weights["ce"])
             intersection, predicted, cross_entropy = ClassSums.apply(log_probabilities, label, *wanted)
             sums = {"dice": (intersection, predicted, pixels), "ce": (cross_entropy, pixels)}
@@ -134,6 +134,12 @@ class ClassSums(torch.autograd.Function):
         if context.cross_entropy:
             gradient.addcmul_(masks, cross_entropy, value=-1)
         return gradient, None, None, None
+
+
+def class_counts(label: Tensor, num_classes: int) -> Tensor:
+    """Count the pixels of each class, [C] int64, without `torch.bincount`, which waits for a GPU to say how many."""
+    counts = torch.zeros(IGNORED + 1, dtype=torch.int64, device=label.device)
+    return counts.index_add_(0, label.flatten(), torch.ones_like(label).flatten())[:num_classes]
 
 
 def dice_loss(intersection: Tensor, predicted: Tensor, true: Tensor) -> Tensor:
