@@ -61,13 +61,15 @@ def _run(config: CurvesConfig, data_dir: Path, precision: str, kernels: str, see
         )
     )
     results = folder / "results"
-    if not (results / "evaluation_results.json").exists():
-        model = folder / "best_model.safetensors"
-        evaluate(
-            SegmentationEvaluationConfig(
-                data_dir=data_dir, output_dir=results, model_path=model, device=config.device, figures=False
-            )
+    evaluate(
+        SegmentationEvaluationConfig(
+            data_dir=data_dir,
+            output_dir=results,
+            model_path=folder / "best_model.safetensors",
+            device=config.device,
+            figures=False,
         )
+    )
     rows = read_log(folder / "training_log.csv")
     return {
         "precision": precision,

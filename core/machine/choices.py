@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 
 from core.filing.json_file import read_json
-from core.machine.processor import processor
+from core.machine.processor import processor, words_of
 
 TABLE = Path(__file__).with_name("kernels.json")
 Work = Literal["step", "forward"]
@@ -40,13 +40,18 @@ def table() -> dict[str, Any]:
 def measured(work: Work, device: torch.device, precision: str) -> Choice | None:
     """Return the fastest way to take a training step or to make a forward pass; None where nothing was measured.
 
+    What was measured holds for processors of the same kind and maker.
+
     Args:
         work: which of the two.
         device: of this machine.
         precision: `off`, `bf16` or `fp16`.
     """
-    row = table().get(processor(device).kind, {}).get(precision)
-    return Choice(**row[work]) if row else None
+    here = processor(device)
+    row = table().get(here.kind, {}).get(precision)
+    if not row or words_of(here.name)[:1] != words_of(row["measured_on"])[:1]:
+        return None
+    return Choice(**row[work])
 
 
 def safe(work: Work, device: torch.device) -> Choice:

@@ -128,6 +128,7 @@ def _bilinear_backward(gradient: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def _columns(like: Tensor, wide: int, width: int | None = None) -> Tensor:
     """Return the matrix [wide, width] that upsamples a row; `width` is that of `like` where it is not given."""
-    one = torch.eye(width or like.shape[-1], dtype=torch.float64, device=like.device)
+    exact = torch.promote_types(like.dtype, torch.float32)
+    one = torch.eye(width or like.shape[-1], dtype=exact, device=like.device)
     matrix = F.interpolate(one[None], size=wide, mode="linear", align_corners=False)[0].T
     return matrix.to(like.dtype)

@@ -89,6 +89,10 @@ class Console:
             self._waiting.add(work)
             self._say(f"waits     {work.name}: another process still writes to {work.folder}")
 
+    def no_room(self) -> None:
+        """Say that the grid waits for a node."""
+        self._say("waits     for a node: none with room is there (Ctrl-C stops, the same command goes on)", error=True)
+
     def look(self, running: Sequence[Running], left: Sequence[Work]) -> None:
         """Look at the runs under way, once a second."""
         now = time.perf_counter()

@@ -51,6 +51,9 @@ class Watcher(Protocol):
     def lost(self, work: Work, reason: str) -> None:
         """A work ended with the node that it ran on, and will begin again."""
 
+    def no_room(self) -> None:
+        """Nothing is there any more that a work could run on; said once."""
+
     def waits(self, work: Work) -> None:
         """Another process, perhaps of an earlier call, still writes to its run folder."""
 
@@ -75,6 +78,7 @@ class Queue:
         self.running: list[Running] = []
         self.failed: dict[Work, str] = {}
         self._lost: Counter[Work] = Counter()
+        self._told_full = False
         self.pending = set(works)
 
     def run(self) -> None:
@@ -108,6 +112,9 @@ class Queue:
         busy = {entry.work.folder for entry in self.running}
         waiting = self._waiting()
         slots = self.runner.slots if waiting else 0
+        if waiting and not slots and not self._told_full:
+            self._told_full = True
+            self.watcher.no_room()
         for work in waiting:
             if len(self.running) >= slots:
                 break

@@ -6,8 +6,9 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.machine.choices import Choice, choice, safe, table
+from core.machine.choices import Choice, choice, measured, safe, table
 from core.machine.device import LAYOUTS, for_inference
+from core.machine.processor import Processor
 from core.networks.kernels import instance_norm, is_channels_last, upsample, use_kernels
 from core.networks.unet import Encoder
 from reconstruction.network import Autoencoder
@@ -137,6 +138,16 @@ def test_an_unknown_processor_gets_what_is_safe(monkeypatch):
     for work in ("step", "forward"):
         assert choice(work, torch.device("cpu"), "off") == safe(work, torch.device("cpu"))
     assert safe("step", torch.device("cpu")) == Choice("contiguous", "torch")
+
+
+def test_what_was_measured_holds_for_processors_of_that_maker(monkeypatch):
+    row = {work: {"memory_format": "channels_last", "kernels": "own"} for work in ("step", "forward")}
+    monkeypatch.setattr(
+        "core.machine.choices.table", lambda: {"cpu": {"off": {**row, "measured_on": "AMD EPYC (Zen 3), torch 2.14.1"}}}
+    )
+    for name, found in (("AMD EPYC 7R13", Choice("channels_last", "own")), ("Intel(R) Core(TM) i7-6700 CPU", None)):
+        monkeypatch.setattr("core.machine.choices.processor", lambda _, name=name: Processor(name, "cpu"))
+        assert measured("step", torch.device("cpu"), "off") == found
 
 
 def test_inference_takes_the_choice(monkeypatch):

@@ -47,6 +47,14 @@ def test_what_is_the_death_of_every_node_fails(pets, tmp_path, here, monkeypatch
     assert Dies.times == 5
 
 
+def test_a_grid_without_a_node_says_once_that_it_waits(pets, tmp_path, here, monkeypatch, capsys):
+    looks = iter([0, 0, 0])  # then there is a node again
+    monkeypatch.setattr(local.Local, "slots", property(lambda _: next(looks, 1), lambda *_: None), raising=False)
+    assert run(tmp_path, pets, one_arm()) == 0
+    assert capsys.readouterr().err.count("waits     for a node: none") == 1
+    assert len(here) == 1
+
+
 def test_each_process_sees_the_gpus_that_it_was_given(tmp_path, monkeypatch):
     for given in ("0", "1"):  # the processes' server keeps the environment of the first
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)

@@ -72,9 +72,19 @@ class RayRunner:
         return min(int(resources.get(kind, 0) // count) for kind, count in wanted.items() if count)
 
     def start(self, work: Work, commands: Sequence[Command]) -> "RayProcess":
-        """Send a work to the node that has room for it."""
+        """Send a work to the node that has room for it.
+
+        Raises:
+            UserError: the weights that it begins with are gone.
+        """
         weights = [need.weights for need in work.needs if isinstance(need, PretrainingWork)]
-        reads = [Read(work.data.folder, work.data.sha256), *(Read(path, file_sha256(path)) for path in weights)]
+        try:
+            digests = [file_sha256(path) for path in weights]
+        except OSError as error:
+            raise UserError(
+                f"{error.filename} cannot be read ({error.strerror}): the same command makes it again"
+            ) from None
+        reads = [Read(work.data.folder, work.data.sha256), *map(Read, weights, digests)]
         order = Order(commands, Path.cwd(), work.folder, tuple(reads), self.threads, self.node_dir)
         return RayProcess(self, order, work.console)
 
