@@ -57,10 +57,13 @@ def write_results(
 
 
 def file_name(name: str, config: Any) -> str:
-    """Return a file's name, with the size where that is not the usual: summary_256.json."""
+    """Return a file's name, with an unusual size, and a single number of threads, in it: summary_256_1_thread.json."""
     usual = next(field.default for field in dataclasses.fields(config) if field.name == "size")
     stem, suffix = name.split(".")
-    return name if config.size == usual else f"{stem}_{config.size}.{suffix}"
+    parts = [stem] if config.size == usual else [stem, str(config.size)]
+    if len(counts := getattr(config, "threads", ())) == 1:
+        parts += [str(counts[0]), "thread" if counts[0] == 1 else "threads"]
+    return f"{'_'.join(parts)}.{suffix}"
 
 
 def _told(value: Any) -> Any:

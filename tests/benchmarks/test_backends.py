@@ -17,7 +17,7 @@ def test_the_command_measures_every_backend(tmp_path, capsys):
     places = ["--work_dir", str(tmp_path / "data"), "--output_dir", str(tmp_path)]
     command = [*size, *places, "--train_steps", "2", "--threads", "1"]
     assert backends(command) == 0
-    content = json.loads((tmp_path / processor(torch.device("cpu")).slug / "backends_64.json").read_text())
+    content = json.loads((tmp_path / processor(torch.device("cpu")).slug / "backends_64_1_thread.json").read_text())
     rows = {row["backend"]: row for row in content["rows"]}
     assert {"torch, fp32", "onnxruntime, fp32", "openvino, fp32"} <= set(rows)
     for row in rows.values():

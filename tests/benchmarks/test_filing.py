@@ -26,6 +26,9 @@ def test_the_command_gives_the_settings_again(tmp_path):
 def test_results_of_another_size_have_files_of_their_own():
     assert file_name("summary.json", ThroughputConfig()) == "summary.json"
     assert file_name("summary.json", ThroughputConfig(size=256)) == "summary_256.json"
+    assert file_name("summary.json", ThroughputConfig(size=256, threads=(1,))) == "summary_256_1_thread.json"
+    assert file_name("summary.json", ThroughputConfig(threads=(2,))) == "summary_2_threads.json"
+    assert file_name("summary.json", ThroughputConfig(threads=(2, 1))) == "summary.json"
 
 
 def test_results_lie_in_the_folder_of_the_processor(tmp_path):

@@ -58,7 +58,7 @@ def test_every_way_is_timed(tmp_path, monkeypatch):
     pytest.importorskip("segmentation_models_pytorch")
     flags = "--size 33 --width 1 --batch_size 1 --repeats 1 --threads 1 --device cpu --amp off --output_dir"
     assert main([*flags.split(), str(tmp_path)]) == 0
-    (file,) = tmp_path.glob("*/kernels_33.json")
+    (file,) = tmp_path.glob("*/kernels_33_1_thread.json")
     content = json.loads(file.read_text())
     rows = {(row["work"], row["way"]): row for row in content["rows"]}
     ways = {way for _, way in rows}
