@@ -8,6 +8,7 @@ from typing import Any
 from core.classes import ClassSet
 from core.errors import UserError
 from core.filing.paths import readable, real
+from core.train_config import BEFORE_CHOICE, NOT_COMPARED
 from experiments.evaluations import Evaluation, Provenance, read_json
 from experiments.result_files import RESULT_FILES, evaluations_below, files_below, read_evaluation
 
@@ -128,7 +129,18 @@ def _read_folder(folder: Path) -> Run:
 
 
 def _same(first: Run, second: Run) -> bool:
-    return first.phase == second.phase and first.training == second.training
+    return first.phase == second.phase and _whole(first) == _whole(second)
+
+
+def _whole(run: Run) -> dict[str, Any]:
+    """Return the settings of a run with those that its version did not have yet, as these were before.
+
+    A run folder gets them when its command is called again; the weights, and results of them, do not.
+    """
+    from experiments.page.command_lines import defaults  # which reads runs
+
+    known = {name: value for name, value in defaults(run.phase).items() if name not in NOT_COMPARED}
+    return {**known, **BEFORE_CHOICE, **run.training}
 
 
 def _united(found: Sequence[Run]) -> list[Run]:

@@ -209,6 +209,19 @@ def test_a_run_folder_and_its_results_become_one(tmp_path):
     assert find_runs([tmp_path / "runs/other/results"])[0].folder == tmp_path / "runs/other"
 
 
+def test_a_run_that_got_newer_settings_keeps_its_results(tmp_path):
+    settings = {**segmentation_settings(), "kernels": "torch", "warmup_steps": 0}
+    older = {name: value for name, value in settings.items() if name not in ("kernels", "warmup_steps")}
+    write_run(tmp_path / "older", settings)  # as another call of its command leaves it
+    write_segmentation(tmp_path / "older/results", 1, older)
+    write_run(tmp_path / "newer", {**settings, "kernels": "own"})
+    runs = find_runs([tmp_path])
+    assert [(run.name, run.folder, bool(run.file)) for run in runs] == [
+        ("newer", tmp_path / "newer", False),
+        ("older", tmp_path / "older", True),
+    ]
+
+
 def test_names_tell_runs_apart(tmp_path):
     for place in ("one/seg/results", "two/seg/results", "two/third"):
         write_segmentation(tmp_path / place)
