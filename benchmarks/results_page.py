@@ -4,6 +4,7 @@ python -m benchmarks.results_page
 """
 
 import json
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -110,5 +111,6 @@ def _threads(count: str) -> str:
 
 
 if __name__ == "__main__":
+    ArgumentParser("python -m benchmarks.results_page", description=__doc__.splitlines()[0]).parse_args()
     with atomic_path(RESULTS / PAGE) as temporary:
         temporary.write_text(page(), encoding="utf-8")

@@ -70,7 +70,7 @@ def require_own_folder(output_dir: Path, phase: str) -> None:
 
 def seal_of_scores(config: EvaluationConfig, phase: str) -> "Seal":
     """Return the seal of what an evaluation is about to write: weights, the log beside them, and data have a say."""
-    from core.filing.seal import seal_of
+    from core.filing.seal import seal_of, stamp_of
     from core.machine.processor import cpu_name
 
     read: dict[str, Path | None] = {"manifest": config.data_dir / "manifest.json"}
@@ -80,7 +80,8 @@ def seal_of_scores(config: EvaluationConfig, phase: str) -> "Seal":
             read["beside them"] = weights.with_suffix(".bin")
     # Scores of another precision may differ in the third digit; which one it is takes torch to say.
     computes = [cpu_name(), Path("/dev/nvidia0").exists()] if getattr(config, "amp", "off") == "auto" else []
-    return seal_of(config.output_dir, f"{phase}.evaluate", config, read, apart=config.writes, computes=computes)
+    more = {"computes": computes, "pictures": stamp_of(config.data_dir / config.split)}
+    return seal_of(config.output_dir, f"{phase}.evaluate", config, read, apart=config.writes, **more)
 
 
 def scored_before(config: EvaluationConfig, phase: str, seal: "Seal") -> dict[str, Any] | None:

@@ -91,6 +91,7 @@ def scored(project, pets, tmp_path) -> SegmentationEvaluationConfig:
     folder = tmp_path / "copy"
     shutil.copytree(project[0], folder)
     shutil.copy(pets / "manifest.json", folder)
+    shutil.copytree(pets / "Test/masks", folder / "Test/masks")
     config = SegmentationEvaluationConfig(
         data_dir=folder, model_path=folder / "seg/best_model.safetensors", output_dir=folder / "results/seg"
     )
@@ -112,10 +113,13 @@ CHANGES = {
     "the run went on": lambda folder: append(folder / "seg/training_log.csv", b"2,1,1\n"),
     "the log is gone": lambda folder: (folder / "seg/training_log.csv").unlink(),
     "other data": lambda folder: append(folder / "manifest.json", b" "),
+    "a mask was edited": lambda folder: append(next((folder / "Test/masks").iterdir()), b" "),
+    "a mask is gone": lambda folder: next((folder / "Test/masks").iterdir()).unlink(),
     "no seal": lambda folder: (folder / "results/seg" / SEAL).unlink(),
     "a damaged seal": lambda folder: (folder / "results/seg" / SEAL).write_text("["),
     "a seal of nothing": lambda folder: resealed(folder, files={}),
     "a seal of what never was": lambda folder: resealed(folder, files={"none.png": None}),
+    "a seal of what no file is called": lambda folder: resealed(folder, files={"a\0b": "0"}),
     "a seal that is no seal": lambda folder: resealed(folder, said=None),
 }
 

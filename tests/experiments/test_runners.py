@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
@@ -174,3 +175,22 @@ def test_data_that_changed_on_the_way_are_refused(order, tmp_path):
     ended = carry_out(order, packed_run(tmp_path / "home/runs/arm"), {read.content: blocks for read in order.reads})
     assert ended.code == 2
     assert "data is no longer what it was when the grid began" in ended.said
+
+
+def test_a_node_says_which_setting_names_a_place_that_it_cannot_write(tmp_path):
+    (tmp_path / "file").touch()
+    ended = carry_out(Order((), tmp_path, tmp_path / "run", (), 1, tmp_path / "file/below"), [], {})
+    assert isinstance(ended, Ended)
+    assert ended.code == 2
+    assert "choose another --node_dir" in (ended.said or "")
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_a_cluster_that_nobody_listens_for_is_told_at_once(scheme):
+    tasks = pytest.importorskip("experiments.grid.runners.ray_tasks", exc_type=ImportError)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"{scheme}127.0.0.1:{server.getsockname()[1]}"
+        tasks._knock(address)
+    with pytest.raises(OSError, match="refused"):
+        tasks._knock(address)
+    tasks._knock("auto")

@@ -19,6 +19,7 @@ from filelock import FileLock
 
 from core.errors import UserError
 from core.files import file_sha256
+from core.filing.writing import require_writable
 from data.manifest import ARRAYS, read_manifest
 from experiments.grid.run_folder import is_free
 from experiments.grid.runners.parcels import packed, unpack
@@ -110,6 +111,7 @@ def _on_shared_disk(order: Order) -> int:
 def _on_own_disk(
     order: Order, node_dir: Path, run: list[bytes], parcels: Mapping[str, Iterable[bytes]]
 ) -> Ended | Missing:
+    require_writable(node_dir, "--node_dir")
     places: dict[Path, Path] = {}
     for read in order.reads:
         if found := _place_of(read, order.home, node_dir, parcels):

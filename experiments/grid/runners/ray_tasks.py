@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ from experiments.grid.runners.node import (
 from experiments.grid.workers import Command
 
 LOOK_SECONDS = 0.1
+KNOCK_SECONDS = 10
 
 
 class RayRunner:
@@ -49,8 +51,9 @@ class RayRunner:
         self._packed: dict[str, list[Any]] = {}
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:
+            _knock(config.ray_address or os.environ.get("RAY_ADDRESS") or "")
             ray.init(config.ray_address, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, OverflowError, RuntimeError, ValueError) as error:
             where = config.ray_address or os.environ.get("RAY_ADDRESS") or "this machine"
             raise UserError(f"Ray: {where} does not answer ({str(error).splitlines()[0]}): see --ray_address") from None
         raise_on_sigterm()  # for which Ray has a handler of its own
@@ -158,6 +161,13 @@ class RayProcess:
     def kill(self) -> None:
         """End it at once."""
         ray.cancel(self._sent, force=True)
+
+
+def _knock(address: str) -> None:
+    """See that something listens at host:port, for which Ray itself would look for minutes. Raises OSError if not."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), KNOCK_SECONDS).close()
 
 
 def _task(order: Order, run: list[bytes], parcels: Mapping[str, Sequence[Any]]) -> Ended | Missing:
