@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import torch
 
+from core.errors import UserError
 from core.filing.json_file import read_json
 from core.machine.processor import processor, words_of
 
@@ -46,12 +47,18 @@ def measured(work: Work, device: torch.device, precision: str) -> Choice | None:
         work: which of the two.
         device: of this machine.
         precision: `off`, `bf16` or `fp16`.
+
+    Raises:
+        UserError: the table was altered.
     """
     here = processor(device)
-    row = table().get(here.kind, {}).get(precision)
-    if not row or words_of(here.name)[:1] != words_of(row["measured_on"])[:1]:
-        return None
-    return Choice(**row[work])
+    try:
+        row = table().get(here.kind, {}).get(precision)
+        if not row or words_of(here.name)[:1] != words_of(row["measured_on"])[:1]:
+            return None
+        return Choice(**row[work])
+    except (AttributeError, KeyError, TypeError):
+        raise UserError(f"{TABLE} is damaged: install the project anew") from None
 
 
 def safe(work: Work, device: torch.device) -> Choice:

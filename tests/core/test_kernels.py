@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.errors import UserError
 from core.machine.choices import Choice, choice, measured, safe, table
 from core.machine.device import LAYOUTS, for_inference
 from core.machine.processor import Processor
@@ -148,6 +149,14 @@ def test_what_was_measured_holds_for_processors_of_that_maker(monkeypatch):
     for name, found in (("AMD EPYC 7R13", Choice("channels_last", "own")), ("Intel(R) Core(TM) i7-6700 CPU", None)):
         monkeypatch.setattr("core.machine.choices.processor", lambda _, name=name: Processor(name, "cpu"))
         assert measured("step", torch.device("cpu"), "off") == found
+
+
+@pytest.mark.parametrize("altered", [[], {"cpu": 3}, {"cpu": {"off": {"step": 3}}}])
+def test_an_altered_table_is_named(altered, monkeypatch):
+    monkeypatch.setattr("core.machine.choices.table", lambda: altered)
+    monkeypatch.setattr("core.machine.choices.processor", lambda _: Processor("AMD EPYC", "cpu"))
+    with pytest.raises(UserError, match="kernels.json is damaged"):
+        measured("step", torch.device("cpu"), "off")
 
 
 def test_inference_takes_the_choice(monkeypatch):
