@@ -32,6 +32,7 @@ def versions(*more: str) -> dict[str, str]:
     return {"python": platform.python_version(), **{package: version(package) for package in (*PACKAGES, *more)}}
 
 
+@cache
 def installed() -> dict[str, str | None]:
     """Return `versions` and those of all else that can move a number or a picture, None of what is not installed."""
     return {**versions(), **{package: _version(package) for package in FURTHER}}

@@ -16,8 +16,12 @@ from typing import Any
 
 Command = list[Any]  # [module, [flag, value, ...]]
 
-# What trainings and evaluations import when they are called.
+# What trainings and evaluations import, at once and when they are called.
 LOADED = (
+    "core.command",
+    "reconstruction.train",
+    "transfer_learning.train",
+    "transfer_learning.evaluate",
     "core.run.train",
     "data.loading",
     "reconstruction.task",
