@@ -183,6 +183,7 @@ def test_weights_that_are_a_folder_are_refused_in_words(pets, tmp_path, place, c
     assert "a folder" in capsys.readouterr().err
 
 
+@pytest.mark.all
 def test_results_without_a_figure_that_failed_are_made_again(project, tmp_path, monkeypatch, capsys):
     words = [*project[1]["transfer_learning.evaluate"][:-1], str(tmp_path / "out")]
     figures = import_module("transfer_learning.figures.evaluation")
@@ -199,6 +200,7 @@ def test_results_without_a_figure_that_failed_are_made_again(project, tmp_path, 
     assert "nothing to do" in capsys.readouterr().out
 
 
+@pytest.mark.all
 def test_a_page_changes_with_what_it_shows(project, tmp_path, capsys):
     folder = tmp_path / "copy"
     shutil.copytree(project[0], folder)
