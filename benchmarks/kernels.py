@@ -63,7 +63,7 @@ def _rows(config: KernelsConfig, device: "torch.device", precision: str, count: 
         for name, spent in times.items():
             if not name.startswith(f"{work}, "):
                 continue
-            convolutions = times.get(f"{work}, {CONVOLUTIONS}, {name.split(', ')[-1]}", times[f"{work}, {PLAIN}"])
+            convolutions = times.get(f"{work}, {CONVOLUTIONS}, {name.split(', ')[-1]}")
             rows.append(
                 {
                     "work": work,
@@ -74,7 +74,7 @@ def _rows(config: KernelsConfig, device: "torch.device", precision: str, count: 
                     "auto": name == f"{work}, {auto.kernels}, {auto.memory_format}",
                     "milliseconds": summary([1000 * getattr(one, clock) for one in spent]),
                     "over_plain": ratios(times[f"{work}, {PLAIN}"], spent)[clock],
-                    "convolutions_share": ratios(convolutions, spent)[clock],
+                    "convolutions_share": ratios(convolutions, spent)[clock] if convolutions else None,
                 }
             )
     return rows
@@ -141,7 +141,7 @@ def _print(content: Mapping[str, Any]) -> None:
             row["way"] + " (auto)" * row["auto"],
             f"{row['milliseconds']['median']:.1f}",
             f"{row['over_plain']['median']:.2f}",
-            f"{row['convolutions_share']['median']:.2f}",
+            f"{row['convolutions_share']['median']:.2f}" if row["convolutions_share"] else "",
         ]
         for row in content["rows"]
     ]

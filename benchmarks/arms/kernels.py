@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -16,7 +15,7 @@ from benchmarks.loops import practitioner
 from core.machine.device import LAYOUTS
 from core.networks.kernels import upsample, use_kernels
 from core.networks.unet import MULTIPLIERS, InstanceNorm
-from transfer_learning.inference.backends import TYPES
+from transfer_learning.inference.backends import TYPES, autocast
 from transfer_learning.network import SegmentationUNet
 
 Arms = dict[str, Callable[[], Any]]
@@ -48,11 +47,6 @@ def _arms_of(name: str, model: nn.Module, images: Tensor, label: Tensor, precisi
         f"step, {name}": partial(_step, model, images, label, precision),
         f"forward, {name}": partial(_forward, model, images, precision),
     }
-
-
-def autocast(device: torch.device, precision: str) -> AbstractContextManager:
-    """Return the context of a precision, `off`, `bf16` or `fp16`."""
-    return torch.autocast(device.type, TYPES.get(precision), precision in TYPES)
 
 
 def _step(model: nn.Module, images: Tensor, label: Tensor, precision: str) -> None:

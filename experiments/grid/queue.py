@@ -78,7 +78,7 @@ class Queue:
         self.running: list[Running] = []
         self.failed: dict[Work, str] = {}
         self._lost: Counter[Work] = Counter()
-        self._told_full = False
+        self._told_no_room = False
         self.pending = set(works)
 
     def run(self) -> None:
@@ -112,8 +112,8 @@ class Queue:
         busy = {entry.work.folder for entry in self.running}
         waiting = self._waiting()
         slots = self.runner.slots if waiting else 0
-        if waiting and not slots and not self._told_full:
-            self._told_full = True
+        if waiting and not slots and not self._told_no_room:
+            self._told_no_room = True
             self.watcher.no_room()
         for work in waiting:
             if len(self.running) >= slots:

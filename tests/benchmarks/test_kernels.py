@@ -69,4 +69,6 @@ def test_every_way_is_timed(tmp_path, monkeypatch):
     assert [work for (work, _), row in rows.items() if row["auto"]] == ["step", "forward"]
     plain = rows["step", "instance norm, contiguous, fp32"]
     assert plain["over_plain"]["median"] == 1
+    assert plain["convolutions_share"] is None  # which were timed at our precision alone
+    assert rows["step", "own, contiguous"]["convolutions_share"]["median"] > 0
     assert len(content["parts"]) == 2 * 2 * 2 * 2  # norm and upsampling, forward and step, kernels, layouts

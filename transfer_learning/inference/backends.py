@@ -19,6 +19,11 @@ CPU = torch.device("cpu")
 TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """Return the context of a precision, `off`, `bf16` or `fp16`."""
+    return torch.autocast(device.type, TYPES.get(precision), precision in TYPES)
+
+
 @dataclass(frozen=True)
 class Network:
     """What computes class scores.
@@ -99,7 +104,7 @@ def _of_torch(path: Path | None, options: ReadoutOptions, device: str) -> Loaded
     model, header = load_model(path, "transfer_learning", SegmentationUNet, here, precision)
 
     def scores(images: Tensor, content: Tensor) -> Tensor:
-        with torch.autocast(here.type, TYPES.get(precision), precision in TYPES):
+        with autocast(here, precision):
             return model(images, content)
 
     return Loaded(Network(scores, here, "torch", precision), header, model)
