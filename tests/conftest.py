@@ -1,5 +1,6 @@
 """A small prepared data set that all end-to-end tests share."""
 
+import os
 import signal
 from hashlib import sha256
 from pathlib import Path
@@ -66,6 +67,7 @@ def one_thread():
     """
     import torch
 
+    os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that they start, and of grids
     torch.set_num_threads(1)
 
 
