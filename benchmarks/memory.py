@@ -6,6 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from core.machine.memory import give_back_now
+
 SAMPLE_SECONDS = 0.002
 
 
@@ -25,6 +27,7 @@ class Peak:
         self.mebibytes = 0.0
 
     def __enter__(self) -> Self:
+        give_back_now()  # else what is taken next would come, unseen, from what was freed before
         self._before, self._ended = allocated(), threading.Event()
         self._watcher = threading.Thread(target=self._watch)
         self._watcher.start()

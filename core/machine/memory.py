@@ -25,9 +25,17 @@ def give_back_freed_memory() -> None:
     _set(USUAL_TRIM_ABOVE, USUAL_MAP_ABOVE)
 
 
+def give_back_now() -> None:
+    """Give the system what was freed up to now, so that what is taken next can be seen from outside."""
+    if libc := _glibc():
+        libc.malloc_trim(0)
+
+
 def _set(trim_above: int, map_above: int) -> None:
-    if platform.libc_ver()[0] != "glibc":
-        return
-    libc = ctypes.CDLL(None)
-    libc.mallopt(M_MMAP_THRESHOLD, map_above)
-    libc.mallopt(M_TRIM_THRESHOLD, trim_above)
+    if libc := _glibc():
+        libc.mallopt(M_MMAP_THRESHOLD, map_above)
+        libc.mallopt(M_TRIM_THRESHOLD, trim_above)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None

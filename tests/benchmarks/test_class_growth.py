@@ -10,6 +10,7 @@ import torch
 from benchmarks.class_growth import MEASURED, of_a_further_class, over_linear
 from benchmarks.growth import main as growth
 from benchmarks.memory import Peak, allocated
+from core.machine.memory import keep_freed_memory
 from core.machine.processor import processor
 
 
@@ -32,6 +33,9 @@ def test_what_is_the_same_at_any_number_is_below_one_and_squares_are_above():
 
 def test_the_most_memory_is_seen_and_what_was_there_before_is_not():
     kept = np.ones(2**24 // 8)  # 16 MiB
+    keep_freed_memory()
+    freed = [np.ones(2**20 // 8) for _ in range(100)]
+    del freed  # which the process keeps
     with Peak() as peak:
         taken = [np.ones(2**20 // 8) for _ in range(64)]  # 64 MiB
         seen_by = time.monotonic() + 30  # the watcher looks when the machine lets it
