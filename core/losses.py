@@ -1,11 +1,14 @@
 """What the losses of both phases have in common."""
 
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from core.errors import UserError
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-def ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
+
+def ratio(numerator: "Tensor", denominator: "Tensor") -> "Tensor":
     """Divide two sums; 0 where there was nothing to sum."""
     return numerator / denominator.where(denominator > 0, 1)
 

@@ -7,13 +7,13 @@ from typing import ClassVar, Literal
 from core.errors import UserError
 from core.train_config import OWN_ENCODER, Schedule, TrainConfig
 from data.augment.settings import AugmentConfig
+from transfer_learning.losses.loss_config import LossConfig
 
 DecoderKind = Literal["unet", "linear"]
-ClassWeights = Literal["static", "log", "batch", "off"]
 
 
 @dataclass(frozen=True)
-class SegmentationConfig(AugmentConfig, TrainConfig):
+class SegmentationConfig(LossConfig, AugmentConfig, TrainConfig):
     """Phase 2: train a segmentation UNet, its encoder pretrained or from scratch."""
 
     bare_flags: ClassVar[dict[str, str]] = {"amp": "auto", "weighted_ce": "static"}
@@ -45,24 +45,15 @@ class SegmentationConfig(AugmentConfig, TrainConfig):
     """Momentum of SGD."""
     schedule: Schedule = "poly"
     """How the learning rate falls over the whole run: half a cosine, (1 - t)^0.9, or not at all."""
-    dice_weight: float = 1.0
-    """Weight of the Dice loss. 0 leaves it out."""
-    ce_weight: float = 1.0
-    """Weight of the cross-entropy. 0 leaves it out."""
-    weighted_ce: ClassWeights = "static"
-    """Class weights of the cross-entropy: the inverse frequency of the training labels' pixels (static), or of each
-    batch's; log: 1 / ln(1.02 + share) of the training labels (ENet), milder on common classes; off: all one."""
     label_fraction: float = 1.0
     """Share of the labelled training pictures to learn from; smaller shares are contained in larger ones."""
 
     def __post_init__(self) -> None:
         TrainConfig.__post_init__(self)
         AugmentConfig.__post_init__(self)
-        for name in ("dice_weight", "ce_weight", "encoder_lr_scale"):
-            if not getattr(self, name) >= 0:
-                raise UserError(f"{name} {getattr(self, name)} must be at least 0")
-        if not self.dice_weight + self.ce_weight > 0:
-            raise UserError("dice_weight and ce_weight are both 0: there is nothing to learn")
+        LossConfig.__post_init__(self)
+        if not self.encoder_lr_scale >= 0:
+            raise UserError(f"encoder_lr_scale {self.encoder_lr_scale} must be at least 0")
         if not 0 <= self.momentum < 1:
             raise UserError(f"momentum {self.momentum} is outside [0, 1)")
         if not 0 < self.label_fraction <= 1:
@@ -75,13 +66,11 @@ class SegmentationConfig(AugmentConfig, TrainConfig):
 
     def idle(self) -> dict[str, str]:
         """Return the settings that have no say beside the others, and why."""
-        found = {**TrainConfig.idle(self), **AugmentConfig.idle(self)}
+        found = {**TrainConfig.idle(self), **AugmentConfig.idle(self), **LossConfig.idle(self)}
         if not self.pretrained_encoder:
             found["transfer"] = "without --pretrained_encoder"
         if self.optimizer != "sgd":
             found["momentum"] = f"with --optimizer {self.optimizer}"
-        if not self.ce_weight:
-            found["weighted_ce"] = "with --ce_weight 0"
         if self.freeze == "always":  # in eval mode
             found["encoder_dropout"] = "with --freeze always"
         if self.decoder == "linear":

@@ -89,7 +89,9 @@ class SegmentationTask(Task):
         begun_with = [read_header(path).seen for path in (config.pretrained_encoder, config.init_weights) if path]
         self.seen = united(train.contents[self.chosen], *begun_with)
         pixels = class_pixels(train, self.chosen)
-        self.loss = SegmentationLoss(config.dice_weight, config.ce_weight, config.weighted_ce, pixels).to(device)
+        self.loss = SegmentationLoss(config.loss_parts, config.weighted_ce, pixels, train.class_set.background).to(
+            device
+        )
         self.optimizer = _optimizer(self.model, config, fused=not machine.scales_gradients)
         groups = strata_groups(train, self.chosen, config.class_balance)
         self.draws = Draws(groups, config.batch_size, config.seed, refill=bool(config.max_steps))

@@ -8,10 +8,11 @@ from torch._subclasses import FakeTensorMode
 
 from core.errors import UserError
 from core.machine.processes import merged
-from transfer_learning.losses.segmentation import ClassSums, SegmentationLoss, class_weights, log_weights
+from transfer_learning.losses.class_sums import ClassSums
+from transfer_learning.losses.expression import parts_of
+from transfer_learning.losses.segmentation import SegmentationLoss, class_weights, log_weights
 
 PIXELS = [900, 60, 340]
-PARTS = {"dice": (1, 0), "ce": (0, 1)}
 
 
 @pytest.fixture
@@ -20,6 +21,10 @@ def batch():
     generator = torch.Generator().manual_seed(0)
     label = torch.randint(0, 4, (4, 17, 13), generator=generator)
     return 2 * torch.randn(4, 3, 17, 13, generator=generator), label.masked_fill(label == 3, 255)
+
+
+def loss_of(expression, *arguments):
+    return SegmentationLoss(parts_of(expression), *arguments)
 
 
 def certain(label):
@@ -35,20 +40,20 @@ def test_cross_entropy_is_that_of_torch(batch, weighted_ce):
     share = pixels[weighted_ce] / pixels[weighted_ce].sum()
     weight = 1 / torch.log(1.02 + share) if weighted_ce == "log" else 1 / (3.0 * share)
     expected = F.cross_entropy(logits, label, weight, ignore_index=255)
-    found = SegmentationLoss(0, 1, weighted_ce, PIXELS)(logits, label)
+    found = loss_of("ce", weighted_ce, PIXELS)(logits, label)
     assert found["ce"].item() == pytest.approx(expected.item(), rel=1e-5)
-    assert found["dice"] is None
+    assert "dice" not in found
 
 
 def test_dice_is_that_of_a_library_when_all_classes_are_there(batch):
     expected = DiceLoss("multiclass", smooth=0, ignore_index=255)(*batch).item()
-    found = SegmentationLoss(1, 0)(*batch)
+    found = loss_of("dice")(*batch)
     assert found["dice"].item() == pytest.approx(expected, rel=1e-5)
-    assert found["ce"] is None
+    assert "ce" not in found
 
 
 def test_loss_is_the_weighted_sum_of_its_parts(batch):
-    parts = SegmentationLoss(0.5, 2, "static", PIXELS)(*batch)
+    parts = loss_of("0.5*dice + 2*ce", "static", PIXELS)(*batch)
     assert parts["loss"].item() == pytest.approx((0.5 * parts["dice"] + 2 * parts["ce"]).item())
 
 
@@ -58,25 +63,25 @@ def test_dice_by_hand():
     logits = probabilities.log().T.reshape(1, 3, 1, 3)
     label = torch.tensor([[[0, 2, 255]]])
     background, dog = 2 * 0.5 / (0.75 + 1), 2 * 0.5 / (0.5 + 1)
-    assert SegmentationLoss(1, 0)(logits, label)["dice"].item() == pytest.approx(1 - (background + dog) / 2)
+    assert loss_of("dice")(logits, label)["dice"].item() == pytest.approx(1 - (background + dog) / 2)
 
 
 def test_an_absent_class_adds_neither_constant_nor_reward(batch):
     label = batch[1].masked_fill(batch[1] == 1, 2)
-    perfect = SegmentationLoss(1, 0)(certain(label), label)["dice"]
+    perfect = loss_of("dice")(certain(label), label)["dice"]
     assert perfect.item() == pytest.approx(0, abs=1e-6)
     wrong = label.masked_fill(label == 2, 0)  # background alone: Dice of the dog is 0
-    found = SegmentationLoss(1, 0)(certain(wrong), label)["dice"].item()
+    found = loss_of("dice")(certain(wrong), label)["dice"].item()
     background, scored = (label == 0).sum().item(), (label != 255).sum().item()
     assert found == pytest.approx(1 - (2 * background / (background + scored) + 0) / 2, rel=1e-5)
     invented = label.masked_fill(label == 2, 1)  # the absent cat in the dog's place is no better
-    assert SegmentationLoss(1, 0)(certain(invented), label)["dice"].item() == pytest.approx(0.5, abs=1e-5)
+    assert loss_of("dice")(certain(invented), label)["dice"].item() == pytest.approx(0.5, abs=1e-5)
 
 
 @pytest.mark.parametrize("weighted_ce", ["static", "log", "batch", "off"])
 def test_ignored_pixels_have_no_say(batch, weighted_ce):
     logits, label = batch
-    loss = SegmentationLoss(1, 1, weighted_ce, PIXELS)
+    loss = loss_of("dice + ce", weighted_ce, PIXELS)
     ignored = (label == 255)[:, None]
     changed = logits.masked_fill(ignored, 30.0).requires_grad_()
     value = loss(changed, label)["loss"]
@@ -87,10 +92,10 @@ def test_ignored_pixels_have_no_say(batch, weighted_ce):
 
 
 @pytest.mark.parametrize("weighted_ce", ["static", "log", "batch", "off"])
-@pytest.mark.parametrize("weights", [(1, 0), (0, 1), (1, 1)])
-def test_a_batch_with_nothing_to_score_gives_zero_and_no_gradient(batch, weights, weighted_ce):
+@pytest.mark.parametrize("expression", ["dice", "ce", "dice + ce"])
+def test_a_batch_with_nothing_to_score_gives_zero_and_no_gradient(batch, expression, weighted_ce):
     logits = batch[0].requires_grad_()
-    loss = SegmentationLoss(*weights, weighted_ce, PIXELS)(logits, torch.full_like(batch[1], 255))["loss"]
+    loss = loss_of(expression, weighted_ce, PIXELS)(logits, torch.full_like(batch[1], 255))["loss"]
     loss.backward()
     assert loss.item() == 0
     assert logits.grad.eq(0).all()
@@ -98,8 +103,8 @@ def test_a_batch_with_nothing_to_score_gives_zero_and_no_gradient(batch, weights
 
 def test_a_class_that_training_never_saw_weighs_nothing(batch):
     logits, label = batch
-    found = SegmentationLoss(0, 1, "static", [900, 0, 340])(logits, label)["ce"]
-    expected = SegmentationLoss(0, 1, "static", [900, 1, 340])(logits, label.masked_fill(label == 1, 255))["ce"]
+    found = loss_of("ce", "static", [900, 0, 340])(logits, label)["ce"]
+    expected = loss_of("ce", "static", [900, 1, 340])(logits, label.masked_fill(label == 1, 255))["ce"]
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)
     torch.testing.assert_close(class_weights(torch.tensor([10, 30, 0])), torch.tensor([40 / 30, 40 / 90, 0.0]))
 
@@ -112,7 +117,7 @@ def test_logarithmic_weights_are_those_of_enet():
 @pytest.mark.parametrize("weighted_ce", ["static", "log", "batch", "off"])
 def test_sums_of_parts_give_the_loss_of_the_batch(batch, weighted_ce):
     logits, label = batch
-    loss = SegmentationLoss(1, 1, weighted_ce, PIXELS)
+    loss = loss_of("dice + ce", weighted_ce, PIXELS)
     halves = merged(loss.sums(logits[:1], label[:1]), loss.sums(logits[1:], label[1:]))
     torch.testing.assert_close(loss.from_sums(halves), loss(logits, label))
 
@@ -132,9 +137,9 @@ def dense_loss(logits, label, dice_weight, ce_weight, class_weight):
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("weights", [(1, 1), (0, 1), (1, 0)])
+@pytest.mark.parametrize("expression", ["dice + ce", "ce", "dice"])
 @pytest.mark.parametrize("classes", [2, 3, 21, 150])
-def test_loss_and_gradient_are_those_of_the_formula(classes, weights, layout):
+def test_loss_and_gradient_are_those_of_the_formula(classes, expression, layout):
     generator = torch.Generator().manual_seed(classes)
     label = torch.randint(0, classes + 1, (3, 20, 24), generator=generator)
     label = label.masked_fill(label == classes, 255).masked_fill(label == 1, 255)  # a class is absent
@@ -143,8 +148,10 @@ def test_loss_and_gradient_are_those_of_the_formula(classes, weights, layout):
         torch.randn(3, classes, 20, 24, generator=torch.Generator().manual_seed(0)).to(memory_format=layout)
         for _ in range(2)
     )
-    found = SegmentationLoss(*weights, "static", pixels)(one.requires_grad_(), label)["loss"]
-    expected = dense_loss(other.requires_grad_(), label, *weights, class_weights(pixels))
+    found = loss_of(expression, "static", pixels)(one.requires_grad_(), label)["loss"]
+    expected = dense_loss(
+        other.requires_grad_(), label, "dice" in expression, expression != "dice", class_weights(pixels)
+    )
     found.backward()
     expected.backward()
     assert found.item() == pytest.approx(expected.item(), rel=1e-6)
@@ -162,16 +169,16 @@ def test_the_gradient_is_that_of_finite_differences():
 def test_nothing_waits_for_a_value():
     with FakeTensorMode():  # which has none; on a GPU each would hold up the step
         logits = torch.zeros(2, 3, 8, 8, requires_grad=True)
-        loss = SegmentationLoss(1, 1)(logits, torch.zeros(2, 8, 8, dtype=torch.int64))["loss"]
+        loss = loss_of("dice + ce")(logits, torch.zeros(2, 8, 8, dtype=torch.int64))["loss"]
         loss.backward()
     assert logits.grad.shape == logits.shape
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", ["dice", "ce"])
 def test_each_part_is_learned_by_descent(part, batch):
     logits, label = batch[0].clone().requires_grad_(), batch[1]
     optimizer = torch.optim.Adam([logits], lr=0.3)
-    loss = SegmentationLoss(*PARTS[part], "batch")
+    loss = loss_of(part, "batch")
     values = []
     for _ in range(10):
         optimizer.zero_grad()
@@ -183,7 +190,7 @@ def test_each_part_is_learned_by_descent(part, batch):
 
 def test_autocast_changes_nothing(batch):
     logits, label = batch[0].bfloat16(), batch[1]
-    loss = SegmentationLoss(1, 1, "static", PIXELS)
+    loss = loss_of("dice + ce", "static", PIXELS)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         under_autocast = loss(logits, label)["loss"]
     assert under_autocast.dtype == torch.float32
@@ -192,16 +199,12 @@ def test_autocast_changes_nothing(batch):
 
 def test_huge_logits_stay_finite(batch):
     logits = (1e4 * batch[0]).requires_grad_()
-    loss = SegmentationLoss(1, 1, "static", PIXELS)(logits, batch[1])["loss"]
+    loss = loss_of("dice + ce", "static", PIXELS)(logits, batch[1])["loss"]
     loss.backward()
     assert loss.isfinite()
     assert logits.grad.isfinite().all()
 
 
-def test_bad_weights_are_refused():
-    with pytest.raises(UserError, match="dice_weight, ce_weight are all 0"):
-        SegmentationLoss(0, 0)
-    with pytest.raises(UserError, match="ce_weight -1"):
-        SegmentationLoss(1, -1)
+def test_labels_without_any_class_are_refused():
     with pytest.raises(UserError, match="no pixel of any class"):
-        SegmentationLoss(1, 1, "static", [0, 0, 0])
+        loss_of("dice + ce", "static", [0, 0, 0])
