@@ -8,11 +8,12 @@ from typing import ClassVar, Literal
 from core.errors import UserError
 from core.filing.data_config import DataConfig
 from core.filing.kinds import RUN
+from core.run.learning.settings import LearningConfig
 
 Amp = Literal["off", "bf16", "fp16", "auto"]
 MemoryFormat = Literal["auto", "contiguous", "channels_last"]
 Kernels = Literal["auto", "torch", "own"]
-Schedule = Literal["cosine", "poly", "constant"]
+Schedule = Literal["cosine", "poly", "constant", "plateau"]
 EncoderWeights = Literal["none", "imagenet"]
 Normalisation = Literal["imagenet", "unit"]
 
@@ -29,7 +30,7 @@ CHOSEN = ("amp", *BEFORE_CHOICE)
 
 
 @dataclass(frozen=True)
-class TrainConfig(DataConfig):
+class TrainConfig(LearningConfig, DataConfig):
     """Common to `reconstruction.train` and `transfer_learning.train`."""
 
     bare_flags: ClassVar[dict[str, str]] = {"amp": "auto"}
@@ -74,7 +75,8 @@ class TrainConfig(DataConfig):
     weight_decay: float = 1e-5
     """Weight decay: decoupled from the gradient, except with SGD."""
     schedule: Schedule = "cosine"
-    """How the learning rate falls over the whole run: half a cosine, (1 - t)^0.9, or not at all."""
+    """How the learning rate falls over the whole run: half a cosine, (1 - t)^0.9, or not at all; plateau: each time the
+    validation score that chooses the best epoch stands still (torch's ReduceLROnPlateau)."""
     warmup_steps: int = 0
     """Steps over which the learning rate first rises from 0."""
     clip: float = 1.0
@@ -111,6 +113,8 @@ class TrainConfig(DataConfig):
             value = getattr(self, field.name)
             if isinstance(value, float) and not math.isfinite(value):
                 raise UserError(f"{field.name} {value} must be a finite number")
+        LearningConfig.__post_init__(self)
+        self._check_plateau()
         for name in ("width", "batch_size", "epochs", "val_every"):
             _at_least(self, name, 1)
         for name in ("weight_decay", "warmup_steps", "clip", "patience", "save_every", "save_every_steps"):
@@ -147,7 +151,17 @@ class TrainConfig(DataConfig):
             found = {"val_every": "without --max_steps"}
             if self.patience >= self.length:
                 found["patience"] = "which is no shorter than the run"
+        if self.schedule != "plateau":
+            found |= dict.fromkeys(("plateau_factor", "plateau_patience"), "without --schedule plateau")
         return found
+
+    def _check_plateau(self) -> None:
+        needed = self.plateau_patience + 2  # a row that is one too many, and one at the lower rate
+        if self.schedule == "plateau" and not self.max_steps and 0 < self.patience < needed:
+            raise UserError(
+                f"patience {self.patience} ends the run before --plateau_patience {self.plateau_patience} lowers the "
+                f"rate: give --patience {needed} or more, or 0"
+            )
 
     def _check_encoder_weights(self) -> None:
         if self.encoder_weights == "none":

@@ -7,13 +7,14 @@ from typing import ClassVar, Literal
 from core.errors import UserError
 from core.train_config import OWN_ENCODER, Schedule, TrainConfig
 from data.augment.settings import AugmentConfig
+from transfer_learning.fitting_config import FittingConfig
 from transfer_learning.losses.loss_config import LossConfig
 
 DecoderKind = Literal["unet", "linear"]
 
 
 @dataclass(frozen=True)
-class SegmentationConfig(LossConfig, AugmentConfig, TrainConfig):
+class SegmentationConfig(LossConfig, FittingConfig, AugmentConfig, TrainConfig):
     """Phase 2: train a segmentation UNet, its encoder pretrained or from scratch."""
 
     bare_flags: ClassVar[dict[str, str]] = {"amp": "auto", "weighted_ce": "static"}
@@ -35,16 +36,17 @@ class SegmentationConfig(LossConfig, AugmentConfig, TrainConfig):
     decoder: DecoderKind = "unet"
     """unet, or linear: one 1x1 convolution on the encoder's features of all stages, a quick reading of what they are
     worth; with --freeze always a linear probe."""
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    """SGD with Nesterov momentum, or AdamW."""
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    """SGD with Nesterov momentum, Adam, or AdamW."""
     lr: float = 0.005
     """Learning rate at its height."""
     weight_decay: float = 0.0001
-    """Weight decay."""
+    """Weight decay: added to the gradient by sgd and adam, taken from the weights themselves by adamw."""
     momentum: float = 0.99
     """Momentum of SGD."""
     schedule: Schedule = "poly"
-    """How the learning rate falls over the whole run: half a cosine, (1 - t)^0.9, or not at all."""
+    """How the learning rate falls over the whole run: half a cosine, (1 - t)^0.9, or not at all; plateau: each time the
+    score of --select stands still (torch's ReduceLROnPlateau)."""
     label_fraction: float = 1.0
     """Share of the labelled training pictures to learn from; smaller shares are contained in larger ones."""
 
@@ -52,6 +54,7 @@ class SegmentationConfig(LossConfig, AugmentConfig, TrainConfig):
         TrainConfig.__post_init__(self)
         AugmentConfig.__post_init__(self)
         LossConfig.__post_init__(self)
+        FittingConfig.__post_init__(self)
         if not self.encoder_lr_scale >= 0:
             raise UserError(f"encoder_lr_scale {self.encoder_lr_scale} must be at least 0")
         if not 0 <= self.momentum < 1:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from core.classes import IGNORED, ClassSet
 from core.errors import UserError
@@ -16,6 +17,7 @@ from core.machine.processes import Sums, merged
 from core.networks.encoders import load_imagenet, require_one_process
 from core.networks.unet import initialise
 from core.randomness import seed_of
+from core.run.learning.hard_examples import HardDraws
 from core.run.sampling import Draws
 from core.run.task import Task
 from data.augment.batch import Batch
@@ -23,13 +25,18 @@ from data.loading import on_device, plain_batches, strata_groups, training_batch
 from data.split import Split
 from data.subsets import label_subset
 from transfer_learning.config import SegmentationConfig
+from transfer_learning.fitting import Scales, among_all, picture_losses, training_counts
 from transfer_learning.losses.segmentation import SegmentationLoss
 from transfer_learning.network import SegmentationUNet
-from transfer_learning.scores.confusion import confusion_matrix, segmentation_scores
+from transfer_learning.scores.confusion import confusion_matrix, known, scores_of_counts, segmentation_scores
 from transfer_learning.transfer import TRANSFERRED, is_frozen, load_pretrained, parameter_groups, set_training_mode
 
 PICTURES = 6
 MEAN_DICE = "dice_mean_foreground"
+# Where the log has another name for a score.
+COLUMNS = {"mean_foreground_dice": MEAN_DICE}
+# Beside the sums of the loss.
+COUNTS, LOSSES = "training_counts", "picture_losses"
 
 
 def architecture_of(config: SegmentationConfig, train: Split) -> dict[str, Any]:
@@ -37,6 +44,17 @@ def architecture_of(config: SegmentationConfig, train: Split) -> dict[str, Any]:
     names = ("width", "normalisation", "encoder_dropout", "decoder_dropout", "encoder", "decoder")
     of_data = {"num_classes": len(train.class_set), "in_channels": train.channels}
     return {**of_data, **{name: getattr(config, name) for name in names}}
+
+
+def selected(config: SegmentationConfig, class_set: ClassSet) -> str:
+    """Return the log's column that chooses the best epoch.
+
+    Raises:
+        UserError: it asks for foreground where no class is the background.
+    """
+    if config.select == "mean_foreground_dice" and class_set.background is None:
+        raise UserError("select mean_foreground_dice: these data have no background class; give --select mean_iou")
+    return COLUMNS.get(config.select, config.select)
 
 
 def dice_columns(class_set: ClassSet) -> dict[str, str]:
@@ -65,12 +83,13 @@ class SegmentationTask(Task):
         UserError: if a split has no mask, Train holds less than two classes, or the encoder does not fit.
     """
 
-    select, maximise = "mean_iou", True
+    maximise = True
 
     def __init__(self, config: SegmentationConfig, train: Split, val: Split, machine: Machine) -> None:
         self.config, self.val = config, val
         self.device, self.processes = device, processes = machine.device, machine.processes
         self.classes = train.class_set
+        self.select = selected(config, self.classes)
         for split in (train, val):
             require_masks(split)
         processes.require_enough(len(val.labelled), "the masks of Val")
@@ -94,7 +113,9 @@ class SegmentationTask(Task):
         )
         self.optimizer = _optimizer(self.model, config, fused=not machine.scales_gradients)
         groups = strata_groups(train, self.chosen, config.class_balance)
-        self.draws = Draws(groups, config.batch_size, config.seed, refill=bool(config.max_steps))
+        self.draws = _draws(groups, config, device)
+        self.scales = Scales(config.scales, config.window or train.size, config.seed)
+        self.counts = torch.zeros(len(self.classes), 3, dtype=torch.int64, device=device)
         self.train = on_device(train, device, config.device_memory_limit)
 
     @property
@@ -102,7 +123,8 @@ class SegmentationTask(Task):
         """Columns of `training_log.csv`."""
         mean = () if self.classes.background is None else (MEAN_DICE,)
         scores = (*dice_columns(self.classes).values(), *mean, "mean_iou")
-        return ("epoch", "train_loss", "val_loss", *scores, "learning_rate", "epoch_time")
+        further = () if self.select in scores else (self.select,)
+        return ("epoch", "train_loss", "val_loss", *scores, "learning_rate", "epoch_time", *further, "train_mean_iou")
 
     def begin_epoch(self, epoch: int) -> None:
         """Set training mode; the encoder's depends on `freeze`."""
@@ -113,8 +135,43 @@ class SegmentationTask(Task):
         return training_batch(self.train, draw, self.config.seed, self.config, self.device)
 
     def loss_sums(self, batch: Batch) -> Sums:
-        """Compare with the augmented labels."""
-        return self.loss.sums(self.model(batch.input, batch.content), batch.label)
+        """Compare with the augmented labels; beside the sums of the loss, what training counts and draws by."""
+        logits = self.model(batch.input, batch.content)
+        scored = self.loss.scored(logits, batch.label)
+        sums = {**self.loss.sums_of(scored), COUNTS: (training_counts(logits, batch.label),)}
+        if isinstance(self.draws, HardDraws):
+            sums[LOSSES] = (picture_losses(scored),)
+        return sums
+
+    def training_losses(self, step: int) -> dict[str, Tensor | None]:
+        """Return what `Task.training_losses` does, and keep what training counts and draws by."""
+        draw, counted = self.share_of_step(step)
+        sums = self.loss_sums(self.scales.resized(self.read(draw), step))
+        if LOSSES in sums:
+            places = self.draws.pictures_in(step)
+            sums[LOSSES] = (among_all(*sums[LOSSES], self.processes.share(places).start, places),)
+        sums = self.processes.add_up(sums, counted)
+        self.counts += sums[COUNTS][0]
+        if isinstance(self.draws, HardDraws):
+            self.draws.note(sums[LOSSES][0])
+        return self.loss.from_sums(sums)
+
+    def training_scores(self) -> dict[str, float | None]:
+        """Mean IoU over the pixels that training saw, as the network was at each step."""
+        scores = scores_of_counts(self.counts.cpu().numpy()[None], self.classes)
+        self.counts.zero_()
+        return {"train_mean_iou": known(scores["mean_iou"][0])}
+
+    def carried(self) -> dict[str, Tensor]:
+        """Return the counts of the row under way, and what hard draws go by."""
+        return {COUNTS: self.counts, **(self.draws.state() if isinstance(self.draws, HardDraws) else {})}
+
+    def carry_on(self, carried: dict[str, Tensor]) -> None:
+        """Go on from what `carried` returned."""
+        if COUNTS in carried:
+            self.counts.copy_(carried[COUNTS])
+        if isinstance(self.draws, HardDraws):
+            self.draws.load(carried)
 
     def validate(self) -> dict[str, float | None]:
         """Loss and scores of all labelled pictures of Val, at the size that the network sees.
@@ -132,7 +189,7 @@ class SegmentationTask(Task):
         (matrix,) = self.processes.add_up({"matrix": (matrix,)})["matrix"]
         scores = segmentation_scores(matrix.cpu(), self.classes)
         dice = {column: scores["classes"][name]["dice"] for name, column in dice_columns(self.classes).items()}
-        mean = {"mean_iou": scores["mean_iou"]}
+        mean = {"mean_iou": scores["mean_iou"], **({self.select: scores[self.select]} if self.select in scores else {})}
         if self.classes.background is not None:
             mean[MEAN_DICE] = scores["mean_foreground_dice"]
         return {"val_loss": self.loss.from_sums(self.processes.add_up(sums))["loss"].item(), **dice, **mean}
@@ -194,9 +251,15 @@ def class_pixels(split: Split, chosen: np.ndarray) -> list[int]:
     return counts[: len(split.class_set)].tolist()
 
 
+def _draws(groups: list[np.ndarray], config: SegmentationConfig, device: torch.device) -> Draws:
+    common = (groups, config.batch_size, config.seed, bool(config.max_steps))
+    return HardDraws(*common, config.hard_examples, device) if config.hard_examples else Draws(*common)
+
+
 def _optimizer(model: torch.nn.Module, config: SegmentationConfig, fused: bool) -> torch.optim.Optimizer:
     groups = parameter_groups(model, config)
     common = {"lr": config.lr, "weight_decay": config.weight_decay, "fused": fused}
-    if config.optimizer == "adamw":
-        return torch.optim.AdamW(groups, **common)
+    if config.optimizer != "sgd":
+        adam = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+        return adam(groups, **common)
     return torch.optim.SGD(groups, momentum=config.momentum, nesterov=config.momentum > 0, **common)

@@ -2,7 +2,7 @@
 
 import math
 import time
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from typing import Any, NoReturn
 
@@ -17,8 +17,9 @@ from core.randomness import seed_of
 from core.run.console import Console
 from core.run.epoch_sums import EpochSums
 from core.run.folder import RunFolder
+from core.run.learning.average import Average
 from core.run.outputs import draw, require_best, write_best, write_checkpoint
-from core.run.schedule import learning_rate_factor
+from core.run.schedule import learning_rate_factor, plateau_factor
 from core.run.signals import STOPS, StopSignals, Terminated
 from core.run.state import Best, load_state, save_state
 from core.run.task import Task
@@ -46,11 +47,13 @@ class Loop:
         self.step = 0  # the next one
         self.sums = EpochSums()
         self.rows: list[dict[str, Any]] = []
+        self.left_of_rate = 1.0  # by the rows so far, with a plateau
         self.best: Best | None = None
         self.finished = False
         use_kernels(task.model, machine.kernels)
         task.model.to(memory_format=machine.memory_format)
         task.model, task.optimizer = self.fabric.setup(task.model, task.optimizer)
+        self.average = Average(task.model, config.ema) if config.ema else None
         self.processes.require_enough(config.batch_size, "the pictures of a step")
 
     def run(self) -> None:
@@ -83,10 +86,11 @@ class Loop:
         self.task.begin_epoch(epoch)
         self.train_until(min(epoch * self.steps_per_epoch, self.total_steps), console, signals)
         scores = self._validate(signals)
-        known = {"epoch": epoch, **self.sums.means(), **scores}
+        known = {"epoch": epoch, **self.sums.means(), **scores, **self.task.training_scores()}
         known["learning_rate"] = self.config.lr * self._factor(self.step - 1)
         known["epoch_time"] = round(time.perf_counter() - self._started, 3)
         self.rows.append({name: known.get(name) for name in self.task.log_columns})
+        self._look_at_rows()
         self.sums, self._started = EpochSums(), time.perf_counter()
         self._keep(epoch, scores)
         console.epoch_done(self.rows[-1], self._is_best(epoch))
@@ -110,7 +114,7 @@ class Loop:
         self.task.model.eval()
         alone = self.processes.count == 1  # others would wait for one that leaves
         try:
-            with signals.at_once() if alone else nullcontext(), torch.inference_mode():
+            with self._averaged(), signals.at_once() if alone else nullcontext(), torch.inference_mode():
                 scores = self.task.validate()
         except (KeyboardInterrupt, Terminated) as stop:
             self._stop(type(stop))
@@ -151,6 +155,8 @@ class Loop:
             if norm is not None and not self.machine.scales_gradients:
                 kept["gradient_norm"] = norm
         task.optimizer.step()
+        if self.average:
+            self.average.update()
         return kept, size
 
     def _where(self, step: int) -> str:
@@ -161,7 +167,19 @@ class Loop:
         )
 
     def _factor(self, step: int) -> float:
-        return learning_rate_factor(step, self.total_steps, self.config.schedule, self.config.warmup_steps)
+        factor = learning_rate_factor(step, self.total_steps, self.config.schedule, self.config.warmup_steps)
+        return factor * self.left_of_rate
+
+    def _look_at_rows(self) -> None:
+        """Find out what a plateau leaves of the rate."""
+        config, task = self.config, self.task
+        if config.schedule == "plateau":
+            scores = [row[task.select] for row in self.rows]
+            self.left_of_rate = plateau_factor(scores, task.maximise, config.plateau_factor, config.plateau_patience)
+
+    def _averaged(self) -> AbstractContextManager[None]:
+        """Compute with the averaged weights within, where there are any."""
+        return self.average.in_place() if self.average else nullcontext()
 
     def _keep(self, epoch: int, scores: dict[str, float | None]) -> None:
         """Write everything that this epoch leaves, then draw what may fail without loss.
@@ -179,14 +197,16 @@ class Loop:
         kept = bool(config.save_every) and epoch % config.save_every == 0
         if self.processes.is_first:
             header = {**self.task.header(), "epoch": epoch, "metrics": scores, "config": self.folder.identity}
-            if better:
-                write_best(self.folder.path, self.task, self.rows[-1], header)
-            if kept:
-                write_checkpoint(self.folder.path, self.task, header)
+            with self._averaged():
+                if better:
+                    write_best(self.folder.path, self.task, self.rows[-1], header)
+                if kept:
+                    write_checkpoint(self.folder.path, self.task, header)
             self.folder.write_log(self.rows)
         self._save()
         if self.processes.is_first and kept:
-            draw(self.folder.path, self.task, epoch)
+            with self._averaged():
+                draw(self.folder.path, self.task, epoch)
 
     def _beats_best(self, score: float) -> bool:
         if self.best is None:
@@ -214,6 +234,8 @@ class Loop:
             "finished": self.finished,
             "extended_to": self.config.extend_to,
             "patient_since": self.patient_since,
+            "carried": self.task.carried(),
+            "average": self.average.state() if self.average else {},
         }
 
     def _restore(self) -> None:
@@ -224,7 +246,9 @@ class Loop:
         state.require_length(self.total_steps, self.steps_per_epoch, path)
         require_best(path, state.best)
         state.load_into(self.task, self.fabric.strategy.precision.load_state_dict, path)
+        state.hand_on(self.task, self.average, path)
         self.step, self.sums, self.rows = state.step, state.sums, state.rows
+        self._look_at_rows()
         self.best, self.finished, self.patient_since = state.best, state.finished, state.patient_since
         if self.config.extend_to != state.extended_to:
             self._extend()

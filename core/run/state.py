@@ -15,11 +15,12 @@ from typing import Annotated, Any, ClassVar
 import torch
 from pydantic import ConfigDict, Field, FiniteFloat, StrictBool, StrictFloat, StrictInt, TypeAdapter
 from torch import Tensor
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from core.errors import UserError
 from core.files import atomic_path
 from core.run.epoch_sums import EpochSums
+from core.run.learning.average import Average
 from core.run.task import Task
 from core.weights import require_fit
 
@@ -30,7 +31,8 @@ DIGEST = b"sha256:"
 COMMENT = len(DIGEST) + 64
 END_OF_ZIP = b"PK\x05\x06"  # what begins the last 22 bytes before the comment
 # What an optimiser keeps of each parameter.
-KEPT: dict[type[Optimizer], set[str]] = {AdamW: {"step", "exp_avg", "exp_avg_sq"}, SGD: {"momentum_buffer"}}
+_OF_ADAM = {"step", "exp_avg", "exp_avg_sq"}
+KEPT: dict[type[Optimizer], set[str]] = {Adam: _OF_ADAM, AdamW: _OF_ADAM, SGD: {"momentum_buffer"}}
 
 _Count = Annotated[StrictInt, Field(ge=0)]
 
@@ -56,6 +58,8 @@ class State:
         finished: whether the run has ended.
         extended_to: how long the run has become (`TrainConfig.extend_to`).
         patient_since: the epoch from which patience counts.
+        carried: what the task carries from step to step.
+        average: the averaged weights (`core.run.learning.average`), {} without.
     """
 
     __pydantic_config__: ClassVar = ConfigDict(arbitrary_types_allowed=True)
@@ -70,6 +74,8 @@ class State:
     finished: StrictBool
     extended_to: _Count | None = None
     patient_since: _Count = 0
+    carried: dict[str, Tensor] = field(default_factory=dict)
+    average: dict[str, Tensor] = field(default_factory=dict)
 
     def require_length(self, total_steps: int, steps_per_epoch: int, folder: Path) -> None:
         """See that the rows are those of a run of this length, up to its step.
@@ -111,6 +117,22 @@ class State:
             raise UserError(
                 f"the state in {folder} does not fit its optimiser ({reason}): delete the folder to train anew"
             ) from None
+
+    def hand_on(self, task: Task, average: Average | None, folder: Path) -> None:
+        """Give a task what it carries from step to step, and averaged weights theirs.
+
+        Raises:
+            UserError: they are those of another run.
+        """
+        try:
+            task.carry_on(self.carried)
+        except (LookupError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
+            raise UserError(
+                f"the state in {folder} is of other pictures ({reason}): delete the folder to train anew"
+            ) from None
+        if average:
+            average.load(self.average, folder)
 
 
 def _require_kept(optimizer: Optimizer, parameter: Tensor, kept: Mapping[str, Any]) -> None:

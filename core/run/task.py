@@ -71,6 +71,20 @@ class Task(ABC):
         counted = share.start < share.stop
         return tuple(column[share if counted else slice(0, 1)] for column in draw), counted
 
+    def training_scores(self) -> dict[str, float | None]:
+        """Return the columns that training itself gave since the last row of the log, and begin anew."""
+        return {}
+
+    def carried(self) -> dict[str, Tensor]:
+        """Return what the task carries from step to step, alike in every process: part of the run state."""
+        return {}
+
+    def carry_on(self, carried: dict[str, Tensor]) -> None:  # noqa: B027 - most have nothing to carry
+        """Go on from what `carried` returned; {} where a version of before kept nothing.
+
+        Raises LookupError or RuntimeError where that is of another run.
+        """
+
     @abstractmethod
     def header(self) -> dict[str, Any]:
         """Return what the weights file says of the network."""

@@ -148,7 +148,7 @@ def test_a_state_of_another_network_is_refused(tmp_path):
         load_state(tmp_path).load_into(network(2), lambda precision: None, tmp_path)
 
 
-@pytest.mark.parametrize("optimizer", [torch.optim.AdamW, torch.optim.SGD])
+@pytest.mark.parametrize("optimizer", [torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD])
 @pytest.mark.parametrize("damage", [None, float("-inf"), "text", torch.tensor(float("nan")), torch.ones(3), "gone"])
 def test_what_an_optimiser_keeps_is_checked_value_by_value(tmp_path, optimizer, damage):
     ours = network(2, optimizer)

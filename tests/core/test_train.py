@@ -34,7 +34,7 @@ COLUMNS = {
     ReconstructionTask: "epoch,train_loss,val_loss,val_mse,val_psnr,val_ssim,learning_rate,epoch_time,"
     "train_mse,train_perceptual,train_ssim",
     SegmentationTask: "epoch,train_loss,val_loss,dice_background,dice_cat,dice_dog,dice_mean_foreground,mean_iou,"
-    "learning_rate,epoch_time",
+    "learning_rate,epoch_time,train_mean_iou",
 }
 
 
