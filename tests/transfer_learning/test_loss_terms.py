@@ -14,7 +14,7 @@ from torchvision.ops import sigmoid_focal_loss
 from core.errors import UserError
 from core.machine.processes import merged
 from transfer_learning.config import SegmentationConfig
-from transfer_learning.losses.distances import border_map, signed_distances
+from transfer_learning.losses.distances import border_map, distance_to, signed_distances
 from transfer_learning.losses.expression import parts_of
 from transfer_learning.losses.segmentation import SegmentationLoss
 from transfer_learning.losses.terms import PIXELWISE, TERMS
@@ -162,6 +162,16 @@ def test_distances_are_those_to_the_nearest_pixel(batch):
                 nearest = np.linalg.norm((others if label[place] == number else within) - place, axis=1).min()
                 expected = 1 - nearest if label[place] == number else nearest
             assert found[number][place] == pytest.approx(expected, abs=1e-4)
+
+
+def test_distances_have_the_same_bits_wherever_they_lie():
+    pixels = np.random.default_rng(0).random((8, 8)).repeat(8, 0).repeat(8, 1) < 0.3
+    expected = ndimage.distance_transform_edt(~pixels).astype(np.float32)
+    for shift in range(16):  # OpenCV alone differs between them
+        memory = np.empty(pixels.size + 16, bool)
+        moved = memory[shift : shift + pixels.size].reshape(pixels.shape)
+        moved[:] = pixels
+        np.testing.assert_array_equal(distance_to(moved), expected)
 
 
 def test_boundary_by_hand_and_alone():

@@ -115,10 +115,14 @@ def border_map(label: np.ndarray, background: int | None, w0: float, sigma: floa
 
 
 def distance_to(pixels: np.ndarray) -> np.ndarray:
-    """Return each pixel's Euclidean distance to the nearest of those that are True, [H, W] fp32."""
+    """Return each pixel's Euclidean distance to the nearest of those that are True, [H, W] fp32.
+
+    OpenCV's last bits vary with where an array lies in memory. Squares of distances are whole numbers: these are exact.
+    """
     import cv2
 
-    return cv2.distanceTransform((~pixels).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    distances = cv2.distanceTransform((~pixels).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.sqrt(np.rint(np.square(distances, dtype=np.float64))).astype(np.float32)
 
 
 def _of_labels(labels: "Tensor", function: Callable[[np.ndarray], np.ndarray]) -> "Tensor":
