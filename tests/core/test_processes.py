@@ -114,6 +114,27 @@ def test_two_processes_train_as_one_does(phase, launch, pets, tmp_path):
     assert abs(one[1]["train_loss"] - one[0]["train_loss"]) > 1e-3  # something was learned
 
 
+@pytest.mark.all
+def test_two_processes_draw_the_same_hard_pictures(pets, tmp_path):
+    more = ["--hard_examples", "0.4", "--ema", "0.5", "--train_scales", "1,1.5", "--epochs", "1"]
+    more += ["--loss", "dice + focal + lovasz + ohem + 0.01*boundary + border_weight"]
+    assert (
+        importlib.import_module("transfer_learning.train").main(
+            flags_of("transfer_learning", pets, tmp_path / "1", *more)
+        )
+        == 0
+    )
+    code, said = run_two(
+        "transfer_learning", flags_of("transfer_learning", pets, tmp_path / "2", *more), tmp_path / "2.txt"
+    )
+    assert code == 0, said
+    assert rows_of(tmp_path / "1")[0] == pytest.approx(rows_of(tmp_path / "2")[0], abs=2e-3)
+    one, two = (torch.load(tmp_path / name / "state.ckpt", weights_only=True) for name in "12")
+    torch.testing.assert_close(one["carried"]["last"], two["carried"]["last"], equal_nan=True, rtol=1e-3, atol=1e-3)
+    for name, tensor in one["average"].items():
+        torch.testing.assert_close(tensor, two["average"][name], rtol=1e-2, atol=1e-3)
+
+
 def test_more_processes_than_pictures_are_refused():
     Processes(1, 2).require_enough(2, "the pictures of a step")
     with pytest.raises(UserError, match="2 processes cannot share the pictures of a step, of which there are 1: start"):
