@@ -33,6 +33,7 @@ from core.filing.words import nearest
 from core.filing.writing import lock
 from core.filing.yaml_file import read_yaml
 from core.terminal.progress import duration
+from core.train_config import Normalisation
 
 CONFIGS = DEFAULT_CONFIG.parent
 FILE = "recipe.yaml"  # in a recipe's folder: the file that its commands read
@@ -55,6 +56,11 @@ class RecipeConfig:
     """The folder where the data set lies (docs/data_sets.md); drawn ones need none."""
     download: bool = False
     """Or fetch it, where that is possible."""
+    weights: str = "imagenet"
+    """Of recipes that start from outside weights: imagenet, from a package or timm's hub, or a file (docs/transfer.md);
+    {weights} in the recipe."""
+    normalisation: Normalisation = "imagenet"
+    """What these weights were trained with; {normalisation} in the recipe."""
     output_dir: Path | None = None
     """Data, runs and results of the recipe. Without it: runs/NAME, or runs/NAME_quick."""
     title: Suppress[str] = ""
@@ -116,7 +122,9 @@ def listed() -> Iterator[str]:
 
 def settings_of(path: Path, config: RecipeConfig) -> dict[str, Any]:
     """Return what the steps read: the file's sections, for --quick with their `shortened` settings."""
-    content: dict[str, Any] = {name: values for name, values in read_yaml(path).items() if name != "recipe"}
+    filled = {"{weights}": expanded(config.weights), "{normalisation}": config.normalisation}
+    whole = _filled(read_yaml(path), filled)
+    content: dict[str, Any] = {name: values for name, values in whole.items() if name != "recipe"}
     if not config.quick:
         return content
     if not config.shortened:
@@ -124,6 +132,14 @@ def settings_of(path: Path, config: RecipeConfig) -> dict[str, Any]:
     if absent := sorted(set(config.shortened) - set(content)):
         raise UserError(f"{path}: `shortened` names {absent[0]}, which is no section of the file")
     return merged(content, config.shortened)
+
+
+def _filled(content: Any, words: Mapping[str, str]) -> Any:
+    if isinstance(content, dict):
+        return {name: _filled(value, words) for name, value in content.items()}
+    if isinstance(content, list):
+        return [_filled(value, words) for value in content]
+    return words.get(content, content) if isinstance(content, str) else content
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
