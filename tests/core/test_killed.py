@@ -16,7 +16,7 @@ import torch
 
 PHASES = {
     "reconstruction": ["--perceptual_weight", "0"],
-    "transfer_learning": ["--optimizer", "adamw"],
+    "transfer_learning": ["--optimizer", "adamw", "--ema", "0.9", "--hard_examples", "0.3", "--schedule", "plateau"],
 }
 SMALL = ["--width", "2", "--batch_size", "4", "--device", "cpu", "--lr", "0.002"]
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch._subclasses import FakeTensorMode
 
 from core.classes import ClassSet
 from core.errors import UserError
@@ -40,6 +41,13 @@ def test_the_loss_of_a_picture_is_its_mean_cross_entropy(batch):
     label[1] = 255
     found = picture_losses(Scored(logits.log_softmax(1), label))
     assert found.tolist() == pytest.approx([expected, 0])
+
+
+def test_nothing_waits_for_a_value():
+    with FakeTensorMode():  # which has none; on a GPU each would hold up the step
+        logits, label = torch.zeros(2, 3, 8, 8), torch.zeros(2, 8, 8, dtype=torch.int64)
+        assert training_counts(logits, label).shape == (3, 3)
+        assert picture_losses(Scored(logits, label)).shape == (2,)
 
 
 def test_shares_of_a_batch_add_up():

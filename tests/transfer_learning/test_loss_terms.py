@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from monai.losses import TverskyLoss
 from scipy import ndimage
+from torch._subclasses import FakeTensorMode
 from torchvision.ops import sigmoid_focal_loss
 
 from core.errors import UserError
@@ -87,6 +88,14 @@ def test_descent_learns_the_classes_that_are_there(name, batch):
         optimizer.step()
     right = (logits.argmax(1) == label)[label != 255].float().mean()
     assert right > (0.7 if name == "boundary" else 0.9)  # pixels at an outline have no distance from it
+
+
+@pytest.mark.parametrize("name", [name for name in TERMS if name not in ("boundary", "border_weight")])
+def test_nothing_waits_for_a_value(name):
+    with FakeTensorMode():  # which has none; on a GPU each would hold up the step
+        logits = torch.zeros(2, 3, 8, 8, requires_grad=True)
+        loss_of(name)(logits, torch.zeros(2, 8, 8, dtype=torch.int64))["loss"].backward()
+    assert logits.grad.shape == logits.shape
 
 
 def focal_reference(logits, label):
