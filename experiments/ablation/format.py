@@ -59,6 +59,7 @@ class PhaseTwo(Content):
     Args:
         val_mean_iou: the best on Val; None where training stopped being finite.
         best_step: after which it was reached.
+        log: steps and the mean IoU on Val after them; () in files of before.
         settings: all that made the run what it is.
         pretraining: None where it began from scratch.
         data_sha256: the fingerprint of the prepared data.
@@ -69,6 +70,7 @@ class PhaseTwo(Content):
     num_labels: Count
     val_mean_iou: Score
     best_step: Count | None = None
+    log: tuple[tuple[Count, Score], ...] = ()
     settings: Settings
     pretraining: Encoder | None
     resolution: Resolution

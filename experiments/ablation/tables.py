@@ -6,6 +6,7 @@ from core.classes import ClassSet
 from experiments.ablation.costs import compute_table, tuning_table
 from experiments.ablation.format import PlanContent
 from experiments.ablation.label_savings import Savings, label_savings
+from experiments.ablation.pace import COLUMN, NOTE, has_pace, pace
 from experiments.ablation.pretraining_length import length_curves, length_table
 from experiments.ablation.provenance_notes import origin_notes
 from experiments.ablation.statistics import Analysis, Group
@@ -117,7 +118,7 @@ def _choice(analysis: Analysis, fraction: float) -> list[str]:
 
 def difference_table(analysis: Analysis) -> Table:
     """Return by how much each variant is ahead of its baseline at each fraction, with 95 % intervals."""
-    rows, bold, missing = [], [], []
+    rows, bold, missing, paced = [], [], [], has_pace(analysis)
     for fraction in analysis.fractions:
         best = analysis.best(fraction)
         if not analysis.get(fraction, analysis.ablation.plan.baseline):
@@ -127,8 +128,10 @@ def difference_table(analysis: Analysis) -> Table:
                 continue
             if group is best:
                 bold.append(len(rows))
-            rows.append(_difference_row(group))
-    columns = ["labels", "variant", "compared with", "seeds", "difference", "95 % interval", "reading"]
+            row = _difference_row(group)
+            rows.append([*row[:-1], *([pace(analysis, group)] if paced else []), row[-1]])
+    further = [COLUMN] if paced else []
+    columns = ["labels", "variant", "compared with", "seeds", "difference", "95 % interval", *further, "reading"]
     notes = [
         "Mean IoU on Test, the variant's mean over the seeds minus the baseline's. Intervals: paired bootstrap over "
         'images and seeds, the same draws for both; "not told apart": the interval holds 0.',
@@ -136,6 +139,8 @@ def difference_table(analysis: Analysis) -> Table:
         "many. It stays an estimate from few seeds; with one there is no such part, and no verdict.",
         "Bold: the best on Val at this fraction, as in its table.",
     ]
+    if paced:
+        notes.append(NOTE)
     if any(arm.content.pretraining for arm in analysis.ablation.arms):
         notes.append(
             "Each phase 1 was trained once, and all arms of a variant begin with it: the intervals hold for these "

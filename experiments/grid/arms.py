@@ -93,6 +93,7 @@ class ArmWork(Work):
             "num_labels": self.data.num_labels[self.fraction, self.seed],
             "val_mean_iou": training.val_mean_iou,
             "best_step": training.best_step,
+            "log": training.log,
             "settings": training.settings,
             "pretraining": pretraining.encoder if pretraining else None,
             "resolution": self.data.resolution,

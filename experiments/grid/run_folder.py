@@ -28,12 +28,13 @@ _Kind = TypeVar("_Kind")
 
 @dataclass(frozen=True)
 class Training:
-    """What a run folder of phase 2 says: settings, the best Val score and its step (None: it broke), compute."""
+    """What a run folder of phase 2 says: the best Val score and its step (None: it broke), Val over the steps, ..."""
 
     settings: dict[str, Any]
     val_mean_iou: float | None
     best_step: int | None
     compute: Compute
+    log: tuple[tuple[int, float | None], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,10 @@ def add_error(console: Path, problem: str) -> None:
 def training_of(folder: Path) -> Training:
     """Return what a finished run folder of phase 2 says."""
     best, settings = _best_of(folder), settings_of(folder)
-    step = min(best.epoch * settings["val_every"], settings["max_steps"])
-    compute = compute_of(folder, settings["max_steps"] * settings["batch_size"])
-    return Training(settings, best.mean_iou, step, compute)
+    rows, per_row, last = log_rows(folder), settings["val_every"], settings["max_steps"]
+    log = tuple((min(row.epoch * per_row, last), row.mean_iou) for row in rows)
+    compute = compute_of(folder, last * settings["batch_size"])
+    return Training(settings, best.mean_iou, min(best.epoch * per_row, last), compute, log)
 
 
 def broken_training_of(folder: Path) -> Training:

@@ -9,7 +9,7 @@ from ablation_samples import STEPS, arm, counts_of, plan, whole_grid, write
 from experiments.ablation.provenance_notes import origin_notes
 from experiments.ablation.results import read_ablation
 from experiments.ablation.statistics import analysed
-from experiments.ablation.tables import savings_of
+from experiments.ablation.tables import difference_table, savings_of
 from experiments.tables import main
 
 
@@ -192,3 +192,27 @@ def test_mixed_origins_are_told(tmp_path):
 def test_like_origins_are_not_worth_a_word(tmp_path):
     folder = whole_grid(tmp_path)
     assert origin_notes(analysed(read_ablation(folder), 20)) == []
+
+
+def test_steps_until_the_baselines_best_is_reached(tmp_path):
+    logs = {
+        "scratch": [[100, 0.3], [200, 0.5], [300, 0.4]],
+        "early": [[100, 0.5], [200, 0.6], [300, 0.7]],
+        "late": [[100, None], [200, 0.4], [300, 0.5]],
+        "never": [[100, 0.1], [200, 0.2], [300, 0.3]],
+    }
+    arms = [one for name, log in logs.items() for one in of_seeds(name, (1, 2), log=log, best_step=200)]
+    arms[5]["log"] = logs["never"]  # late's second seed
+    folder = write(tmp_path, plan({name: {} for name in logs}, seeds=[1, 2]), arms)
+    table = difference_table(analysed(read_ablation(folder)))
+    place = table.columns.index("steps to its best")
+    assert {row[1]: row[place] for row in table.rows} == {
+        "early": "100 instead of 200",
+        "late": "300 instead of 200 (1 of 2 seeds)",
+        "never": "not reached",
+    }
+    for one in arms:  # as written before
+        del one["log"]
+    before = write(tmp_path / "before", plan({name: {} for name in logs}), arms)
+    table = difference_table(analysed(read_ablation(before)))
+    assert "steps to its best" not in table.columns
