@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.classes import IGNORED, ClassSet
+from core.classes import IGNORED
 from core.errors import UserError
-from core.evaluation import MANY_CLASSES, spread
+from core.evaluation import spread
 from core.headers.header import read_header
 from core.headers.seen import united
 from core.machine.machine import Machine
@@ -24,6 +24,7 @@ from data.augment.batch import Batch
 from data.loading import on_device, plain_batches, strata_groups, training_batch
 from data.split import Split
 from data.subsets import label_subset
+from transfer_learning.columns import log_columns, score_columns, selected
 from transfer_learning.config import SegmentationConfig
 from transfer_learning.fitting import Scales, among_all, picture_losses, training_counts
 from transfer_learning.losses.segmentation import SegmentationLoss
@@ -32,9 +33,6 @@ from transfer_learning.scores.confusion import confusion_matrix, known, scores_o
 from transfer_learning.transfer import TRANSFERRED, is_frozen, load_pretrained, parameter_groups, set_training_mode
 
 PICTURES = 6
-MEAN_DICE = "dice_mean_foreground"
-# Where the log has another name for a score.
-COLUMNS = {"mean_foreground_dice": MEAN_DICE}
 # Beside the sums of the loss.
 COUNTS, LOSSES = "training_counts", "picture_losses"
 
@@ -44,31 +42,6 @@ def architecture_of(config: SegmentationConfig, train: Split) -> dict[str, Any]:
     names = ("width", "normalisation", "encoder_dropout", "decoder_dropout", "encoder", "decoder")
     of_data = {"num_classes": len(train.class_set), "in_channels": train.channels}
     return {**of_data, **{name: getattr(config, name) for name in names}}
-
-
-def selected(config: SegmentationConfig, class_set: ClassSet) -> str:
-    """Return the log's column that chooses the best epoch.
-
-    Raises:
-        UserError: it asks for foreground where no class is the background.
-    """
-    if config.select == "mean_foreground_dice" and class_set.background is None:
-        raise UserError("select mean_foreground_dice: these data have no background class; give --select mean_iou")
-    return COLUMNS.get(config.select, config.select)
-
-
-def dice_columns(class_set: ClassSet) -> dict[str, str]:
-    """Return the log's column for the Dice of each class; with more than 25 there are none.
-
-    A class whose column would be called like that of the mean gets a _ behind it.
-    """
-    columns: dict[str, str] = {}
-    for name in class_set.names if len(class_set) <= MANY_CLASSES else ():
-        column = f"dice_{name}"
-        while column == MEAN_DICE or column in columns.values():
-            column += "_"
-        columns[name] = column
-    return columns
 
 
 class SegmentationTask(Task):
@@ -121,10 +94,7 @@ class SegmentationTask(Task):
     @property
     def log_columns(self) -> tuple[str, ...]:
         """Columns of `training_log.csv`."""
-        mean = () if self.classes.background is None else (MEAN_DICE,)
-        scores = (*dice_columns(self.classes).values(), *mean, "mean_iou")
-        further = () if self.select in scores else (self.select,)
-        return ("epoch", "train_loss", "val_loss", *scores, "learning_rate", "epoch_time", *further, "train_mean_iou")
+        return log_columns(self.classes, self.select)
 
     def begin_epoch(self, epoch: int) -> None:
         """Set training mode; the encoder's depends on `freeze`."""
@@ -188,11 +158,8 @@ class SegmentationTask(Task):
             matrix += confusion_matrix(logits.argmax(dim=1), batch.label, num_classes)
         (matrix,) = self.processes.add_up({"matrix": (matrix,)})["matrix"]
         scores = segmentation_scores(matrix.cpu(), self.classes)
-        dice = {column: scores["classes"][name]["dice"] for name, column in dice_columns(self.classes).items()}
-        mean = {"mean_iou": scores["mean_iou"], **({self.select: scores[self.select]} if self.select in scores else {})}
-        if self.classes.background is not None:
-            mean[MEAN_DICE] = scores["mean_foreground_dice"]
-        return {"val_loss": self.loss.from_sums(self.processes.add_up(sums))["loss"].item(), **dice, **mean}
+        columns = score_columns(scores, self.classes, self.select)
+        return {"val_loss": self.loss.from_sums(self.processes.add_up(sums))["loss"].item(), **columns}
 
     def header(self) -> dict[str, Any]:
         """What the weights file says of the network."""

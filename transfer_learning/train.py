@@ -1,8 +1,9 @@
 """Phase 2: train a segmentation UNet, for the classes that the data name, on the pictures that have a mask.
 
 --pretrained_encoder takes the weights of phase 1; without it everything starts from scratch. What the encoder is, where
-it comes from and how it goes on learning: docs/transfer.md. The best epoch by Val mean IoU is kept as
-best_model.safetensors. The same command again goes on or says it is done.
+it comes from and how it goes on learning: docs/transfer.md. What it is judged by, and which pictures it
+sees more often: docs/losses.md. The best epoch on Val (by --select) is kept as best_model.safetensors. The same command
+again goes on or says it is done.
 
     python -m transfer_learning.train --config config/pets128.yaml --data_dir data/pets128 \\
         --pretrained_encoder runs/autoencoder/best_model.safetensors --output_dir runs/pretrained

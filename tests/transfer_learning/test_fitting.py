@@ -11,11 +11,11 @@ from torch._subclasses import FakeTensorMode
 from core.classes import ClassSet
 from core.errors import UserError
 from data.augment.batch import Batch
+from transfer_learning.columns import selected
 from transfer_learning.config import SegmentationConfig
 from transfer_learning.fitting import Scales, among_all, picture_losses, resized, training_counts
 from transfer_learning.losses.scored import Scored
 from transfer_learning.scores.confusion import confusion_matrix, counts_of
-from transfer_learning.task import selected
 
 
 @pytest.fixture
