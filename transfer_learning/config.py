@@ -1,5 +1,6 @@
 """The settings of phase 2."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -10,6 +11,7 @@ from data.augment.settings import AugmentConfig
 
 DecoderKind = Literal["unet", "linear"]
 ClassWeights = Literal["static", "log", "batch", "off"]
+PARTLY = r"(first_params|stage):([1-9][0-9]{0,5})"
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,10 @@ class SegmentationConfig(AugmentConfig, TrainConfig):
     """best_model.safetensors of phase 1; without it the encoder starts from scratch."""
     transfer: Literal["encoder", "all"] = "encoder"
     """With --pretrained_encoder: carry over phase 1's encoder, or its decoder too."""
-    freeze: int | Literal["always", "never"] = "never"
-    """Keep the encoder as it came: always, never, or for the first N epochs, while the decoder warms up. An epoch is a
-    row of the log: with --max_steps that is --val_every steps."""
+    freeze: int | Literal["always", "never"] | str = "never"
+    """Keep the encoder as it came: always, never, or for the first N epochs, while the decoder warms up (an epoch is a
+    row of the log: with --max_steps that is --val_every steps). A part of it for good: first_params:50, the first 50
+    parameter tensors, or stage:3, the first three stages; batch norms keep their statistics there."""
     encoder_lr_scale: float = 1.0
     """The encoder's learning rate as a share of the rest's."""
     layer_decay: float = 1.0
@@ -67,8 +70,7 @@ class SegmentationConfig(AugmentConfig, TrainConfig):
             raise UserError(f"momentum {self.momentum} is outside [0, 1)")
         if not 0 < self.label_fraction <= 1:
             raise UserError(f"label_fraction {self.label_fraction} is outside (0, 1]: 0.1 keeps a tenth of the labels")
-        if isinstance(self.freeze, int) and self.freeze < 0:
-            raise UserError(f"freeze {self.freeze} must be always, never or a number of epochs")
+        self._check_freeze()
         if not 0 < self.layer_decay <= 1:
             raise UserError(f"layer_decay {self.layer_decay} is outside (0, 1]: 0.75 is common, 1 turns it off")
         self._check_transfer()
@@ -83,12 +85,20 @@ class SegmentationConfig(AugmentConfig, TrainConfig):
         if not self.ce_weight:
             found["weighted_ce"] = "with --ce_weight 0"
         if self.freeze == "always":  # in eval mode
-            found["encoder_dropout"] = "with --freeze always"
+            found |= dict.fromkeys(("encoder_dropout", "freeze_batch_norm"), "with --freeze always")
         if self.decoder == "linear":
             found["decoder_dropout"] = "with --decoder linear"
             if self.encoder != OWN_ENCODER:
                 found["width"] = f"with --decoder linear and --encoder {self.encoder}"
         return found
+
+    def _check_freeze(self) -> None:
+        known = self.freeze >= 0 if isinstance(self.freeze, int) else self.freeze in ("always", "never")
+        if not known and not re.fullmatch(PARTLY, str(self.freeze)):
+            raise UserError(
+                f"freeze: {self.freeze} must be always, never, a number of epochs, first_params:N (parameter tensors) "
+                "or stage:K (stages)"
+            )
 
     def _check_transfer(self) -> None:
         """Refuse settings that would do nothing."""

