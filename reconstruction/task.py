@@ -12,6 +12,7 @@ from core.headers.header import read_header
 from core.headers.seen import united
 from core.machine.machine import Machine
 from core.machine.processes import Sums, merged
+from core.networks.checkpointing import checkpoint_blocks
 from core.networks.encoders import load_imagenet, require_one_process
 from core.networks.unet import initialise
 from core.randomness import keys, seed_of
@@ -35,7 +36,8 @@ PICTURES = 8
 def architecture_of(config: ReconstructionConfig, in_channels: int) -> dict[str, Any]:
     """Return the arguments of `Autoencoder` that the settings and the pictures' channels ask for."""
     names = ("width", "skips", "image_statistics", "target", "normalisation", "encoder_dropout", "decoder_dropout")
-    return {"in_channels": in_channels, **{name: getattr(config, name) for name in (*names, "encoder", "sparse")}}
+    own = {name: getattr(config, name) for name in (*names, "encoder", "sparse")}
+    return {"in_channels": in_channels, **own, **config.network()}
 
 
 class ReconstructionTask(Task):
@@ -59,8 +61,11 @@ class ReconstructionTask(Task):
         processes.require_enough(len(val.names), "the pictures of Val")
         torch.manual_seed(seed_of(config.seed))
         self.model = Autoencoder(**architecture_of(config, train.channels))
-        require_one_process(self.model.encoder, processes, config.encoder, frozen=False)
+        require_one_process(self.model.encoder, processes, f"--encoder {config.encoder}")
+        require_one_process(self.model.decoder, processes, f"--decoder {config.decoder}")
         initialise(self.model)
+        if config.gradient_checkpointing:
+            checkpoint_blocks(self.model.encoder)
         if config.encoder_weights == "imagenet":
             load_imagenet(self.model.encoder)
         self.loss = _loss(config).to(device)

@@ -13,6 +13,7 @@ from core.headers.header import read_header
 from core.headers.seen import united
 from core.machine.machine import Machine
 from core.machine.processes import Sums, merged
+from core.networks.checkpointing import checkpoint_blocks
 from core.networks.encoders import load_imagenet, require_one_process
 from core.networks.unet import initialise
 from core.randomness import seed_of
@@ -34,9 +35,9 @@ MEAN_DICE = "dice_mean_foreground"
 
 def architecture_of(config: SegmentationConfig, train: Split) -> dict[str, Any]:
     """Return the arguments of `SegmentationUNet` that the settings and the data ask for."""
-    names = ("width", "normalisation", "encoder_dropout", "decoder_dropout", "encoder", "decoder")
+    names = ("width", "normalisation", "encoder_dropout", "decoder_dropout", "encoder", "refine")
     of_data = {"num_classes": len(train.class_set), "in_channels": train.channels}
-    return {**of_data, **{name: getattr(config, name) for name in names}}
+    return {**of_data, **{name: getattr(config, name) for name in names}, **config.network()}
 
 
 def dice_columns(class_set: ClassSet) -> dict[str, str]:
@@ -78,8 +79,11 @@ class SegmentationTask(Task):
         torch.manual_seed(seed_of(config.seed))
         self.architecture = architecture_of(config, train)
         self.model = SegmentationUNet(**self.architecture)
-        require_one_process(self.model.encoder, processes, config.encoder, config.freeze == "always")
+        require_one_process(self.model.encoder, processes, f"--encoder {config.encoder}", config.freeze == "always")
+        require_one_process(self.model.decoder, processes, f"--decoder {config.decoder}")
         initialise(self.model)
+        if config.gradient_checkpointing:
+            checkpoint_blocks(self.model.encoder)
         if config.encoder_weights == "imagenet":
             load_imagenet(self.model.encoder)
         if config.pretrained_encoder:
