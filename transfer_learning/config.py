@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from core.errors import UserError
-from core.train_config import OWN_ENCODER, Schedule, TrainConfig
+from core.train_config import Schedule, TrainConfig
 from data.augment.settings import AugmentConfig
 
-DecoderKind = Literal["unet", "linear"]
+Refinement = Literal["none", "boundary"]
 ClassWeights = Literal["static", "log", "batch", "off"]
 PARTLY = r"(first_params|stage):([1-9][0-9]{0,5})"
 
@@ -35,9 +35,8 @@ class SegmentationConfig(AugmentConfig, TrainConfig):
     layer_decay: float = 1.0
     """Each stage of the encoder learns at this share of the rate of the next deeper one (Clark et al. 2020, BEiT):
     the deepest at lr x encoder_lr_scale. 1: all alike."""
-    decoder: DecoderKind = "unet"
-    """unet, or linear: one 1x1 convolution on the encoder's features of all stages, a quick reading of what they are
-    worth; with --freeze always a linear probe."""
+    refine: Refinement = "none"
+    """boundary: a residual block behind the scores, at the picture's size, that begins as no change (Peng et al. 2017)."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
     """SGD with Nesterov momentum, or AdamW."""
     lr: float = 0.005
@@ -86,10 +85,6 @@ class SegmentationConfig(AugmentConfig, TrainConfig):
             found["weighted_ce"] = "with --ce_weight 0"
         if self.freeze == "always":  # in eval mode
             found |= dict.fromkeys(("encoder_dropout", "freeze_batch_norm"), "with --freeze always")
-        if self.decoder == "linear":
-            found["decoder_dropout"] = "with --decoder linear"
-            if self.encoder != OWN_ENCODER:
-                found["width"] = f"with --decoder linear and --encoder {self.encoder}"
         return found
 
     def _check_freeze(self) -> None:
@@ -106,8 +101,10 @@ class SegmentationConfig(AugmentConfig, TrainConfig):
             raise UserError("--init_weights replaces --pretrained_encoder: leave one of them out")
         if self.transfer == "all" and not self.pretrained_encoder:
             raise UserError("transfer all carries phase 1's decoder over: it needs --pretrained_encoder")
-        if self.transfer == "all" and self.decoder == "linear":
-            raise UserError("transfer all carries phase 1's decoder over, --decoder linear has none: leave one out")
+        if self.transfer == "all" and self.decoder in ("linear", "fcn"):
+            raise UserError(
+                f"transfer all carries phase 1's decoder over, --decoder {self.decoder} has none: leave one out"
+            )
         if self.pretrained_encoder and self.encoder_weights != "none":
             raise UserError(
                 f"--pretrained_encoder replaces --encoder_weights {self.encoder_weights}: leave one of them out "

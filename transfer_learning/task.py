@@ -14,6 +14,7 @@ from core.headers.seen import united
 from core.machine.machine import Machine
 from core.machine.processes import Sums, merged
 from core.networks.batch_norms import require_norms_fit
+from core.networks.checkpointing import checkpoint_blocks
 from core.networks.encoder_weights import start_encoder
 from core.networks.encoders import require_one_process
 from core.networks.unet import initialise
@@ -37,9 +38,9 @@ MEAN_DICE = "dice_mean_foreground"
 
 def architecture_of(config: SegmentationConfig, train: Split) -> dict[str, Any]:
     """Return the arguments of `SegmentationUNet` that the settings and the data ask for."""
-    names = ("width", "normalisation", "encoder_dropout", "decoder_dropout", "encoder", "decoder")
+    names = ("width", "normalisation", "encoder_dropout", "decoder_dropout", "encoder", "refine")
     of_data = {"num_classes": len(train.class_set), "in_channels": train.channels}
-    return {**of_data, **{name: getattr(config, name) for name in names}}
+    return {**of_data, **{name: getattr(config, name) for name in names}, **config.network()}
 
 
 def dice_columns(class_set: ClassSet) -> dict[str, str]:
@@ -81,8 +82,11 @@ class SegmentationTask(Task):
         torch.manual_seed(seed_of(config.seed))
         self.architecture = architecture_of(config, train)
         self.model = SegmentationUNet(**self.architecture)
-        require_one_process(self.model.encoder, processes, config.encoder, not norms_learn(config))
+        require_one_process(self.model.encoder, processes, f"--encoder {config.encoder}", not norms_learn(config))
+        require_one_process(self.model.decoder, processes, f"--decoder {config.decoder}")
         initialise(self.model)
+        if config.gradient_checkpointing:
+            checkpoint_blocks(self.model.encoder)
         start_encoder(self.model.encoder, config, norms_learn(config))
         self.still = still_parameters(self.model.encoder, config.freeze)
         if config.pretrained_encoder:

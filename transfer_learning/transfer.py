@@ -14,7 +14,7 @@ from core.weights import load_strictly, load_weights
 from transfer_learning.config import SegmentationConfig
 
 # What `--transfer` carries over.
-TRANSFERRED = {"encoder": ("encoder",), "all": ("encoder", "decoder")}
+TRANSFERRED = {"encoder": ("encoder",), "all": ("encoder", "attention", "decoder")}
 
 
 def load_pretrained(

@@ -7,8 +7,9 @@ from core.errors import UserError
 from core.machine.processes import Processes
 from core.networks.encoder_weights import load_imagenet
 from core.networks.encoders import TimmEncoder, make_encoder, require_one_process
+from core.networks.plain_decoders import Hypercolumn
 from core.networks.pretrained import efficientnet_lite0
-from core.networks.unet import Hypercolumn, initialise
+from core.networks.unet import initialise
 from reconstruction.network import Autoencoder
 from reconstruction.train import main as train_autoencoder
 from transfer_learning.figures.gradcam import class_activations
