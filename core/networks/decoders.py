@@ -135,6 +135,12 @@ def _segnet(plan: Plan) -> "nn.Module":
     return SegNet(plan.channels, plan.strides)
 
 
+def _mobile_deeplabv3(plan: Plan) -> "nn.Module":
+    from core.networks.mobile_deeplab import MobileDeepLab
+
+    return MobileDeepLab(plan.channels[-1], plan.outputs)
+
+
 def _of_smp(name: str) -> Callable[[Plan], "nn.Module"]:
     def build(plan: Plan) -> "nn.Module":
         from core.networks import smp_decoders
@@ -157,6 +163,9 @@ DECODERS = {
         _of_smp("fpn"), "Kirillov et al. 2019", needs=(4, 8, 16), output_strides=(32,), multiple=32, drops=True
     ),
     "deeplabv3": Row(_of_smp("deeplabv3"), "Chen et al. 2017", output_strides=(16, 8, 32), skips=False, drops=True),
+    "mobile_deeplabv3": Row(
+        _mobile_deeplabv3, "Sandler et al. 2018", output_strides=(16, 8, 32), skips=False, scores=True
+    ),
     "deeplabv3plus": Row(
         _of_smp("deeplabv3plus"), "Chen et al. 2018", needs=(4,), output_strides=(16, 8), multiple=16, drops=True
     ),

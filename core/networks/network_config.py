@@ -14,6 +14,7 @@ DecoderName = Literal[
     "fpn",
     "deeplabv3",
     "deeplabv3plus",
+    "mobile_deeplabv3",
     "linknet",
     "unetplusplus",
     "pspnet",
