@@ -55,8 +55,8 @@ def convert(config: ConvertConfig) -> Path:
     layers = layers_of(interpreter)
     if len(layers) not in (OF_MOBILENET, OF_DEEPLAB):
         raise UserError(
-            f"{config.tflite} has {len(layers)} convolutions: known are MobileNetV2 with {OF_MOBILENET} and DeepLabV3 on "
-            f"it with {OF_DEEPLAB}"
+            f"{config.tflite} has {len(layers)} convolutions: known are MobileNetV2 with {OF_MOBILENET} and DeepLabV3 "
+            f"on it with {OF_DEEPLAB}"
         )
     of_deeplab = len(layers) == OF_DEEPLAB
     make = _deeplab if of_deeplab else _mobilenet
@@ -116,7 +116,8 @@ def _deeplab(path: Path, layers: "list[Layer]", output: Path) -> "tuple[nn.Modul
         "metrics": {},
         "class_set": CLASSES.content(),
         "size": [513, 513],
-        "resize_mode": "letterbox",
+        # It learned from pictures in the upper left corner of the canvas, and centred ones it knows less well.
+        "resize_mode": "stretch",
     }
     save_weights(output, network.state_dict(), header)
     return network, f"DeepLabV3 on MobileNetV2, VOC's 21 classes; ae-pretrained predict --model_path {output}"
@@ -124,7 +125,9 @@ def _deeplab(path: Path, layers: "list[Layer]", output: Path) -> "tuple[nn.Modul
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the command; returns the exit code."""
-    return run_command("transfer_learning.convert", ConvertConfig, convert, argv, section="convert", description=__doc__)
+    return run_command(
+        "transfer_learning.convert", ConvertConfig, convert, argv, section="convert", description=__doc__
+    )
 
 
 if __name__ == "__main__":

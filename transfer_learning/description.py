@@ -107,7 +107,7 @@ def lines(found: Description) -> Iterator[str]:
     yield f"size on disk     {found.bytes_on_disk / 1e6:.1f} MB in fp32"
     field = found.receptive_field
     seen = f"{field} px" if field else f"the whole picture, or more than {LONGEST:,} px"
-    yield f"receptive field  {seen}, of the encoder's deepest feature, measured by gradients (norms over places left out)"
+    yield f"receptive field  {seen}, of the encoder's deepest feature, by gradients (norms over places left out)"
     yield "shapes [channels, height, width]"
     longest = max(map(len, found.stages))
     for name, shape in found.stages.items():
