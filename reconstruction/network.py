@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import UserError
-from core.networks.attention import bottleneck_attention
 from core.networks.decoders import DECODERS, Plan, make_decoder
+from core.networks.decoding.attention import bottleneck_attention
+from core.networks.decoding.sizes import to_picture
 from core.networks.encoders import make_encoder
 from core.networks.network_config import Attention, DecoderName, NetworkConfig, OutputStride
 from core.networks.normalise import Normalisation, Normaliser, content_statistics
-from core.networks.sizes import to_picture
 from core.networks.unet import DECODER_DROPOUT, ENCODER_DROPOUT
 from core.train_config import OWN_ENCODER
 from reconstruction.targets import Target, target_channels

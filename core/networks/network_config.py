@@ -33,27 +33,27 @@ class NetworkConfig:
     """Common to both phases, and arguments of both networks by the same names."""
 
     decoder: DecoderName = "unet"
-    """What turns the encoder's features into pixels: unet is this project's own, linear no decoder at all (with --freeze
-    always a linear probe), the others are those of their papers (docs/networks.md). --transfer all carries it over."""
+    """What turns the encoder's features into pixels: unet is this project's own, linear no decoder at all (with
+    --freeze always a linear probe), the others are those of their papers (docs/networks.md)."""
     output_stride: OutputStride = 0
     """The encoder's deepest features stand at this part of the side: 32, or 16 or 8 by dilated convolutions instead of
     strides. 0: what the decoder was made for, 16 for deeplabv3 and deeplabv3plus, 32 for the others."""
     decoder_channels: tuple[int, ...] = (256, 128, 64, 32, 32)
-    """With --decoder transposed: channels of its transposed convolutions, deepest first, each of which doubles the side;
-    one to five."""
+    """With --decoder transposed: channels of its one to five transposed convolutions, deepest first, each of which
+    doubles the side."""
     bottleneck_channels: int = 0
     """With --decoder transposed: channels of a 1x1 convolution before it, such as the 1280 that MobileNetV2 ends in,
     which networks as encoders lack. 0: none."""
     atrous_rates: tuple[int, int, int] = (12, 24, 36)
-    """With --decoder deeplabv3 or deeplabv3plus: dilations of the three 3x3 convolutions side by side (ASPP). The papers
-    take 6, 12, 18 at output stride 16 and twice as much at 8; small pictures want smaller ones."""
+    """With --decoder deeplabv3 or deeplabv3plus: dilations of the three 3x3 convolutions side by side (ASPP). The
+    papers take 6, 12, 18 at output stride 16 and twice as much at 8; small pictures want smaller ones."""
     attention: Attention = "none"
     """cbam or self: at the bottleneck, what weighs channels and places (CBAM), or lets every place look at every other
     (self-attention). scse: weights of channels and places behind each stage of --decoder unet, unet_transposed or
     unetplusplus."""
     gradient_checkpointing: bool = False
-    """Compute the encoder's activations a second time in the backward pass instead of keeping them: less memory, about a
-    third more time, the same weights to the bit."""
+    """Compute the encoder's activations a second time in the backward pass instead of keeping them: less memory, about
+    a third more time, the same weights to the bit."""
 
     def __post_init__(self) -> None:
         row = DECODERS[self.decoder]
@@ -71,9 +71,8 @@ class NetworkConfig:
         if self.decoder == "linear" and self.attention != "none":
             raise UserError(f"--decoder linear reads features as they are: leave out --attention {self.attention}")
         if not 1 <= len(self.decoder_channels) <= MOST_STAGES:
-            raise UserError(
-                f"decoder_channels has {len(self.decoder_channels)} numbers: one to {MOST_STAGES}, each doubles the side"
-            )
+            count = len(self.decoder_channels)
+            raise UserError(f"decoder_channels has {count} numbers: give one to {MOST_STAGES}, each doubles the side")
         for name, smallest in (("decoder_channels", 1), ("atrous_rates", 1), ("bottleneck_channels", 0)):
             for value in self._numbers(name):
                 if not smallest <= value <= MOST_CHANNELS:

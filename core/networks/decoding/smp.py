@@ -10,10 +10,10 @@ from segmentation_models_pytorch.decoders.unetplusplus.decoder import UnetPlusPl
 from segmentation_models_pytorch.decoders.upernet.decoder import UPerNetDecoder
 from torch import Tensor, nn
 
-from core.networks.convolutional_decoders import BatchNorm
 from core.networks.decoders import Plan
+from core.networks.decoding.convolutional import BatchNorm
+from core.networks.decoding.sizes import padded
 from core.networks.dropout import spatial_dropout
-from core.networks.sizes import padded
 
 # The library's own numbers of features.
 OF_PYRAMID, OF_ATROUS, OF_POOLING, OF_LINKNET = 128, 256, 512, 32
@@ -71,8 +71,9 @@ def linknet(plan: Plan) -> tuple[nn.Module, int]:
 
 def unetplusplus(plan: Plan) -> tuple[nn.Module, int]:
     """Return that of U-Net++ and its features."""
-    attention = "scse" if plan.scse else None
-    return UnetPlusPlusDecoder(plan.channels, plan.widths, attention_type=attention), plan.widths[-1]
+    decoder = UnetPlusPlusDecoder(plan.channels, plan.widths, attention_type="scse" if plan.scse else None)
+    decoder.blocks[f"x_0_{decoder.depth}"].attention1 = nn.Identity()  # of a skip that the last stage does not have
+    return decoder, plan.widths[-1]
 
 
 def pspnet(plan: Plan) -> tuple[nn.Module, int]:

@@ -49,7 +49,7 @@ class CBAM(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Every place takes up what the places that resemble it hold (Wang et al. 2018), as SAGAN (Zhang et al. 2019) has it.
+    """Every place takes up what places that resemble it hold (Wang et al. 2018), as in SAGAN (Zhang et al. 2019).
 
     What is taken up is scaled by a number that is learned and begins at 0: training begins with the features as they
     are. Time and memory grow with the square of the number of places.
