@@ -78,7 +78,7 @@ class Autoencoder(nn.Module):
         self.sparse = sparse
         self.normalise = Normaliser(normalisation, in_channels)
         self.in_channels = in_channels
-        settings = NetworkConfig(
+        self.settings = settings = NetworkConfig(
             decoder, output_stride, tuple(decoder_channels), bottleneck_channels, tuple(atrous_rates), attention
         )
         self.encoder = make_encoder(encoder, width, encoder_dropout, in_channels, settings.stride)

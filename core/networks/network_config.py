@@ -1,6 +1,7 @@
 """The settings that say what both phases' networks are made of, beside their encoder."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from core.errors import UserError
@@ -89,6 +90,16 @@ class NetworkConfig:
         alone = {name: getattr(self, name) for name in ("decoder", "bottleneck_channels", "attention")}
         return {**alone, **lists, "output_stride": self.stride}
 
+    def require_same_decoder(self, theirs: "NetworkConfig", path: Path) -> None:
+        """Raise UserError where weights hold another decoder than this, or attention of another kind."""
+        for name in ("decoder", "attention", "decoder_channels", "bottleneck_channels", "atrous_rates"):
+            there, here = getattr(theirs, name), getattr(self, name)
+            if name not in self.idle() and there != here:
+                raise UserError(
+                    f"{path} holds --{name} {_said(there)}, this run has {_said(here)}: give --{name} {_said(there)}, "
+                    "or --transfer encoder"
+                )
+
     def idle(self) -> dict[str, str]:
         """Return the settings that have no say beside the others, and why."""
         row, where = DECODERS[self.decoder], f"with --decoder {self.decoder}"
@@ -102,3 +113,7 @@ class NetworkConfig:
     def _numbers(self, name: str) -> tuple[int, ...]:
         value = getattr(self, name)
         return value if isinstance(value, tuple) else (value,)
+
+
+def _said(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

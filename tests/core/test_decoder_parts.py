@@ -2,12 +2,16 @@
 
 import pytest
 import torch
+from segmentation_models_pytorch.decoders.pspnet.decoder import PSPDecoder
 from torch import nn
 
 from core.errors import UserError
+from core.networks.decoders import Plan
+from core.networks.decoding import smp
 from core.networks.decoding.convolutional import BatchNorm, SegNet
 from core.networks.decoding.plain import FCN
 from core.networks.decoding.sizes import padded, to_picture
+from core.networks.decoding.smp import Places, SMPDecoder
 from core.networks.network_config import NetworkConfig
 from core.networks.unet import count_parameters
 from transfer_learning.network import SegmentationUNet
@@ -100,3 +104,21 @@ def test_a_batch_norm_of_one_value_takes_the_running_statistics():
     assert norm.num_batches_tracked == 0
     norm(torch.rand(2, 2, 1, 1))
     assert norm.num_batches_tracked == 1
+
+
+@pytest.mark.parametrize("sides", [(2, 2), (6, 12), (7, 11), (1, 5)])
+@pytest.mark.parametrize("count", [2, 3, 6])
+def test_places_are_those_of_adaptive_pooling(count, sides):
+    features = torch.rand(2, 3, *sides)
+    torch.testing.assert_close(Places(count)(features), nn.AdaptiveAvgPool2d(count)(features))
+
+
+def test_pooled_places_come_back_as_the_library_has_them():
+    torch.manual_seed(0)
+    theirs = PSPDecoder((8,) * 6, out_channels=4, dropout=0.0).eval()
+    ours = smp.pspnet(Plan((8,) * 6, (1, 2, 4, 8, 16, 32), 4, (0.0,) * 5, 3, NetworkConfig(decoder="pspnet")))[0]
+    ours.conv = theirs.conv
+    ours.psp.load_state_dict(theirs.psp.state_dict())
+    ours = SMPDecoder(ours, 4, (1,) * 6, 1, 0.0).eval()
+    features = [torch.rand(2, 8, 7, 5)]
+    torch.testing.assert_close(ours(features), theirs(features))
