@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import UserError
-from core.networks.attention import bottleneck_attention
 from core.networks.decoders import DECODERS, Plan, make_decoder
+from core.networks.decoding.attention import bottleneck_attention
+from core.networks.decoding.sizes import to_picture
 from core.networks.encoders import make_encoder
 from core.networks.network_config import Attention, DecoderName, NetworkConfig, OutputStride
 from core.networks.normalise import Normalisation, Normaliser, content_statistics
-from core.networks.sizes import to_picture
 from core.networks.unet import DECODER_DROPOUT, ENCODER_DROPOUT
 from core.train_config import OWN_ENCODER
 from reconstruction.targets import Target, target_channels
@@ -78,7 +78,7 @@ class Autoencoder(nn.Module):
         self.sparse = sparse
         self.normalise = Normaliser(normalisation, in_channels)
         self.in_channels = in_channels
-        settings = NetworkConfig(
+        self.settings = settings = NetworkConfig(
             decoder, output_stride, tuple(decoder_channels), bottleneck_channels, tuple(atrous_rates), attention
         )
         self.encoder = make_encoder(encoder, width, encoder_dropout, in_channels, settings.stride)

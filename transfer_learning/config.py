@@ -36,7 +36,8 @@ class SegmentationConfig(AugmentConfig, TrainConfig):
     """Each stage of the encoder learns at this share of the rate of the next deeper one (Clark et al. 2020, BEiT):
     the deepest at lr x encoder_lr_scale. 1: all alike."""
     refine: Refinement = "none"
-    """boundary: a residual block behind the scores, at the picture's size, that begins as no change (Peng et al. 2017)."""
+    """boundary: a residual block behind the scores, at the picture's size, which begins by changing nothing (Peng et
+    al. 2017)."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
     """SGD with Nesterov momentum, or AdamW."""
     lr: float = 0.005

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from core.errors import UserError
-from core.networks.attention import bottleneck_attention
 from core.networks.decoders import DECODERS, Plan, make_decoder
+from core.networks.decoding.attention import bottleneck_attention
+from core.networks.decoding.refinement import BoundaryRefinement
+from core.networks.decoding.sizes import to_picture
 from core.networks.encoders import make_encoder
 from core.networks.network_config import Attention, DecoderName, NetworkConfig, OutputStride
 from core.networks.normalise import Normalisation, Normaliser
-from core.networks.refinement import BoundaryRefinement
-from core.networks.sizes import to_picture
 from core.networks.unet import DECODER_DROPOUT, ENCODER_DROPOUT
 from core.train_config import OWN_ENCODER
 from transfer_learning.config import Refinement
@@ -31,7 +31,7 @@ class SegmentationUNet(nn.Module):
         in_channels: of the pictures, 1 or 3.
         output_stride, decoder_channels, bottleneck_channels, atrous_rates, attention: as in
             `core.networks.network_config`.
-        refine: `boundary` adds what a residual block makes of the scores (`core.networks.refinement`).
+        refine: `boundary` adds what a residual block makes of the scores (`core.networks.decoding.refinement`).
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class SegmentationUNet(nn.Module):
             raise UserError(f"num_classes {num_classes} must be at least 2")
         self.normalise = Normaliser(normalisation, in_channels)
         self.in_channels = in_channels
-        settings = NetworkConfig(
+        self.settings = settings = NetworkConfig(
             decoder, output_stride, tuple(decoder_channels), bottleneck_channels, tuple(atrous_rates), attention
         )
         self.encoder = make_encoder(encoder, width, encoder_dropout, in_channels, settings.stride)

@@ -49,6 +49,8 @@ def load_pretrained(
         raise UserError(
             f"{path} holds --encoder {theirs.encoder}, this run has {encoder}: give --encoder {theirs.encoder}"
         )
+    if "decoder" in parts:
+        model.settings.require_same_decoder(header.parts, path)
     for part in parts:
         prefix = f"{part}."
         of_part = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

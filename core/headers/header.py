@@ -15,7 +15,7 @@ from core.errors import UserError, first_problem
 from core.filing.json_file import NotJSONError, parse_json
 from core.filing.paths import readable
 from core.headers.seen import UNKNOWN, of_text
-from core.networks.network_config import Attention, DecoderName, OutputStride
+from core.networks.network_config import Attention, DecoderName, NetworkConfig, OutputStride
 from core.sides import MAX_SIZE
 from core.train_config import OWN_ENCODER, Normalisation, TrainConfig
 
@@ -154,6 +154,11 @@ class Header:
     def network(self) -> Network:
         """What both phases know of the network."""
         return TypeAdapter(Network).validate_python(self.architecture)
+
+    @cached_property
+    def parts(self) -> NetworkConfig:
+        """What the network is made of beside its encoder."""
+        return NetworkConfig(**{name: getattr(self.network, name) for name in NetworkConfig().network()})
 
     @cached_property
     def run(self) -> Run:

@@ -45,10 +45,11 @@ def _twice(block: nn.Module, forward: Callable[..., Any], *inputs: Any) -> Any:
 @contextmanager
 def _again(block: nn.Module, share: AbstractContextManager[None]) -> Iterator[None]:
     """Compute a second time what was computed: dropout draws for the same batch, statistics have moved already."""
-    norms = [module for module in block.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    norms = [module for module in block.modules() if isinstance(module, _BatchNorm)]
     with ExitStack() as stack:
         stack.enter_context(share)
         for norm in norms:
-            norm.track_running_stats = False
-            stack.callback(setattr, norm, "track_running_stats", True)
+            for name, still in (("momentum", 0.0), ("num_batches_tracked", None)):
+                stack.callback(setattr, norm, name, getattr(norm, name))
+                setattr(norm, name, still)
         yield

@@ -2,9 +2,10 @@
 
 A decoder takes the encoder's six feature maps, [N, channels, height / stride, width / stride], and returns features
 [N, out_channels, h, w] at the picture's size or a part of it; the networks put a head behind it and bring what it says
-to the picture's size (`core.networks.sizes`). Nothing here loads torch before a decoder is built.
+to the picture's size (`core.networks.decoding.sizes`). Nothing here loads torch before a decoder is built.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -89,7 +90,9 @@ def make_decoder(name: str, plan: Plan, encoder: str) -> "nn.Module":
             f"--decoder {name} reads features at strides {_listed(row.needs)}, --encoder {encoder} has them at "
             f"{_listed(there)}: take an encoder such as {encoders}, or a decoder of {able}"
         )
-    decoder = row.build(plan)
+    with warnings.catch_warnings():  # of layers without channels, which are refused below
+        warnings.simplefilter("ignore")
+        decoder = row.build(plan)
     if any(not parameter.numel() for parameter in decoder.parameters()):
         raise UserError(f"--encoder {encoder} has too few features for --decoder {name}: give --width 8 or more")
     return decoder
@@ -106,48 +109,49 @@ def _unet(plan: Plan) -> "nn.Module":
 
 
 def _linear(plan: Plan) -> "nn.Module":
-    from core.networks.plain_decoders import Hypercolumn
+    from core.networks.decoding.plain import Hypercolumn
 
     return Hypercolumn(plan.channels)
 
 
 def _fcn(plan: Plan) -> "nn.Module":
-    from core.networks.plain_decoders import FCN
+    from core.networks.decoding.plain import FCN
 
     return FCN(plan.channels, plan.outputs)
 
 
 def _unet_transposed(plan: Plan) -> "nn.Module":
-    from core.networks.convolutional_decoders import UNetTransposed
+    from core.networks.decoding.convolutional import UNetTransposed
 
     return UNetTransposed(plan.channels, plan.strides, plan.widths, plan.scse)
 
 
 def _transposed(plan: Plan) -> "nn.Module":
-    from core.networks.convolutional_decoders import Transposed
+    from core.networks.decoding.convolutional import Transposed
 
     return Transposed(plan.channels[-1], plan.settings.decoder_channels, plan.settings.bottleneck_channels)
 
 
 def _segnet(plan: Plan) -> "nn.Module":
-    from core.networks.convolutional_decoders import SegNet
+    from core.networks.decoding.convolutional import SegNet
 
     return SegNet(plan.channels, plan.strides)
 
 
 def _mobile_deeplabv3(plan: Plan) -> "nn.Module":
-    from core.networks.mobile_deeplab import MobileDeepLab
+    from core.networks.decoding.mobile_deeplab import MobileDeepLab
 
     return MobileDeepLab(plan.channels[-1], plan.outputs)
 
 
 def _of_smp(name: str) -> Callable[[Plan], "nn.Module"]:
     def build(plan: Plan) -> "nn.Module":
-        from core.networks import smp_decoders
+        from core.networks.decoding import smp
 
         row = DECODERS[name]
         dropout = plan.dropout[0] if row.drops else 0.0
-        return smp_decoders.SMPDecoder(*getattr(smp_decoders, name)(plan), plan.strides, row.multiple, dropout)
+        decoder, features = getattr(smp, name)(plan)
+        return smp.SMPDecoder(decoder, features, plan.strides, row.multiple, dropout)
 
     return build
 
@@ -159,15 +163,13 @@ DECODERS = {
         *(_unet_transposed, "Ronneberger et al. 2015"), output_strides=(32,), multiple=32, scse=True, by_width=True
     ),
     "transposed": Row(_transposed, "Xiao et al. 2018", skips=False),
-    "fpn": Row(
-        _of_smp("fpn"), "Kirillov et al. 2019", needs=(4, 8, 16), output_strides=(32,), multiple=32, drops=True
-    ),
+    "fpn": Row(_of_smp("fpn"), "Kirillov et al. 2019", needs=(4, 8, 16), output_strides=(32,), multiple=32, drops=True),
     "deeplabv3": Row(_of_smp("deeplabv3"), "Chen et al. 2017", output_strides=(16, 8, 32), skips=False, drops=True),
-    "mobile_deeplabv3": Row(
-        _mobile_deeplabv3, "Sandler et al. 2018", output_strides=(16, 8, 32), skips=False, scores=True
-    ),
     "deeplabv3plus": Row(
         _of_smp("deeplabv3plus"), "Chen et al. 2018", needs=(4,), output_strides=(16, 8), multiple=16, drops=True
+    ),
+    "mobile_deeplabv3": Row(
+        _mobile_deeplabv3, "Sandler et al. 2018", output_strides=(16, 8, 32), skips=False, scores=True
     ),
     "linknet": Row(
         _of_smp("linknet"), "Chaurasia & Culurciello 2017", needs=(2, 4, 8, 16), output_strides=(32,), multiple=32
@@ -182,8 +184,6 @@ DECODERS = {
     ),
     "pspnet": Row(_of_smp("pspnet"), "Zhao et al. 2017", skips=False, drops=True),
     "upernet": Row(_of_smp("upernet"), "Xiao et al. 2018", needs=(4, 8), drops=True),
-    "segnet": Row(
-        _segnet, "Badrinarayanan et al. 2017", needs=(1, 2, 4, 8, 16), output_strides=(32,), multiple=32
-    ),
+    "segnet": Row(_segnet, "Badrinarayanan et al. 2017", needs=(1, 2, 4, 8, 16), output_strides=(32,), multiple=32),
     "fcn": Row(_fcn, "Long et al. 2015", needs=(8, 16), output_strides=(32,), scores=True),
 }

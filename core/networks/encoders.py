@@ -2,7 +2,8 @@
 
 All keep the contract of `core.networks.unet.Encoder`: `strides` of the six feature maps, 1, 2, 4, ... up to the output
 stride, at which the last ones stand; `channels`, one number for each; a forward pass that returns the features in that
-order; `deepest`, the module whose output is the bottleneck; `parameter_stages`. Only the project's own can leave out what is hidden (its argument `seen`).
+order; `deepest`, the module whose output is the bottleneck; `parameter_stages`. Only the project's own can leave out
+what is hidden (its argument `seen`).
 """
 
 import difflib
@@ -92,16 +93,27 @@ class TimmEncoder(nn.Module):
         """[N, in_channels, H, W] -> six feature maps at `strides`, of 0 channels where the network has none.
 
         Raises:
-            UserError: if a side is shorter than 33 px.
+            UserError: if a side is shorter than 33 px, or a batch norm would train on one value a channel.
         """
         require_sides(*images.shape[-2:])
-        found = iter(self.network(as_rgb(images) if self.takes_rgb else images))
+        found = iter(self._features(as_rgb(images) if self.takes_rgb else images))
         features = [next(found) if channels else None for channels in self.channels]
         deepest = features[-1] = self.deepest(features[-1])
         return [
             _nothing(deepest, images, stride) if feature is None else self._dropped(feature, rate)
             for feature, stride, rate in zip(features, self.strides, self.dropout, strict=True)
         ]
+
+    def _features(self, images: Tensor) -> list[Tensor]:
+        try:
+            return self.network(images)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise UserError(
+                "the encoder halves a picture to one place, over which batch norm has no deviation where a batch holds "
+                "one picture: give another --batch_size, which leaves none alone at an epoch's end, or larger pictures"
+            ) from None
 
     def _dropped(self, feature: Tensor, rate: float) -> Tensor:
         return spatial_dropout(feature, rate, self.training)
@@ -147,7 +159,7 @@ def _create(name: str, output_stride: int, in_channels: int) -> nn.Module:
     if output_stride != WHOLE:  # not every network takes the argument
         asked["output_stride"] = output_stride
     try:
-        network = timm.create_model(name, pretrained=False, features_only=True, **asked)
+        network: Any = timm.create_model(name, pretrained=False, features_only=True, **asked)
     except (RuntimeError, ValueError, AssertionError, AttributeError, TypeError) as error:
         if output_stride != WHOLE:
             raise _undilated(name, output_stride) from None

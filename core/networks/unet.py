@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.errors import UserError
-from core.networks.attention import scse_or_nothing
+from core.networks.decoding.attention import scse_or_nothing
 from core.networks.dropout import spatial_dropout
 from core.networks.kernels import instance_norm, upsample
 from core.networks.normalise import content_statistics

@@ -13,9 +13,9 @@ from torch import nn
 
 from core.errors import UserError
 from core.networks.batch_norms import is_folded
+from core.networks.decoding.mobile_deeplab import MobileDeepLab
 from core.networks.encoder_weights import load_file as load_encoder
 from core.networks.encoders import make_encoder
-from core.networks.mobile_deeplab import MobileDeepLab
 from transfer_learning import convert, tflite
 from transfer_learning.convert import ConvertConfig
 from transfer_learning.convert import main as run_convert

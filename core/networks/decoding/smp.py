@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import torch
+import torch.nn.functional as F
 from segmentation_models_pytorch.decoders.deeplabv3.decoder import DeepLabV3Decoder, DeepLabV3PlusDecoder
 from segmentation_models_pytorch.decoders.fpn.decoder import FPNDecoder
 from segmentation_models_pytorch.decoders.linknet.decoder import LinknetDecoder
@@ -10,10 +12,10 @@ from segmentation_models_pytorch.decoders.unetplusplus.decoder import UnetPlusPl
 from segmentation_models_pytorch.decoders.upernet.decoder import UPerNetDecoder
 from torch import Tensor, nn
 
-from core.networks.convolutional_decoders import BatchNorm
 from core.networks.decoders import Plan
+from core.networks.decoding.convolutional import BatchNorm
+from core.networks.decoding.sizes import padded
 from core.networks.dropout import spatial_dropout
-from core.networks.sizes import padded
 
 # The library's own numbers of features.
 OF_PYRAMID, OF_ATROUS, OF_POOLING, OF_LINKNET = 128, 256, 512, 32
@@ -35,7 +37,7 @@ class SMPDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.decoder, self.out_channels = decoder, out_channels
-        _take_one_picture(decoder)
+        _adapt(decoder)
         self.strides, self.multiple, self.dropout = tuple(strides), multiple, dropout
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
@@ -71,13 +73,16 @@ def linknet(plan: Plan) -> tuple[nn.Module, int]:
 
 def unetplusplus(plan: Plan) -> tuple[nn.Module, int]:
     """Return that of U-Net++ and its features."""
-    attention = "scse" if plan.scse else None
-    return UnetPlusPlusDecoder(plan.channels, plan.widths, attention_type=attention), plan.widths[-1]
+    decoder = UnetPlusPlusDecoder(plan.channels, plan.widths, attention_type="scse" if plan.scse else None)
+    decoder.blocks[f"x_0_{decoder.depth}"].attention1 = nn.Identity()  # of a skip that the last stage does not have
+    return decoder, plan.widths[-1]
 
 
 def pspnet(plan: Plan) -> tuple[nn.Module, int]:
     """Return that of PSPNet and its features."""
-    return PSPDecoder(plan.channels, out_channels=OF_POOLING, dropout=0.0), OF_POOLING
+    decoder = PSPDecoder(plan.channels, out_channels=OF_POOLING, dropout=0.0)
+    decoder.psp.blocks = nn.ModuleList(Pooled(block.pool) for block in decoder.psp.blocks)
+    return decoder, OF_POOLING
 
 
 def upernet(plan: Plan) -> tuple[nn.Module, int]:
@@ -85,9 +90,50 @@ def upernet(plan: Plan) -> tuple[nn.Module, int]:
     return UPerNetDecoder(plan.channels), OF_ATROUS
 
 
-def _take_one_picture(module: nn.Module) -> None:
+class Pooled(nn.Module):
+    """A picture pooled to few places and convolved, brought back to its size: the library's, in one form everywhere."""
+
+    def __init__(self, pool: nn.Module) -> None:
+        super().__init__()
+        self.pool = pool
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] -> [N, D, H, W]."""
+        return F.interpolate(self.pool(x), size=x.shape[-2:], mode="bilinear", align_corners=True)
+
+
+class Places(nn.Module):
+    """`nn.AdaptiveAvgPool2d` to a few places a side, as products of matrices, which ONNX knows for sides of any length.
+
+    Args:
+        count: places a side.
+    """
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count = count
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] -> [N, C, count, count]: means of parts that overlap where the count does not divide a side."""
+        return self._means(x, -2) @ x @ self._means(x, -1).T
+
+    def _means(self, x: Tensor, axis: int) -> Tensor:  # [count, side]
+        side = x.shape[axis]
+        place, position = torch.arange(self.count, device=x.device)[:, None], torch.arange(side, device=x.device)
+        within = (position >= place * side // self.count) & (position * self.count < (place + 1) * side)
+        return (within / within.sum(1, keepdim=True)).to(x.dtype)
+
+
+def _adapt(module: nn.Module) -> None:
     for name, part in module.named_children():
         if type(part) is nn.BatchNorm2d:
             setattr(module, name, BatchNorm(part.num_features))
+        elif isinstance(part, nn.AdaptiveAvgPool2d) and (count := _places(part)) > 1:
+            setattr(module, name, Places(count))
         else:
-            _take_one_picture(part)
+            _adapt(part)
+
+
+def _places(pool: nn.AdaptiveAvgPool2d) -> int:
+    size = pool.output_size
+    return size if isinstance(size, int) else (size[0] or 1 if size else 1)

@@ -1,7 +1,6 @@
 """What weighs channels and places of features against each other: scSE, CBAM, self-attention."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 REDUCTION = 16  # of channels, in all three papers' squeezes
@@ -49,7 +48,7 @@ class CBAM(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Every place takes up what the places that resemble it hold (Wang et al. 2018), as SAGAN (Zhang et al. 2019) has it.
+    """Every place takes up what places that resemble it hold (Wang et al. 2018), as in SAGAN (Zhang et al. 2019).
 
     What is taken up is scaled by a number that is learned and begins at 0: training begins with the features as they
     are. Time and memory grow with the square of the number of places.
@@ -67,6 +66,6 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, channels, H, W] -> the same shape."""
-        query, key, value = (part(x).flatten(2).transpose(1, 2) for part in (self.query, self.key, self.value))
-        found = F.scaled_dot_product_attention(query, key, value, scale=1.0)
-        return x + self.gamma * found.transpose(1, 2).reshape(x.shape)
+        query, key, value = (part(x).flatten(2) for part in (self.query, self.key, self.value))
+        shares = torch.softmax(query.transpose(1, 2) @ key, dim=-1)  # [N, places that ask, places that answer]
+        return x + self.gamma * (value @ shares.transpose(1, 2)).reshape(x.shape)

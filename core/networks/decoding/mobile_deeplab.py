@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.networks.convolutional_decoders import convolution
+from core.networks.decoding.convolutional import convolution
 
 FEATURES = 256
 

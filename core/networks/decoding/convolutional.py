@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.networks.attention import scse_or_nothing
-from core.networks.sizes import padded
+from core.networks.decoding.attention import scse_or_nothing
+from core.networks.decoding.sizes import padded
 
 SIDES = 32  # five doublings
 
@@ -47,9 +47,7 @@ class UNetTransposed(nn.Module):
         steps = list(pairwise((channels[-1], *widths)))
         self.doublings = nn.ModuleList(nn.ConvTranspose2d(deep, width, 2, stride=2) for deep, width in steps)
         self.stages = nn.ModuleList(
-            nn.Sequential(
-                *convolution(width + skip, width), *convolution(width, width), scse_or_nothing(width, scse)
-            )
+            nn.Sequential(*convolution(width + skip, width), *convolution(width, width), scse_or_nothing(width, scse))
             for width, skip in zip(widths, channels[-2::-1], strict=True)
         )
 
@@ -114,5 +112,5 @@ class SegNet(nn.Module):
         x = self.first(x)
         for stage, feature in zip(self.stages, reversed(finer), strict=True):
             _, places = F.max_pool2d(feature, 2, return_indices=True)
-            x = stage(F.max_unpool2d(x, places, 2))
+            x = stage(F.max_unpool2d(x, places, [2, 2]))
         return x

@@ -8,7 +8,7 @@ from torch import Tensor
 
 def rounded_up(side: int, multiple: int) -> int:
     """Return the smallest multiple that is no smaller than a side."""
-    return -(-side // multiple) * multiple
+    return (side + multiple - 1) // multiple * multiple  # ONNX rounds the quotient of a negative number otherwise
 
 
 def padded(features: Sequence[Tensor], strides: Sequence[int], multiple: int) -> list[Tensor]:

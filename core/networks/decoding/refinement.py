@@ -20,11 +20,10 @@ class BoundaryRefinement(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.residual = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(), nn.Conv2d(channels, channels, 3, padding=1)
-        )
-        nn.init.zeros_(self.residual[2].weight)
-        nn.init.zeros_(self.residual[2].bias)
+        last = nn.Conv2d(channels, channels, 3, padding=1)
+        for parameter in last.parameters():
+            nn.init.zeros_(parameter)
+        self.residual = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(), last)
 
     def forward(self, scores: Tensor) -> Tensor:
         """[N, channels, H, W] -> the same shape."""
