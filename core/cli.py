@@ -53,6 +53,8 @@ COMMANDS = (
         "predict",
     ),
     Command("transfer_learning.export", "ExportConfig", "export", "write a network for other programs", "export"),
+    Command("transfer_learning.describe", "DescribeConfig", "describe", "count what a network is made of", "describe"),
+    Command("transfer_learning.convert", "ConvertConfig", "convert", "weights of TFLite for networks here", "convert"),
     Command("experiments.ablate", "AblationConfig", "ablation", "compare variants, labels and seeds", "ablate"),
     Command("experiments.recipe", "RecipeConfig", "recipe", "follow one file from pictures to scores", "recipe"),
     Command("experiments.tables", "TablesConfig", "tables", "write tables again from the JSON of results", "tables"),

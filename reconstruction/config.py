@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from core.errors import UserError
+from core.networks.decoders import DECODERS
 from core.train_config import OWN_ENCODER, TrainConfig
 from data.augment.settings import AugmentConfig
 
@@ -94,6 +95,8 @@ class ReconstructionConfig(AugmentConfig, TrainConfig):
             )
         elif not self.perceptual_weight:
             found["perceptual_network"] = "without --perceptual_weight"
+        if not DECODERS[self.decoder].skips:
+            found["skips"] = f"with --decoder {self.decoder}"
         return found
 
     def without_effect(self) -> list[str]:

@@ -7,9 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import UserError
+from core.networks.decoders import DECODERS, Plan, make_decoder
+from core.networks.decoding.attention import bottleneck_attention
+from core.networks.decoding.sizes import to_picture
 from core.networks.encoders import make_encoder
+from core.networks.network_config import Attention, DecoderName, NetworkConfig, OutputStride
 from core.networks.normalise import Normalisation, Normaliser, content_statistics
-from core.networks.unet import DECODER_DROPOUT, ENCODER_DROPOUT, Decoder
+from core.networks.unet import DECODER_DROPOUT, ENCODER_DROPOUT
 from core.train_config import OWN_ENCODER
 from reconstruction.targets import Target, target_channels
 
@@ -41,6 +45,9 @@ class Autoencoder(nn.Module):
         sparse: the encoder leaves out what a pretext task hides (`core.networks.unet.Encoder.forward`); the project's
             own encoder alone.
         in_channels: of the pictures, and of those restored, 1 or 3.
+        decoder: a name of `core.networks.decoders`.
+        output_stride, decoder_channels, bottleneck_channels, atrous_rates, attention: as in
+            `core.networks.network_config`.
     """
 
     def __init__(
@@ -55,6 +62,12 @@ class Autoencoder(nn.Module):
         encoder: str = OWN_ENCODER,
         sparse: bool = False,
         in_channels: int = 3,
+        decoder: DecoderName = "unet",
+        output_stride: OutputStride = 0,
+        decoder_channels: Sequence[int] = NetworkConfig.decoder_channels,
+        bottleneck_channels: int = 0,
+        atrous_rates: Sequence[int] = NetworkConfig.atrous_rates,
+        attention: Attention = "none",
     ) -> None:
         super().__init__()
         if skips not in SKIPPED:
@@ -65,9 +78,17 @@ class Autoencoder(nn.Module):
         self.sparse = sparse
         self.normalise = Normaliser(normalisation, in_channels)
         self.in_channels = in_channels
-        self.encoder = make_encoder(encoder, width, encoder_dropout, in_channels)
-        self.decoder = Decoder(self.encoder.channels, width, decoder_dropout)
-        self.head = nn.Conv2d(self.decoder.out_channels, target_channels(target, in_channels), 3, padding=1)
+        self.settings = settings = NetworkConfig(
+            decoder, output_stride, tuple(decoder_channels), bottleneck_channels, tuple(atrous_rates), attention
+        )
+        self.encoder = make_encoder(encoder, width, encoder_dropout, in_channels, settings.stride)
+        self.attention = bottleneck_attention(attention, self.encoder.channels[-1])
+        outputs = target_channels(target, in_channels)
+        plan = Plan(self.encoder.channels, self.encoder.strides, width, decoder_dropout, outputs, settings)
+        self.decoder = make_decoder(decoder, plan, encoder)
+        row = DECODERS[decoder]
+        self.head = nn.Identity() if row.scores else nn.Conv2d(self.decoder.out_channels, outputs, 3, padding=1)
+        self.multiple = row.multiple
 
     def forward(self, images: Tensor, content: Tensor | None = None, hidden: Tensor | None = None) -> Tensor:
         """Restore pictures.
@@ -88,7 +109,8 @@ class Autoencoder(nn.Module):
             features = self.encoder(normal)
         used = (*SKIPPED[self.skips], True)
         features = [feature if use else torch.zeros_like(feature) for feature, use in zip(features, used, strict=True)]
-        output = self.head(self.decoder(features)).float()
+        output = self.head(self.decoder([*features[:-1], self.attention(features[-1])]))
+        output = to_picture(output, images.shape[-2:], self.multiple).float()
         if self.target != "pixels":
             return output
         if not self.image_statistics:

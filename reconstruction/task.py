@@ -12,7 +12,10 @@ from core.headers.header import read_header
 from core.headers.seen import united
 from core.machine.machine import Machine
 from core.machine.processes import Sums, merged
-from core.networks.encoders import load_imagenet, require_one_process
+from core.networks.batch_norms import hold_batch_norms
+from core.networks.checkpointing import checkpoint_blocks
+from core.networks.encoder_weights import start_encoder
+from core.networks.encoders import require_one_process
 from core.networks.unet import initialise
 from core.randomness import keys, seed_of
 from core.run.sampling import Draws
@@ -35,7 +38,8 @@ PICTURES = 8
 def architecture_of(config: ReconstructionConfig, in_channels: int) -> dict[str, Any]:
     """Return the arguments of `Autoencoder` that the settings and the pictures' channels ask for."""
     names = ("width", "skips", "image_statistics", "target", "normalisation", "encoder_dropout", "decoder_dropout")
-    return {"in_channels": in_channels, **{name: getattr(config, name) for name in (*names, "encoder", "sparse")}}
+    own = {name: getattr(config, name) for name in (*names, "encoder", "sparse")}
+    return {"in_channels": in_channels, **own, **config.network()}
 
 
 class ReconstructionTask(Task):
@@ -59,10 +63,12 @@ class ReconstructionTask(Task):
         processes.require_enough(len(val.names), "the pictures of Val")
         torch.manual_seed(seed_of(config.seed))
         self.model = Autoencoder(**architecture_of(config, train.channels))
-        require_one_process(self.model.encoder, processes, config.encoder, frozen=False)
+        require_one_process(self.model.encoder, processes, f"--encoder {config.encoder}", config.freeze_batch_norm)
+        require_one_process(self.model.decoder, processes, f"--decoder {config.decoder}")
         initialise(self.model)
-        if config.encoder_weights == "imagenet":
-            load_imagenet(self.model.encoder)
+        if config.gradient_checkpointing:
+            checkpoint_blocks(self.model.encoder)
+        start_encoder(self.model.encoder, config, norms_learn=not config.freeze_batch_norm)
         self.loss = _loss(config).to(device)
         self.pretext = Pretext.of(vars(config))
         parameters = [{"params": list(self.model.parameters()), "initial_lr": config.lr}]
@@ -79,6 +85,12 @@ class ReconstructionTask(Task):
         self.draws = Draws(groups, config.batch_size, config.seed, refill=bool(config.max_steps))
         self.seen = united(train.contents, *(read_header(path).seen for path in (config.init_weights,) if path))
         self.train = on_device(train, device, config.device_memory_limit)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Set training mode, batch norms of the encoder perhaps not."""
+        self.model.train()
+        if self.config.freeze_batch_norm:
+            hold_batch_norms(self.model.encoder)
 
     def read(self, draw: tuple[np.ndarray, ...]) -> tuple[Batch, Shown]:
         """Return the augmented batch of a draw, and what the network is shown of it."""

@@ -1,16 +1,18 @@
 """The settings of phase 2."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from core.errors import UserError
-from core.train_config import OWN_ENCODER, Schedule, TrainConfig
+from core.train_config import Schedule, TrainConfig
 from data.augment.settings import AugmentConfig
 from transfer_learning.fitting_config import FittingConfig
 from transfer_learning.losses.loss_config import LossConfig
 
-DecoderKind = Literal["unet", "linear"]
+Refinement = Literal["none", "boundary"]
+PARTLY = r"(first_params|stage):([1-9][0-9]{0,5})"
 
 
 @dataclass(frozen=True)
@@ -25,17 +27,18 @@ class SegmentationConfig(LossConfig, FittingConfig, AugmentConfig, TrainConfig):
     """best_model.safetensors of phase 1; without it the encoder starts from scratch."""
     transfer: Literal["encoder", "all"] = "encoder"
     """With --pretrained_encoder: carry over phase 1's encoder, or its decoder too."""
-    freeze: int | Literal["always", "never"] = "never"
-    """Keep the encoder as it came: always, never, or for the first N epochs, while the decoder warms up. An epoch is a
-    row of the log: with --max_steps that is --val_every steps."""
+    freeze: int | Literal["always", "never"] | str = "never"
+    """Keep the encoder as it came: always, never, or for the first N epochs, while the decoder warms up (an epoch is a
+    row of the log: with --max_steps that is --val_every steps). A part of it for good: first_params:50, the first 50
+    parameter tensors, or stage:3, the first three stages; batch norms keep their statistics there."""
     encoder_lr_scale: float = 1.0
     """The encoder's learning rate as a share of the rest's."""
     layer_decay: float = 1.0
     """Each stage of the encoder learns at this share of the rate of the next deeper one (Clark et al. 2020, BEiT):
     the deepest at lr x encoder_lr_scale. 1: all alike."""
-    decoder: DecoderKind = "unet"
-    """unet, or linear: one 1x1 convolution on the encoder's features of all stages, a quick reading of what they are
-    worth; with --freeze always a linear probe."""
+    refine: Refinement = "none"
+    """boundary: a residual block behind the scores, at the picture's size, which begins by changing nothing (Peng et
+    al. 2017)."""
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     """SGD with Nesterov momentum, Adam, or AdamW."""
     lr: float = 0.005
@@ -61,8 +64,7 @@ class SegmentationConfig(LossConfig, FittingConfig, AugmentConfig, TrainConfig):
             raise UserError(f"momentum {self.momentum} is outside [0, 1)")
         if not 0 < self.label_fraction <= 1:
             raise UserError(f"label_fraction {self.label_fraction} is outside (0, 1]: 0.1 keeps a tenth of the labels")
-        if isinstance(self.freeze, int) and self.freeze < 0:
-            raise UserError(f"freeze {self.freeze} must be always, never or a number of epochs")
+        self._check_freeze()
         if not 0 < self.layer_decay <= 1:
             raise UserError(f"layer_decay {self.layer_decay} is outside (0, 1]: 0.75 is common, 1 turns it off")
         self._check_transfer()
@@ -75,12 +77,16 @@ class SegmentationConfig(LossConfig, FittingConfig, AugmentConfig, TrainConfig):
         if self.optimizer != "sgd":
             found["momentum"] = f"with --optimizer {self.optimizer}"
         if self.freeze == "always":  # in eval mode
-            found["encoder_dropout"] = "with --freeze always"
-        if self.decoder == "linear":
-            found["decoder_dropout"] = "with --decoder linear"
-            if self.encoder != OWN_ENCODER:
-                found["width"] = f"with --decoder linear and --encoder {self.encoder}"
+            found |= dict.fromkeys(("encoder_dropout", "freeze_batch_norm"), "with --freeze always")
         return found
+
+    def _check_freeze(self) -> None:
+        known = self.freeze >= 0 if isinstance(self.freeze, int) else self.freeze in ("always", "never")
+        if not known and not re.fullmatch(PARTLY, str(self.freeze)):
+            raise UserError(
+                f"freeze: {self.freeze} must be always, never, a number of epochs, first_params:N (parameter tensors) "
+                "or stage:K (stages)"
+            )
 
     def _check_transfer(self) -> None:
         """Refuse settings that would do nothing."""
@@ -88,8 +94,10 @@ class SegmentationConfig(LossConfig, FittingConfig, AugmentConfig, TrainConfig):
             raise UserError("--init_weights replaces --pretrained_encoder: leave one of them out")
         if self.transfer == "all" and not self.pretrained_encoder:
             raise UserError("transfer all carries phase 1's decoder over: it needs --pretrained_encoder")
-        if self.transfer == "all" and self.decoder == "linear":
-            raise UserError("transfer all carries phase 1's decoder over, --decoder linear has none: leave one out")
+        if self.transfer == "all" and self.decoder in ("linear", "fcn"):
+            raise UserError(
+                f"transfer all carries phase 1's decoder over, --decoder {self.decoder} has none: leave one out"
+            )
         if self.pretrained_encoder and self.encoder_weights != "none":
             raise UserError(
                 f"--pretrained_encoder replaces --encoder_weights {self.encoder_weights}: leave one of them out "

@@ -2,15 +2,19 @@
 
 from collections.abc import Sequence
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.errors import UserError
+from core.networks.decoders import DECODERS, Plan, make_decoder
+from core.networks.decoding.attention import bottleneck_attention
+from core.networks.decoding.refinement import BoundaryRefinement
+from core.networks.decoding.sizes import to_picture
 from core.networks.encoders import make_encoder
+from core.networks.network_config import Attention, DecoderName, NetworkConfig, OutputStride
 from core.networks.normalise import Normalisation, Normaliser
-from core.networks.unet import DECODER_DROPOUT, ENCODER_DROPOUT, Decoder, Hypercolumn
+from core.networks.unet import DECODER_DROPOUT, ENCODER_DROPOUT
 from core.train_config import OWN_ENCODER
-from transfer_learning.config import DecoderKind
+from transfer_learning.config import Refinement
 
 
 class SegmentationUNet(nn.Module):
@@ -22,9 +26,12 @@ class SegmentationUNet(nn.Module):
         normalisation: of the input; must be the one that the encoder was pretrained with.
         encoder_dropout, decoder_dropout: rates by stage.
         encoder: `unet` or a name of timm's (`core.networks.encoders`).
-        decoder: `unet`, or `linear`: one 1x1 convolution on the encoder's features (`core.networks.unet.Hypercolumn`),
-            whose scores at a quarter of the resolution are brought to the picture's size.
+        decoder: a name of `core.networks.decoders`; one 1x1 convolution behind it makes scores, which are brought to
+            the picture's size.
         in_channels: of the pictures, 1 or 3.
+        output_stride, decoder_channels, bottleneck_channels, atrous_rates, attention: as in
+            `core.networks.network_config`.
+        refine: `boundary` adds what a residual block makes of the scores (`core.networks.decoding.refinement`).
     """
 
     def __init__(
@@ -35,18 +42,31 @@ class SegmentationUNet(nn.Module):
         encoder_dropout: Sequence[float] = ENCODER_DROPOUT,
         decoder_dropout: Sequence[float] = DECODER_DROPOUT,
         encoder: str = OWN_ENCODER,
-        decoder: DecoderKind = "unet",
+        decoder: DecoderName = "unet",
         in_channels: int = 3,
+        output_stride: OutputStride = 0,
+        decoder_channels: Sequence[int] = NetworkConfig.decoder_channels,
+        bottleneck_channels: int = 0,
+        atrous_rates: Sequence[int] = NetworkConfig.atrous_rates,
+        attention: Attention = "none",
+        refine: Refinement = "none",
     ) -> None:
         super().__init__()
         if num_classes < 2:
             raise UserError(f"num_classes {num_classes} must be at least 2")
         self.normalise = Normaliser(normalisation, in_channels)
         self.in_channels = in_channels
-        self.encoder = make_encoder(encoder, width, encoder_dropout, in_channels)
-        channels = self.encoder.channels
-        self.decoder = Hypercolumn(channels) if decoder == "linear" else Decoder(channels, width, decoder_dropout)
-        self.head = nn.Conv2d(self.decoder.out_channels, num_classes, 1)
+        self.settings = settings = NetworkConfig(
+            decoder, output_stride, tuple(decoder_channels), bottleneck_channels, tuple(atrous_rates), attention
+        )
+        self.encoder = make_encoder(encoder, width, encoder_dropout, in_channels, settings.stride)
+        self.attention = bottleneck_attention(attention, self.encoder.channels[-1])
+        plan = Plan(self.encoder.channels, self.encoder.strides, width, decoder_dropout, num_classes, settings)
+        self.decoder = make_decoder(decoder, plan, encoder)
+        row = DECODERS[decoder]
+        self.head = nn.Identity() if row.scores else nn.Conv2d(self.decoder.out_channels, num_classes, 1)
+        self.multiple = row.multiple
+        self.refine = BoundaryRefinement(num_classes) if refine == "boundary" else nn.Identity()
 
     def forward(self, images: Tensor, content: Tensor | None = None) -> Tensor:
         """Score every pixel.
@@ -58,7 +78,6 @@ class SegmentationUNet(nn.Module):
         Returns:
             logits [N, num_classes, H, W].
         """
-        logits = self.head(self.decoder(self.encoder(self.normalise(images, content))))
-        if logits.shape[-2:] == images.shape[-2:]:
-            return logits
-        return F.interpolate(logits, size=images.shape[-2:], mode="bilinear", align_corners=False)
+        *features, deepest = self.encoder(self.normalise(images, content))
+        logits = self.head(self.decoder([*features, self.attention(deepest)]))
+        return self.refine(to_picture(logits, images.shape[-2:], self.multiple))

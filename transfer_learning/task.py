@@ -14,7 +14,10 @@ from core.headers.header import read_header
 from core.headers.seen import united
 from core.machine.machine import Machine
 from core.machine.processes import Sums, merged
-from core.networks.encoders import load_imagenet, require_one_process
+from core.networks.batch_norms import require_norms_fit
+from core.networks.checkpointing import checkpoint_blocks
+from core.networks.encoder_weights import start_encoder
+from core.networks.encoders import require_one_process
 from core.networks.unet import initialise
 from core.randomness import seed_of
 from core.run.learning.hard_examples import HardDraws
@@ -27,10 +30,11 @@ from data.subsets import label_subset
 from transfer_learning.columns import log_columns, score_columns, selected
 from transfer_learning.config import SegmentationConfig
 from transfer_learning.fitting import Scales, among_all, picture_losses, training_counts
+from transfer_learning.freezing import is_frozen, norms_learn, set_training_mode, still_parameters
 from transfer_learning.losses.segmentation import SegmentationLoss
 from transfer_learning.network import SegmentationUNet
 from transfer_learning.scores.confusion import confusion_matrix, known, scores_of_counts, segmentation_scores
-from transfer_learning.transfer import TRANSFERRED, is_frozen, load_pretrained, parameter_groups, set_training_mode
+from transfer_learning.transfer import TRANSFERRED, load_pretrained, parameter_groups
 
 PICTURES = 6
 # Beside the sums of the loss.
@@ -39,9 +43,9 @@ COUNTS, LOSSES = "training_counts", "picture_losses"
 
 def architecture_of(config: SegmentationConfig, train: Split) -> dict[str, Any]:
     """Return the arguments of `SegmentationUNet` that the settings and the data ask for."""
-    names = ("width", "normalisation", "encoder_dropout", "decoder_dropout", "encoder", "decoder")
+    names = ("width", "normalisation", "encoder_dropout", "decoder_dropout", "encoder", "refine")
     of_data = {"num_classes": len(train.class_set), "in_channels": train.channels}
-    return {**of_data, **{name: getattr(config, name) for name in names}}
+    return {**of_data, **{name: getattr(config, name) for name in names}, **config.network()}
 
 
 class SegmentationTask(Task):
@@ -70,13 +74,17 @@ class SegmentationTask(Task):
         torch.manual_seed(seed_of(config.seed))
         self.architecture = architecture_of(config, train)
         self.model = SegmentationUNet(**self.architecture)
-        require_one_process(self.model.encoder, processes, config.encoder, config.freeze == "always")
+        require_one_process(self.model.encoder, processes, f"--encoder {config.encoder}", not norms_learn(config))
+        require_one_process(self.model.decoder, processes, f"--decoder {config.decoder}")
         initialise(self.model)
-        if config.encoder_weights == "imagenet":
-            load_imagenet(self.model.encoder)
+        if config.gradient_checkpointing:
+            checkpoint_blocks(self.model.encoder)
+        start_encoder(self.model.encoder, config, norms_learn(config))
+        self.still = still_parameters(self.model.encoder, config.freeze)
         if config.pretrained_encoder:
             parts = TRANSFERRED[config.transfer]
             header = load_pretrained(self.model, config.pretrained_encoder, config.normalisation, parts, config.encoder)
+            require_norms_fit(self.model.encoder, str(config.pretrained_encoder), norms_learn(config))
             self.pretrained_on: str | None = header.run.data_fingerprint
         begun_with = [read_header(path).seen for path in (config.pretrained_encoder, config.init_weights) if path]
         self.seen = united(train.contents[self.chosen], *begun_with)
@@ -98,7 +106,8 @@ class SegmentationTask(Task):
 
     def begin_epoch(self, epoch: int) -> None:
         """Set training mode; the encoder's depends on `freeze`."""
-        set_training_mode(self.model, is_frozen(self.config, epoch))
+        frozen = is_frozen(self.config, epoch)
+        set_training_mode(self.model, frozen, self.still, self.config.freeze_batch_norm)
 
     def read(self, draw: tuple[np.ndarray, ...]) -> Batch:
         """Return the augmented batch of a draw."""

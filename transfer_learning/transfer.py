@@ -1,4 +1,4 @@
-"""Carrying an encoder from phase 1 into phase 2: loading, freezing, learning rates."""
+"""Carrying an encoder from phase 1 into phase 2: loading, learning rates."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from core.weights import load_strictly, load_weights
 from transfer_learning.config import SegmentationConfig
 
 # What `--transfer` carries over.
-TRANSFERRED = {"encoder": ("encoder",), "all": ("encoder", "decoder")}
+TRANSFERRED = {"encoder": ("encoder",), "all": ("encoder", "attention", "decoder")}
 
 
 def load_pretrained(
@@ -49,26 +49,13 @@ def load_pretrained(
         raise UserError(
             f"{path} holds --encoder {theirs.encoder}, this run has {encoder}: give --encoder {theirs.encoder}"
         )
+    if "decoder" in parts:
+        model.settings.require_same_decoder(header.parts, path)
     for part in parts:
         prefix = f"{part}."
         of_part = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
         load_strictly(model.get_submodule(part), of_part, f"the {part} of {path}")
     return header
-
-
-def is_frozen(config: SegmentationConfig, epoch: int) -> bool:
-    """Say whether the encoder stands still in an epoch (from 1)."""
-    if isinstance(config.freeze, int):
-        return epoch <= config.freeze
-    return config.freeze == "always"
-
-
-def set_training_mode(model: nn.Module, frozen: bool) -> None:
-    """Set the network to training mode; a frozen encoder stays in eval mode: no gradient, dropout or new statistics."""
-    model.train()
-    model.encoder.requires_grad_(not frozen)
-    if frozen:
-        model.encoder.eval()
 
 
 def parameter_groups(model: nn.Module, config: SegmentationConfig) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ import difflib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import get_args, get_origin, get_type_hints
 
 from core.errors import UserError
 from core.filing.paths import expanded
@@ -45,7 +45,7 @@ def require_sayable_words(argv: Sequence[str]) -> None:
 
 def spelled_out(config_type: type, argv: list[str]) -> list[str]:
     """Return the arguments as tyro reads them. Raises UserError for a flag that is unknown."""
-    argv = _take_back(config_type, _complete_bare_flags(config_type, argv))
+    argv = _apart(config_type, _take_back(config_type, _complete_bare_flags(config_type, argv)))
     _check_names(config_type, argv)
     return argv
 
@@ -91,6 +91,18 @@ def _take_back(config_type: type, argv: list[str]) -> list[str]:
         is_taken_back = argument.startswith(("--no_", "--no-")) and type(None) in get_args(types.get(name))
         spelled += [f"--{name}", "None"] if is_taken_back else [argument]
     return spelled
+
+
+def _apart(config_type: type, argv: list[str]) -> list[str]:
+    """Take numbers apart that commas join, where a setting has several: 12,24,36 is 12 24 36."""
+    types = get_type_hints(config_type)
+    several = {name for name, hint in types.items() if get_origin(hint) is tuple and get_args(hint)[0] in (int, float)}
+    apart: list[str] = []
+    flag = ""
+    for argument in argv:
+        flag = argument if argument.startswith("--") else flag
+        apart += argument.split(",") if argument != flag and flag[2:].replace("-", "_") in several else [argument]
+    return apart
 
 
 def _check_names(config_type: type, argv: list[str]) -> None:

@@ -15,6 +15,7 @@ from core.errors import UserError, first_problem
 from core.filing.json_file import NotJSONError, parse_json
 from core.filing.paths import readable
 from core.headers.seen import UNKNOWN, of_text
+from core.networks.network_config import Attention, DecoderName, NetworkConfig, OutputStride
 from core.sides import MAX_SIZE
 from core.train_config import OWN_ENCODER, Normalisation, TrainConfig
 
@@ -50,6 +51,12 @@ class Network:
     in_channels: Literal[1, 3] = 3
     encoder_dropout: tuple[_Rate, _Rate, _Rate, _Rate, _Rate, _Rate] = TrainConfig.encoder_dropout
     decoder_dropout: tuple[_Rate, _Rate, _Rate, _Rate, _Rate] = TrainConfig.decoder_dropout
+    decoder: DecoderName = "unet"
+    output_stride: OutputStride = 0
+    decoder_channels: tuple[_Integer, ...] = TrainConfig.decoder_channels
+    bottleneck_channels: _Integer = 0
+    atrous_rates: tuple[_Integer, _Integer, _Integer] = TrainConfig.atrous_rates
+    attention: Attention = "none"
 
 
 @dataclass(frozen=True)
@@ -147,6 +154,11 @@ class Header:
     def network(self) -> Network:
         """What both phases know of the network."""
         return TypeAdapter(Network).validate_python(self.architecture)
+
+    @cached_property
+    def parts(self) -> NetworkConfig:
+        """What the network is made of beside its encoder."""
+        return NetworkConfig(**{name: getattr(self.network, name) for name in NetworkConfig().network()})
 
     @cached_property
     def run(self) -> Run:

@@ -1,7 +1,7 @@
 """Spatial dropout that does not depend on how many processes share a batch."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor
@@ -18,6 +18,11 @@ def share_of_batch(first: int, total: int) -> Iterator[None]:
         yield
     finally:
         _share = before
+
+
+def same_share() -> AbstractContextManager[None]:
+    """Return what says again, whenever it is entered, what holds now of the batch."""
+    return share_of_batch(*_share) if _share else nullcontext()
 
 
 def spatial_dropout(features: Tensor, rate: float, training: bool) -> Tensor:

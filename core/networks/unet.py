@@ -5,6 +5,7 @@ norm, LeakyReLU. Dropout has no parameters and no module here, so that weights l
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.errors import UserError
+from core.networks.decoding.attention import scse_or_nothing
 from core.networks.dropout import spatial_dropout
 from core.networks.kernels import instance_norm, upsample
 from core.networks.normalise import content_statistics
@@ -21,6 +23,11 @@ ENCODER_DROPOUT = (0.0, 0.0, 0.05, 0.1, 0.15, 0.15)
 DECODER_DROPOUT = (0.15, 0.1, 0.1, 0.05, 0.0)
 # Five halvings must leave more than one position, over which instance norm can take a deviation.
 MIN_SIDE = 2 ** (len(MULTIPLIERS) - 1) + 1
+
+
+def strides_of(output_stride: int) -> tuple[int, ...]:
+    """Return the strides of an encoder's six feature maps, the deepest at the output stride."""
+    return tuple(min(2**stage, output_stride) for stage in range(len(MULTIPLIERS)))
 
 
 def require_sides(height: int, width: int) -> None:
@@ -77,13 +84,22 @@ class ConvStage(nn.Module):
         in_channels, out_channels: channels before and after.
         stride: of the first convolution.
         dropout: share of channels dropped in training (Tompson et al. 2015), in [0, 1).
+        dilations: of the two convolutions.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int = 1, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int = 1,
+        dropout: float = 0.0,
+        dilations: tuple[int, int] = (1, 1),
+    ) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1)
+        first, second = dilations
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=first, dilation=first)
         self.norm1 = InstanceNorm(out_channels)
-        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=second, dilation=second)
         self.norm2 = InstanceNorm(out_channels)
         self.dropout = dropout
 
@@ -100,22 +116,32 @@ class ConvStage(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Six stages; every stage but the first halves the side.
+    """Six stages; every stage but the first halves the side, down to the output stride.
 
     Args:
         width: features of the first stage; the others are width x (2, 4, 8, 16, 16).
         in_channels: channels of the picture.
         dropout: rate of each stage.
+        output_stride: of the deepest features, 32, 16 or 8: stages that would halve the side further dilate what
+            follows instead, so that the weights are the same whatever it is.
     """
 
-    def __init__(self, width: int = 32, in_channels: int = 3, dropout: Sequence[float] = ENCODER_DROPOUT) -> None:
+    def __init__(
+        self,
+        width: int = 32,
+        in_channels: int = 3,
+        dropout: Sequence[float] = ENCODER_DROPOUT,
+        output_stride: int = 2 ** (len(MULTIPLIERS) - 1),
+    ) -> None:
         super().__init__()
         if width < 1:
             raise UserError(f"width {width} must be at least 1: 32 is the reference, 8 or 16 suit small machines")
         self.channels = tuple(width * multiplier for multiplier in MULTIPLIERS)
         inputs = (in_channels, *self.channels[:-1])
-        strides = (1, *[2] * (len(MULTIPLIERS) - 1))
-        stages = zip(inputs, self.channels, strides, dropout, strict=True)
+        self.strides = strides_of(output_stride)
+        self.steps = [later // earlier for earlier, later in pairwise((1, *self.strides))]
+        wanted = [2**stage // stride for stage, stride in enumerate(self.strides)]  # dilations that make up for strides
+        stages = zip(inputs, self.channels, self.steps, dropout, pairwise((1, *wanted)), strict=True)
         self.stages = nn.ModuleList(ConvStage(*arguments) for arguments in stages)
 
     @property
@@ -128,7 +154,7 @@ class Encoder(nn.Module):
         return [list(stage.parameters()) for stage in self.stages]
 
     def forward(self, images: Tensor, seen: Tensor | None = None) -> list[Tensor]:
-        """[N, C, H, W] -> six feature maps, from full resolution down to 1/32 (the bottleneck).
+        """[N, C, H, W] -> six feature maps, from full resolution down to the output stride (the bottleneck).
 
         With `seen` it computes what sparse convolutions would (SparK, Tian et al. 2023): a position without anything
         seen beneath it has features 0, and no norm takes it into its statistics. What is hidden then neither spreads
@@ -143,8 +169,8 @@ class Encoder(nn.Module):
         """
         require_sides(*images.shape[-2:])
         features: list[Tensor] = []
-        for stage in self.stages:
-            if seen is not None and features:
+        for stage, step in zip(self.stages, self.steps, strict=True):
+            if seen is not None and step > 1:
                 seen = F.max_pool2d(seen, 2, ceil_mode=True)
             images = stage(images, seen)
             features.append(images)
@@ -158,6 +184,7 @@ class Decoder(nn.Module):
         channels: features of the encoder's stages, full resolution first; 0 where a stage has none to hand over.
         width: features of the last stage; the others have width x (16, 8, 4, 2), deepest first, as our own encoder has.
         dropout: rate of each stage, deepest first.
+        scse: whether each stage ends in weights of channels and places.
 
     Attributes:
         kernels: `torch` or `own` (`core.networks.kernels`), of the upsampling.
@@ -165,7 +192,9 @@ class Decoder(nn.Module):
 
     kernels = "torch"
 
-    def __init__(self, channels: Sequence[int], width: int, dropout: Sequence[float] = DECODER_DROPOUT) -> None:
+    def __init__(
+        self, channels: Sequence[int], width: int, dropout: Sequence[float] = DECODER_DROPOUT, scse: bool = False
+    ) -> None:
         super().__init__()
         self.out_channels = width
         outputs = [width * multiplier for multiplier in MULTIPLIERS[-2::-1]]
@@ -174,57 +203,24 @@ class Decoder(nn.Module):
         self.stages = nn.ModuleList(
             ConvStage(wide, narrow, dropout=rate) for wide, narrow, rate in zip(inputs, outputs, dropout, strict=True)
         )
+        self.attention = nn.ModuleList(scse_or_nothing(narrow, scse) for narrow in outputs)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """Encoder features -> [N, width, H, W]."""
         x = features[-1]
-        for stage, skip in zip(self.stages, features[-2::-1], strict=True):
+        for stage, attend, skip in zip(self.stages, self.attention, features[-2::-1], strict=True):
             size = (skip.shape[-2], skip.shape[-1])
             if self.kernels == "own":
                 x = upsample(x, size)
             else:
                 x = F.interpolate(x, size=size, mode="bilinear", align_corners=False)
-            x = stage(torch.cat([x, skip], dim=1))
+            x = attend(stage(torch.cat([x, skip], dim=1)))
         return x
 
 
 def count_parameters(module: nn.Module) -> int:
     """Return the number of parameters, trainable or not."""
     return sum(parameter.numel() for parameter in module.parameters())
-
-
-class Hypercolumn(nn.Module):
-    """No decoder at all: the features of every stage at every position of a quarter of the resolution, side by side.
-
-    A hypercolumn (Hariharan et al. 2015), on which one 1x1 convolution makes a linear probe. The deepest stage alone,
-    with 4 x 4 positions at 128 px, would measure how coarse it is and not what the encoder knows. Each stage's vector
-    is first brought to unit mean square over its channels (ParseNet, Liu et al. 2015): stages differ in scale, and the
-    largest would drown the others. It has no parameters and no statistics.
-
-    Args:
-        channels: features of the encoder's stages, full resolution first.
-    """
-
-    quarter = 2  # the stage whose resolution it is
-
-    def __init__(self, channels: Sequence[int]) -> None:
-        super().__init__()
-        self.out_channels = sum(channels)
-
-    def forward(self, features: Sequence[Tensor]) -> Tensor:
-        """Encoder features -> [N, sum of channels, H / 4, W / 4]: means of finer ones, coarser ones bilinear."""
-        size = features[self.quarter].shape[-2:]
-        columns = []
-        for stage, feature in enumerate(features):
-            if not feature.shape[1]:
-                continue
-            feature = F.normalize(feature, dim=1) * feature.shape[1] ** 0.5
-            if stage < self.quarter:
-                feature = F.interpolate(feature, size=size, mode="area")
-            elif stage > self.quarter:
-                feature = F.interpolate(feature, size=size, mode="bilinear", align_corners=False)
-            columns.append(feature)
-        return torch.cat(columns, dim=1)
 
 
 def initialise(module: nn.Module) -> None:

@@ -5,8 +5,9 @@ from typing import Any
 
 from core.errors import UserError
 from core.files import file_sha256
+from core.networks.network_config import NetworkConfig
 from core.run.task import Task
-from core.train_config import TrainConfig
+from core.train_config import TrainConfig, by_content
 from core.weights import arguments_of, load_strictly, load_weights
 
 # What training draws and evaluation does not: other rates make no other network.
@@ -26,9 +27,11 @@ def load_initial(task: Task, path: Path) -> None:
             f"{path} comes from {theirs.phase}, this run is {ours['phase']}: --init_weights takes weights of its "
             "own phase (--pretrained_encoder carries phase 1's encoder over to phase 2)"
         )
+    before = NetworkConfig().network()
     there = arguments_of(type(task.model), theirs, str(path))
     for name, value in ours["architecture"].items():
-        known = there.get(name, value)  # once there were fewer choices; the tensors tell
+        # Once there were fewer choices; where the default was none of them, the tensors tell.
+        known = there.get(name, before.get(name, value))
         if name not in FREE and known != value:
             raise UserError(f"{path} is of another network: {name} {known!r} there, {value!r} here")
     if "class_set" in ours:
@@ -39,5 +42,6 @@ def load_initial(task: Task, path: Path) -> None:
 
 
 def sha256_of_initial(config: TrainConfig) -> dict[str, Any]:
-    """Return what makes a run of other initial weights another run: {} without any."""
-    return {"init_weights_sha256": file_sha256(config.init_weights)} if config.init_weights else {}
+    """Return what makes a run of other initial weights, or of another encoder's, another run: {} without any."""
+    whole = {"init_weights_sha256": file_sha256(config.init_weights)} if config.init_weights else {}
+    return {**whole, **by_content(config)}

@@ -50,7 +50,10 @@ def training_command(run: Run) -> str:
     for name, place in START.items():
         if run.training.get(f"{name}_sha256"):
             flags.append([f"--{name}", str(settings.get(name) or place)])
-    flags += [flag(name, value) for name, value in changed(run).items() if name != "extend_to"]
+    given = changed(run)
+    if str(given.get("encoder_weights")).startswith("sha256:"):
+        given["encoder_weights"] = str(settings.get("encoder_weights") or "ENCODER_WEIGHTS.safetensors")
+    flags += [flag(name, value) for name, value in given.items() if name != "extend_to"]
     command = _wrapped(f"python -m {run.phase}.train", flags)
     if longer := run.training.get("extend_to"):
         command += "\n" + _wrapped(f"python -m {run.phase}.train", [*flags, flag("extend_to", longer)])

@@ -6,7 +6,7 @@ import torch
 from sample_header import sample_header
 
 from core.errors import UserError
-from core.networks.encoders import load_imagenet
+from core.networks.encoder_weights import load_imagenet
 from core.networks.normalise import Normaliser
 from core.networks.unet import count_parameters, initialise
 from core.randomness import keys
@@ -54,7 +54,7 @@ def test_one_channel_takes_two_ninths_off_the_first_convolution():
 def test_an_imagenet_encoder_sees_grey_as_rgb_of_equal_channels(grey):
     model = SegmentationUNet(width=2, normalisation="unit", encoder="tf_efficientnet_lite0", in_channels=1).eval()
     initialise(model)
-    load_imagenet(model.encoder)
+    load_imagenet(model.encoder, "tf_efficientnet_lite0")
     coloured = SegmentationUNet(width=2, normalisation="unit", encoder="tf_efficientnet_lite0").eval()
     coloured.load_state_dict(model.state_dict())
     torch.testing.assert_close(model(grey), coloured(grey.expand(-1, 3, -1, -1)))

@@ -11,8 +11,8 @@ from core.machine.device import for_inference
 from core.networks.unet import Encoder, InstanceNorm, count_parameters
 from core.weights import load_strictly
 from reconstruction.network import Autoencoder
+from transfer_learning.freezing import set_training_mode
 from transfer_learning.network import SegmentationUNet
-from transfer_learning.transfer import set_training_mode
 
 NETWORKS = {
     "autoencoder": lambda **kind: Autoencoder(width=2, **kind),

@@ -148,6 +148,8 @@ def _whole(place: Place, module: str) -> list[str]:
             "--model_path", weights["phase_2"], "--input", corpus / "own/images", *to, "--no_figures"
         ),
         "transfer_learning.export": words("--model_path", weights["phase_2"], "--format", "state_dict", *to),
+        "transfer_learning.describe": words("--model_path", weights["phase_2"], "--size", SIDE),
+        "transfer_learning.convert": words("--tflite", corpus / "own/images", "--output", output / "a.safetensors"),
         "experiments.ablate": ["--config", str(_grid(place)), *planned(place).argv],
         "experiments.tables": words("--results", place.copy("results")),
         "experiments.report": words(place.copy("results"), "--output", output / "report.html"),

@@ -147,7 +147,10 @@ def test_damage_is_told(exported, tmp_path, pets, capsys):
 @pytest.mark.all
 @pytest.mark.parametrize(
     ("encoder", "decoder", "channels"),
-    [("unet", "linear", 1), ("tf_efficientnet_lite0", "unet", 3), ("convnext_atto", "linear", 3)],
+    [
+        *(("unet", "linear", 1), ("tf_efficientnet_lite0", "unet", 3), ("convnext_atto", "linear", 3)),
+        *(("unet", name, 3) for name in ("fpn", "deeplabv3plus", "pspnet", "segnet", "fcn")),
+    ],
 )
 def test_every_network_is_exported(tmp_path, encoder, decoder, channels):
     pytest.importorskip("onnxscript")

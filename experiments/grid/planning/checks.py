@@ -21,6 +21,12 @@ OWN = (
     "encoder_weights",
     "normalisation",
     "decoder",
+    "output_stride",
+    "decoder_channels",
+    "bottleneck_channels",
+    "atrous_rates",
+    "attention",
+    "refine",
     "encoder_lr_scale",
     "layer_decay",
 )

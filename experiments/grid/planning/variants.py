@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.train_config import CHOSEN, NOT_COMPARED
+from core.train_config import CHOSEN, NOT_COMPARED, by_content
 from experiments.grid.config import AblationConfig
 from experiments.page.command_lines import defaults
 from reconstruction.config import ReconstructionConfig
@@ -68,7 +68,7 @@ class Plan:
 
 def plain(config: Any) -> dict[str, Any]:
     """Return the settings that make a run what it is (no places, no device) as plain JSON values."""
-    values = json.loads(json.dumps(dataclasses.asdict(config), default=str))
+    values = {**json.loads(json.dumps(dataclasses.asdict(config), default=str)), **by_content(config)}
     return {name: value for name, value in values.items() if name not in NOT_COMPARED}
 
 

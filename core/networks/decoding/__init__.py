@@ -1,0 +1,1 @@
+"""What stands behind an encoder: the modules of decoders, attention, refinement, and sizes that fit."""

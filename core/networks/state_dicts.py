@@ -1,0 +1,110 @@
+"""State dicts of other projects: read without running anything in them, and named as timm names the same network."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from core.errors import UserError
+from core.files import open_bytes
+from core.headers.header import HEADER_KEY
+
+# What training programs put a state dict under, beside optimisers and counters.
+WRAPPERS = ("state_dict", "model_state_dict", "model")
+# What wrappers (DataParallel, Lightning, SMP, a detector around a backbone) put before every name.
+PREFIXES = ("module.", "model.", "encoder.", "backbone.")
+# The first part of the names of layers that sort pictures into classes, in torchvision's networks and in timm's.
+HEADS = {"fc", "classifier", "head", "pre_logits", "last_linear", "aux_classifier"}
+# torchvision's networks whose parts stand in timm's order under other names. Of ResNet and VGG the names are the same.
+RENAMED = {"mobilenetv2_100": "mobilenet_v2"}
+# How torchvision's names of families begin that timm names otherwise.
+OF_TORCHVISION = ("features.", "layer", "conv1.", "stem.", "trunk_output.", "conv_proj.", "Conv2d_1a")
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a .safetensors file, or of one that `torch.save` wrote (.pth, .pt, .bin), on the CPU.
+
+    Raises:
+        UserError: no such file, none that can be read, one that holds more than tensors and plain values, one of a run
+            of this project, or values that are not finite.
+    """
+    if not path.is_file():
+        raise UserError(f"no file {path}: --encoder_weights takes none, imagenet or a state dict (.safetensors, .pth)")
+    tensors = _of_safetensors(path) if path.suffix == ".safetensors" else _of_torch(path)
+    if not tensors:
+        raise UserError(f"{path} holds no tensors by name: save network.state_dict() into it")
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise UserError(f"{path}: {name!r} holds values that are not finite (NaN or infinity): download it anew")
+    return tensors
+
+
+def without_prefixes(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors of the innermost network that is wrapped: those behind a prefix where any name has it.
+
+    What lies beside an `encoder.` or a `backbone.`, such as a decoder, is left out.
+    """
+    found = dict(tensors)
+    while prefix := next((prefix for prefix in PREFIXES if any(name.startswith(prefix) for name in found)), None):
+        found = {name.removeprefix(prefix): tensor for name, tensor in found.items() if name.startswith(prefix)}
+    return found
+
+
+def of_timm(tensors: Mapping[str, Tensor], encoder: str, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors under timm's names where torchvision calls the parts of the same network otherwise.
+
+    Args:
+        tensors: by name, without prefixes.
+        encoder: timm's name of the network.
+        wanted: all tensors of timm's network, its head too.
+    """
+    if encoder not in RENAMED or not any(name.startswith("features.") for name in tensors):
+        return dict(tensors)
+    import torchvision
+
+    from core.networks.pretrained import match_in_order
+
+    with torch.device("meta"):
+        theirs = torchvision.models.get_model(RENAMED[encoder], weights=None).state_dict()
+    ours = {id(tensor): name for name, tensor in match_in_order(theirs, wanted).items()}
+    names = {name: ours[id(tensor)] for name, tensor in theirs.items()}
+    return {names.get(name, name): tensor for name, tensor in tensors.items()}
+
+
+def is_head(name: str) -> bool:
+    """Say whether a tensor is of the layers behind the last feature that sort pictures into classes."""
+    return name.partition(".")[0] in HEADS
+
+
+def _of_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            if HEADER_KEY in (file.metadata() or {}):
+                raise UserError(
+                    f"{path} is of a run of this project: give it to --pretrained_encoder (phase 1's) or --init_weights"
+                )
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, TypeError, OSError) as error:
+        raise UserError(f"{path} is not a whole safetensors file ({error}): download it anew") from None
+
+
+def _of_torch(path: Path) -> dict[str, Tensor]:
+    try:
+        with open_bytes(path) as file:
+            content: Any = torch.load(file, map_location="cpu", weights_only=True)
+    except (UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, IndexError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(
+            f"{path} is no state dict that can be read without running what is in it ({reason}): "
+            "save network.state_dict() as .safetensors or .pth"
+        ) from None
+    for wrapper in WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    if not isinstance(content, Mapping):
+        return {}
+    return {name: tensor for name, tensor in content.items() if isinstance(name, str) and isinstance(tensor, Tensor)}
