@@ -75,10 +75,11 @@ def _module_of_phase(commands: Sequence[Command], arguments: Sequence[str]) -> s
     """Return the command's module; where there is one a phase, that of the weights given with --model_path."""
     if len(commands) == 1:
         return commands[0].module
-    path = _value_of("model_path", arguments)
+    path = _value_of("model_path", arguments) or _value_of("ensemble", arguments)
     if path is None:
         raise UserError("give the weights to score: --model_path runs/.../best_model.safetensors")
-    phase = read_header(Path(expanded(path))).phase
+    foreign = path.startswith("torchvision:")
+    phase = "transfer_learning" if foreign else read_header(Path(expanded(path))).phase
     of_phase = {command.module.split(".")[0]: command.module for command in commands}
     if phase not in of_phase:
         raise UserError(f"{path} comes from {phase}: this command takes weights of {' or '.join(of_phase)}")

@@ -101,6 +101,19 @@ class ReadoutOptions:
         """What is done to the result."""
         return parse_steps(self.postprocess) if self.postprocess is not None else ()
 
+    def members(self, model_path: Path | None) -> tuple[Path, ...]:
+        """Return the weights that are to read, those of --model_path first.
+
+        Raises:
+            UserError: none are given, or some of them twice.
+        """
+        found = (*(() if model_path is None else (model_path,)), *self.ensemble)
+        if not found:
+            raise UserError("give the weights of a training run: --model_path runs/.../best_model.safetensors")
+        if twice := next((path for path in found if found.count(path) > 1), None):
+            raise UserError(f"{twice} is in the ensemble twice: every network has one vote")
+        return found
+
     def idle(self) -> dict[str, str]:
         """Return the settings that have no say beside the others, and why."""
         found = (

@@ -19,8 +19,7 @@ from core.errors import UserError
 from core.headers.header import Header
 from core.sides import sides_of
 from data.pictures import MAX_PIXELS, PictureError, read_picture
-from transfer_learning.inference.backends import Loaded
-from transfer_learning.inference.ensemble import load_members, members_of
+from transfer_learning.inference.backends import Loaded, load_members
 from transfer_learning.inference.readout import Readout, Seen
 from transfer_learning.predict_config import InferenceOptions
 
@@ -66,7 +65,7 @@ class Segmenter:
         """
         given = options.pop("ensemble", ())
         chosen = InferenceOptions(**options, ensemble=tuple(map(Path, given)))
-        members = members_of(None if model_path is None else Path(model_path), chosen)
+        members = chosen.members(None if model_path is None else Path(model_path))
         loaded = load_members(members, chosen, chosen.device)
         plain = replace(chosen, postprocess=None, ensemble=())
         others = [_readout(path, one, plain) for path, one in zip(members[1:], loaded[1:], strict=True)]
