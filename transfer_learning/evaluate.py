@@ -61,11 +61,6 @@ class SegmentationEvaluationConfig(EvaluationConfig, ReadoutOptions):
         ReadoutOptions.__post_init__(self)
         if self.visualize_samples > MOST_ROWS:
             raise UserError(f"visualize_samples {self.visualize_samples}: a figure holds {MOST_ROWS} rows at most")
-        if self.compare and not (self.tta or self.tile or self.steps or self.ensemble):
-            raise UserError(
-                "--compare has nothing to add to the plain reading: give --tta flips,0.75,1,1.25, --tile, "
-                "--postprocess or --ensemble"
-            )
 
     def idle(self) -> dict[str, str]:
         """Return the settings that have no say beside the others, and why."""
@@ -78,6 +73,11 @@ def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
     from core.filing.writing import sole_writer
     from transfer_learning.inference.weights_files import weights_file
 
+    if config.compare and not (config.tta or config.tile or config.steps or config.ensemble):
+        raise UserError(
+            "--compare has nothing to add to the plain reading: give --tta flips,0.75,1,1.25, --tile, --postprocess or "
+            "--ensemble"
+        )
     require_own_folder(config.output_dir, PHASE)
     first, *rest = members = config.members(config.model_path)
     config = replace(config, model_path=first, ensemble=tuple(rest))
