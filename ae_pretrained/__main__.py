@@ -6,12 +6,11 @@ from importlib import import_module
 from pathlib import Path
 
 from ae_pretrained import __version__
+from core.calling import commands_called, module_called, value_of
 from core.cli import Command, called_as, subcommands
 from core.command import one_line
 from core.errors import UserError
-from core.filing.paths import expanded
-from core.filing.words import nearest, require_sayable_words
-from core.headers.header import read_header
+from core.filing.words import require_sayable_words
 from core.terminal.screen import exit_code
 
 DESCRIPTION = "Segmentation with few labels: pretrain an encoder on pictures alone, train on labels, score, compare."
@@ -34,11 +33,11 @@ def _main(argv: Sequence[str] | None) -> int:
     before = called_as.set(f"{program} {name}")
     try:
         require_sayable_words(arguments)
-        commands = _commands(name)
-        if len(commands) > 1 and _value_of("model_path", arguments) is None and {"-h", "--help"} & set(arguments):
+        commands = commands_called(name)
+        if len(commands) > 1 and value_of("model_path", arguments) is None and {"-h", "--help"} & set(arguments):
             print(_help_of_phases(commands))
             return 0
-        return import_module(_module_of_phase(commands, arguments)).main(arguments)
+        return import_module(module_called(name, arguments)).main(arguments)
     except (UserError, OSError) as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
@@ -58,41 +57,10 @@ def overview(program: str) -> str:
     )
 
 
-def _commands(name: str) -> list[Command]:
-    known = subcommands()
-    if name not in known:
-        raise UserError(f"unknown command {name}{nearest(name, list(known))} (there are {', '.join(known)})")
-    return known[name]
-
-
 def _help_of_phases(commands: Sequence[Command]) -> str:
     helps = " and ".join(f"python -m {command.module} --help" for command in commands)
     usage = f"usage: {called_as.get()} --model_path WEIGHTS [OPTIONS]"
     return f"{usage}\n\n{commands[0].help}\n\nEach phase has settings of its own, with their defaults: {helps}"
-
-
-def _module_of_phase(commands: Sequence[Command], arguments: Sequence[str]) -> str:
-    """Return the command's module; where there is one a phase, that of the weights given with --model_path."""
-    if len(commands) == 1:
-        return commands[0].module
-    path = _value_of("model_path", arguments) or _value_of("ensemble", arguments)
-    if path is None:
-        raise UserError("give the weights to score: --model_path runs/.../best_model.safetensors")
-    foreign = path.startswith("torchvision:")
-    phase = "transfer_learning" if foreign else read_header(Path(expanded(path))).phase
-    of_phase = {command.module.split(".")[0]: command.module for command in commands}
-    if phase not in of_phase:
-        raise UserError(f"{path} comes from {phase}: this command takes weights of {' or '.join(of_phase)}")
-    return of_phase[phase]
-
-
-def _value_of(flag: str, arguments: Sequence[str]) -> str | None:
-    words = iter(arguments)
-    for word in words:
-        name, _, value = word.partition("=")
-        if name.replace("-", "_") == f"__{flag}":
-            return value or next(words, None)
-    return None
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ COMMANDS = (
     ),
     Command("transfer_learning.export", "ExportConfig", "export", "write a network for other programs", "export"),
     Command("experiments.ablate", "AblationConfig", "ablation", "compare variants, labels and seeds", "ablate"),
+    Command("experiments.recipe", "RecipeConfig", "recipe", "follow one file from pictures to scores", "recipe"),
     Command("experiments.tables", "TablesConfig", "tables", "write tables again from the JSON of results", "tables"),
     Command("experiments.report", "ReportConfig", "report", "show runs and results on one HTML page", "report"),
     Command("benchmarks.throughput", "ThroughputConfig", "throughput", "time training and evaluation"),

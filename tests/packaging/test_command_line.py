@@ -16,7 +16,8 @@ from core.cli import COMMANDS, SECTIONS, called_as, subcommands
 from core.weights import save_weights
 
 ROOT = Path(__file__).parents[2]
-NAMES = ["prepare", "inspect", "pretrain", "train", "evaluate", "predict", "export", "ablate", "tables", "report"]
+NAMES = ["prepare", "inspect", "pretrain", "train", "evaluate", "predict", "export", "ablate", "recipe"]
+NAMES += ["tables", "report"]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.module)

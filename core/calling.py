@@ -1,0 +1,49 @@
+"""From a command's name, as behind `ae-pretrained`, to the module that runs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from core.cli import Command, subcommands
+from core.errors import UserError
+from core.filing.paths import expanded
+from core.filing.words import nearest
+from core.headers.header import read_header
+
+
+def commands_called(name: str) -> list[Command]:
+    """Return what a name stands for: a command, or one a phase. Raises UserError for an unknown one."""
+    known = subcommands()
+    if name not in known:
+        raise UserError(f"unknown command {name}{nearest(name, list(known))} (there are {', '.join(known)})")
+    return known[name]
+
+
+def module_called(name: str, arguments: Sequence[str]) -> str:
+    """Return the module of a command; where there is one a phase, that of the weights given with --model_path, or
+    with --ensemble alone.
+
+    Raises:
+        UserError: the name is unknown, or the weights are missing or those of neither phase.
+    """
+    commands = commands_called(name)
+    if len(commands) == 1:
+        return commands[0].module
+    path = value_of("model_path", arguments) or value_of("ensemble", arguments)
+    if path is None:
+        raise UserError("give the weights to score: --model_path runs/.../best_model.safetensors")
+    foreign = path.startswith("torchvision:")
+    phase = "transfer_learning" if foreign else read_header(Path(expanded(path))).phase
+    of_phase = {command.module.split(".")[0]: command.module for command in commands}
+    if phase not in of_phase:
+        raise UserError(f"{path} comes from {phase}: this command takes weights of {' or '.join(of_phase)}")
+    return of_phase[phase]
+
+
+def value_of(flag: str, arguments: Sequence[str]) -> str | None:
+    """Return what a flag is given among a command's arguments, None where it is not."""
+    words = iter(arguments)
+    for word in words:
+        name, _, value = word.partition("=")
+        if name.replace("-", "_") == f"__{flag}":
+            return value or next(words, None)
+    return None

@@ -1,0 +1,148 @@
+"""Recipes: what their files say, the steps that come of it, and one followed from drawn pictures to a page."""
+
+import dataclasses
+import json
+import shlex
+from importlib import import_module
+
+import pytest
+import yaml
+
+from ae_pretrained.__main__ import main
+from core.calling import commands_called
+from core.cli import COMMANDS
+from core.config import from_mapping, read_section
+from experiments import recipe as module
+from experiments.recipe import CONFIGS, RecipeConfig, merged, settings_of, steps_of, usual_steps
+
+RECIPES = [path for path in sorted(CONFIGS.glob("*.yaml")) if read_section(path, "recipe")]
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("quick", [False, True], ids=["whole", "quick"])
+def test_a_recipe_says_what_it_needs_and_every_section_can_be_read(path, quick, tmp_path):
+    recipe = dataclasses.replace(from_mapping(RecipeConfig, read_section(path, "recipe"), path.stem), quick=quick)
+    assert recipe.title
+    assert recipe.time != "?"
+    content = settings_of(path, recipe)
+    for command in COMMANDS:
+        if command.section in content:
+            from_mapping(getattr(import_module(command.module), command.settings), content[command.section], path.stem)
+    steps = list(steps_of(recipe, content, tmp_path))
+    # What a section says is followed, and each step is a command whose flags are settings.
+    assert set(content) <= {command.section for words in steps for command in commands_called(words[0])}
+    for name, *words in steps:
+        known = {
+            field.name
+            for command in commands_called(name)
+            for field in dataclasses.fields(getattr(import_module(command.module), command.settings))
+        }
+        assert {word[2:].removeprefix("no_") for word in words if word.startswith("--")} <= known | {"config"}
+    assert not any("{here}" in word for words in steps for word in words)
+
+
+def test_sections_say_the_steps_where_the_file_gives_none():
+    both = list(usual_steps({"data": {}, "reconstruction": {}, "transfer_learning": {}}))
+    assert [shlex.split(step)[0] for step in both] == [
+        "prepare",
+        "pretrain",
+        *["train"] * 2,
+        *["evaluate"] * 3,
+        "report",
+    ]
+    assert [step for step in both if "--pretrained_encoder" in step] == [both[3]]
+    alone = [shlex.split(step)[0] for step in usual_steps({"transfer_learning": {}})]
+    assert alone == ["train", "evaluate", "report"]
+    assert [shlex.split(step)[0] for step in usual_steps({"data": {}, "ablation": {}})] == [
+        "prepare",
+        "ablate",
+        "tables",
+    ]
+
+
+def test_shortened_settings_replace_at_any_depth():
+    below = {"ablation": {"seeds": [1, 2], "common": {"width": 8, "max_steps": 900}}, "data": {"size": 64}}
+    above = {"ablation": {"seeds": [1], "common": {"max_steps": 4}}}
+    assert merged(below, above) == {
+        "ablation": {"seeds": [1], "common": {"width": 8, "max_steps": 4}},
+        "data": {"size": 64},
+    }
+    assert below["ablation"]["seeds"] == [1, 2]
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A recipe of one's own, whose commands are only noted; returns its file, and what was called with what codes."""
+    called, codes = [], []
+
+    class Module:
+        def main(self, words):
+            called.append(words)
+            return codes.pop(0) if codes else 0
+
+    monkeypatch.setattr(module, "import_module", lambda name: called.append(name) or Module())
+    content = {"recipe": {"title": "One", "time": "now", "shortened": {"data": {"size": 33}}}}
+    path = tmp_path / "own.yaml"
+    path.write_text(yaml.safe_dump({**content, "data": {"size": 64}, "transfer_learning": {"width": 2}}))
+    return path, called, codes
+
+
+def test_commands_follow_each_other_until_one_does_not_end_well(own, tmp_path, capsys):
+    path, called, codes = own
+    here = ["--output_dir", str(tmp_path / "here")]
+    codes += [0, 2]
+    assert main(["recipe", str(path), *here, "--archives", "somewhere"]) == 1
+    assert called[::2] == ["data.prepare", "transfer_learning.train"]
+    assert called[1][-2:] == ["--archives", "somewhere"]
+    assert "--archives" not in called[3]
+    assert "error: the step train did not end well" in capsys.readouterr().err
+    codes += [0, 130]
+    assert main(["recipe", str(path), *here]) == 130
+    assert "stopped: the same recipe goes on there" in capsys.readouterr().err
+    del called[:]
+    codes[:] = [0, 0, 0]
+    called_before = len(called)
+    assert main(["recipe", str(path), *here, "--quick"]) == 2
+    assert "holds the recipe with other settings" in capsys.readouterr().err
+    assert len(called) == called_before
+
+
+def test_quick_reads_the_shortened_settings(own, tmp_path):
+    path, _, codes = own
+    codes += [1]
+    assert main(["recipe", str(path), "--quick", "--output_dir", str(tmp_path / "here")]) == 1
+    assert yaml.safe_load((tmp_path / "here/recipe.yaml").read_text())["data"] == {"size": 33}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "name a recipe: ae-pretrained recipe shapes_unet"),
+        (["shapes_unit"], "unknown recipe shapes_unit; did you mean shapes_unet? (--list says which there are)"),
+        (["model_config"], "has no section recipe with a title"),
+        (["nowhere.yaml"], "config file nowhere.yaml does not exist"),
+    ],
+)
+def test_what_is_no_recipe_is_said_in_a_line(words, said, capsys):
+    assert main(["recipe", *words]) == 2
+    errors = capsys.readouterr().err
+    assert said in errors
+    assert errors.count("error:") == 1
+
+
+def test_every_recipe_is_listed(capsys):
+    assert main(["recipe", "--list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == [path.stem for path in RECIPES]
+
+
+@pytest.mark.all
+def test_the_beginners_recipe_goes_from_nothing_to_a_page_and_again(tmp_path, capsys):
+    flags = ["recipe", "shapes_unet", "--quick", "--output_dir", str(tmp_path / "here")]
+    assert main(flags) == 0
+    results = json.loads((tmp_path / "here/results/evaluation_results.json").read_text())
+    assert set(results["classes"]) == {"background", "shape"}
+    assert (tmp_path / "here/report.html").stat().st_size > 10_000
+    capsys.readouterr()
+    assert main(flags) == 0
+    assert capsys.readouterr().out.count("nothing to do") >= 3
