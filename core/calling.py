@@ -19,7 +19,8 @@ def commands_called(name: str) -> list[Command]:
 
 
 def module_called(name: str, arguments: Sequence[str]) -> str:
-    """Return the module of a command; where there is one a phase, that of the weights given with --model_path.
+    """Return the module of a command; where there is one a phase, that of the weights given with --model_path, or
+    with --ensemble alone.
 
     Raises:
         UserError: the name is unknown, or the weights are missing or those of neither phase.
@@ -27,10 +28,11 @@ def module_called(name: str, arguments: Sequence[str]) -> str:
     commands = commands_called(name)
     if len(commands) == 1:
         return commands[0].module
-    path = value_of("model_path", arguments)
+    path = value_of("model_path", arguments) or value_of("ensemble", arguments)
     if path is None:
         raise UserError("give the weights to score: --model_path runs/.../best_model.safetensors")
-    phase = read_header(Path(expanded(path))).phase
+    foreign = path.startswith("torchvision:")
+    phase = "transfer_learning" if foreign else read_header(Path(expanded(path))).phase
     of_phase = {command.module.split(".")[0]: command.module for command in commands}
     if phase not in of_phase:
         raise UserError(f"{path} comes from {phase}: this command takes weights of {' or '.join(of_phase)}")

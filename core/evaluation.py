@@ -78,6 +78,9 @@ def seal_of_scores(config: EvaluationConfig, phase: str) -> "Seal":
         read |= {"weights": weights, "training log": weights.parent / "training_log.csv"}
         if weights.suffix == ".xml":  # OpenVINO has two files
             read["beside them"] = weights.with_suffix(".bin")
+    read |= {f"weights {place}": path for place, path in enumerate(getattr(config, "ensemble", ()), 2)}
+    if class_map := getattr(config, "class_map", None):
+        read["class map"] = class_map
     # Scores of another precision may differ in the third digit; which one it is takes torch to say.
     computes = [cpu_name(), Path("/dev/nvidia0").exists()] if getattr(config, "amp", "off") == "auto" else []
     more = {"computes": computes, "pictures": stamp_of(config.data_dir / config.split)}

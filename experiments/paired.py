@@ -10,13 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.classes import ClassSet
 from core.errors import UserError
-from core.statistics import interval, mean_interval, resampled_sums
+from core.statistics import mean_interval
 from experiments.evaluations import same_classes
 from experiments.per_image import image_counts, image_values
 from experiments.runs import Run
-from transfer_learning.scores.confusion import scores_of_counts
+from transfer_learning.scores.paired import paired_gain
 
 # With more runs than this, only pairs with the first one.
 ALL_PAIRS = 4
@@ -76,16 +75,8 @@ def _segmentation(first: Run, second: Run) -> list[Difference]:
     counts = np.stack([[table[name] for name in names] for table in tables], axis=1)  # [N, 2, C, 3]
     if (counts[:, 0, :, 1] != counts[:, 1, :, 1]).any():
         raise UserError("they were scored against other masks")
-    sums = resampled_sums(counts.reshape(len(names), -1)).reshape(-1, *counts.shape[1:])
-    drawn = interval(_gain(sums, classes))
-    value = float(_gain(counts.sum(axis=0, keepdims=True), classes)[0])
-    return [Difference(first.name, second.name, "mean_iou", len(names), value, drawn)]
-
-
-def _gain(counts: np.ndarray, classes: ClassSet) -> np.ndarray:
-    """Return by how much the mean IoU of the second of two runs is higher [B]; counts [B, 2, C, 3]."""
-    first, second = (scores_of_counts(counts[:, run], classes)["mean_iou"] for run in range(2))
-    return second - first
+    value, between = paired_gain(counts[:, 0], counts[:, 1], classes)
+    return [Difference(first.name, second.name, "mean_iou", len(names), value, between)]
 
 
 def _reconstruction(first: Run, second: Run) -> list[Difference]:

@@ -5,20 +5,21 @@ pixels left out; pictures without a mask are not scored. All scores come from on
 their intervals from a bootstrap over pictures. Writes evaluation_results.json, per_image.csv and figures.
 
     python -m transfer_learning.evaluate --model_path runs/pretrained/best_model.safetensors --data_dir data/pets128
+
+--compare scores what flips, scales, windows, post-processing and an ensemble add, one after another; --class_map
+scores on data of other classes.
 """
 
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.command import run_command
 from core.errors import UserError
 from core.evaluation import (
-    MANY_CLASSES,
     EvaluationConfig,
-    best_and_worst,
-    print_table,
     provenance,
     require_own_folder,
     scored_before,
@@ -29,13 +30,11 @@ from transfer_learning.inference.options import ReadoutOptions
 
 if TYPE_CHECKING:
     from core.filing.seal import Seal
-    from core.headers.header import Header
-    from data.split import Split
+    from transfer_learning.scores.class_map import ClassMap
 
 PHASE = "transfer_learning"
 FORMAT = 2
 MOST_ROWS = 50
-SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,13 @@ class SegmentationEvaluationConfig(EvaluationConfig, ReadoutOptions):
     size: int | str | None = None
     """What the network sees, 128 or 360x480 (height x width). Left out: the prepared pictures as they are; with --tile
     windows of the size of the training, which the weights name."""
+
+    class_map: Path | None = None
+    """Score on data of other classes: a YAML file of lines `class of the data: class of the weights` (or a list of
+    those; "*" is all that are not named). What it does not name is ignored."""
+    compare: bool = False
+    """Score plainly first, then with flips, scales, windows, each step of --postprocess and the ensemble, as far as
+    they are given, one after another: writes what each adds, with paired intervals, as compare.json and compare.md."""
 
     def __post_init__(self) -> None:
         EvaluationConfig.__post_init__(self)
@@ -65,33 +71,49 @@ class SegmentationEvaluationConfig(EvaluationConfig, ReadoutOptions):
 def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
     """Score, write, print; returns the content of evaluation_results.json, which replaces an earlier one when whole."""
     from core.filing.writing import sole_writer
+    from transfer_learning.inference.weights_files import weights_file
 
+    if config.compare and not (config.tta or config.tile or config.steps or config.ensemble):
+        raise UserError(
+            "--compare has nothing to add to the plain reading: give --tta flips,0.75,1,1.25, --tile, --postprocess or "
+            "--ensemble"
+        )
     require_own_folder(config.output_dir, PHASE)
-    seal = seal_of_scores(config, PHASE)
+    first, *rest = members = config.members(config.model_path)
+    config = replace(config, model_path=first, ensemble=tuple(rest))
+    files = tuple(map(weights_file, members))
+    seal = seal_of_scores(replace(config, model_path=files[0], ensemble=files[1:]), PHASE)
     if earlier := scored_before(config, PHASE, seal):
         return earlier
     with sole_writer(config.output_dir):
-        return _evaluate(config, seal)
+        return _evaluate(config, files, seal)
 
 
-def _evaluate(config: SegmentationEvaluationConfig, seal: "Seal") -> dict[str, Any]:
+def _evaluate(config: SegmentationEvaluationConfig, files: Sequence[Path], seal: "Seal") -> dict[str, Any]:
     from core.files import write_csv, write_json
     from core.filing.writing import files_named, replacing
     from data.opened import open_data
-    from transfer_learning.inference.backends import load_network
-    from transfer_learning.inference.splits import readout_of_split
+    from transfer_learning.inference.backends import load_members
+    from transfer_learning.inference.fitting import classes_of
+    from transfer_learning.scores.class_map import mapped_split
+    from transfer_learning.scores.compare import COMPARED, climb, save_comparison
     from transfer_learning.scores.per_image import image_rows, tag_scores
-    from transfer_learning.scores.split import results_of, scores_of_split
+    from transfer_learning.scores.shown import print_scores
+    from transfer_learning.scores.split import results_of
 
-    loaded = load_network(config.model_path, config, config.device)
+    loaded, *others = load_members((config.model_path, *config.ensemble), config, config.device)
     data = open_data(config.data_dir, config.cache_dir)
     split = data.split(config.split)
     if not len(split.labelled):
         raise UserError(f"{config.data_dir}: {split.lacking}")
-    require_fit(loaded.header, split, config)
-    readout = readout_of_split(loaded, split, config, config.batch_size)
-    origin = provenance(config, loaded.header, data, readout.size, loaded.network.device)
-    scores = scores_of_split(readout, split)
+    by = classes_of(loaded.header, split, config.model_path, config.class_map)
+    if by:
+        split = mapped_split(split, by)
+    readout, scores, rungs = climb([loaded, *others], split, config, None if by is None else by.groups)
+    origins = [
+        provenance(replace(config, model_path=file), one.header, data, readout.size, one.network.device)
+        for file, one in zip(files, (loaded, *others), strict=True)
+    ]
     rows = image_rows(split, scores)
     result = {
         "format": FORMAT,
@@ -101,10 +123,11 @@ def _evaluate(config: SegmentationEvaluationConfig, seal: "Seal") -> dict[str, A
         "tags": tag_scores(split, scores),
         "figures": [],
         "settings": readout.settings,
-        "provenance": {**origin, "views": config.views_in_words},
+        "provenance": {**_origin(origins, by), "views": config.views_in_words},
     }
     failure = None
-    with replacing(config.output_dir, files_named(config.output_dir / "evaluation_results.json")) as folder:
+    earlier = [*files_named(config.output_dir / "evaluation_results.json"), *COMPARED]
+    with replacing(config.output_dir, earlier) as folder:
         write_csv(folder / "per_image.csv", list(rows[0]), rows)
         if config.figures:
             from transfer_learning.figures.evaluation import draw
@@ -113,61 +136,24 @@ def _evaluate(config: SegmentationEvaluationConfig, seal: "Seal") -> dict[str, A
                 result |= draw(readout, loaded.model, split, result, rows, replace(config, output_dir=folder))
             except Exception as error:  # the scores are kept all the same
                 failure = error
+        if config.compare:
+            result["figures"] += save_comparison(folder, rungs, len(split.labelled), config.figures)
         write_json(folder / "evaluation_results.json", result)
         if not failure:
             seal_scores(config, seal, result, folder)
     if failure:
         raise failure
-    _print(result, config)
+    print_scores(result, config.split, config.output_dir)
     return result
 
 
-def require_fit(header: "Header", split: "Split", config: EvaluationConfig) -> None:
-    """Raise UserError unless weights tell the classes of the data apart, in pictures of as many channels."""
-    theirs, ours = header.classes.names, split.class_set.names
-    if theirs != ours:
-        place = next((place for place, pair in enumerate(zip(theirs, ours, strict=False)) if len({*pair}) == 2), None)
-        first = "" if place is None else f"; class {place} is {theirs[place]!r} there and {ours[place]!r} here"
-        raise UserError(
-            f"{config.model_path} tells {listed(theirs)} apart, {config.data_dir} holds {listed(ours)}{first}: "
-            "evaluate on data of the same classes in the same order"
-        )
-    channels = header.network.in_channels
-    if channels != split.channels:
-        raise UserError(
-            f"{config.model_path} was trained on pictures of {channels} channels, those of {config.data_dir} have "
-            f"{split.channels}: prepare them with --channels {channels}"
-        )
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return names for a sentence, of many the first and how many follow."""
-    more = f" and {len(names) - MANY_CLASSES} more" if len(names) > MANY_CLASSES else ""
-    return ", ".join(names[:MANY_CLASSES]) + more
-
-
-def _print(result: dict[str, Any], config: EvaluationConfig) -> None:
-    columns = ("iou", "dice", "precision", "recall", "specificity")
-    by_class = result["classes"]
-    names = list(by_class)
-    title = f"Segmentation of {config.split} at original size, {result['num_images']} images with a mask"
-    if len(names) > MANY_CLASSES:
-        places = best_and_worst([by_class[name]["iou"] for name in names], 2 * SHOWN)
-        names = [names[place] for place in places]
-        title += f"; {len(names)} of {len(by_class)} classes, best and worst by IoU"
-    rows = [[name, *(by_class[name][column] for column in columns)] for name in names]
-    print_table(title, ["class", "IoU", "Dice", "precision", "recall", "specificity"], rows)
-    if len(names) < len(by_class):
-        print(f"{len(by_class) - len(names)} classes are left out here: evaluation_results.json holds all")
-    rows = [
-        [name.replace("_", " "), result[name], *(interval or (None, None))]
-        for name, interval in result["intervals"].items()
-        if name != "classes" and not (result[name] is None and result["class_set"]["background"] is None)
-    ]
-    print_table("With 95 % intervals over images", ["", "", "from", "to"], rows)
-    if absent := result["classes_without_truth"]:
-        print(f"note: no mask holds {listed(absent)}: no score, or an IoU of 0 where it was predicted all the same")
-    print(f"written to {config.output_dir}: evaluation_results.json, per_image.csv, {len(result['figures'])} figures")
+def _origin(origins: Sequence[dict[str, Any]], by: "ClassMap | None") -> dict[str, Any]:
+    """Return where the scores come from: of further networks what tells them apart."""
+    kept = ("checkpoint_sha256", "pictures_seen", "seed", "epoch", "training")
+    found = dict(origins[0])
+    if len(origins) > 1:
+        found["ensemble"] = [{name: origin[name] for name in kept} for origin in origins[1:]]
+    return found if by is None else {**found, "class_map": by.content}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

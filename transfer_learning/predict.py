@@ -14,13 +14,15 @@ import errno
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.command import run_command
 from core.errors import RunError, UserError
 from core.filing.paths import readable, real
 from core.filing.writing import files_named, publish, replacing, sole_writer
-from transfer_learning.inference.tables import TABLES, print_summary, result_places, write_tables
+from transfer_learning.inference.tables import TABLES, print_summary, result_places, shapes_in_words, write_tables
+from transfer_learning.inference.weights_files import is_torchvision
 from transfer_learning.predict_config import InferenceOptions, PredictConfig
 
 if TYPE_CHECKING:
@@ -44,14 +46,32 @@ def predict(config: PredictConfig) -> dict[str, Any]:
         UserError: no such input, no file in it that can be read, or weights that do not fit.
         RunError: after all is written, where some of the files could not be read.
     """
+    members = config.members(config.model_path)
+    with TemporaryDirectory() as folder:
+        files, passed_over = _inputs(config, Path(folder))
+        return _predict(dataclasses.replace(config, model_path=members[0], ensemble=members[1:]), files, passed_over)
+
+
+def _inputs(config: PredictConfig, folder: Path) -> tuple[dict[str, Path], list[tuple[str, str]]]:
+    """Return the files to segment, by name, and what was passed over; what has an address is fetched into a folder."""
+    from data.sources.fetching.addresses import fetch, is_address
+    from transfer_learning.inference.inputs import find_files
+
+    addresses = [given for given in config.input if is_address(given)]
+    here = [given for given in config.input if not is_address(given)]
+    files, passed_over = find_files(here, config.output_dir) if here or not addresses else ({}, [])
+    for address in addresses:
+        path = fetch(address, folder, files)
+        files[path.name] = path
+    return files, passed_over
+
+
+def _predict(config: PredictConfig, files: dict[str, Path], passed_over: Sequence[tuple[str, str]]) -> dict[str, Any]:
     from core.run.signals import Terminated
     from data.sources.own.listing import by_reason
-    from transfer_learning.inference.inputs import find_files, result_names, unwritable
+    from transfer_learning.inference.inputs import result_names, unwritable
     from transfer_learning.inference.segmenter import Segmenter
 
-    if config.model_path is None:
-        raise UserError("give the weights to segment with: --model_path runs/.../best_model.safetensors")
-    files, passed_over = find_files(config.input, config.output_dir)
     results = result_names(list(files))
     left_out = dict(unwritable(results))
     _keep_inputs(files.values(), results.values(), config.output_dir)
@@ -69,6 +89,8 @@ def predict(config: PredictConfig) -> dict[str, Any]:
                 publish(folder, config.output_dir, earlier, whole=False)
             raise
     print_summary(content, config)
+    if is_torchvision(config.model_path):
+        print(shapes_in_words(content, segmenter.channels))
     if content["unreadable"]:
         raise RunError(f"{len(content['unreadable'])} of {len(files)} files could not be read (listed above)")
     return content
@@ -97,15 +119,16 @@ def _segment_files(
     from core.machine.threads import threaded
     from core.run.signals import Terminated
     from core.terminal.progress import track
-    from transfer_learning.inference.files import Areas
+    from transfer_learning.inference.files import Areas, in_colours
 
+    classes = in_colours(segmenter.classes, config.palette)
     unreadable = dict(left_out)
     done: dict[str, tuple[dict[str, Any], Areas]] = {}
 
     def finish(item: tuple[Picture, "Seen"]) -> None:
         picture, seen = item
         try:
-            done[picture.name] = _write(picture, seen, result_places(results[picture.name]), segmenter.classes, config)
+            done[picture.name] = _write(picture, seen, result_places(results[picture.name]), classes, config)
         except OSError as error:
             if error.errno != errno.ENAMETOOLONG:
                 raise
@@ -126,7 +149,7 @@ def _segment_files(
         reasons = "; ".join(f"{entry['file']}: {entry['reason']}" for entry in listed[:3])
         raise UserError(f"{' '.join(config.input)}: none of {len(files)} files can be read as a picture ({reasons})")
     records, areas = zip(*(done[name] for name in files if name in done), strict=True)
-    return write_tables(list(records), listed, Areas.added(segmenter.classes, areas), segmenter, config)
+    return write_tables(list(records), listed, Areas.added(classes, areas), segmenter, config)
 
 
 class Picture(NamedTuple):
@@ -188,7 +211,7 @@ def _write(
     if not config.figures:
         return {**record, **areas.content(), "mask": places["mask"]}, areas
     coloured = with_channels(picture.pixels, 3)
-    overlaid = overlay(coloured, found.mask, classes)
+    overlaid = overlay(coloured, found.mask, classes, config.alpha)
     save_image(config.output_dir / places["overlay"], overlaid)
     save_image(config.output_dir / places["figure"], side_by_side(coloured, found.mask, overlaid, classes))
     return {**record, **areas.content(), **places}, areas

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from core.errors import UserError
 from core.filing.kinds import PREDICTION
@@ -34,10 +34,21 @@ class PredictConfig(InferenceOptions):
     writes: ClassVar[dict[str, str]] = {"output_dir": PREDICTION}
 
     model_path: Path | None = None
-    """Weights of phase 2: a run's best_model.safetensors. Must be given."""
+    """Weights of phase 2: a run's best_model.safetensors; or `torchvision:deeplabv3_resnet101` and the like, from torch
+    hub's cache or as `torchvision:NAME=FILE`. Must be given."""
     input: tuple[str, ...] = ()
-    """Pictures, folders (with all subfolders) or patterns such as 'photos/**/*.jpg'; several may follow each other."""
+    """Pictures, folders (with all subfolders), patterns such as 'photos/**/*.jpg', or addresses (https://..., of 25 MB
+    at most); several may follow each other."""
     output_dir: Path = Path("predictions")
     """Where masks, overlays, figures and the tables go."""
     figures: bool = True
     """Draw an overlay and a figure picture | mask | overlay of each picture. --no_figures: masks and tables alone."""
+    palette: Literal["data", "voc", "guide"] = "data"
+    """Colours of the classes: those of the data set, PASCAL VOC's rule, or PyTorch hub's guide to DeepLabV3."""
+    alpha: float = 0.45
+    """Share of the classes' colours in an overlay, 0 to 1."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.alpha <= 1:  # catches NaN as well
+            raise UserError(f"alpha {self.alpha} is outside [0, 1]: 0 shows the picture alone, 1 the mask")

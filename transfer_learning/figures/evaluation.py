@@ -20,9 +20,9 @@ from transfer_learning.figures.captions import CAPTIONS, CURVES, errors_caption,
 from transfer_learning.figures.confusion import save_confusion
 from transfer_learning.figures.gradcam import METHODS, Maps, class_activations, predicted_classes
 from transfer_learning.figures.strip import STRIP, save_strip, strip_content
+from transfer_learning.inference.postprocessing.pipeline import Reading
 from transfer_learning.inference.readout import Readout
-from transfer_learning.inference.splits import probabilities_of_split
-from transfer_learning.scores.confusion import likeliest
+from transfer_learning.inference.splits import readings_of_split
 from transfer_learning.scores.per_image import TRUE_CLASSES
 
 DOZEN = 12
@@ -164,7 +164,7 @@ class _Artist:
         shown = visualize.frequent_classes(predictions, every)[: MOST_MAPS - 1] if many else every
         maps: dict[str, list[np.ndarray]] = {"highest": []} if many else {}
         maps |= {f"P({names[c]})": [] for c in shown}
-        for planes in self._found(self.chosen):
+        for _, _, planes in self._read(self.chosen):
             drawn = [planes.max(axis=0)] if many else []
             for heading, plane in zip(maps, [*drawn, *(planes[c].copy() for c in shown)], strict=True):
                 maps[heading].append(plane)
@@ -209,19 +209,20 @@ class _Artist:
     def _look_at(self, places: Sequence[int]) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
         """Return pictures [H, W, 3], truths [H, W] and predictions [H, W], all at original size."""
         indices = self.split.labelled[list(places)]
-        predictions = [likeliest(planes)[0] for planes in self._found(places)]
+        predictions = [reading.labels for reading in self._read(places)]
         return [_original(self.split, i) for i in indices], [self.split.truth(i) for i in indices], predictions
 
-    def _found(self, places: Sequence[int]) -> Iterator[np.ndarray]:
-        """Yield the class probabilities [C, H, W] of pictures at their original size."""
-        indices = self.split.labelled[list(places)]
-        return (planes for _, planes in probabilities_of_split(self.readout, self.split, indices))
+    def _read(self, places: Sequence[int]) -> Iterator[Reading]:
+        """Yield what is read of pictures at their original size."""
+        return readings_of_split(self.readout, self.split, self.split.labelled[list(places)])
 
 
 def _unexplained(readout: Readout, model: nn.Module | None, split: Split) -> str | None:
     """Return why nothing speaks for a class here; None where it does."""
     if model is None:
         return "it looks into layers, which an exported network does not show"
+    if readout.others or readout.groups is not None:
+        return "it explains one network and its own classes, not an ensemble or classes that a map names"
     if readout.options.tile or readout.size != split.size:
         return "it explains pictures seen whole at the size that they were prepared at"
     return None

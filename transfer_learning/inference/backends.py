@@ -1,6 +1,6 @@
 """What computes the class scores: torch, or ONNX Runtime or OpenVINO for a network that was exported."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +10,12 @@ from torch import Tensor, nn
 from core.errors import UserError
 from core.evaluation import load_model
 from core.headers.header import Header
-from core.machine.device import resolve_amp, resolve_device
+from core.machine.device import for_inference, resolve_amp, resolve_device
 from transfer_learning.inference.exported import KINDS, load_onnxruntime, load_openvino
+from transfer_learning.inference.fitting import require_alike
 from transfer_learning.inference.options import ReadoutOptions
+from transfer_learning.inference.torchvision_networks import load_torchvision
+from transfer_learning.inference.weights_files import is_torchvision
 from transfer_learning.network import SegmentationUNet
 
 CPU = torch.device("cpu")
@@ -60,7 +63,7 @@ def load_network(path: Path | None, options: ReadoutOptions, device: str) -> Loa
     """Load weights of phase 2, or a network that `transfer_learning.export` wrote.
 
     Args:
-        path: a run's best_model.safetensors, a model.onnx, or a model.xml of OpenVINO.
+        path: a run's best_model.safetensors, a model.onnx, a model.xml of OpenVINO, or `torchvision:NAME`.
         options: name the backend and the precision.
         device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`; an exported network computes on the CPU alone.
 
@@ -68,7 +71,7 @@ def load_network(path: Path | None, options: ReadoutOptions, device: str) -> Loa
         UserError: none given, unreadable, damaged, of the other phase; or a backend, device or precision that it cannot
             have.
     """
-    kind = path.suffix if path else ""
+    kind = path.suffix if path and not is_torchvision(path) else ""
     backend = _backend(path, kind, options.backend)
     if backend == "torch":
         return _of_torch(path, options, device)
@@ -81,6 +84,18 @@ def load_network(path: Path | None, options: ReadoutOptions, device: str) -> Loa
     load = load_onnxruntime if backend == "onnxruntime" else load_openvino
     scores, header = load(path, torch.get_num_threads(), precision)
     return Loaded(Network(scores, CPU, backend, precision), header)
+
+
+def load_members(members: Sequence[Path], options: ReadoutOptions, device: str) -> list[Loaded]:
+    """Load the networks of an ensemble, or the only one.
+
+    Raises:
+        UserError: as `load_network`; or they tell other classes apart, or see other pictures.
+    """
+    loaded = [load_network(path, options, device) for path in members]
+    for path, one in zip(members[1:], loaded[1:], strict=True):
+        require_alike(members[0], loaded[0].header, path, one.header)
+    return loaded
 
 
 def _backend(path: Path | None, kind: str, wanted: str) -> str:
@@ -101,10 +116,16 @@ def _backend(path: Path | None, kind: str, wanted: str) -> str:
 def _of_torch(path: Path | None, options: ReadoutOptions, device: str) -> Loaded:
     here = resolve_device(device)
     precision = resolve_amp(options.amp, here)
-    model, header = load_model(path, "transfer_learning", SegmentationUNet, here, precision)
+    foreign = path is not None and is_torchvision(path)
+    if foreign:
+        model, header = load_torchvision(path)
+        model = for_inference(model, here, precision)
+    else:
+        model, header = load_model(path, "transfer_learning", SegmentationUNet, here, precision)
 
     def scores(images: Tensor, content: Tensor) -> Tensor:
         with autocast(here, precision):
             return model(images, content)
 
-    return Loaded(Network(scores, here, "torch", precision), header, model)
+    # Grad-CAM knows the layers of our own networks alone.
+    return Loaded(Network(scores, here, "torch", precision), header, None if foreign else model)

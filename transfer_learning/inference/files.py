@@ -1,6 +1,7 @@
 """What a prediction leaves of a picture: mask, overlay, a figure of them side by side, and its numbers."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,10 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from core.classes import RGB, ClassSet
+from core.classes import RGB, ClassSet, voc_colour
 from core.figures.style import shortened
 from core.files import atomic_path
 
-# Share of the classes' colours in an overlay, as in the figures of the evaluation.
-OPACITY = 0.45
 PANEL, GAP, STRIP, FONT_SIZE = 384, 12, 34, 18
 
 
@@ -37,9 +36,29 @@ def save_image(path: Path, image: np.ndarray) -> None:
         temporary.write_bytes(data)
 
 
-def overlay(picture: np.ndarray, mask: np.ndarray, class_set: ClassSet) -> np.ndarray:
-    """Return the picture [H, W, 3] uint8 under the colours of its mask [H, W]."""
-    return cv2.addWeighted(picture, 1 - OPACITY, palette(class_set)[mask], OPACITY, 0)
+def overlay(picture: np.ndarray, mask: np.ndarray, class_set: ClassSet, alpha: float = 0.45) -> np.ndarray:
+    """Return the picture [H, W, 3] uint8 under the colours of its mask [H, W], whose share is `alpha`."""
+    return cv2.addWeighted(picture, 1 - alpha, palette(class_set)[mask], alpha, 0)
+
+
+def in_colours(class_set: ClassSet, which: str) -> ClassSet:
+    """Return the classes in other colours.
+
+    Args:
+        class_set: the classes.
+        which: `data` for their own, `voc` for the rule of PASCAL VOC's masks, `guide` for that of PyTorch hub's guide
+            to DeepLabV3.
+    """
+    if which == "data":
+        return class_set
+    rule = voc_colour if which == "voc" else guide_colour
+    return replace(class_set, colours=tuple(map(rule, range(len(class_set)))))
+
+
+def guide_colour(number: int) -> RGB:
+    """Return the colour of a class in PyTorch hub's guide to DeepLabV3."""
+    red, green, blue = ((2**bits - 1) * number % 255 for bits in (25, 15, 21))
+    return red, green, blue
 
 
 def side_by_side(picture: np.ndarray, mask: np.ndarray, overlaid: np.ndarray, class_set: ClassSet) -> np.ndarray:

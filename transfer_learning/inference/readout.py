@@ -1,13 +1,15 @@
 """How pictures go through a network and class probabilities come back: what evaluation and prediction share.
 
 A picture is seen whole, on a canvas as in training, or in overlapping windows where it is larger than one (`--tile`);
-once, or at several sizes and mirrored (`--tta`).
+once, or at several sizes and mirrored (`--tta`); by one network, or by several (`--ensemble`). What comes back may be
+worked over (`--postprocess`).
 """
 
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import repeat
 from typing import Any
 
 import cv2
@@ -15,6 +17,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from core.classes import ClassSet
 from core.errors import RunError
 from core.evaluation import resolution_of
 from core.networks.unet import MIN_SIDE, require_sides
@@ -22,7 +25,9 @@ from data.augment.batch import plain
 from data.geometry import Geometry, fit, resize_image
 from transfer_learning.inference.backends import Network
 from transfer_learning.inference.options import ReadoutOptions
+from transfer_learning.inference.postprocessing.pipeline import Pipeline, Reading
 from transfer_learning.inference.windows import blend_windows
+from transfer_learning.scores.confusion import likeliest
 
 Sides = tuple[int, int]
 
@@ -35,10 +40,18 @@ class Seen:
         views: the logits [C, h, w] float32 of each view, and where the picture lies there; none of a picture that was
             seen in windows.
         blended: of such a picture the probabilities [C, H, W] float32.
+        others: what further networks put out for it.
+        groups: [G, C] of 0 and 1, which classes count as one; None: each for itself.
+        pipeline: what is done to the result; None: nothing.
+        picture: [h, w(, channels)] uint8, where that looks at it.
     """
 
     views: Sequence[tuple[Geometry, np.ndarray]] = ()
     blended: np.ndarray | None = None
+    others: "Sequence[Seen]" = ()
+    groups: np.ndarray | None = None
+    pipeline: Pipeline | None = None
+    picture: np.ndarray | None = None
 
     @property
     def tiled(self) -> bool:
@@ -46,13 +59,37 @@ class Seen:
         return self.blended is not None
 
     def probabilities(self) -> np.ndarray:
-        """Return the probability of each class at the picture's own size [C, H, W] float32, the mean over the views.
+        """Return the probability of each class at the picture's own size [C, H, W] float32.
 
-        Bringing them back takes about as long as a small network does: work for another thread (`threaded`).
+        They are the mean over the views, then over the networks. Bringing them back takes about as long as a small
+        network does: work for another thread (`threaded`).
 
         Raises:
             RunError: the scores are not finite.
         """
+        mean = self._mean_over_views()
+        if self.others:
+            mean = sum((other.probabilities() for other in self.others), mean) / np.float32(1 + len(self.others))
+        if self.groups is None:
+            return mean
+        kept = np.tensordot(self.groups, mean, 1)
+        return kept / np.maximum(kept.sum(axis=0), np.finfo(np.float32).tiny)
+
+    def read(self) -> Reading:
+        """Return the class of each pixel, its probability, and those of all, after what is done to the result.
+
+        Raises:
+            RunError: the scores are not finite.
+        """
+        probabilities = self.probabilities()
+        if self.pipeline is None:
+            return Reading(*likeliest(probabilities), probabilities)
+        picture = self.picture
+        if picture is not None:
+            picture = resize_image(picture, *probabilities.shape[1:])
+        return self.pipeline.read(probabilities, picture)
+
+    def _mean_over_views(self) -> np.ndarray:
         if self.blended is not None:
             return self.blended
         mean = None
@@ -75,6 +112,12 @@ class Readout:
         resize_mode: `letterbox` or `stretch`.
         options: how pictures are seen.
         batch_size: pictures at a time where the caller has many; windows at a time.
+        classes: what is read in the end; needed for post-processing.
+        others: the readouts of further networks of the same classes, whose probabilities are averaged with these.
+        groups: [G, C], see `Seen`.
+
+    Raises:
+        UserError: sides that are too short, or post-processing that does not fit the classes.
     """
 
     def __init__(
@@ -84,11 +127,17 @@ class Readout:
         resize_mode: str,
         options: ReadoutOptions,
         batch_size: int,
+        classes: ClassSet | None = None,
+        others: "Sequence[Readout]" = (),
+        groups: np.ndarray | None = None,
     ) -> None:
         require_sides(*size)
         self.network, self.size, self.resize_mode = network, size, resize_mode
         self.options, self.batch_size = options, batch_size
-        self.views = tuple(itertools.product(options.tta_scales, (False, True))) if options.tta else ((1.0, False),)
+        self.others, self.groups = others, groups
+        assert classes or not options.steps, "post-processing is of classes"
+        self.pipeline = Pipeline(options.steps, classes) if classes and options.steps else None
+        self.views = tuple(itertools.product(options.scales, (False, True) if options.mirrors else (False,)))
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -99,6 +148,7 @@ class Readout:
             **self.options.views,
             "backend": self.network.backend,
             "precision": self.network.precision,
+            **({"ensemble": [other.settings for other in self.others]} if self.others else {}),
         }
 
     def see(self, pictures: Sequence[np.ndarray], sizes: Sequence[Sides] | None = None) -> list[Seen]:
@@ -112,9 +162,15 @@ class Readout:
         whole = [place for place, picture in enumerate(pictures) if not self.is_tiled(picture.shape[:2])]
         views = self._views([pictures[place] for place in whole], [sizes[place] for place in whole])
         seen = {place: Seen(views=of_picture) for place, of_picture in zip(whole, views, strict=True)}
-        return [
+        found = [
             seen[place] if place in seen else Seen(blended=self._blended(picture, size))
             for place, (picture, size) in enumerate(zip(pictures, sizes, strict=True))
+        ]
+        others = zip(*(other.see(pictures, sizes) for other in self.others), strict=True) if self.others else repeat(())
+        looks = self.pipeline is not None and self.pipeline.looks
+        return [
+            replace(one, others=theirs, groups=self.groups, pipeline=self.pipeline, picture=picture if looks else None)
+            for one, theirs, picture in zip(found, others, pictures, strict=False)
         ]
 
     def is_tiled(self, sides: Sides) -> bool:

@@ -7,7 +7,7 @@ mask, confidence = segmenter("tom.jpg")
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,9 @@ from core.errors import UserError
 from core.headers.header import Header
 from core.sides import sides_of
 from data.pictures import MAX_PIXELS, PictureError, read_picture
-from transfer_learning.inference.backends import load_network
+from transfer_learning.inference.backends import Loaded, load_members
 from transfer_learning.inference.readout import Readout, Seen
 from transfer_learning.predict_config import InferenceOptions
-from transfer_learning.scores.confusion import likeliest
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Segmentation:
     """What was found in one picture.
 
     Attributes:
-        mask: [H, W] uint8, the likeliest class of each pixel.
+        mask: [H, W] uint8, the class of each pixel: the likeliest, unless post-processing chose another.
         confidence: [H, W] float32 in (0, 1], the network's probability (softmax) of that class.
         tiled: whether the picture was seen in windows, and not whole.
     """
@@ -52,28 +51,25 @@ class Segmenter:
         self.readout, self.header = readout, header
 
     @classmethod
-    def load(cls, model_path: str | Path, **options: Any) -> "Segmenter":
+    def load(cls, model_path: str | Path | None, **options: Any) -> "Segmenter":
         """Load the weights of phase 2.
 
         Args:
-            model_path: a run's best_model.safetensors, or what `ae-pretrained export` wrote.
+            model_path: a run's best_model.safetensors, what `ae-pretrained export` wrote, or `torchvision:NAME`; None:
+                those of `ensemble` alone.
             **options: fields of `InferenceOptions`, such as `tta=True`, `tile=True` or `device="cpu"`.
 
         Raises:
             UserError: unreadable, of the other phase, or older than the naming of the size in the weights (`size` and
-                `resize_mode` must be given then).
+                `resize_mode` must be given then); an ensemble of different classes.
         """
-        chosen = InferenceOptions(**options)
-        loaded = load_network(Path(model_path), chosen, chosen.device)
-        header = loaded.header
-        size, mode = chosen.size or header.size, chosen.resize_mode or header.resize_mode
-        if size is None or mode is None:
-            raise UserError(
-                f"{model_path} does not say how its training pictures were resized (it was written before weights did):"
-                " give --size and --resize_mode, which the manifest.json of the training data names"
-            )
-        sides = sides_of(size) if isinstance(size, int | str) else size
-        return cls(Readout(loaded.network, sides, mode, chosen, chosen.batch_size), header)
+        given = options.pop("ensemble", ())
+        chosen = InferenceOptions(**options, ensemble=tuple(map(Path, given)))
+        members = chosen.members(None if model_path is None else Path(model_path))
+        loaded = load_members(members, chosen, chosen.device)
+        plain = replace(chosen, postprocess=None, ensemble=())
+        others = [_readout(path, one, plain) for path, one in zip(members[1:], loaded[1:], strict=True)]
+        return cls(_readout(members[0], loaded[0], chosen, others), loaded[0].header)
 
     @property
     def classes(self) -> ClassSet:
@@ -132,9 +128,22 @@ class Segmenter:
         return self.readout.see([with_channels(picture, self.channels) for picture in pictures])
 
 
+def _readout(path: Path, loaded: Loaded, options: InferenceOptions, others: Sequence[Readout] = ()) -> Readout:
+    header = loaded.header
+    size, mode = options.size or header.size, options.resize_mode or header.resize_mode
+    if size is None or mode is None:
+        raise UserError(
+            f"{path} does not say how its training pictures were resized (it was written before weights did):"
+            " give --size and --resize_mode, which the manifest.json of the training data names"
+        )
+    sides = sides_of(size) if isinstance(size, int | str) else size
+    return Readout(loaded.network, sides, mode, options, options.batch_size, header.classes, others)
+
+
 def segmentation(seen: Seen) -> Segmentation:
     """Return the segmentation of a picture that the network has seen."""
-    return Segmentation(*likeliest(seen.probabilities()), seen.tiled)
+    labels, confidence, _ = seen.read()
+    return Segmentation(labels, confidence, seen.tiled)
 
 
 def with_channels(picture: np.ndarray, channels: int) -> np.ndarray:

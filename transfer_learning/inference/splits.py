@@ -1,6 +1,7 @@
 """The readout of prepared data: pictures come from a split's arrays, probabilities go to the masks' original size."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,11 +10,27 @@ from core.sides import sides_of
 from data.split import Split
 from transfer_learning.inference.backends import Loaded
 from transfer_learning.inference.options import ReadoutOptions
+from transfer_learning.inference.postprocessing.pipeline import Reading
 from transfer_learning.inference.readout import Readout, Seen
 
 
-def readout_of_split(loaded: Loaded, split: Split, options: ReadoutOptions, batch_size: int) -> Readout:
+def readout_of_split(
+    loaded: Loaded,
+    split: Split,
+    options: ReadoutOptions,
+    batch_size: int,
+    others: Sequence[Loaded] = (),
+    groups: np.ndarray | None = None,
+) -> Readout:
     """Return the readout of a network for the pictures of a split, on its canvases, or in windows.
+
+    Args:
+        loaded: the network.
+        split: whose classes are read in the end.
+        options: how pictures are seen.
+        batch_size: pictures, or windows, at a time.
+        others: further networks of an ensemble. All of it see pictures at the size of their own training.
+        groups: [G, C], which classes of the networks count as one; None: each for itself.
 
     Raises:
         UserError: windows were asked for, and no picture is larger than one.
@@ -21,9 +38,14 @@ def readout_of_split(loaded: Loaded, split: Split, options: ReadoutOptions, batc
     size = split.size
     if options.size is not None:
         size = sides_of(options.size)
-    elif options.tile and loaded.header.size is not None:
+    elif (options.tile or options.ensemble) and loaded.header.size is not None:
         size = loaded.header.size
-    readout = Readout(loaded.network, size, split.manifest.resize_mode, options, batch_size)
+    mode = split.manifest.resize_mode
+    if options.ensemble:
+        mode = loaded.header.resize_mode or mode
+    plain = replace(options, postprocess=None)
+    beside = [readout_of_split(one, split, plain, batch_size) for one in others]
+    readout = Readout(loaded.network, size, mode, options, batch_size, split.class_set, beside, groups)
     if options.tile and not any(map(readout.is_tiled, {_sides(split, index) for index in split.labelled})):
         height, width = split.size
         raise UserError(
@@ -47,6 +69,13 @@ def probabilities_of_split(readout: Readout, split: Split, indices: np.ndarray) 
     for batch in seen_of_split(readout, split, indices):
         for index, seen in batch:
             yield index, seen.probabilities()
+
+
+def readings_of_split(readout: Readout, split: Split, indices: np.ndarray) -> Iterator[Reading]:
+    """Yield what is read of each of the given images, at its original size."""
+    for batch in seen_of_split(readout, split, indices):
+        for _, seen in batch:
+            yield seen.read()
 
 
 def _content(split: Split, index: int) -> np.ndarray:

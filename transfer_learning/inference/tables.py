@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.evaluation import MANY_CLASSES, figure, format_cell, print_table, resolution_of, spread
 from core.files import file_sha256, write_csv, write_json
+from transfer_learning.inference.weights_files import weights_file
 from transfer_learning.predict_config import PredictConfig
 
 if TYPE_CHECKING:
@@ -82,6 +83,17 @@ def print_summary(content: dict[str, Any], config: PredictConfig) -> None:
         print(f"not read: {entry['file']}: {entry['reason']}", file=sys.stderr)
 
 
+def shapes_in_words(content: dict[str, Any], channels: int) -> str:
+    """Return the shapes of the first picture, of what the network saw of it and put out, and of its mask."""
+    record, size = content["pictures"][0], content["settings"]["size"]
+    sides = f"{record['height']}, {record['width']}"
+    seen = ", ".join(map(str, size if isinstance(size, list) else [size] * 2))
+    return (
+        f"shapes of {record['file']}: picture [{sides}], input [1, {channels}, {seen}], scores "
+        f"[1, {len(content['class_set']['names'])}, {seen}], mask [{sides}]"
+    )
+
+
 def _provenance(segmenter: "Segmenter", config: PredictConfig) -> dict[str, Any]:
     from core.run.provenance import commit, device_name, versions
 
@@ -89,13 +101,14 @@ def _provenance(segmenter: "Segmenter", config: PredictConfig) -> dict[str, Any]
     header = segmenter.header
     return {
         "commit": commit(),
-        "checkpoint_sha256": file_sha256(config.model_path),
+        "checkpoint_sha256": file_sha256(weights_file(config.model_path)),
         "resolution": resolution_of(segmenter.readout.size),
         "seed": header.run.seed,
         "epoch": header.epoch,
         "training": header.config,
         "versions": versions(),
         "device": device_name(segmenter.readout.network.device),
+        **({"ensemble": [file_sha256(weights_file(path)) for path in config.ensemble]} if config.ensemble else {}),
     }
 
 

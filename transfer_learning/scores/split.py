@@ -19,7 +19,6 @@ from transfer_learning.scores.confusion import (
     array_confusion_matrix,
     counts_of,
     known,
-    likeliest,
     score_intervals,
     segmentation_scores,
 )
@@ -80,7 +79,7 @@ def _scored(split: Split, item: tuple[int, Seen]) -> _OfImage:
     """
     index, seen = item
     truth = split.truth(index)
-    prediction, confidence = likeliest(seen.probabilities())
+    prediction, confidence, _ = seen.read()
     matrix = array_confusion_matrix(prediction, truth, len(split.class_set))
     calibration = calibration_counts(prediction, confidence, truth)
     background, border = split.class_set.background, split.class_set.ignored_is == "border"

@@ -1,0 +1,1 @@
+"""What is done to a picture's probabilities and classes after the network."""

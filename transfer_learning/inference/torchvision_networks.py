@@ -1,0 +1,68 @@
+"""Torchvision's own segmentation networks, trained on COCO with VOC's 21 classes."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from core.errors import UserError
+from core.headers.header import Header
+from core.weights import require_fit
+from data.sources.voc2012 import CLASSES
+from transfer_learning.inference.weights_files import torchvision_name, torchvision_weights, weights_file
+
+SIDE = 520  # to which the shorter side was resized in training
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def load_torchvision(path: Path) -> tuple[nn.Module, Header]:
+    """Return the network, which maps images [N, 3, H, W] in [0, 1] and content to logits [N, 21, H, W], and a header.
+
+    Raises:
+        UserError: as `weights_file`; no state dict, or not of this network.
+    """
+    from torchvision.models import get_model
+
+    name, file = torchvision_name(path), weights_file(path)
+    tensors = _tensors(file)
+    takes = {} if name.startswith("lraspp") else {"aux_loss": any(key.startswith("aux_") for key in tensors)}
+    model = get_model(name, weights=None, weights_backbone=None, num_classes=len(CLASSES), **takes)
+    require_fit(model.state_dict(), tensors, str(file))
+    model.load_state_dict(tensors)
+    header = {
+        "format_version": 1,
+        "phase": "transfer_learning",
+        "architecture": {"num_classes": len(CLASSES)},
+        "config": {"seed": 0, "torchvision": name, "weights": str(torchvision_weights(name))},
+        "epoch": 1,
+        "metrics": {},
+        "class_set": CLASSES.content(),
+        "size": [SIDE, SIDE],
+        "resize_mode": "letterbox",
+    }
+    return Normalised(model), Header.of(header, str(path))
+
+
+class Normalised(nn.Module):
+    """A network of torchvision that takes what ours take: images in [0, 1]; bars are its mean colour."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.register_buffer("mean", torch.tensor(MEAN)[:, None, None])
+        self.register_buffer("deviation", torch.tensor(DEVIATION)[:, None, None])
+
+    def forward(self, images: Tensor, content: Tensor) -> Tensor:
+        """Images [N, 3, H, W] in [0, 1] and content [N, 1, H, W] bool -> logits [N, 21, H, W]."""
+        return self.model((images - self.mean) / self.deviation * content)["out"]
+
+
+def _tensors(file: Path) -> dict[str, Tensor]:
+    try:
+        found = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # of as many classes as there are ways to be no such file
+        reason = " ".join(str(error).split())[:160]
+        raise UserError(f"{file} is no state dict of torch ({reason}): fetch it anew") from None
+    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
+        raise UserError(f"{file} is no state dict: it must map names to tensors")
+    return found
