@@ -16,6 +16,7 @@ OF_ENCODER = ("width", "normalisation", "encoder")
 # What a variant is: how it begins, and how its encoder learns from there. Everything else the arms have in common.
 OWN = (
     "freeze",
+    "freeze_batch_norm",
     "transfer",
     "encoder",
     "encoder_weights",
