@@ -129,6 +129,7 @@ def _long_row(analysis: Analysis, group: Group) -> dict[str, Any]:
         "test_mean_iou": group.test.mean,
         "test_mean_iou_lowest": group.test.low,
         "test_mean_iou_highest": group.test.high,
+        "test_pixel_accuracy": group.pixel_accuracy,
         **{f"test_iou_{name}": score for name, score in scores.items()},
         "control": variant.control,
         "compared_with": difference.baseline if difference else None,

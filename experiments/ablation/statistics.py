@@ -31,6 +31,7 @@ class Group:
     Args:
         classes: class -> mean over the seeds of the IoU on Test; None where nothing was scored.
         foreground: likewise of all foreground as one.
+        pixel_accuracy: mean over the seeds of the share of pixels on Test that are right.
         difference: None for the variant that the others are compared with.
     """
 
@@ -42,6 +43,7 @@ class Group:
     test: Spread
     classes: Mapping[str, float | None]
     foreground: float | None
+    pixel_accuracy: float | None
     difference: VariantDifference | None
 
     @property
@@ -178,12 +180,12 @@ def _groups(ablation: Ablation, resamples: int) -> list[Group]:
     return groups
 
 
-def _class_scores(arms: Sequence[Arm]) -> tuple[dict[str, float | None], float | None]:
+def _class_scores(arms: Sequence[Arm]) -> tuple[dict[str, float | None], float | None, float | None]:
     from transfer_learning.scores.confusion import scores_of_counts
 
     scores = scores_of_counts(np.stack([arm.counts.sum(axis=0) for arm in arms]), arms[0].content.class_set)
     classes = {name: _known_mean(of_class["iou"]) for name, of_class in scores["classes"].items()}
-    return classes, _known_mean(scores["foreground_iou"])
+    return classes, _known_mean(scores["foreground_iou"]), _known_mean(scores["pixel_accuracy"])
 
 
 def _known_mean(values: np.ndarray) -> float | None:

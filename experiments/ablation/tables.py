@@ -64,14 +64,17 @@ def main_table(analysis: Analysis, fraction: float) -> Table:
     classes = analysis.ablation.class_set
     names = classes.names if len(classes) <= MOST_CLASS_COLUMNS else ()
     foreground = foreground_name(classes)
+    alike = classes.background is None  # so that the share of right pixels says something
     best = analysis.best(fraction)
     rows = []
     for group in groups:
         spreads = [f"{spread.mean:.3f} ({spread.low:.3f} to {spread.high:.3f})" for spread in (group.val, group.test)]
         scores = [number(group.classes[name]) for name in names]
         scores += [number(group.foreground)] if foreground else []
-        rows.append([group.variant, str(len(group.seeds)), rates(group), *spreads, *scores])
-    columns = ["variant", "seeds", "learning rate", "Val mean IoU", "Test mean IoU", *names]
+        accuracy = [number(group.pixel_accuracy)] if alike else []
+        rows.append([group.variant, str(len(group.seeds)), rates(group), *spreads, *accuracy, *scores])
+    further = ["Test pixel accuracy"] if alike else []
+    columns = ["variant", "seeds", "learning rate", "Val mean IoU", "Test mean IoU", *further, *names]
     columns += [foreground] if foreground else []
     notes = ["Means over the seeds; in brackets the lowest and the highest seed. The last columns: IoU on Test."]
     if not names:
