@@ -32,10 +32,12 @@ from core.filing.paths import expanded
 from core.filing.words import nearest
 from core.filing.writing import lock
 from core.filing.yaml_file import read_yaml
+from core.run.signals import Terminated
 from core.terminal.progress import duration
 from core.train_config import Normalisation
 
 CONFIGS = DEFAULT_CONFIG.parent
+STOPS: dict[int, type[BaseException]] = {130: KeyboardInterrupt, 143: Terminated}  # exit code -> what stopped a step
 FILE = "recipe.yaml"  # in a recipe's folder: the file that its commands read
 
 
@@ -204,8 +206,8 @@ def _take(words: Sequence[str]) -> None:
         code = import_module(module_called(name, arguments)).main(arguments)
     finally:
         called_as.reset(before)
-    if code == 130:
-        raise KeyboardInterrupt("the same recipe goes on there")
+    if code in STOPS:
+        raise STOPS[code]("the same recipe goes on there")
     if code:
         raise RunError(f"the step {name} did not end well (the line above says why); the same recipe goes on there")
 

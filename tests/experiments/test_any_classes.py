@@ -142,7 +142,9 @@ def test_an_ablation_of_any_classes(tmp_path, classes):
     lines = lines_of(whole_grid(tmp_path, 8, classes))
     head = next(line for line in lines if line.startswith("| variant | seeds"))
     shown = len(classes) if len(classes) <= 12 else 0
-    assert len(re.split(r"(?<!\\)\|", head)) - 2 == 5 + shown + (len(classes.foreground) > 1) + (classes.background is None)
+    assert len(re.split(r"(?<!\\)\|", head)) - 2 == 5 + shown + (len(classes.foreground) > 1) + (
+        classes.background is None
+    )
     assert not any("Oxford" in line for line in lines)
     with (tmp_path / "tables.csv").open(newline="") as file:
         row = next(csv.DictReader(file))
