@@ -73,7 +73,8 @@ def evaluate(config: SegmentationEvaluationConfig) -> dict[str, Any]:
     from core.filing.writing import sole_writer
     from transfer_learning.inference.weights_files import weights_file
 
-    if config.compare and not (config.tta or config.tile or config.steps or config.ensemble):
+    more = config.mirrors or config.scales != (1.0,) or config.tile or config.steps or config.ensemble
+    if config.compare and not more:
         raise UserError(
             "--compare has nothing to add to the plain reading: give --tta flips,0.75,1,1.25, --tile, --postprocess or "
             "--ensemble"

@@ -55,6 +55,8 @@ def test_an_ensemble_is_the_mean_of_the_probabilities_of_each_network(networks):
     np.testing.assert_allclose(seen.probabilities(), (alone[0] + alone[1]) / 2, atol=1e-6)
     assert together.readout.settings["ensemble"][0]["size"] == 48
     assert np.abs(alone[0] - alone[1]).max() > 0.01
+    (alike,) = Segmenter.load(networks[0], device="cpu", ensemble=str(networks[1])).see([image])
+    np.testing.assert_array_equal(alike.probabilities(), seen.probabilities())
     (without,) = Segmenter.load(None, device="cpu", ensemble=networks).see([image])
     np.testing.assert_array_equal(without.probabilities(), seen.probabilities())
 
@@ -139,8 +141,9 @@ def test_each_step_is_compared_with_the_one_before(networks, scored, tmp_path, c
     assert scored("--model_path", networks[0])[1]["mean_iou"] == rows[0]["mean_iou"]
 
 
-def test_nothing_to_compare_is_refused(networks, scored, capsys):
-    assert scored("--model_path", networks[0], "--compare")[0] == 2
+@pytest.mark.parametrize("flags", [(), ("--tta", "1")])
+def test_nothing_to_compare_is_refused(flags, networks, scored, capsys):
+    assert scored("--model_path", networks[0], "--compare", *flags)[0] == 2
     assert "--compare has nothing to add to the plain reading" in capsys.readouterr().err
 
 

@@ -18,7 +18,7 @@ from experiments.tables import main as tables
 from transfer_learning.evaluate import main as evaluate
 from transfer_learning.inference.backends import Loaded, Network
 from transfer_learning.inference.options import ReadoutOptions
-from transfer_learning.inference.splits import probabilities_of_split, readout_of_split
+from transfer_learning.inference.splits import readout_of_split, seen_of_split
 from transfer_learning.network import SegmentationUNet
 from transfer_learning.scores.confusion import array_confusion_matrix
 from transfer_learning.train import main as train
@@ -87,7 +87,8 @@ def test_windows_over_prepared_pictures_come_to_original_size(pets):
     options = ReadoutOptions(tile=True, size="33x33")
     readout = readout_of_split(Loaded(Network(PerPixel()), header), split, options, 8)
     indices = split.labelled[:3]
-    found = dict(probabilities_of_split(readout, split, indices))
+    batches = seen_of_split(readout, split, indices)
+    found = {index: seen.probabilities() for batch in batches for index, seen in batch}
     assert [*found] == indices.tolist()
     for index, probabilities in found.items():
         geometry = split.geometries[index]

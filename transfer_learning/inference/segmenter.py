@@ -64,6 +64,7 @@ class Segmenter:
                 `resize_mode` must be given then); an ensemble of different classes.
         """
         given = options.pop("ensemble", ())
+        given = [given] if isinstance(given, str | Path) else given
         chosen = InferenceOptions(**options, ensemble=tuple(map(Path, given)))
         members = chosen.members(None if model_path is None else Path(model_path))
         loaded = load_members(members, chosen, chosen.device)

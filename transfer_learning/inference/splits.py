@@ -64,13 +64,6 @@ def seen_of_split(readout: Readout, split: Split, indices: np.ndarray) -> Iterat
         yield list(zip(chosen, seen, strict=True))
 
 
-def probabilities_of_split(readout: Readout, split: Split, indices: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield (index, class probabilities [C, H, W] float32 at the image's original size) for the given images."""
-    for batch in seen_of_split(readout, split, indices):
-        for index, seen in batch:
-            yield index, seen.probabilities()
-
-
 def readings_of_split(readout: Readout, split: Split, indices: np.ndarray) -> Iterator[Reading]:
     """Yield what is read of each of the given images, at its original size."""
     for batch in seen_of_split(readout, split, indices):
