@@ -1,12 +1,15 @@
 """Decoders by hand: what their settings allow, what their parts compute, how sides are padded and cut."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from segmentation_models_pytorch.decoders.pspnet.decoder import PSPDecoder
 from torch import nn
 
 from core.errors import UserError
-from core.networks.decoders import Plan
+from core.networks.decoders import DECODERS, Plan
 from core.networks.decoding import smp
 from core.networks.decoding.convolutional import BatchNorm, SegNet
 from core.networks.decoding.plain import FCN
@@ -122,3 +125,14 @@ def test_pooled_places_come_back_as_the_library_has_them():
     ours = SMPDecoder(ours, 4, (1,) * 6, 1, 0.0).eval()
     features = [torch.rand(2, 8, 7, 5)]
     torch.testing.assert_close(ours(features), theirs(features))
+
+
+def test_the_page_counts_parameters_as_they_are():
+    page = (Path(__file__).parents[2] / "docs" / "networks.md").read_text()
+    said = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) M \|", page, re.MULTILINE))
+    assert list(said) == list(DECODERS)
+    for name, millions in said.items():
+        encoder = "unet" if name == "segnet" else "mobilenetv2_100"
+        with torch.device("meta"):
+            count = count_parameters(SegmentationUNet(21, encoder=encoder, decoder=name))
+        assert f"{count / 1e6:.2f}" == millions, name
