@@ -8,12 +8,13 @@ import segmentation_models_pytorch as smp
 import timm
 import torch
 import torchvision
+from encoder_families import FAMILIES, MORE_FAMILIES
 from safetensors.torch import save_file
 
 from core.errors import UserError
 from core.networks import hub_weights
 from core.networks.batch_norms import batch_norms, hold_batch_norms, is_folded, restore_statistics
-from core.networks.encoder_weights import load_file, load_imagenet, start_encoder
+from core.networks.encoder_weights import fill, load_file, load_imagenet, start_encoder
 from core.networks.encoders import make_encoder
 from reconstruction.config import ReconstructionConfig
 
@@ -83,6 +84,20 @@ def test_a_file_gives_the_features_of_the_network_that_it_is_of(source, suffix, 
     load_file(encoder, ours, path)
     with torch.no_grad():
         torch.testing.assert_close(encoder.eval()(PICTURES)[-1], wanted)
+
+
+def of_timm():
+    quick = [name for name in FAMILIES if name != "unet"]
+    return [*quick, *(pytest.param(name, marks=pytest.mark.all) for name in MORE_FAMILIES)]
+
+
+@pytest.mark.parametrize("name", of_timm())
+def test_the_whole_network_of_timm_fills_its_encoder_in_every_family(name):
+    encoder, tensors = make_encoder(name, 2), timm.create_model(name).state_dict()
+    fill(encoder, name, tensors, "timm")
+    own = sorted(tensor.double().sum().item() for tensor in encoder.state_dict().values() if tensor.numel() > 1)
+    whole = sorted(tensor.double().sum().item() for tensor in tensors.values())
+    assert all(value in whole for value in own)
 
 
 def resnet(**changed: torch.Tensor | None) -> dict[str, torch.Tensor]:
