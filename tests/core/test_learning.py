@@ -16,6 +16,7 @@ from core.run.learning.average import Average
 from core.run.learning.hard_examples import HARD, HardDraws
 from core.run.sampling import Draws
 from core.run.schedule import plateau_factor
+from core.run.state import save_state
 from reconstruction.config import ReconstructionConfig
 from reconstruction.train import main as pretrain
 from transfer_learning.config import SegmentationConfig
@@ -184,6 +185,38 @@ def test_the_loss_of_a_pictures_last_place_counts():
     assert before.isnan().all()
     draws.batch(hard_examples.LOOK_EVERY)
     assert draws.looked_at.equal(draws.last)
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "message"),
+    [
+        ("carried", "last", "is of other pictures"),
+        ("carried", "training_counts", "is of other pictures"),
+        ("average", "module.head.weight", "the averaged weights in the state in"),
+    ],
+)
+def test_what_a_state_carries_must_fit(run, tmp_path, capsys, part, name, message):
+    flags = ["--val_every", "1", "--hard_examples", "0.5", "--ema", "0.9"]
+    assert run(tmp_path, "--max_steps", "1", *flags) == 0
+    state = state_of(tmp_path)
+    state[part][name] = torch.ones(3, 7)
+    del state["format_version"]
+    save_state(tmp_path, state)
+    capsys.readouterr()
+    assert run(tmp_path, "--max_steps", "1", "--extend_to", "2", *flags) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_row_of_before_goes_on(run, tmp_path):
+    """A state from before training counted, averaged or carried anything."""
+    assert run(tmp_path, "--max_steps", "1", "--val_every", "1") == 0
+    state = {name: value for name, value in state_of(tmp_path).items() if name not in ("carried", "average")}
+    for row in state["rows"]:
+        del row["train_mean_iou"]
+    del state["format_version"]
+    save_state(tmp_path, state)
+    assert run(tmp_path, "--max_steps", "1", "--val_every", "1", "--extend_to", "2") == 0
+    assert [bool(row["train_mean_iou"]) for row in rows_of(tmp_path)] == [False, True]
 
 
 def test_losses_of_pictures_reach_the_draws(run, tmp_path):

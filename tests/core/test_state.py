@@ -93,6 +93,7 @@ def test_states_that_are_all_damaged_stay_and_are_named(folder):
         *({"rows": rows} for rows in ([1], [{"epoch": "1"}], {"epoch": 1}, [{1: 1.0}])),
         *({"model": model} for model in ({"a": 1.0}, {1: torch.zeros(1)}, torch.zeros(1))),
         *({"finished": finished} for finished in (1, "yes")),
+        *({name: kept} for name in ("carried", "average") for kept in (None, {"a": 1.0}, torch.zeros(1))),
     ],
 )
 def test_a_content_that_no_run_wrote_is_passed_over(tmp_path, wrong):
