@@ -59,10 +59,12 @@ class RecipeConfig:
     download: bool = False
     """Or fetch it, where that is possible."""
     weights: str = "imagenet"
-    """Of recipes that start from outside weights: imagenet, from a package or timm's hub, or a file (docs/transfer.md);
-    {weights} in the recipe."""
+    """Of recipes with outside weights: imagenet, from a package or timm's hub, or a file (docs/weights.md); {weights} in
+    the recipe, which may name its own."""
     normalisation: Normalisation = "imagenet"
     """What these weights were trained with; {normalisation} in the recipe."""
+    input: str | None = None
+    """Of recipes for pictures of one's own: a picture, a folder or an address; {input} in the recipe."""
     output_dir: Path | None = None
     """Data, runs and results of the recipe. Without it: runs/NAME, or runs/NAME_quick."""
     title: Suppress[str] = ""
@@ -124,8 +126,7 @@ def listed() -> Iterator[str]:
 
 def settings_of(path: Path, config: RecipeConfig) -> dict[str, Any]:
     """Return what the steps read: the file's sections, for --quick with their `shortened` settings."""
-    filled = {"{weights}": expanded(config.weights), "{normalisation}": config.normalisation}
-    whole = _filled(read_yaml(path), filled)
+    whole = _filled(read_yaml(path), named(config))
     content: dict[str, Any] = {name: values for name, values in whole.items() if name != "recipe"}
     if not config.quick:
         return content
@@ -136,12 +137,12 @@ def settings_of(path: Path, config: RecipeConfig) -> dict[str, Any]:
     return merged(content, config.shortened)
 
 
-def _filled(content: Any, words: Mapping[str, str]) -> Any:
+def _filled(content: Any, given: Mapping[str, str]) -> Any:
     if isinstance(content, dict):
-        return {name: _filled(value, words) for name, value in content.items()}
+        return {name: _filled(value, given) for name, value in content.items()}
     if isinstance(content, list):
-        return [_filled(value, words) for value in content]
-    return words.get(content, content) if isinstance(content, str) else content
+        return [_filled(value, given) for value in content]
+    return _replaced(content, given) if isinstance(content, str) else content
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,17 +155,35 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
 
 
 def steps_of(config: RecipeConfig, content: Mapping[str, Any], here: Path) -> Iterator[list[str]]:
-    """Yield the words of each command behind `ae-pretrained`."""
-    steps = config.steps or usual_steps(content)
-    reads = ["--config", str(here / FILE)]
+    """Yield the words of each command behind `ae-pretrained`.
+
+    Raises:
+        UserError: a step is no command, or speaks of an --input that was not given.
+    """
+    given = {**named(config), "{here}": str(here)}
     source = ["--archives", str(config.archives)] if config.archives else ["--download"] * config.download
-    for step in steps:
+    for step in config.steps or usual_steps(content):
+        if "{input}" in step and not config.input:
+            raise UserError("this recipe is for a picture of yours: --input photo.jpg, a folder or an address")
         try:
-            name, *words = [word.replace("{here}", str(here)) for word in shlex.split(step)]
+            name, *words = [_replaced(word, given) for word in shlex.split(step)]
         except ValueError as error:
             raise UserError(f"the step {step!r} is no command ({error})") from None
-        settings = reads if any(command.section in content for command in commands_called(name)) else []
+        reads = any(command.section in content for command in commands_called(name))
+        settings = ["--config", str(here / FILE)] if reads else []
         yield [name, *settings, *words, *(source if name == "prepare" else [])]
+
+
+def named(config: RecipeConfig) -> dict[str, str]:
+    """Return what stands for the words in braces that a recipe may use anywhere."""
+    weights = config.weights if config.weights.startswith("torchvision:") else expanded(config.weights)
+    return {"{weights}": weights, "{normalisation}": config.normalisation, "{input}": config.input or ""}
+
+
+def _replaced(text: str, given: Mapping[str, str]) -> str:
+    for word, value in given.items():
+        text = text.replace(word, value)
+    return text
 
 
 def usual_steps(content: Mapping[str, Any]) -> Iterator[str]:

@@ -21,7 +21,8 @@ RECIPES = [path for path in sorted(CONFIGS.glob("*.yaml")) if read_section(path,
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 @pytest.mark.parametrize("quick", [False, True], ids=["whole", "quick"])
 def test_a_recipe_says_what_it_needs_and_every_section_can_be_read(path, quick, tmp_path):
-    recipe = dataclasses.replace(from_mapping(RecipeConfig, read_section(path, "recipe"), path.stem), quick=quick)
+    recipe = from_mapping(RecipeConfig, read_section(path, "recipe"), path.stem)
+    recipe = dataclasses.replace(recipe, quick=quick and recipe.shortened is not None, input="photo.jpg")
     assert recipe.title
     assert recipe.time != "?"
     content = settings_of(path, recipe)
@@ -147,3 +148,15 @@ def test_the_beginners_recipe_goes_from_nothing_to_a_page_and_again(tmp_path, ca
     capsys.readouterr()
     assert main(flags) == 0
     assert capsys.readouterr().out.count("nothing to do") >= 3
+
+
+def test_an_own_picture_and_weights_stand_where_the_recipe_names_them(tmp_path, monkeypatch, capsys):
+    called = []
+    monkeypatch.setattr(module, "_take", called.append)
+    assert main(["recipe", "photo_deeplab", "--output_dir", str(tmp_path)]) == 2
+    assert "--input photo.jpg" in capsys.readouterr().err
+    assert main(["recipe", "photo_deeplab", "--output_dir", str(tmp_path), "--input", "my photo.jpg"]) == 0
+    assert called[0][:5] == ["predict", "--model_path", "torchvision:deeplabv3_resnet101", "--input", "my photo.jpg"]
+    own = ["--input", "a.jpg", "--weights", "w.safetensors"]
+    assert main(["recipe", "photo_deeplab", "--output_dir", str(tmp_path), *own]) == 0
+    assert called[1][2] == "w.safetensors"
