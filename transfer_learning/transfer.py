@@ -50,7 +50,7 @@ def load_pretrained(
             f"{path} holds --encoder {theirs.encoder}, this run has {encoder}: give --encoder {theirs.encoder}"
         )
     if "decoder" in parts:
-        model.settings.require_same_decoder(header.parts, path)
+        model.settings.require_same_decoder(header.parts, str(path))
     for part in parts:
         prefix = f"{part}."
         of_part = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

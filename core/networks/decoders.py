@@ -7,7 +7,7 @@ to the picture's size (`core.networks.decoding.sizes`). Nothing here loads torch
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from core.errors import UserError
@@ -43,6 +43,11 @@ class Plan:
         return tuple(self.width * multiplier for multiplier in (16, 8, 4, 2, 1))
 
     @property
+    def alone(self) -> bool:
+        """Whether the encoder has features at one stride alone, as vision transformers have."""
+        return not any(self.channels[:-1])
+
+    @property
     def scse(self) -> bool:
         """Whether its stages have weights of channels and places behind them."""
         return self.settings.attention == "scse"
@@ -61,6 +66,7 @@ class Row:
         skips: whether it reads more than the deepest features.
         scse, by_width, drops: whether `--attention scse`, `--width` and `--decoder_dropout` have a say in it.
         scores: whether it ends in scores, so that no head stands behind it.
+        pyramid: whether features of one stride alone will do, from which a pyramid is made.
     """
 
     build: Callable[[Plan], "nn.Module"]
@@ -73,6 +79,11 @@ class Row:
     by_width: bool = False
     drops: bool = False
     scores: bool = False
+    pyramid: bool = False
+
+    def fits(self, strides: Sequence[int]) -> bool:
+        """Say whether an encoder with features at these strides, shallow to deep, has what the decoder reads."""
+        return set(self.needs) <= set(strides) and strides[-1] in self.output_strides
 
 
 def make_decoder(name: str, plan: Plan, encoder: str) -> "nn.Module":
@@ -82,13 +93,17 @@ def make_decoder(name: str, plan: Plan, encoder: str) -> "nn.Module":
         UserError: the encoder has no features where the decoder reads them, or too few.
     """
     row = DECODERS[name]
+    if row.pyramid and plan.alone:
+        from core.networks.decoding.pyramid import CHANNELS, STRIDES, OverPyramid
+
+        return OverPyramid(plan.channels[-1], row.build(replace(plan, channels=CHANNELS, strides=STRIDES)))
     there = [stride for stride, channels in zip(plan.strides, plan.channels, strict=True) if channels]
-    if not set(row.needs) <= set(there):
-        able = ", ".join(other for other, its in DECODERS.items() if set(its.needs) <= set(there))
+    if not row.fits(there):
+        able = ", ".join(other for other, its in DECODERS.items() if its.fits(there) or (its.pyramid and plan.alone))
         encoders = "unet or vgg16_bn" if 1 in row.needs else "unet, resnet18 or mobilenetv2_100"
         raise UserError(
-            f"--decoder {name} reads features at strides {_listed(row.needs)}, --encoder {encoder} has them at "
-            f"{_listed(there)}: take an encoder such as {encoders}, or a decoder of {able}"
+            f"--decoder {name} reads features at strides {_listed((*row.needs, row.output_strides[0]))}, --encoder "
+            f"{encoder} has them at {_listed(there)}: take an encoder such as {encoders}, or a decoder of {able}"
         )
     with warnings.catch_warnings():  # of layers without channels, which are refused below
         warnings.simplefilter("ignore")
@@ -163,7 +178,14 @@ DECODERS = {
         *(_unet_transposed, "Ronneberger et al. 2015"), output_strides=(32,), multiple=32, scse=True, by_width=True
     ),
     "transposed": Row(_transposed, "Xiao et al. 2018", skips=False),
-    "fpn": Row(_of_smp("fpn"), "Kirillov et al. 2019", needs=(4, 8, 16), output_strides=(32,), multiple=32, drops=True),
+    "fpn": Row(
+        *(_of_smp("fpn"), "Kirillov et al. 2019"),
+        needs=(4, 8, 16),
+        output_strides=(32,),
+        multiple=32,
+        drops=True,
+        pyramid=True,
+    ),
     "deeplabv3": Row(_of_smp("deeplabv3"), "Chen et al. 2017", output_strides=(16, 8, 32), skips=False, drops=True),
     "deeplabv3plus": Row(
         _of_smp("deeplabv3plus"), "Chen et al. 2018", needs=(4,), output_strides=(16, 8), multiple=16, drops=True
@@ -183,7 +205,7 @@ DECODERS = {
         by_width=True,
     ),
     "pspnet": Row(_of_smp("pspnet"), "Zhao et al. 2017", skips=False, drops=True),
-    "upernet": Row(_of_smp("upernet"), "Xiao et al. 2018", needs=(4, 8), drops=True),
+    "upernet": Row(_of_smp("upernet"), "Xiao et al. 2018", needs=(4, 8), drops=True, pyramid=True),
     "segnet": Row(_segnet, "Badrinarayanan et al. 2017", needs=(1, 2, 4, 8, 16), output_strides=(32,), multiple=32),
     "fcn": Row(_fcn, "Long et al. 2015", needs=(8, 16), output_strides=(32,), scores=True),
 }

@@ -1,4 +1,4 @@
-"""Encoders by name: the project's own, or a network of timm that has features at the strides of a UNet.
+"""Encoders by name: the project's own, or a network of timm that has features at the strides of a UNet, or at one.
 
 All keep the contract of `core.networks.unet.Encoder`: `strides` of the six feature maps, 1, 2, 4, ... up to the output
 stride, at which the last ones stand; `channels`, one number for each; a forward pass that returns the features in that
@@ -15,14 +15,14 @@ from torch import Tensor, nn
 
 from core.errors import UserError
 from core.machine.processes import Processes
+from core.networks.decoding.sizes import nothing
 from core.networks.dropout import spatial_dropout
 from core.networks.normalise import as_rgb
+from core.networks.transformers import AS_RGB, TransformerEncoder, is_transformer
 from core.networks.unet import ENCODER_DROPOUT, Encoder, require_sides, strides_of
 from core.train_config import OWN_ENCODER
 
 WHOLE = 32  # the output stride of networks as they are
-# Channels of the picture that an encoder of timm takes as RGB.
-AS_RGB = (1, 3)
 # Encoders that keep their features at 1/16 or 1/8 of the side when asked to.
 DILATED = "unet, resnet18, mobilenetv2_100, regnety_002 or convnext_atto"
 # Sides that no stride divides, and of two lengths: what a network for one size, or for even ones only, cannot take.
@@ -43,6 +43,8 @@ def make_encoder(
     """
     if name == OWN_ENCODER:
         return Encoder(width, in_channels, dropout, output_stride)
+    if is_transformer(name):
+        return TransformerEncoder(name, dropout, output_stride, in_channels)
     return TimmEncoder(name, dropout, output_stride, in_channels)
 
 
@@ -100,7 +102,7 @@ class TimmEncoder(nn.Module):
         features = [next(found) if channels else None for channels in self.channels]
         deepest = features[-1] = self.deepest(features[-1])
         return [
-            _nothing(deepest, images, stride) if feature is None else self._dropped(feature, rate)
+            nothing(deepest, images, stride) if feature is None else self._dropped(feature, rate)
             for feature, stride, rate in zip(features, self.strides, self.dropout, strict=True)
         ]
 
@@ -204,12 +206,6 @@ def _undilated(name: str, output_stride: int) -> UserError:
         f"encoder {name!r} cannot keep its features at 1/{output_stride} of the side (--output_stride): take "
         f"{DILATED}, which can, or --output_stride {WHOLE} with a decoder such as fpn"
     )
-
-
-def _nothing(like: Tensor, images: Tensor, stride: int) -> Tensor:
-    """Return features of 0 channels at a stride: [N, 0, H / stride, W / stride], rounded up."""
-    height, width = (-(-side // stride) for side in images.shape[-2:])
-    return like.new_zeros(len(images), 0, height, width)
 
 
 def _last_within(place: str, names: Sequence[str]) -> int:

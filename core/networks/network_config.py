@@ -1,7 +1,6 @@
 """The settings that say what both phases' networks are made of, beside their encoder."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from core.errors import UserError
@@ -91,13 +90,13 @@ class NetworkConfig:
         alone = {name: getattr(self, name) for name in ("decoder", "bottleneck_channels", "attention")}
         return {**alone, **lists, "output_stride": self.stride}
 
-    def require_same_decoder(self, theirs: "NetworkConfig", path: Path) -> None:
+    def require_same_decoder(self, theirs: "NetworkConfig", where: str) -> None:
         """Raise UserError where weights hold another decoder than this, or attention of another kind."""
         for name in ("decoder", "attention", "decoder_channels", "bottleneck_channels", "atrous_rates"):
             there, here = getattr(theirs, name), getattr(self, name)
             if name not in self.idle() and there != here:
                 raise UserError(
-                    f"{path} holds --{name} {_said(there)}, this run has {_said(here)}: give --{name} {_said(there)}, "
+                    f"{where} holds --{name} {_said(there)}, this run has {_said(here)}: give --{name} {_said(there)}, "
                     "or --transfer encoder"
                 )
 

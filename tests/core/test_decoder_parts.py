@@ -13,6 +13,7 @@ from core.networks.decoders import DECODERS, Plan
 from core.networks.decoding import smp
 from core.networks.decoding.convolutional import BatchNorm, SegNet
 from core.networks.decoding.plain import FCN
+from core.networks.decoding.pyramid import OverPyramid
 from core.networks.decoding.sizes import padded, to_picture
 from core.networks.decoding.smp import Places, SMPDecoder
 from core.networks.network_config import NetworkConfig
@@ -136,3 +137,16 @@ def test_the_page_counts_parameters_as_they_are():
         with torch.device("meta"):
             count = count_parameters(SegmentationUNet(21, encoder=encoder, decoder=name))
         assert f"{count / 1e6:.2f}" == millions, name
+
+
+def test_a_pyramid_has_four_strides_of_one():
+    class Decoder(nn.Module):
+        out_channels = 256
+
+        def forward(self, features):
+            return features
+
+    features = [torch.zeros(1, 0, 45, 33), torch.zeros(1, 0, 23, 17), None, None, None, torch.rand(1, 8, 3, 3)]
+    found = OverPyramid(8, Decoder())(features)
+    assert [tuple(one.shape[1:]) for one in found[2:]] == [(256, 12, 12), (256, 6, 6), (256, 3, 3), (256, 2, 2)]
+    assert all(theirs is ours for theirs, ours in zip(features[:2], found[:2], strict=True))

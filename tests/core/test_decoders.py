@@ -21,7 +21,8 @@ from transfer_learning.freezing import set_training_mode
 from transfer_learning.network import SegmentationUNet
 
 # The encoders that every decoder is crossed with in the long run, beside those that each is tried with at once.
-CROSSED = ("resnet18", "vgg11_bn", "mobilenetv2_100", "convnext_atto", "densenet121", "unet")
+TRANSFORMER = "vit_tiny_patch16_224"
+CROSSED = (TRANSFORMER, "resnet18", "vgg11_bn", "mobilenetv2_100", "convnext_atto", "densenet121", "unet")
 
 
 def network(decoder: str, encoder: str = SMALL, **kind) -> SegmentationUNet:
@@ -36,7 +37,7 @@ def encoder_for(decoder: str) -> str:
 
 
 def pairs():
-    quick = [(encoder_for(decoder), decoder) for decoder in DECODERS]
+    quick = [*((encoder_for(decoder), decoder) for decoder in DECODERS), (TRANSFORMER, "fpn")]
     long = [(encoder, decoder) for encoder in CROSSED for decoder in DECODERS if (encoder, decoder) not in quick]
     return [*quick, *(pytest.param(*pair, marks=pytest.mark.all) for pair in long)]
 
@@ -63,6 +64,8 @@ def test_the_contract_of_a_pair(tmp_path, encoder, decoder):
 
 def why_not(encoder: str, decoder: str) -> str:
     row = DECODERS[decoder]
+    if encoder == TRANSFORMER:
+        return "" if row.pyramid or (16 in row.output_strides and not row.needs) else "has them at 16"
     if row.output_strides[0] < 32 and not DILATES[encoder]:
         return "cannot keep its features at 1/16"
     made = make_encoder(encoder, 4)

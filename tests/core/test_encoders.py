@@ -86,7 +86,11 @@ def test_the_decoder_starts_alike_whatever_the_encoder_starts_from():
     [
         (["--encoder", "resnet_18"], "'resnet_18' is unknown: it is unet or a network of timm; did you mean resnet18"),
         (["--encoder", "unnet"], "did you mean unet"),
-        (["--encoder", "vit_tiny_patch16_224"], "its features have strides [16, 16, 16]"),
+        (
+            ["--encoder", "vit_tiny_patch16_224", "--decoder", "linknet"],
+            "vit_tiny_patch16_224 has them at 16: take",
+        ),
+        (["--encoder", "vit_base_patch32_224"], "patches of 32 px"),
         (["--encoder", "swin_tiny_patch4_window7_224"], "does not take pictures of any size"),
         (["--encoder_weights", "imagenet"], "--encoder unet is this project's own, of which"),
         (["--encoder", "tf_efficientnet_lite0", "--encoder_weights", "imagenet"], "give --normalisation unit"),

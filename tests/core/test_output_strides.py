@@ -1,6 +1,7 @@
 """Encoders by family: features at the strides that are asked for, or a refusal that says which can."""
 
 import pytest
+import timm
 import torch
 from encoder_families import DILATES, FAMILIES, MORE_FAMILIES, SMALL
 from torch import nn
@@ -66,3 +67,31 @@ def test_a_batch_norm_of_one_place_and_one_picture_is_refused_in_a_line():
     assert encoder(torch.rand(2, 3, 45, 33))[-1].shape[-2:] == (1, 1)
     with pytest.raises(UserError, match=r"one picture: give another --batch_size.*larger pictures$"):
         encoder(torch.rand(1, 3, 45, 33))
+
+
+@pytest.mark.parametrize(
+    "name", ["vit_tiny_patch16_224", pytest.param("vit_small_patch14_dinov2", marks=pytest.mark.all)]
+)
+def test_transformers_have_features_at_stride_16_alone(name):
+    encoder = make_encoder(name, 2).eval()
+    assert encoder.strides == (1, 2, 4, 8, 16, 16)
+    *finer, deepest = encoder(torch.rand(1, 3, 45, 70))
+    assert deepest.shape == (1, encoder.channels[-1], 3, 5)
+    assert [tuple(one.shape) for one in finer] == [
+        *((1, 0, 45, 70), (1, 0, 23, 35), (1, 0, 12, 18), (1, 0, 6, 9), (1, 0, 3, 5))
+    ]
+    stages = encoder.parameter_stages()
+    assert len(stages) == 12
+    assert {id(parameter) for stage in stages for parameter in stage} == set(map(id, encoder.parameters()))
+    with pytest.raises(UserError, match="features stand at stride 16"):
+        make_encoder(name, 2, output_stride=8)
+
+
+def test_a_transformers_features_are_timms():
+    torch.manual_seed(0)
+    encoder = make_encoder("vit_tiny_patch16_224", 2).eval()
+    theirs = timm.create_model("vit_tiny_patch16_224", pretrained=False, num_classes=0).eval()
+    theirs.load_state_dict(encoder.network.state_dict())
+    pictures = torch.rand(1, 3, 224, 224)
+    tokens = theirs.forward_features(pictures)[:, 1:]
+    torch.testing.assert_close(encoder(pictures)[-1].flatten(2).transpose(1, 2), tokens)

@@ -36,3 +36,9 @@ def to_picture(scores: Tensor, size: Sequence[int], multiple: int = 1) -> Tensor
     if list(scores.shape[-2:]) != whole:
         scores = F.interpolate(scores, size=whole, mode="bilinear", align_corners=False)
     return scores if whole == list(size) else scores[..., : size[0], : size[1]]
+
+
+def nothing(like: Tensor, images: Tensor, stride: int) -> Tensor:
+    """Return features of 0 channels at a stride of pictures: [N, 0, H / stride, W / stride], rounded up."""
+    height, width = (-(-side // stride) for side in images.shape[-2:])
+    return like.new_zeros(len(images), 0, height, width)

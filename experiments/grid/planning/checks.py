@@ -84,6 +84,8 @@ def require_honest(variant: Variant, phase_1: ReconstructionConfig | None) -> No
             here, there = (getattr(config, name) for config in (variant.config, phase_1))
             if here != there:
                 raise UserError(f"{where}: {name} {here}, but {there} in its pretraining {variant.pretraining}")
+        if variant.config.transfer == "all":
+            variant.config.require_same_decoder(phase_1, f"{where}: its pretraining {variant.pretraining}")
     if variant.outside_weights:
         return
     if phase_1 and phase_1.target == "pixels" and phase_1.perceptual_weight:
