@@ -59,8 +59,8 @@ class RecipeConfig:
     download: bool = False
     """Or fetch it, where that is possible."""
     weights: str = "imagenet"
-    """Of recipes with outside weights: imagenet, from a package or timm's hub, or a file (docs/weights.md); {weights} in
-    the recipe, which may name its own."""
+    """Of recipes with outside weights: imagenet, from a package or timm's hub, or a file (docs/weights.md). {weights}
+    in the recipe, which may name its own."""
     normalisation: Normalisation = "imagenet"
     """What these weights were trained with; {normalisation} in the recipe."""
     input: str | None = None

@@ -16,6 +16,7 @@ from experiments.grid.run_folder import log_rows
 from experiments.grid.speed_model import keep, kept, kind_of, scaled
 from experiments.grid.workers import Worker
 
+KEPT_FROM = 500  # pictures: the time of a shorter run is mostly that of its validation
 START_SECONDS = 2.0  # of a process, beside its training and scoring
 # Enough for the time of a step and that of a validation. Of three rows the first warms up, the second has so many steps
 # and a validation, the third one step and one validation. Fewer steps would drown in what one validation takes more
@@ -59,7 +60,7 @@ class Speeds:
         """Take a work into account that is finished, and keep its speed for other grids."""
         kind = _kind(work)
         self._add(kind, compute)
-        if compute and compute.images and compute.seconds and compute.device:
+        if compute and compute.images >= KEPT_FROM and compute.seconds and compute.device:
             keep(self._as_called_here(compute.device), kind, compute.seconds / compute.images)
 
     def _add(self, kind: str, compute: Compute | None) -> None:

@@ -102,7 +102,7 @@ def test_the_processor_is_called_as_torch_calls_it():
 class Work:
     """Stands for a run of a grid."""
 
-    phase, images = PHASE_2, 100
+    phase, images = PHASE_2, 1000
 
     def __init__(self, size=128):
         self.config = type("Config", (), {})()
@@ -116,7 +116,7 @@ def test_runs_on_another_processor_are_a_guess(monkeypatch, tmp_path):
     def speeds(*devices: str) -> Speeds:
         found = Speeds([], tmp_path, 128, threads=2)
         for device, seconds in zip(devices, (1000.0, 500.0), strict=False):
-            found.add(Work(), Compute(seconds=seconds, images=100, device=device))
+            found.add(Work(), Compute(seconds=seconds, images=1000, device=device))
         return found
 
     here, elsewhere = "cpu (Intel A, 2 threads)", "cpu (Intel A, 1 threads)"
@@ -131,6 +131,9 @@ def test_runs_on_another_processor_are_a_guess(monkeypatch, tmp_path):
     later = Speeds([], tmp_path, 128, threads=2)  # another grid
     assert later.seconds(Work()) == estimate.START_SECONDS + 500
     assert Speeds([], tmp_path, 128, threads=1).seconds(Work()) == estimate.START_SECONDS + 1000
+    # The time of a few steps is mostly that of their validation.
+    found.add(Work(size=96), Compute(seconds=9000.0, images=16, device=here))
+    assert Speeds([], tmp_path, 96, threads=2).is_guess(Work(size=96))
 
 
 def test_a_listing_loads_nothing_that_takes_seconds(pets, tmp_path):
