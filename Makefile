@@ -92,8 +92,10 @@ lint: setup ## ruff and mypy
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
-docs: setup ## docs/settings.md, from the code
+docs: setup ## docs/settings.md and requirements.txt, from the code and pyproject.toml
 	$(RUN) -m core.settings_page
+	$(RUN) -c 'import tomllib; print("# Written by `make docs`: pip install -r requirements.txt", "--constraint constraints.txt", \
+	  *tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' >requirements.txt
 
 clean-demo: ## remove what the demo made
 	rm -rf $(DATA) $(DEMO)

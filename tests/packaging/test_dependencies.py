@@ -52,6 +52,11 @@ def test_lowest_versions_lie_above_known_holes(package, version):
     assert lowest(bounds()[package]) >= Version(version)
 
 
+def test_requirements_are_those_of_the_project():
+    rows = (ROOT / "requirements.txt").read_text().splitlines()
+    assert rows[1:] == ["--constraint constraints.txt", *PROJECT["dependencies"]], "make docs"
+
+
 def test_every_package_has_a_lowest_version():
     assert all(lowest(requirement) > Version("0") for requirement in bounds().values())
 
