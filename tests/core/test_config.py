@@ -18,6 +18,7 @@ from data.prepare_config import PrepareConfig
 from experiments.grid.config import AblationConfig
 from experiments.grid.planning.plan import build_plan
 from experiments.page.command_lines import flag
+from experiments.recipe import RecipeConfig, settings_of
 from experiments.report import ReportConfig
 from experiments.report import main as report
 from reconstruction.config import ReconstructionConfig
@@ -46,13 +47,15 @@ def test_the_default_file_holds_every_default(section, config_type):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name)
 def test_every_config_file_is_valid(path):
+    recipe = from_mapping(RecipeConfig, read_section(path, "recipe"), str(path))
+    content = settings_of(path, recipe)  # which puts in what a recipe's flags name
     for section, config_type in (
         ("data", PrepareConfig),
         ("reconstruction", ReconstructionConfig),
         ("transfer_learning", SegmentationConfig),
     ):
-        from_mapping(config_type, read_section(path, section), str(path))
-    if grid := read_section(path, "ablation"):
+        from_mapping(config_type, content.get(section) or {}, str(path))
+    if grid := content.get("ablation"):
         build_plan(from_mapping(AblationConfig, grid, str(path)))
 
 
