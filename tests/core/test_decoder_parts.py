@@ -128,6 +128,7 @@ def test_pooled_places_come_back_as_the_library_has_them():
     torch.testing.assert_close(ours(features), theirs(features))
 
 
+@pytest.mark.all
 def test_the_page_counts_parameters_as_they_are():
     page = (Path(__file__).parents[2] / "docs" / "networks.md").read_text()
     said = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) M \|", page, re.MULTILINE))

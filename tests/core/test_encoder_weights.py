@@ -71,7 +71,10 @@ SOURCES = {
 }
 
 
-@pytest.mark.parametrize("source", SOURCES)
+LARGE = "torchvision vgg"
+
+
+@pytest.mark.parametrize("source", [pytest.param(name, marks=[pytest.mark.all] * (name == LARGE)) for name in SOURCES])
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_a_file_gives_the_features_of_the_network_that_it_is_of(source, suffix, tmp_path):
     torch.manual_seed(0)

@@ -83,7 +83,13 @@ EVERYTHING = [
 
 
 @pytest.mark.parametrize("stop", [5, pytest.param(8, marks=pytest.mark.all), pytest.param(6, marks=pytest.mark.all)])
-@pytest.mark.parametrize("length", [("--max_steps", "10", "--val_every", "4"), ("--epochs", "3", "--patience", "0")])
+@pytest.mark.parametrize(
+    "length",
+    [
+        ("--max_steps", "10", "--val_every", "4"),
+        pytest.param(("--epochs", "3", "--patience", "0"), marks=pytest.mark.all),
+    ],
+)
 def test_a_stopped_run_goes_on_to_the_same_bits(run, tmp_path, monkeypatch, stop, length):
     monkeypatch.setattr(hard_examples, "LOOK_EVERY", 3)
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"

@@ -60,6 +60,7 @@ def step_of(folder: Path) -> int:
     return torch.load(folder / "state.ckpt", weights_only=True)["step"]
 
 
+@pytest.mark.all
 def test_a_grid_that_is_killed_and_stopped_goes_on_to_the_same_bits(pets, tmp_path, monkeypatch):
     killed = Grid(tmp_path / "killed", pets)
     killed.wait_for_training(1)

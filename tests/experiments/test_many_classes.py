@@ -23,7 +23,7 @@ def blocks(count: int, seed: int) -> np.ndarray:
     return values.reshape(SIDE // 2, SIDE // 2).repeat(2, 0).repeat(2, 1).astype(np.uint8)
 
 
-@pytest.mark.parametrize("count", [*(pytest.param(count, marks=pytest.mark.all) for count in (21, 23)), 254])
+@pytest.mark.parametrize("count", [pytest.param(count, marks=pytest.mark.all) for count in (21, 23, 254)])
 def test_own_masks_lead_to_a_page(count, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = ["background", *(f"kind {number:03d}" for number in range(1, count))]

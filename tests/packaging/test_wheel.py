@@ -73,6 +73,7 @@ def test_the_wheel_holds_the_packages_and_what_they_read(copied, wheel):
         assert "ae-pretrained = ae_pretrained.__main__:main" in archive.read(entry_points).decode()
 
 
+@pytest.mark.all
 def test_the_installed_program_prepares_and_trains_outside_the_checkout(wheel, tmp_path):
     site = tmp_path / "site"
     pip("install", "--no-deps", "--no-compile", "--quiet", "--target", str(site), str(wheel))

@@ -109,7 +109,7 @@ def model_of(folder: Path) -> dict[str, torch.Tensor]:
     return torch.load(folder / "state.ckpt", weights_only=True)["model"]
 
 
-@pytest.mark.parametrize("freeze", ["first_params:9", "stage:2"])
+@pytest.mark.parametrize("freeze", [pytest.param("first_params:9", marks=pytest.mark.all), "stage:2"])
 def test_a_run_with_a_part_frozen_goes_on_to_the_same_bits(pets, tmp_path, monkeypatch, freeze):
     assert segmentation(pets, tmp_path / "whole", "--freeze", freeze) == 0
     losses = SegmentationTask.training_losses

@@ -154,7 +154,9 @@ def test_phase_1_of_a_timm_encoder_is_evaluated_with_its_latent_space(pets, mobi
     assert json.loads((tmp_path / "reconstruction_metrics.json").read_text())["latent_space"]["channels"] == 288
 
 
-@pytest.mark.parametrize("flags", [["--decoder", "linear", "--freeze", "always"], MOBILENET])
+@pytest.mark.parametrize(
+    "flags", [["--decoder", "linear", "--freeze", "always"], pytest.param(MOBILENET, marks=pytest.mark.all)]
+)
 def test_every_command_takes_what_phase_2_leaves(pets, tmp_path, flags):
     assert segmentation(pets, tmp_path, *flags) == 0
     weights = tmp_path / "best_model.safetensors"
