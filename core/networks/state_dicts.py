@@ -43,8 +43,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     for name, tensor in tensors.items():
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex() or tensor.is_meta:
             raise UserError(
-                f"{path}: {name!r} is no plain tensor ({_kind(tensor)}): save the state dict of a network that computes "
-                "in float32"
+                f"{path}: {name!r} is no plain tensor ({_kind(tensor)}): save the network's state dict in float32"
             )
         if tensor.is_floating_point() and not tensor.float().isfinite().all():  # float8 has no answer of its own
             raise UserError(f"{path}: {name!r} holds values that are not finite (NaN or infinity): download it anew")

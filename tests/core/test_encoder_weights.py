@@ -183,7 +183,9 @@ def test_older_files_without_the_counters_of_batch_norms_fit(tmp_path):
 
 def test_code_in_a_file_is_not_run(tmp_path):
     torch.save({"layer": torch.nn.Linear(1, 1)}, tmp_path / "a.pth")
-    with pytest.raises(UserError, match=r"can be read without running what is in it \(it holds torch.nn.*Linear\)") as error:
+    with pytest.raises(
+        UserError, match=r"can be read without running what is in it \(it holds torch.nn.*Linear\)"
+    ) as error:
         load_file(make_encoder("resnet18", 2), "resnet18", tmp_path / "a.pth")
     assert "weights_only" not in str(error.value)  # no advice to run it
 
