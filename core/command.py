@@ -49,7 +49,7 @@ def run_command(
     arguments = list(sys.argv[1:] if argv is None else argv)
 
     def settings(given: Sequence[str]) -> Any:
-        with own_colours(), usable_width():
+        with own_colours(), usable_width(whole_lines=not {"-h", "--help"} & set(given)):
             return parse(config_type, given, command, section, description)
 
     return exit_code(lambda: _run(settings, function, arguments, _less_memory(config_type)))

@@ -194,7 +194,11 @@ class TrainConfig(LearningConfig, NetworkConfig, DataConfig):
 
 def by_content(config: TrainConfig) -> dict[str, Any]:
     """Return what stands for a file of `--encoder_weights` where runs are compared: its SHA-256, wherever it lies."""
-    return {"encoder_weights": f"sha256:{file_sha256(config.encoder_file)}"} if config.encoder_file else {}
+    if not config.encoder_file:
+        return {}
+    if not config.encoder_file.is_file():
+        raise UserError(f"no file {config.encoder_file}: --encoder_weights takes none, imagenet or a state dict")
+    return {"encoder_weights": f"sha256:{file_sha256(config.encoder_file)}"}
 
 
 def _at_least(config: TrainConfig, name: str, smallest: int, why: str = "") -> None:

@@ -8,15 +8,16 @@ what there is to do (docs/recipes.md).
     ae-pretrained recipe msrc_mobilenet --archives path/to/msrc-v2
 """
 
+import re
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, get_type_hints
 
 import yaml
 from tyro.conf import Positional, Suppress, arg
@@ -96,6 +97,7 @@ def follow(config: RecipeConfig) -> None:
     try:
         _keep(here / FILE, content)
         steps = list(steps_of(config, content, here))
+        _tell_unread(content, steps)
         for number, words in enumerate(steps, start=1):
             print(f"\nstep {number} of {len(steps)}: ae-pretrained {shlex.join(words)}", flush=True)
             _take(words)
@@ -107,11 +109,13 @@ def follow(config: RecipeConfig) -> None:
 def file_of(name: str) -> Path:
     """Return the file of a recipe's name. Raises UserError where there is none, with the nearest name."""
     own = Path(expanded(name))
-    if own.suffix in (".yaml", ".yml"):
-        return own
     known = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+    if own.suffix in (".yaml", ".yml") and (own.exists() or own.stem not in known):
+        return own
     if name not in known:
-        raise UserError(f"unknown recipe {name}{nearest(name, known)} (--list says which there are)")
+        beside = own.with_name(f"{own.name}.yaml")
+        near = f"; did you mean {beside}?" if beside.is_file() else nearest(own.stem, known)
+        raise UserError(f"unknown recipe {name}{near} (--list says which there are)")
     return CONFIGS / f"{name}.yaml"
 
 
@@ -126,15 +130,15 @@ def listed() -> Iterator[str]:
 
 def settings_of(path: Path, config: RecipeConfig) -> dict[str, Any]:
     """Return what the steps read: the file's sections, for --quick with their `shortened` settings."""
-    whole = _filled(read_yaml(path), named(config))
-    content: dict[str, Any] = {name: values for name, values in whole.items() if name != "recipe"}
+    sections = {name: values for name, values in read_yaml(path).items() if name != "recipe"}
+    content: dict[str, Any] = _filled(sections, named(config))
     if not config.quick:
         return content
     if not config.shortened:
         raise UserError(f"{path} has no `shortened` settings: leave --quick out")
     if absent := sorted(set(config.shortened) - set(content)):
         raise UserError(f"{path}: `shortened` names {absent[0]}, which is no section of the file")
-    return merged(content, config.shortened)
+    return merged(content, _filled(config.shortened, named(config)))
 
 
 def _filled(content: Any, given: Mapping[str, str]) -> Any:
@@ -142,7 +146,10 @@ def _filled(content: Any, given: Mapping[str, str]) -> Any:
         return {name: _filled(value, given) for name, value in content.items()}
     if isinstance(content, list):
         return [_filled(value, given) for value in content]
-    return _replaced(content, given) if isinstance(content, str) else content
+    if not isinstance(content, str):
+        return content
+    _require_words(content, given, f"{content!r} in a section")
+    return _replaced(content, given)
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,18 +165,24 @@ def steps_of(config: RecipeConfig, content: Mapping[str, Any], here: Path) -> It
     """Yield the words of each command behind `ae-pretrained`.
 
     Raises:
-        UserError: a step is no command, or speaks of an --input that was not given.
+        UserError: there is nothing to do, a step is no command, or it speaks of an --input that was not given.
     """
+    if not config.steps and not content:
+        raise UserError("the recipe has neither steps nor sections that say what there is to do (docs/recipes.md)")
     given = {**named(config), "{here}": str(here)}
     source = ["--archives", str(config.archives)] if config.archives else ["--download"] * config.download
     for step in config.steps or usual_steps(content):
         if "{input}" in step and not config.input:
             raise UserError("this recipe is for a picture of yours: --input photo.jpg, a folder or an address")
+        _require_words(step, given, f"the step {step!r}")
         try:
             name, *words = [_replaced(word, given) for word in shlex.split(step)]
-        except ValueError as error:
+            commands = commands_called(name)
+        except ValueError as error:  # UserError too
             raise UserError(f"the step {step!r} is no command ({error})") from None
-        reads = any(command.section in content for command in commands_called(name))
+        if name == "recipe":
+            raise UserError(f"the step {step!r} is a recipe: write that one's steps here, or follow it by itself")
+        reads = any(command.section in content for command in commands)
         settings = ["--config", str(here / FILE)] if reads else []
         yield [name, *settings, *words, *(source if name == "prepare" else [])]
 
@@ -178,6 +191,21 @@ def named(config: RecipeConfig) -> dict[str, str]:
     """Return what stands for the words in braces that a recipe may use anywhere."""
     weights = config.weights if config.weights.startswith("torchvision:") else expanded(config.weights)
     return {"{weights}": weights, "{normalisation}": config.normalisation, "{input}": config.input or ""}
+
+
+def _require_words(text: str, known: Iterable[str], where: str) -> None:
+    """Raise UserError where a text has a word in braces that stands for nothing."""
+    for word in re.findall(r"\{\w+\}", text):
+        if word not in known:
+            near = nearest(word, list(known))
+            raise UserError(f"{where}: {word} stands for nothing{near} (there are {', '.join(known)})")
+
+
+def _tell_unread(content: Mapping[str, Any], steps: Sequence[Sequence[str]]) -> None:
+    """Print a note of the sections that no step reads."""
+    read = {command.section for name, *_ in steps for command in commands_called(name)}
+    if unread := [section for section in content if section not in read]:
+        print(f"note: without effect: {', '.join(unread)}: no step reads what stands there", file=sys.stderr)
 
 
 def _replaced(text: str, given: Mapping[str, str]) -> str:
@@ -231,12 +259,22 @@ def _take(words: Sequence[str]) -> None:
         raise RunError(f"the step {name} did not end well (the line above says why); the same recipe goes on there")
 
 
+def _name_in(words: Sequence[str]) -> str | None:
+    """Return the recipe's name among the arguments, wherever it stands."""
+    alone = {"--debug", *(f"--{name}" for name, kind in get_type_hints(RecipeConfig).items() if kind is bool)}
+    for before, word in zip(["", *words], words, strict=False):
+        takes_it = before.startswith("-") and before not in alone and "=" not in before
+        if not word.startswith("-") and not takes_it:
+            return word
+    return None
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the command; returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words and not words[0].startswith("-"):
+    if name := _name_in(words):
         with suppress(UserError):  # which `follow` tells
-            words += ["--config", str(file_of(words[0]))]
+            words += ["--config", str(file_of(name))]
     return run_command("experiments.recipe", RecipeConfig, follow, words, section="recipe", description=__doc__)
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from core.command import run_command
 from core.errors import UserError
-from core.filing.kinds import A_FILE
+from core.filing.kinds import A_FILE, RUN, held
 
 if TYPE_CHECKING:
     from torch import nn
@@ -45,10 +45,12 @@ def convert(config: ConvertConfig) -> Path:
     """Convert, compare, write; returns the path of the weights.
 
     Raises:
-        UserError: nothing given, no TFLite file, one of another network, or the extra is not installed.
+        UserError: nothing given, an output that cannot be, no TFLite file, one of another network, or the extra is not
+            installed.
     """
     if config.tflite is None:
         raise UserError("give the weights to convert: --tflite mobilenet_v2_1.0_224_quant.tflite")
+    _require_output(config.output)
     from transfer_learning.tflite import layers_of, open_tflite
 
     interpreter = open_tflite(config.tflite)
@@ -69,6 +71,17 @@ def convert(config: ConvertConfig) -> Path:
         print(f"these weights and TFLite say the same class of {share:.2%} of the {what} ({count} pictures)")
     print(f"written to {config.output}: {said}")
     return config.output
+
+
+def _require_output(output: Path) -> None:
+    """Raise UserError where weights would have a name of other files, or replace those of a run."""
+    if output.suffix != ".safetensors":
+        better = output.with_suffix(".safetensors")
+        raise UserError(f"output {output}: weights are written as .safetensors: give --output {better}")
+    if output.is_dir():
+        raise UserError(f"output {output} is a folder: name a file in it")
+    if RUN in held(output.parent):
+        raise UserError(f"output {output} lies in the folder of {RUN}, whose weights stay: choose another")
 
 
 def _mobilenet(path: Path, layers: "list[Layer]", output: Path) -> "tuple[nn.Module, str]":

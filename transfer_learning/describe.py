@@ -10,19 +10,21 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from core.command import run_command
 from core.errors import RunError, UserError
 from core.networks.network_config import NetworkConfig
-from core.sides import sides_of
+from core.sides import MAX_SIZE, sides_of
 from core.train_config import OWN_ENCODER
 from transfer_learning.config import Refinement
+from transfer_learning.inference.weights_files import is_torchvision
 
 if TYPE_CHECKING:
     from transfer_learning.description import Description
 
 
+BOUNDS = {"width": (1, 4096), "num_classes": (2, 254)}  # as training has them
 # What says how to describe, and not what.
 OF_CHECK = ("model_path", "size", "max_params", "max_mb")
 
@@ -39,8 +41,8 @@ class DescribeConfig(NetworkConfig):
     """Features of the first stage; with an --encoder of timm, of the decoder alone."""
     num_classes: int = 3
     """Classes to tell apart."""
-    in_channels: int = 3
-    """Channels of the pictures."""
+    in_channels: Literal[1, 3] = 3
+    """Channels of the pictures: 1 where they are grey."""
     refine: Refinement = "none"
     """boundary: a residual block behind the scores."""
     size: int | str = 256
@@ -52,9 +54,13 @@ class DescribeConfig(NetworkConfig):
 
     def __post_init__(self) -> None:
         NetworkConfig.__post_init__(self)
-        for name in ("width", "in_channels"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} {getattr(self, name)} must be at least 1")
+        for name, (lowest, highest) in BOUNDS.items():
+            if not lowest <= getattr(self, name) <= highest:
+                raise UserError(f"{name} {getattr(self, name)} must lie between {lowest} and {highest}")
+        if max(sides_of(self.size)) > MAX_SIZE:
+            raise UserError(f"size {self.size}: sides have {MAX_SIZE} px at most")
+        if is_torchvision(self.model_path):
+            raise UserError(f"model_path {self.model_path}: this command takes weights of a run of this project")
         for name in ("max_params", "max_mb"):
             value = getattr(self, name)
             if value is not None and not value > 0:

@@ -1,5 +1,6 @@
 """What training itself counts and draws beside the loss."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.classes import IGNORED
-from core.networks.unet import require_sides
+from core.errors import UserError
+from core.networks.unet import MIN_SIDE
 from core.randomness import keys, uniform
 from data.augment.batch import Batch
 from transfer_learning.losses.class_sums import class_counts
@@ -56,8 +58,13 @@ class Scales:
     def __init__(self, scales: Sequence[float], size: tuple[int, int], seed: int) -> None:
         self.seed = seed
         self.sizes = [size if scale == 1 else tuple(_rounded(side * scale) for side in size) for scale in scales]
-        for height, width in self.sizes:
-            require_sides(height, width)
+        smallest = math.ceil(1.5 * MULTIPLE / min(size) * 100) / 100  # from which on sides are rounded to 64
+        for scale, (height, width) in zip(scales, self.sizes, strict=True):
+            if min(height, width) < MIN_SIDE:
+                raise UserError(
+                    f"train_scales {scale:g} makes pictures of {height}x{width} px, every side needs at least "
+                    f"{MIN_SIDE}: give scales of {smallest:g} or more"
+                )
 
     def resized(self, batch: Batch, step: int) -> Batch:
         """Return a batch at the size of its step."""

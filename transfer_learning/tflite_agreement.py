@@ -11,8 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.errors import UserError
 from data.geometry import fit
-from data.pictures import read_picture
+from data.pictures import PictureError, read_picture
 from transfer_learning.inference.inputs import find_files
 
 GREY = 128  # beside a picture on its canvas: 0 for the network
@@ -28,6 +29,9 @@ def agreement(network: nn.Module, interpreter: Any, inputs: Sequence[str], most:
         interpreter: of the file that the weights came from.
         inputs: files, folders or patterns.
         most: how many pictures at most, spread over all.
+
+    Raises:
+        UserError: there are none, or a file is no picture.
     """
     given, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     side = int(given["shape"][1])
@@ -53,7 +57,10 @@ def _canvases(inputs: Sequence[str], side: int, most: int) -> Iterator[tuple[np.
     """Yield pictures [side, side, 3] uint8, and where they lie there, [side, side] bool."""
     files: list[Path] = list(find_files(inputs, Path("nowhere"))[0].values())
     for path in files[:: max(1, -(-len(files) // most))]:
-        picture, _ = read_picture(path)
+        try:
+            picture, _ = read_picture(path)
+        except PictureError as error:
+            raise UserError(f"--pictures: {path} cannot be read ({error}): leave it out") from None
         picture = picture if picture.ndim == 3 else cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
         place = fit(*picture.shape[:2], side, side, "letterbox")
         canvas, content = place.image(picture), place.label(np.zeros(picture.shape[:2], np.uint8)) == 0

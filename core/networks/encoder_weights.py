@@ -93,6 +93,12 @@ def fill(encoder: nn.Module, name: str, tensors: Mapping[str, Tensor], source: s
         for key, tensor in there.items()
         if tensor.shape != wanted[key].shape
     ]
+    whole = [key for key, tensor in there.items() if wanted[key].is_floating_point() > tensor.is_floating_point()]
+    if whole:
+        raise UserError(
+            f"{source} holds whole numbers ({_named(whole)}) where --encoder {name} has weights, as quantised networks "
+            "do: save the network in float32"
+        )
     if missing or left or other:
         raise _misfit(source, name, len(there) - len(other), missing, left, other)
     filled = {key: tensor.to(wanted[key].dtype) for key, tensor in there.items()}

@@ -1,5 +1,7 @@
 """State dicts of other projects: read without running anything in them, and named as timm names the same network."""
 
+import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -33,12 +35,17 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             of this project, or values that are not finite.
     """
     if not path.is_file():
-        raise UserError(f"no file {path}: --encoder_weights takes none, imagenet or a state dict (.safetensors, .pth)")
-    tensors = _of_safetensors(path) if path.suffix == ".safetensors" else _of_torch(path)
+        what = f"{path} is a folder" if path.is_dir() else f"no file {path}"
+        raise UserError(f"{what}: --encoder_weights takes none, imagenet or a state dict (.safetensors, .pth)")
+    tensors = _of_torch(path) if _is_of_torch(path) else _of_safetensors(path)
     if not tensors:
         raise UserError(f"{path} holds no tensors by name: save network.state_dict() into it")
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not tensor.isfinite().all():
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex() or tensor.is_meta:
+            raise UserError(
+                f"{path}: {name!r} is no plain tensor ({_kind(tensor)}): save the network's state dict in float32"
+            )
+        if tensor.is_floating_point() and not tensor.float().isfinite().all():  # float8 has no answer of its own
             raise UserError(f"{path}: {name!r} holds values that are not finite (NaN or infinity): download it anew")
     return tensors
 
@@ -80,6 +87,21 @@ def is_head(name: str) -> bool:
     return name.partition(".")[0] in HEADS
 
 
+def _kind(tensor: Tensor) -> str:
+    if tensor.layout != torch.strided:
+        return str(tensor.layout).removeprefix("torch.")
+    return "without values" if tensor.is_meta else str(tensor.dtype).removeprefix("torch.")
+
+
+def _is_of_torch(path: Path) -> bool:
+    """Say whether `torch.save` wrote a file: by what it begins with, and by its name where that is neither's."""
+    with open_bytes(path) as file:
+        start = file.read(9)
+    if start.startswith((b"PK", b"\x80\x02")):  # a ZIP archive, or a pickle, as before 2020
+        return True
+    return start[8:] != b"{" and path.suffix != ".safetensors"
+
+
 def _of_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         with safe_open(path, framework="pt") as file:
@@ -94,17 +116,20 @@ def _of_safetensors(path: Path) -> dict[str, Tensor]:
 
 def _of_torch(path: Path) -> dict[str, Tensor]:
     try:
-        with open_bytes(path) as file:
+        with open_bytes(path) as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is refused here
             content: Any = torch.load(file, map_location="cpu", weights_only=True)
     except (UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, IndexError) as error:
-        reason = str(error).strip().partition("\n")[0]
+        # Not in torch's words, which advise to run it.
+        code = re.search(r"GLOBAL ([\w.]+)|(TorchScript)", str(error))
+        reason = f"it holds {code[1] or code[2]}" if code else "it is damaged, or of another program"
         raise UserError(
             f"{path} is no state dict that can be read without running what is in it ({reason}): "
             "save network.state_dict() as .safetensors or .pth"
         ) from None
-    for wrapper in WRAPPERS:
-        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
-            content = content[wrapper]
-    if not isinstance(content, Mapping):
-        return {}
-    return {name: tensor for name, tensor in content.items() if isinstance(name, str) and isinstance(tensor, Tensor)}
+    while isinstance(content, Mapping):
+        inner = next((content[name] for name in WRAPPERS if isinstance(content.get(name), Mapping)), None)
+        if inner is None:
+            return {name: kept for name, kept in content.items() if isinstance(name, str) and isinstance(kept, Tensor)}
+        content = inner
+    return {}

@@ -31,6 +31,7 @@ _ERRORS = "ae_pretrained.readable"
 BROKEN_PIPE = 141  # 128 and SIGPIPE, as a shell says it
 # Columns that help is laid out in at least, where tyro would go round for ever, and at most, where it fills them.
 _NARROWEST, _WIDEST = 40, 1000
+_UNBROKEN = 100_000  # longer than any error
 
 
 def visible(text: str) -> str:
@@ -134,10 +135,14 @@ def own_colours() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def usable_width() -> Iterator[None]:
-    """Let a library that lays out text by the width of the terminal find one that text can be laid out in."""
+def usable_width(whole_lines: bool = False) -> Iterator[None]:
+    """Let a library that lays out text by the width of the terminal find one that text can be laid out in.
+
+    With `whole_lines` one in which it breaks no line: what it breaks within a word cannot be put together again.
+    """
     before = os.environ.get("COLUMNS")
-    os.environ["COLUMNS"] = str(min(max(shutil.get_terminal_size().columns, _NARROWEST), _WIDEST))
+    width = min(max(shutil.get_terminal_size().columns, _NARROWEST), _WIDEST)
+    os.environ["COLUMNS"] = str(_UNBROKEN if whole_lines else width)
     try:
         yield
     finally:

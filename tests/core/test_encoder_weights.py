@@ -127,6 +127,22 @@ MISFITS = {
         lambda: torchvision.models.efficientnet_b0(weights=None).state_dict(),
         r"of torchvision's networks ResNet, VGG and MobileNetV2 are understood",
     ),
+    "quantised": (
+        lambda: resnet(**{"conv1.weight": torch.ones(64, 3, 7, 7, dtype=torch.int8)}),
+        r"holds whole numbers \(conv1.weight\) where --encoder resnet18 has weights",
+    ),
+    "sparse": (
+        lambda: resnet(**{"fc.weight": torch.zeros(1000, 512).to_sparse()}),
+        r"'fc.weight' is no plain tensor \(sparse_coo\)",
+    ),
+    "complex": (
+        lambda: resnet(**{"bn1.bias": torch.zeros(64, dtype=torch.complex64)}),
+        r"'bn1.bias' is no plain tensor \(complex64\)",
+    ),
+    "without values": (
+        lambda: resnet(**{"bn1.bias": torch.zeros(64, device="meta")}),
+        r"'bn1.bias' is no plain tensor \(without values\)",
+    ),
     "no tensors": (dict, "holds no tensors by name"),
 }
 
@@ -151,6 +167,7 @@ def test_what_does_not_fit_is_told_and_nothing_is_loaded(misfit, tmp_path):
         (b"no weights", "a.pth", "is no state dict that can be read without running"),
         (b"", "a.bin", "is no state dict"),
         (b"no weights", "a.safetensors", "is not a whole safetensors file"),
+        (None, ".", "is a folder: --encoder_weights takes none, imagenet or a state dict"),
         (None, "imagnet", "no file .*imagnet: --encoder_weights takes none, imagenet or a state dict"),
     ],
 )
@@ -169,8 +186,18 @@ def test_older_files_without_the_counters_of_batch_norms_fit(tmp_path):
 
 def test_code_in_a_file_is_not_run(tmp_path):
     torch.save({"layer": torch.nn.Linear(1, 1)}, tmp_path / "a.pth")
-    with pytest.raises(UserError, match="can be read without running what is in it"):
+    with pytest.raises(
+        UserError, match=r"can be read without running what is in it \(it holds torch.nn.*Linear\)"
+    ) as error:
         load_file(make_encoder("resnet18", 2), "resnet18", tmp_path / "a.pth")
+    assert "weights_only" not in str(error.value)  # no advice to run it
+
+
+def test_a_file_is_read_by_what_is_in_it_whatever_it_is_called(tmp_path):
+    save_file(resnet(), tmp_path / "a.pth")
+    torch.save({"model": {"state_dict": resnet()}}, tmp_path / "b.safetensors")
+    for name in ("a.pth", "b.safetensors"):
+        load_file(make_encoder("resnet18", 2), "resnet18", tmp_path / name)
 
 
 @pytest.fixture

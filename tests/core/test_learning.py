@@ -243,7 +243,10 @@ def test_losses_of_pictures_reach_the_draws(run, tmp_path):
         (["--plateau_factor", "1", "--schedule", "plateau"], "plateau_factor 1.0 is outside (0, 1)"),
         (["--schedule", "plateau", "--patience", "6"], "give --patience 7 or more, or 0"),
         (["--train_scales", "1,big"], "train_scales 1,big: scales lie within 0.25 and 4, such as 0.75,1,1.25"),
-        (["--train_scales", "0.25"], "every side needs at least"),
+        (
+            ["--train_scales", "1,0.25"],
+            "train_scales 0.25 makes pictures of 32x32 px, every side needs at least 33: give",
+        ),
     ],
 )
 def test_what_cannot_work_is_refused(run, tmp_path, capsys, flags, message):

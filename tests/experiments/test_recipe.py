@@ -123,6 +123,8 @@ def test_quick_reads_the_shortened_settings(own, tmp_path):
         (["shapes_unit"], "unknown recipe shapes_unit; did you mean shapes_unet? (--list says which there are)"),
         (["model_config"], "has no section recipe with a title"),
         (["nowhere.yaml"], "config file nowhere.yaml does not exist"),
+        (["--quick", "photo_deeplab", "--input", "a.jpg"], "photo_deeplab.yaml has no `shortened` settings"),
+        (["--output_dir", "here", "Shapes_unet.yml"], "config file Shapes_unet.yml does not exist"),
     ],
 )
 def test_what_is_no_recipe_is_said_in_a_line(words, said, capsys):
@@ -160,3 +162,52 @@ def test_an_own_picture_and_weights_stand_where_the_recipe_names_them(tmp_path, 
     own = ["--input", "a.jpg", "--weights", "w.safetensors"]
     assert main(["recipe", "photo_deeplab", "--output_dir", str(tmp_path), *own]) == 0
     assert called[1][2] == "w.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        ({}, "the recipe has neither steps nor sections that say what there is to do"),
+        (
+            {"steps": ["tran --width 2"]},
+            "the step 'tran --width 2' is no command (unknown command tran; did you mean train?",
+        ),
+        ({"steps": ["train '"]}, "is no command (No closing quotation)"),
+        ({"steps": ["recipe own.yaml"]}, "the step 'recipe own.yaml' is a recipe: write that one's steps here"),
+        (
+            {"steps": ["train --encoder_weights {weight}"]},
+            "{weight} stands for nothing; did you mean {weights}? (there are",
+        ),
+    ],
+)
+def test_steps_that_cannot_be_taken_are_refused_before_the_first(recipe, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(module, "_take", pytest.fail)
+    path = tmp_path / "own.yaml"
+    path.write_text(yaml.safe_dump({"recipe": {"title": "Own", **recipe}}))
+    assert main(["recipe", str(path), "--output_dir", str(tmp_path / "here")]) == 2
+    errors = capsys.readouterr().err
+    assert said in errors
+    assert errors.count("\n") == 1
+
+
+def test_a_section_that_no_step_reads_is_told_and_its_words_stand_for_something(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(module, "_take", lambda words: None)
+    path = tmp_path / "own.yaml"
+    content = {"recipe": {"title": "Own", "steps": ["describe"]}, "describe": {"width": 2}, "data": {"size": 64}}
+    path.write_text(yaml.safe_dump(content))
+    assert main(["recipe", "--output_dir", str(tmp_path / "here"), str(path)]) == 0
+    assert capsys.readouterr().err == "note: without effect: data: no step reads what stands there\n"
+    path.write_text(yaml.safe_dump({**content, "data": {"images": "{here}/pictures"}}))
+    assert main(["recipe", str(path), "--output_dir", str(tmp_path / "there")]) == 2
+    assert "{here} stands for nothing" in capsys.readouterr().err
+
+
+def test_a_name_is_found_where_it_stands_and_beside_what_is_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.yaml").write_text("")
+    assert str(module.file_of("own.yaml")) == "own.yaml"
+    assert module.file_of("shapes_unet") == CONFIGS / "shapes_unet.yaml"
+    with pytest.raises(module.UserError, match=r"did you mean shapes_unet\?"):
+        module.file_of("config/shapes_unet.yaml")
+    with pytest.raises(module.UserError, match=r"unknown recipe own; did you mean own.yaml\?"):
+        module.file_of("own")

@@ -23,7 +23,7 @@ from transfer_learning.describe import main as describe
 from transfer_learning.inference.segmenter import Segmenter
 from transfer_learning.network import SegmentationUNet
 from transfer_learning.tflite import fill_folded, layers_of
-from transfer_learning.tflite_agreement import _padded_as_tensorflow
+from transfer_learning.tflite_agreement import _canvases, _padded_as_tensorflow
 
 ROOT = Path(__file__).resolve().parents[3]
 WEIGHTS, VOC = ROOT / "shared" / "data" / "weights", ROOT / "shared" / "data" / "voc2012" / "VOCdevkit" / "VOC2012"
@@ -176,6 +176,25 @@ def test_what_cannot_be_converted_is_refused_in_a_line(flags, message, tmp_path,
     assert message in errors
     assert errors.count("\n") == 1
     assert not (tmp_path / "a.safetensors").exists()
+
+
+def test_what_is_there_is_not_written_over(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/training_config.json").write_text("{}")
+    (tmp_path / "folder.safetensors").mkdir()
+    for output, message in (
+        ("x.tflite", "weights are written as .safetensors: give --output .*x.safetensors"),
+        ("folder.safetensors", "is a folder: name a file in it"),
+        ("run/best_model.safetensors", "lies in the folder of a training run, whose weights stay"),
+    ):
+        with pytest.raises(UserError, match=message):
+            convert.convert(ConvertConfig(tmp_path / "x.tflite", tmp_path / output))
+
+
+def test_a_file_that_is_no_picture_is_named(tmp_path):
+    (tmp_path / "notes.jpg").write_text("none")
+    with pytest.raises(UserError, match=r"--pictures: .*notes.jpg cannot be read \(.*\): leave it out"):
+        next(_canvases([str(tmp_path)], 33, 4))
 
 
 def test_another_network_is_refused_by_its_number_of_convolutions(converted):

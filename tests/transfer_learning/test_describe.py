@@ -57,7 +57,11 @@ def test_the_exercises_network_is_too_large_for_its_own_bound(capsys):
     [
         (["--encoder", "resnet_18"], "did you mean resnet18"),
         (["--size", "16"], "too small"),
-        (["--num_classes", "1"], "must be at least 2"),
+        (["--size", "9000"], "size 9000: sides have 8192 px at most"),
+        (["--num_classes", "1"], "num_classes 1 must lie between 2 and 254"),
+        (["--num_classes", "100000000"], "must lie between 2 and 254"),
+        (["--in_channels", "2"], "--in_channels"),
+        (["--model_path", "torchvision:fcn_resnet50"], "takes weights of a run of this project"),
         (["--max_params", "0"], "max_params 0.0 must be above 0"),
         (["--model_path", "nowhere.safetensors"], "no weights at nowhere.safetensors"),
     ],

@@ -260,6 +260,8 @@ def test_a_loss_is_read_as_it_is_written():
         ("ohem(share=2)", "both lie within 0 and 1"),
         ("label_smoothing(share=1)", "the share lies in 0 to 1"),
         ("border_weight(sigma=0)", "sigma (in pixels) above 0"),
+        ("0_5*dice", "the weight of dice must be a number, not '0_5'"),
+        ("focal(gamma=2, gamma=3)", "gamma of focal stands there twice: give it once"),
     ],
 )
 def test_a_loss_that_cannot_be_read_is_refused(loss, message):

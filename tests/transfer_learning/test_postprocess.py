@@ -19,6 +19,7 @@ from transfer_learning.inference.postprocessing.crf import dense_crf
 from transfer_learning.inference.postprocessing.guided import EPSILON, guided_filter
 from transfer_learning.inference.postprocessing.pipeline import Pipeline
 from transfer_learning.inference.postprocessing.steps import parse_steps
+from transfer_learning.inference.readout import Readout
 from transfer_learning.inference.segmenter import Segmenter
 from transfer_learning.inference.splits import readings_of_split, readout_of_split
 from transfer_learning.scores.confusion import array_confusion_matrix, likeliest
@@ -316,3 +317,27 @@ def test_views_by_one_flag(tta, scales, mirrors):
 def test_views_that_there_are_not(tta, said):
     with pytest.raises(UserError, match=said):
         ReadoutOptions(tta=tta)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--tta", ","], "error: tta ',' names no view: flips,0.75,1,1.25 mirrors and sees three sizes\n"),
+        (["--tta", "flips,1,1.0"], "error: tta flips,1,1.0: 1 stands there twice: every view has one vote\n"),
+    ],
+)
+def test_a_refusal_is_told_as_it_was_written(flags, said, capsys):
+    assert evaluate(["--model_path", "a.safetensors", *flags]) == 2
+    assert capsys.readouterr().err == said
+
+
+def test_a_view_of_less_than_a_network_takes_is_refused():
+    def readout(**options):
+        return Readout(None, (64, 96), "letterbox", ReadoutOptions(**options), 1)
+
+    with pytest.raises(
+        UserError, match="tta 0.5 leaves 32 of 64 px, every side needs at least 33: give scales of 0.52"
+    ):
+        readout(tta="flips,0.5,1")
+    assert readout(tta="0.52").views
+    assert readout(tta="0.5", tile=True).views

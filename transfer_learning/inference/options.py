@@ -60,6 +60,9 @@ class ReadoutOptions:
             raise UserError("tta_scales is empty: 0.75 1 1.25 sees three sizes, 1 only mirrors")
         if not self.scales:
             raise UserError(f"tta {self.tta!r} names no view: flips,0.75,1,1.25 mirrors and sees three sizes")
+        named = self.scales if isinstance(self.tta, str) else ()
+        if twice := next((scale for scale in named if named.count(scale) > 1), None):
+            raise UserError(f"tta {self.tta}: {twice:g} stands there twice: every view has one vote")
         for scale in (*self.tta_scales, *self.scales, self.tile_scale):
             if not SMALLEST_SCALE <= scale <= LARGEST_SCALE:  # catches NaN as well
                 raise UserError(

@@ -6,6 +6,7 @@ worked over (`--postprocess`).
 """
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,7 +19,7 @@ import torch
 import torch.nn.functional as F
 
 from core.classes import ClassSet
-from core.errors import RunError
+from core.errors import RunError, UserError
 from core.evaluation import resolution_of
 from core.networks.unet import MIN_SIDE, require_sides
 from data.augment.batch import plain
@@ -132,6 +133,7 @@ class Readout:
         groups: np.ndarray | None = None,
     ) -> None:
         require_sides(*size)
+        _require_scales(options, size)
         self.network, self.size, self.resize_mode = network, size, resize_mode
         self.options, self.batch_size = options, batch_size
         self.others, self.groups = others, groups
@@ -232,6 +234,16 @@ class Readout:
         with torch.inference_mode():
             logits = self.network.scores(F.pad(seen, bars), F.pad(content, bars))[:, :, :height, :width]
         return (logits.flip(3) if mirrored else logits).float().cpu().numpy()
+
+
+def _require_scales(options: ReadoutOptions, size: Sides) -> None:
+    """Raise UserError where a scale that --tta names leaves less of whole pictures than a network takes."""
+    side, scale = min(size), min(options.scales)
+    if isinstance(options.tta, str) and not options.tile and round(side * scale) < MIN_SIDE:
+        raise UserError(
+            f"tta {scale:g} leaves {round(side * scale)} of {side} px, every side needs at least {MIN_SIDE}: give "
+            f"scales of {math.ceil(100 * MIN_SIDE / side) / 100:g} or more, or a larger --size"
+        )
 
 
 def probabilities_of(scores: np.ndarray, axis: int = 0) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Torchvision's own segmentation networks, trained on COCO with VOC's 21 classes."""
 
+import warnings
 from pathlib import Path
 
 import torch
@@ -59,10 +60,11 @@ class Normalised(nn.Module):
 
 def _tensors(file: Path) -> dict[str, Tensor]:
     try:
-        found = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # of as many classes as there are ways to be no such file
-        reason = " ".join(str(error).split())[:160]
-        raise UserError(f"{file} is no state dict of torch ({reason}): fetch it anew") from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is refused here
+            found = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception:  # of as many classes as there are ways to be no such file; what it says advises to run the file
+        raise UserError(f"{file} is no state dict of torch, or not a whole one: fetch it anew") from None
     if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
         raise UserError(f"{file} is no state dict: it must map names to tensors")
     return found

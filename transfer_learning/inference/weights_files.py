@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import UserError
+from core.filing.paths import expanded
 from core.filing.words import nearest
 
 PREFIX = "torchvision:"
@@ -35,7 +36,7 @@ def weights_file(path: Path) -> Path:
 
     name, given = torchvision_name(path), str(path).partition("=")[2]
     address = torchvision_weights(name).url
-    file = Path(given) if given else Path(torch.hub.get_dir()) / "checkpoints" / address.rpartition("/")[2]
+    file = Path(expanded(given)) if given else Path(torch.hub.get_dir()) / "checkpoints" / address.rpartition("/")[2]
     if not file.is_file():
         elsewhere = "" if given else f", or elsewhere and say {PREFIX}{name}=FILE"
         raise UserError(f"the weights of {name} are not at {file}: fetch {address} and put it there{elsewhere}")

@@ -53,13 +53,15 @@ def _arguments(loss: str, name: str, text: str) -> dict[str, float]:
         if key not in known:
             takes = f"{name} takes {', '.join(known)}" if known else f"{name} takes nothing"
             raise UserError(f"loss {loss!r}: {takes}, not {key!r}{nearest(key, known)}")
+        if key in found:
+            raise UserError(f"loss {loss!r}: {key} of {name} stands there twice: give it once")
         found[key] = _number(loss, f"{key} of {name}", value)
     return found
 
 
 def _number(loss: str, what: str, text: str) -> float:
     try:
-        number = float(text)
+        number = math.nan if "_" in text else float(text)  # Python reads 0_5 as 5
     except ValueError:
         number = math.nan
     if not math.isfinite(number):

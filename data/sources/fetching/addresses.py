@@ -16,7 +16,7 @@ _AGENT = {"User-Agent": "ae-pretrained"}  # some servers refuse Python's own
 
 def is_address(given: str) -> bool:
     """Say whether an input is an address, and not a path."""
-    return given.startswith(("https://", "http://"))
+    return given.lower().startswith(("https://", "http://"))
 
 
 def fetch(address: str, folder: Path, taken: Container[str] = ()) -> Path:
