@@ -6,6 +6,7 @@ worked over (`--postprocess`).
 """
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,7 +19,7 @@ import torch
 import torch.nn.functional as F
 
 from core.classes import ClassSet
-from core.errors import RunError
+from core.errors import RunError, UserError
 from core.evaluation import resolution_of
 from core.networks.unet import MIN_SIDE, require_sides
 from data.augment.batch import plain
@@ -117,7 +118,7 @@ class Readout:
         groups: [G, C], see `Seen`.
 
     Raises:
-        UserError: sides that are too short, or post-processing that does not fit the classes.
+        UserError: sides that are too short, at a scale perhaps, or post-processing that does not fit the classes.
     """
 
     def __init__(
@@ -132,6 +133,7 @@ class Readout:
         groups: np.ndarray | None = None,
     ) -> None:
         require_sides(*size)
+        _require_scales(options.scales, size)
         self.network, self.size, self.resize_mode = network, size, resize_mode
         self.options, self.batch_size = options, batch_size
         self.others, self.groups = others, groups
@@ -232,6 +234,18 @@ class Readout:
         with torch.inference_mode():
             logits = self.network.scores(F.pad(seen, bars), F.pad(content, bars))[:, :, :height, :width]
         return (logits.flip(3) if mirrored else logits).float().cpu().numpy()
+
+
+def _require_scales(scales: Sequence[float], size: Sides) -> None:
+    """Raise UserError for a scale at which the canvas is too small for a network."""
+    for scale in scales:
+        height, width = (round(side * scale) for side in size)
+        if min(height, width) < MIN_SIDE:
+            least = math.ceil(100 * MIN_SIDE / min(size)) / 100
+            raise UserError(
+                f"a scale of {scale:g} leaves {height}x{width} px of {size[0]}x{size[1]}, and every side needs at "
+                f"least {MIN_SIDE}: give scales from {least:g} on (--tta flips,{least:g}), or a larger --size"
+            )
 
 
 def probabilities_of(scores: np.ndarray, axis: int = 0) -> np.ndarray:
