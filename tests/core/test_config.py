@@ -14,10 +14,12 @@ from core.command import Terminated, run_command
 from core.config import DEFAULT_CONFIG, from_mapping, parse, read_section
 from core.errors import RunError, UserError
 from core.filing.data_config import DataConfig
+from core.filing.yaml_file import read_yaml
 from data.prepare_config import PrepareConfig
 from experiments.grid.config import AblationConfig
 from experiments.grid.planning.plan import build_plan
 from experiments.page.command_lines import flag
+from experiments.recipe import RecipeConfig, settings_of
 from experiments.report import ReportConfig
 from experiments.report import main as report
 from reconstruction.config import ReconstructionConfig
@@ -46,13 +48,16 @@ def test_the_default_file_holds_every_default(section, config_type):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name)
 def test_every_config_file_is_valid(path):
+    content = read_yaml(path)
+    if recipe := content.get("recipe"):  # which fills in what stands in braces
+        content = settings_of(path, from_mapping(RecipeConfig, recipe, str(path)))
     for section, config_type in (
         ("data", PrepareConfig),
         ("reconstruction", ReconstructionConfig),
         ("transfer_learning", SegmentationConfig),
     ):
-        from_mapping(config_type, read_section(path, section), str(path))
-    if grid := read_section(path, "ablation"):
+        from_mapping(config_type, content.get(section, {}), str(path))
+    if grid := content.get("ablation"):
         build_plan(from_mapping(AblationConfig, grid, str(path)))
 
 
