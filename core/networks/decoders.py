@@ -196,9 +196,6 @@ DECODERS = {
     "deeplabv3plus": Row(
         _of_smp("deeplabv3plus"), "Chen et al. 2018", needs=(4,), output_strides=(16, 8), multiple=16, drops=True
     ),
-    "mobile_deeplabv3": Row(
-        _mobile_deeplabv3, "Sandler et al. 2018", output_strides=(16, 8, 32), skips=False, scores=True
-    ),
     "linknet": Row(
         _of_smp("linknet"), "Chaurasia & Culurciello 2017", needs=(2, 4, 8, 16), output_strides=(32,), multiple=32
     ),
@@ -215,4 +212,7 @@ DECODERS = {
     "upernet": Row(_of_smp("upernet"), "Xiao et al. 2018", needs=(4, 8), drops=True, pyramid=True),
     "segnet": Row(_segnet, "Badrinarayanan et al. 2017", needs=(1, 2, 4, 8, 16), output_strides=(32,), multiple=32),
     "fcn": Row(_fcn, "Long et al. 2015", needs=(8, 16), output_strides=(32,), scores=True),
+    "mobile_deeplabv3": Row(
+        _mobile_deeplabv3, "Sandler et al. 2018", output_strides=(16, 8, 32), skips=False, scores=True
+    ),
 }
