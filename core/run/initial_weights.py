@@ -41,8 +41,8 @@ def load_initial(task: Task, path: Path) -> None:
         if other != own:
             raise UserError(f"{path} tells other classes apart: {', '.join(other)} there, {', '.join(own)} here")
     load_strictly(task.model, tensors, str(path))
-    require_norms_fit(task.model.encoder, str(path), task.norms_learn)
-    if is_folded(task.model.decoder):
+    require_norms_fit(task.model.get_submodule("encoder"), str(path), task.norms_learn)
+    if is_folded(task.model.get_submodule("decoder")):
         raise UserError(
             f"{path} has the batch norms of its decoder folded into its convolutions, and statistics of batches would "
             "destroy what it knows: such weights are for evaluation and prediction; for training take their encoder "
