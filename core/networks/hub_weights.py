@@ -60,7 +60,7 @@ def _kept(repository: str) -> str | None:
 
 
 def _require_whole(file: str) -> None:
-    """Raise UserError where the hub's cache calls a file by a SHA-256, as it does with large ones, that is not its own."""
+    """Raise UserError where a large file is not that whose SHA-256 the hub's cache calls it by."""
     kept = Path(file).resolve()
     if re.fullmatch("[0-9a-f]{64}", kept.name) and file_sha256(kept) != kept.name:
         raise UserError(f"{kept} is damaged (its SHA-256 is not its name): remove it, and it is downloaded anew")
