@@ -63,12 +63,13 @@ class ReconstructionTask(Task):
         processes.require_enough(len(val.names), "the pictures of Val")
         torch.manual_seed(seed_of(config.seed))
         self.model = Autoencoder(**architecture_of(config, train.channels))
-        require_one_process(self.model.encoder, processes, f"--encoder {config.encoder}", config.freeze_batch_norm)
+        self.norms_learn = not config.freeze_batch_norm
+        require_one_process(self.model.encoder, processes, f"--encoder {config.encoder}", not self.norms_learn)
         require_one_process(self.model.decoder, processes, f"--decoder {config.decoder}")
         initialise(self.model)
         if config.gradient_checkpointing:
             checkpoint_blocks(self.model.encoder)
-        start_encoder(self.model.encoder, config, norms_learn=not config.freeze_batch_norm)
+        start_encoder(self.model.encoder, config, self.norms_learn)
         self.loss = _loss(config).to(device)
         self.pretext = Pretext.of(vars(config))
         parameters = [{"params": list(self.model.parameters()), "initial_lr": config.lr}]

@@ -118,11 +118,17 @@ def _stages_of(network: SegmentationUNet) -> Iterator[tuple[str, nn.Module]]:
     """Yield the parts whose output is shown: the encoder, the stages of the decoder, what stands behind it."""
     yield "encoder", network.encoder
     for name, part in network.decoder.named_children():
-        stages = enumerate(part, 1) if isinstance(part, nn.ModuleList) else [("", part)]
-        for number, stage in stages:
+        stages = list(part) if isinstance(part, nn.ModuleList) else _convolutions(part)
+        for number, stage in enumerate(stages or [part], 1):
             if not isinstance(stage, nn.Identity):
-                yield f"decoder {name} {number}".rstrip(), stage
+                yield f"decoder {name} {number if stages else ''}".rstrip(), stage
     yield "decoder", network.decoder
+
+
+def _convolutions(part: nn.Module) -> list[nn.Module]:
+    """Return the convolutions of parts in a plain row, what stands between which keeps their shapes; [] of others."""
+    row = part if isinstance(part, nn.Sequential) else ()
+    return [module for module in row if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)]
 
 
 def _note(stages: dict[str, tuple[int, ...]], name: str) -> Any:

@@ -74,17 +74,18 @@ class SegmentationTask(Task):
         torch.manual_seed(seed_of(config.seed))
         self.architecture = architecture_of(config, train)
         self.model = SegmentationUNet(**self.architecture)
-        require_one_process(self.model.encoder, processes, f"--encoder {config.encoder}", not norms_learn(config))
+        self.norms_learn = norms_learn(config)
+        require_one_process(self.model.encoder, processes, f"--encoder {config.encoder}", not self.norms_learn)
         require_one_process(self.model.decoder, processes, f"--decoder {config.decoder}")
         initialise(self.model)
         if config.gradient_checkpointing:
             checkpoint_blocks(self.model.encoder)
-        start_encoder(self.model.encoder, config, norms_learn(config))
+        start_encoder(self.model.encoder, config, self.norms_learn)
         self.still = still_parameters(self.model.encoder, config.freeze)
         if config.pretrained_encoder:
             parts = TRANSFERRED[config.transfer]
             header = load_pretrained(self.model, config.pretrained_encoder, config.normalisation, parts, config.encoder)
-            require_norms_fit(self.model.encoder, str(config.pretrained_encoder), norms_learn(config))
+            require_norms_fit(self.model.encoder, str(config.pretrained_encoder), self.norms_learn)
             self.pretrained_on: str | None = header.run.data_fingerprint
         begun_with = [read_header(path).seen for path in (config.pretrained_encoder, config.init_weights) if path]
         self.seen = united(train.contents[self.chosen], *begun_with)

@@ -1,4 +1,4 @@
-"""Decoders by name, a row each. To add one: a row here, its name in `DecoderName`, and the module.
+"""Decoders by name, a row each. To add one: a row here, and the module.
 
 A decoder takes the encoder's six feature maps, [N, channels, height / stride, width / stride], and returns features
 [N, out_channels, h, w] at the picture's size or a part of it; the networks put a head behind it and bring what it says
@@ -175,11 +175,17 @@ DECODERS = {
     "unet": Row(_unet, "Ronneberger et al. 2015; Isensee et al. 2021", scse=True, by_width=True, drops=True),
     "linear": Row(_linear, "Hariharan et al. 2015"),
     "unet_transposed": Row(
-        *(_unet_transposed, "Ronneberger et al. 2015"), output_strides=(32,), multiple=32, scse=True, by_width=True
+        _unet_transposed,
+        "Ronneberger et al. 2015",
+        output_strides=(32,),
+        multiple=32,
+        scse=True,
+        by_width=True,
     ),
     "transposed": Row(_transposed, "Xiao et al. 2018", skips=False),
     "fpn": Row(
-        *(_of_smp("fpn"), "Kirillov et al. 2019"),
+        _of_smp("fpn"),
+        "Kirillov et al. 2019",
         needs=(4, 8, 16),
         output_strides=(32,),
         multiple=32,
@@ -190,14 +196,12 @@ DECODERS = {
     "deeplabv3plus": Row(
         _of_smp("deeplabv3plus"), "Chen et al. 2018", needs=(4,), output_strides=(16, 8), multiple=16, drops=True
     ),
-    "mobile_deeplabv3": Row(
-        _mobile_deeplabv3, "Sandler et al. 2018", output_strides=(16, 8, 32), skips=False, scores=True
-    ),
     "linknet": Row(
         _of_smp("linknet"), "Chaurasia & Culurciello 2017", needs=(2, 4, 8, 16), output_strides=(32,), multiple=32
     ),
     "unetplusplus": Row(
-        *(_of_smp("unetplusplus"), "Zhou et al. 2018"),
+        _of_smp("unetplusplus"),
+        "Zhou et al. 2018",
         needs=(2, 4, 8, 16),
         output_strides=(32,),
         multiple=32,
@@ -208,4 +212,7 @@ DECODERS = {
     "upernet": Row(_of_smp("upernet"), "Xiao et al. 2018", needs=(4, 8), drops=True, pyramid=True),
     "segnet": Row(_segnet, "Badrinarayanan et al. 2017", needs=(1, 2, 4, 8, 16), output_strides=(32,), multiple=32),
     "fcn": Row(_fcn, "Long et al. 2015", needs=(8, 16), output_strides=(32,), scores=True),
+    "mobile_deeplabv3": Row(
+        _mobile_deeplabv3, "Sandler et al. 2018", output_strides=(16, 8, 32), skips=False, scores=True
+    ),
 }

@@ -51,7 +51,7 @@ def start_encoder(encoder: nn.Module, config: TrainConfig, norms_learn: bool) ->
 def load_imagenet(encoder: nn.Module, name: str) -> None:
     """Load ImageNet's weights: from a package where one carries them, else as timm keeps them on its hub.
 
-    They are downloaded once; huggingface_hub checks what came and keeps it, and later calls need no network.
+    They are downloaded once (`core.networks.hub_weights`).
 
     Raises:
         UserError: there are none, they cannot be fetched, or the package holds others.
@@ -63,8 +63,15 @@ def load_imagenet(encoder: nn.Module, name: str) -> None:
 
 
 def load_file(encoder: nn.Module, name: str, path: Path) -> None:
-    """Load a state dict of timm, torchvision or SMP. Raises UserError where it cannot be read or does not fit."""
-    tensors = without_prefixes(read_state_dict(path))
+    """Load a state dict of timm, torchvision or SMP, and say what of it lies beside the encoder.
+
+    Raises:
+        UserError: it cannot be read or does not fit.
+    """
+    whole = read_state_dict(path)
+    tensors = without_prefixes(whole)
+    if beside := len(whole) - len(tensors):
+        print(f"note: {beside} tensors of {path} lie beside the encoder's (a decoder's, say) and are left out")
     fill(encoder, name, of_timm(tensors, name, _whole(name)), str(path))
 
 

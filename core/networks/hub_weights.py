@@ -2,7 +2,9 @@
 
 import difflib
 import os
+import re
 import socket
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,16 +12,18 @@ import torch
 from torch import Tensor
 
 from core.errors import UserError
+from core.files import file_sha256
 from core.train_config import PACKAGED
 
 
 def from_hub(name: str) -> dict[str, Tensor]:
     """Return the tensors of timm's whole network with its pretrained weights.
 
-    They are downloaded once; huggingface_hub checks what came and keeps it, and later calls need no network.
+    They are downloaded once; huggingface_hub keeps the file, and later calls need no network. It is compared with the
+    SHA-256 under which the hub keeps it, each time.
 
     Raises:
-        UserError: there are none, or they cannot be fetched; names the file and what to do with it.
+        UserError: there are none, they cannot be fetched, or the file is damaged; names it and what to do.
     """
     import timm
 
@@ -31,12 +35,17 @@ def from_hub(name: str) -> dict[str, Tensor]:
     kept = _kept(config.hf_hub_id) if config.hf_hub_id else None
     if kept is None:
         _require_network(name, config)
+    else:
+        _require_whole(kept)
     overlay = {"file": kept} if kept else None
     with torch.random.fork_rng(devices=[]):  # what is drawn before it is filled is no part of the run's randomness
         try:
-            return timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay).state_dict()
+            tensors = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay).state_dict()
         except (OSError, RuntimeError, ValueError) as error:
             raise _unreachable(name, config, str(error).strip().partition("\n")[0]) from None
+    if kept is None and config.hf_hub_id and (fetched := _kept(config.hf_hub_id)):
+        _require_whole(fetched)
+    return tensors
 
 
 def _kept(repository: str) -> str | None:
@@ -48,6 +57,13 @@ def _kept(repository: str) -> str | None:
         if isinstance(found, str):
             return found
     return None
+
+
+def _require_whole(file: str) -> None:
+    """Raise UserError where a large file is not that whose SHA-256 the hub's cache calls it by."""
+    kept = Path(file).resolve()
+    if re.fullmatch("[0-9a-f]{64}", kept.name) and file_sha256(kept) != kept.name:
+        raise UserError(f"{kept} is damaged (its SHA-256 is not its name): remove it, and it is downloaded anew")
 
 
 def _require_network(name: str, config: Any) -> None:

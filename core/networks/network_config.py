@@ -1,27 +1,15 @@
 """The settings that say what both phases' networks are made of, beside their encoder."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from core.errors import UserError
 from core.networks.decoders import DECODERS
 
-DecoderName = Literal[
-    "unet",
-    "linear",
-    "unet_transposed",
-    "transposed",
-    "fpn",
-    "deeplabv3",
-    "deeplabv3plus",
-    "mobile_deeplabv3",
-    "linknet",
-    "unetplusplus",
-    "pspnet",
-    "upernet",
-    "segnet",
-    "fcn",
-]
+if TYPE_CHECKING:
+    DecoderName = str
+else:
+    DecoderName = Literal[tuple(DECODERS)]
 Attention = Literal["none", "scse", "cbam", "self"]
 OutputStride = Literal[0, 8, 16, 32]
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from core.errors import UserError
 from core.files import file_sha256
+from core.networks.batch_norms import is_folded, require_norms_fit
 from core.networks.network_config import NetworkConfig
 from core.run.task import Task
 from core.train_config import TrainConfig, by_content
@@ -18,7 +19,8 @@ def load_initial(task: Task, path: Path) -> None:
     """Load every tensor of weights into the task's network.
 
     Raises:
-        UserError: the weights are of another phase, network or classes; names the first difference.
+        UserError: the weights are of another phase, network or classes (names the first difference), or have batch
+            norms folded that would learn.
     """
     tensors, theirs = load_weights(path)
     ours = task.header()
@@ -39,6 +41,13 @@ def load_initial(task: Task, path: Path) -> None:
         if other != own:
             raise UserError(f"{path} tells other classes apart: {', '.join(other)} there, {', '.join(own)} here")
     load_strictly(task.model, tensors, str(path))
+    require_norms_fit(task.model.get_submodule("encoder"), str(path), task.norms_learn)
+    if is_folded(task.model.get_submodule("decoder")):
+        raise UserError(
+            f"{path} has the batch norms of its decoder folded into its convolutions, and statistics of batches would "
+            "destroy what it knows: such weights are for evaluation and prediction; for training take their encoder "
+            "(--encoder_weights) under a decoder of your own"
+        )
 
 
 def sha256_of_initial(config: TrainConfig) -> dict[str, Any]:

@@ -31,6 +31,7 @@ class Task(ABC):
         processes: those of the run; each reads its share of a step and of Val.
         select: the validation score that chooses the best epoch; `maximise` says which way.
         log_columns: of `training_log.csv`, in order; no two of the same name.
+        norms_learn: whether batch norms of the encoder ever normalise by the statistics of a batch.
         seen: the pictures that the weights learn from, those of what they begin with among them (`core.headers.seen`).
     """
 
@@ -42,6 +43,7 @@ class Task(ABC):
     select: str
     maximise: bool
     log_columns: tuple[str, ...]
+    norms_learn: bool
     seen: np.ndarray = NOTHING
 
     @abstractmethod

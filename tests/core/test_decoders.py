@@ -42,7 +42,7 @@ def pairs():
     return [*quick, *(pytest.param(*pair, marks=pytest.mark.all) for pair in long)]
 
 
-def test_every_name_has_a_row_and_every_row_a_name():
+def test_settings_know_the_names_of_the_rows():
     assert tuple(DECODERS) == get_args(DecoderName)
 
 

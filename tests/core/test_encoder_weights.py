@@ -12,6 +12,7 @@ from encoder_families import FAMILIES, MORE_FAMILIES
 from safetensors.torch import save_file
 
 from core.errors import UserError
+from core.files import file_sha256
 from core.networks import hub_weights
 from core.networks.batch_norms import batch_norms, hold_batch_norms, is_folded, restore_statistics
 from core.networks.encoder_weights import fill, load_file, load_imagenet, start_encoder
@@ -220,12 +221,27 @@ def test_what_the_hub_gave_once_needs_no_network_and_draws_nothing(hub):
     (folder / "snapshots" / "abc").mkdir(parents=True)
     (folder / "refs").mkdir()
     (folder / "refs" / "main").write_text("abc")
-    save_file(tensors, folder / "snapshots" / "abc" / "model.safetensors")
+    save_file(tensors, folder / "whole")
+    kept = folder / file_sha256(folder / "whole")
+    (folder / "whole").rename(kept)
+    (folder / "snapshots" / "abc" / "model.safetensors").symlink_to(kept)
     encoder, before = make_encoder("resnet18", 2), torch.random.get_rng_state()
     load_imagenet(encoder, "resnet18")
     assert torch.equal(before, torch.random.get_rng_state())
     with torch.no_grad():
         torch.testing.assert_close(encoder.eval()(PICTURES)[-1], wanted)
+    kept.write_bytes(kept.read_bytes()[:-1] + b"?")
+    with pytest.raises(UserError, match=f"{kept.name} is damaged .*remove it"):
+        load_imagenet(encoder, "resnet18")
+
+
+def test_what_lies_beside_the_encoder_is_told(tmp_path, capsys):
+    save_file(smps("resnet18")[0], tmp_path / "unet.safetensors")
+    load_file(make_encoder("resnet18", 2), "resnet18", tmp_path / "unet.safetensors")
+    assert "tensors of " in capsys.readouterr().out
+    save_file(timms("resnet18")[0], tmp_path / "alone.safetensors")
+    load_file(make_encoder("resnet18", 2), "resnet18", tmp_path / "alone.safetensors")
+    assert not capsys.readouterr().out
 
 
 def test_without_a_network_a_line_names_the_file_and_what_to_do_with_it(hub):

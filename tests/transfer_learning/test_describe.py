@@ -44,6 +44,11 @@ def test_the_exercises_network_is_too_large_for_its_own_bound(capsys):
     out, errors = capsys.readouterr()
     assert "parameters       5,571,063 (encoder 1,811,712, decoder 3,758,592, head 759)" in out
     assert "  encoder 6, stride 32  320 x 8 x 8" in out
+    doubled = [(1280, 8), (256, 16), (128, 32), (64, 64), (32, 128), (32, 256)]
+    stages = [
+        f"  decoder stages {place}      {count} x {side} x {side}" for place, (count, side) in enumerate(doubled, 1)
+    ]
+    assert "\n".join(stages) in out
     assert "  scores                23 x 240 x 240" in out
     assert "size on disk     22.4 MB" in out
     assert errors == "error: the network has 5,571,063 parameters, more than --max_params 5,000,000\n"

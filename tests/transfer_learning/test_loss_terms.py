@@ -243,7 +243,7 @@ def test_a_loss_is_read_as_it_is_written():
     ("loss", "message"),
     [
         ("dise", "there is no term 'dise'; did you mean dice?"),
-        ("xyz", "there is no term 'xyz': take ce, dice, focal, tversky, jaccard, lovasz, boundary, ohem, label_s"),
+        ("xyz", "there is no term 'xyz': take ce, focal, ohem, label_smoothing, border_weight, dice, tversky, jacc"),
         ("dice +", "'' is no term: write name or weight*name"),
         ("dice ce", "'dice ce' is no term"),
         ("dice + dice", "dice stands there twice"),

@@ -162,7 +162,7 @@ def test_memory_of_tiles_is_bounded_by_a_scaled_size(monkeypatch):
 @pytest.mark.parametrize("tile", [False, True])
 def test_tta_of_a_uniform_picture_changes_nothing(tile):
     image = np.full((90, 60, 3), (10, 200, 60), np.uint8)
-    plain, augmented = (per_pixel(tile=tile, tta=tta)(image) for tta in (False, True))
+    plain, augmented = (per_pixel(tile=tile, tta=tta)(image) for tta in (False, "flips,0.9,1,1.25"))
     np.testing.assert_array_equal(plain[0], augmented[0])
     np.testing.assert_allclose(plain[1], augmented[1], atol=1e-6)
 
@@ -171,7 +171,7 @@ def test_tta_of_a_uniform_picture_changes_nothing(tile):
 def test_tta_mirrors_with_the_picture(weights, flags):
     image = picture(3, 90, 80)  # a width over which windows lie evenly at all scales
     plain = Segmenter.load(weights, device="cpu", resize_mode="stretch", **flags)
-    augmented = Segmenter.load(weights, device="cpu", resize_mode="stretch", tta=True, **flags)
+    augmented = Segmenter.load(weights, device="cpu", resize_mode="stretch", tta="flips,1,1.25", **flags)
     assert np.abs(plain(image[:, ::-1].copy())[1] - plain(image)[1][:, ::-1]).max() > 0.01
     (mask, confidence), (mirrored, of_mirrored) = augmented(image), augmented(image[:, ::-1].copy())
     np.testing.assert_allclose(of_mirrored, confidence[:, ::-1], atol=1e-4)
@@ -303,7 +303,7 @@ def test_pictures_of_every_kind(run, tmp_path):
     Image.fromarray(image[..., 0].astype(np.uint16) * 257).save(folder / "deep.png")
     Image.fromarray(picture(6, 20, 300)).save(folder / "thin.jpg")
     Image.fromarray(picture(7, 1, 1)).save(folder / "one.webp")
-    code, content = run(folder, flags=("--tta",))
+    code, content = run(folder, flags=("--tta", "flips,1,1.25"))
     assert code == 0
     sizes = {record["file"]: (record["height"], record["width"]) for record in content["pictures"]}
     assert sizes == {
@@ -383,6 +383,10 @@ def test_bad_input_is_exit_code_2(run, tmp_path, capsys):
         (("--tta_scales", "nan"), "0.1 to 4 times"),
         (("--tta_scales", "1", "1e6"), "a scale of 1e+06 is out of range"),
         (("--tta_scales", "0.001"), "a scale of 0.001 is out of range"),
+        (
+            ("--tta", "1,0.8"),
+            "a scale of 0.8 leaves 32x32 px of 40x40, and every side needs at least 33: give scales from",
+        ),
         (("--batch_size", "0"), "batch_size 0 must be at least 1"),
         (("--resize_mode", "crop"), "crop"),
         (("--device", "cuda:99"), "cuda:99 does not exist"),

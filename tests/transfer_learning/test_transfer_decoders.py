@@ -1,8 +1,11 @@
 """Any decoder of phase 1 goes on in phase 2, from its weights file; another one is refused by name."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from sample_header import sample_header
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from core.errors import UserError
 from core.machine.machine import make_machine
@@ -82,6 +85,28 @@ def test_weights_of_another_output_stride_are_no_initial_weights(begin, tmp_path
     other, _ = begin({})
     with pytest.raises(UserError, match="of another network: output_stride 16 there, 32 here"):
         load_initial(other, path)
+
+
+def test_folded_norms_of_initial_weights_that_would_learn_are_refused(begin, tmp_path):
+    """Of the encoder, unless they stand still; of a decoder, whose norms always learn."""
+    path = tmp_path / "initial.safetensors"
+    task, _ = begin({}, decoder="transposed")
+
+    def folded(part: str) -> Path:
+        tensors = dict(task.model.state_dict())
+        for name, norm in task.model.named_modules():
+            if isinstance(norm, _BatchNorm) and name.startswith(part):
+                tensors[f"{name}.running_var"] = torch.full_like(norm.running_var, 1 - norm.eps)
+                tensors[f"{name}.bias"] = torch.ones_like(norm.bias)
+        save_weights(path, tensors, {**sample_header("transfer_learning"), **task.header()})
+        return path
+
+    with pytest.raises(UserError, match=r"initial.safetensors has its batch norms folded.*give --freeze_batch_norm"):
+        load_initial(task, folded("encoder"))
+    still, _ = begin({}, decoder="transposed", freeze_batch_norm=True)
+    load_initial(still, folded("encoder"))
+    with pytest.raises(UserError, match=r"norms of its decoder folded.*for evaluation and prediction"):
+        load_initial(still, folded("decoder"))
 
 
 def test_commands_take_every_setting_of_the_network(pets, tmp_path):

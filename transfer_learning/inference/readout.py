@@ -118,7 +118,7 @@ class Readout:
         groups: [G, C], see `Seen`.
 
     Raises:
-        UserError: sides that are too short, or post-processing that does not fit the classes.
+        UserError: sides that are too short, at a scale perhaps, or post-processing that does not fit the classes.
     """
 
     def __init__(
@@ -133,7 +133,8 @@ class Readout:
         groups: np.ndarray | None = None,
     ) -> None:
         require_sides(*size)
-        _require_scales(options, size)
+        if not options.tile:  # whose windows stay as large as they are
+            _require_scales(options.scales, size)
         self.network, self.size, self.resize_mode = network, size, resize_mode
         self.options, self.batch_size = options, batch_size
         self.others, self.groups = others, groups
@@ -236,14 +237,16 @@ class Readout:
         return (logits.flip(3) if mirrored else logits).float().cpu().numpy()
 
 
-def _require_scales(options: ReadoutOptions, size: Sides) -> None:
-    """Raise UserError where a scale that --tta names leaves less of whole pictures than a network takes."""
-    side, scale = min(size), min(options.scales)
-    if isinstance(options.tta, str) and not options.tile and round(side * scale) < MIN_SIDE:
-        raise UserError(
-            f"tta {scale:g} leaves {round(side * scale)} of {side} px, every side needs at least {MIN_SIDE}: give "
-            f"scales of {math.ceil(100 * MIN_SIDE / side) / 100:g} or more, or a larger --size"
-        )
+def _require_scales(scales: Sequence[float], size: Sides) -> None:
+    """Raise UserError for a scale at which the canvas is too small for a network."""
+    for scale in scales:
+        height, width = (round(side * scale) for side in size)
+        if min(height, width) < MIN_SIDE:
+            least = math.ceil(100 * MIN_SIDE / min(size)) / 100
+            raise UserError(
+                f"a scale of {scale:g} leaves {height}x{width} px of {size[0]}x{size[1]}, and every side needs at "
+                f"least {MIN_SIDE}: give scales from {least:g} on (--tta flips,{least:g}), or a larger --size"
+            )
 
 
 def probabilities_of(scores: np.ndarray, axis: int = 0) -> np.ndarray:

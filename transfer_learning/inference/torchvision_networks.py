@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from core.errors import UserError
 from core.headers.header import Header
+from core.networks.normalise import Normaliser
 from core.weights import require_fit
 from data.sources.voc2012 import CLASSES
 from transfer_learning.inference.weights_files import torchvision_name, torchvision_weights, weights_file
 
 SIDE = 520  # to which the shorter side was resized in training
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def load_torchvision(path: Path) -> tuple[nn.Module, Header]:
@@ -50,12 +50,11 @@ class Normalised(nn.Module):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
-        self.register_buffer("mean", torch.tensor(MEAN)[:, None, None])
-        self.register_buffer("deviation", torch.tensor(DEVIATION)[:, None, None])
+        self.normalise = Normaliser("imagenet", channels=3)
 
     def forward(self, images: Tensor, content: Tensor) -> Tensor:
         """Images [N, 3, H, W] in [0, 1] and content [N, 1, H, W] bool -> logits [N, 21, H, W]."""
-        return self.model((images - self.mean) / self.deviation * content)["out"]
+        return self.model(self.normalise(images, content))["out"]
 
 
 def _tensors(file: Path) -> dict[str, Tensor]:

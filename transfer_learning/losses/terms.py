@@ -1,4 +1,4 @@
-"""The terms that a loss is made of: a row of the table each, and the class that it names.
+"""The terms that a loss is made of: a row of one of two tables each, and the class that it names.
 
 The fields of the class are what can be set of it (`focal(gamma=2)`). Nothing here imports torch, so that settings are
 checked at once.
@@ -37,17 +37,19 @@ class Term(Protocol):
         """Return the term from sums of one batch or of several; `weigh` makes the classes' weights of their pixels."""
 
 
-TERMS: dict[str, Callable[..., Term]] = {
+# Those that heed the classes' weights.
+PIXELWISE: dict[str, Callable[..., Term]] = {
     "ce": CrossEntropy,
-    "dice": Dice,
     "focal": Focal,
-    "tversky": Tversky,
-    "jaccard": Jaccard,
-    "lovasz": Lovasz,
-    "boundary": Boundary,
     "ohem": HardPixels,
     "label_smoothing": LabelSmoothing,
     "border_weight": BorderWeight,
 }
-# Those that heed the classes' weights.
-PIXELWISE = ("ce", "focal", "ohem", "label_smoothing", "border_weight")
+TERMS: dict[str, Callable[..., Term]] = {
+    **PIXELWISE,
+    "dice": Dice,
+    "tversky": Tversky,
+    "jaccard": Jaccard,
+    "lovasz": Lovasz,
+    "boundary": Boundary,
+}

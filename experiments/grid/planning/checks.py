@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import Any
 
 from core.errors import UserError
 from core.filing.words import nearest
+from core.networks.network_config import NetworkConfig
+from core.train_config import NOT_COMPARED
 from experiments.grid.planning.effect import with_effect
 from experiments.grid.planning.variants import Variant, plain
 from experiments.page.command_lines import defaults
@@ -21,12 +24,7 @@ OWN = (
     "encoder",
     "encoder_weights",
     "normalisation",
-    "decoder",
-    "output_stride",
-    "decoder_channels",
-    "bottleneck_channels",
-    "atrous_rates",
-    "attention",
+    *(field.name for field in fields(NetworkConfig) if field.name not in NOT_COMPARED),
     "refine",
     "encoder_lr_scale",
     "layer_decay",
