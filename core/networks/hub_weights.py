@@ -13,6 +13,7 @@ from torch import Tensor
 
 from core.errors import UserError
 from core.files import file_sha256
+from core.filing.paths import real
 from core.train_config import PACKAGED
 
 
@@ -61,7 +62,7 @@ def _kept(repository: str) -> str | None:
 
 def _require_whole(file: str) -> None:
     """Raise UserError where a large file is not that whose SHA-256 the hub's cache calls it by."""
-    kept = Path(file).resolve()
+    kept = real(Path(file))
     if re.fullmatch("[0-9a-f]{64}", kept.name) and file_sha256(kept) != kept.name:
         raise UserError(f"{kept} is damaged (its SHA-256 is not its name): remove it, and it is downloaded anew")
 

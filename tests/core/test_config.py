@@ -18,7 +18,8 @@ from data.prepare_config import PrepareConfig
 from experiments.grid.config import AblationConfig
 from experiments.grid.planning.plan import build_plan
 from experiments.page.command_lines import flag
-from experiments.recipe import RecipeConfig, settings_of
+from experiments.recipe import RecipeConfig
+from experiments.recipe_steps import settings_of
 from experiments.report import ReportConfig
 from experiments.report import main as report
 from reconstruction.config import ReconstructionConfig

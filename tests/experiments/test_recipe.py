@@ -13,7 +13,8 @@ from core.calling import commands_called
 from core.cli import COMMANDS
 from core.config import from_mapping, read_section
 from experiments import recipe as module
-from experiments.recipe import CONFIGS, RecipeConfig, merged, settings_of, steps_of, usual_steps
+from experiments.recipe import CONFIGS, RecipeConfig
+from experiments.recipe_steps import merged, settings_of, steps_of, usual_steps
 
 RECIPES = [path for path in sorted(CONFIGS.glob("*.yaml")) if read_section(path, "recipe")]
 
