@@ -94,7 +94,7 @@ def _take_back(config_type: type, argv: list[str]) -> list[str]:
 
 
 def _apart(config_type: type, argv: list[str]) -> list[str]:
-    """Take numbers apart that commas join, where a setting has several: 12,24,36 is 12 24 36."""
+    """Take numbers apart that commas join, where a setting has several: 6,12,18 is 6 12 18."""
     types = get_type_hints(config_type)
     several = {name for name, hint in types.items() if get_origin(hint) is tuple and get_args(hint)[0] in (int, float)}
     apart: list[str] = []

@@ -33,7 +33,7 @@ class NetworkConfig:
     bottleneck_channels: int = 0
     """With --decoder transposed: channels of a 1x1 convolution before it, such as the 1280 that MobileNetV2 ends in,
     which networks as encoders lack. 0: none."""
-    atrous_rates: tuple[int, int, int] = (12, 24, 36)
+    atrous_rates: tuple[int, int, int] = (6, 12, 18)
     """With --decoder deeplabv3 or deeplabv3plus: dilations of the three 3x3 convolutions side by side (ASPP). The
     papers take 6, 12, 18 at output stride 16 and twice as much at 8; small pictures want smaller ones."""
     attention: Attention = "none"
