@@ -110,9 +110,7 @@ REFERENCES = {
         logits, label, ignore_index=255, label_smoothing=0.2
     ),
     "jaccard": smp.JaccardLoss("multiclass", smooth=0),
-    "tversky(alpha=0.2, beta=0.9)": smp.losses.TverskyLoss(
-        "multiclass", alpha=0.2, beta=0.9, smooth=0, ignore_index=255
-    ),
+    "tversky(alpha=0.2, beta=0.9)": smp.TverskyLoss("multiclass", alpha=0.2, beta=0.9, smooth=0, ignore_index=255),
     "tversky(alpha=0.5, beta=0.5)": smp.DiceLoss("multiclass", smooth=0, ignore_index=255),
     "lovasz": smp.LovaszLoss("multiclass", per_image=True, ignore_index=255),
     "ohem(threshold=1, share=0)": lambda logits, label: F.cross_entropy(logits, label, ignore_index=255),
