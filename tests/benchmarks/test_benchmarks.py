@@ -113,6 +113,7 @@ def test_batches_know_how_many_lie_ready(tmp_path):
     assert one.seconds_ahead > 0
 
 
+@pytest.mark.all
 def test_the_measurement_for_gpus_gives_a_row_for_each_phase_and_size(capsys):
     fabric, _ = make_fabric("cpu", "off")
     rounds = []

@@ -69,6 +69,7 @@ def test_a_frozen_encoder_is_left_alone():
     assert all(parameter.grad is None for parameter in model.encoder.parameters())
 
 
+@pytest.mark.all
 def test_a_run_goes_on_with_and_without_it(pets, tmp_path):
     """It makes no other run: one that began without it is continued with it, to the same bytes."""
     places = ["--data_dir", str(pets), "--device", "cpu", "--width", "2", "--batch_size", "4", "--val_every", "2"]

@@ -146,6 +146,7 @@ def test_what_cannot_be_extended_is_refused(phase, tmp_path, capsys, monkeypatch
     assert (tmp_path / "training_config.json").read_bytes() == before
 
 
+@pytest.mark.all
 def test_a_run_starts_from_the_weights_of_another(phase, tmp_path, capsys):
     train, _ = phase
     assert train(tmp_path / "first", "--epochs", "2") == 0

@@ -87,6 +87,7 @@ def test_a_grid_that_is_killed_and_stopped_goes_on_to_the_same_bits(pets, tmp_pa
     assert arms[0]["provenance"]["weights_sha256"] == arms[1]["provenance"]["weights_sha256"]
 
 
+@pytest.mark.all
 def test_sigterm_before_anything_is_saved_ends_it(pets, tmp_path):
     grid_ = Grid(tmp_path / "grid", pets)
     while not grid_.run_folder.exists():

@@ -339,6 +339,7 @@ def test_the_latent_space_is_a_table(tmp_path):
     assert "--analyze_latent_space" in text  # the command that evaluates again
 
 
+@pytest.mark.all
 def test_runs_without_results_are_evaluated_first(pets, tmp_path, capsys, monkeypatch):
     flags = "--width 2 --max_steps 2 --val_every 2 --batch_size 4 --amp off --device cpu"
     run = tmp_path / "run"

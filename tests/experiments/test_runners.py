@@ -56,6 +56,7 @@ def test_a_grid_without_a_node_says_once_that_it_waits(pets, tmp_path, here, mon
     assert len(here) == 1
 
 
+@pytest.mark.all
 def test_each_process_sees_the_gpus_that_it_was_given(tmp_path, monkeypatch):
     for given in ("0", "1"):  # the processes' server keeps the environment of the first
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)

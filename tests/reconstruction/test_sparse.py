@@ -81,6 +81,7 @@ def test_what_is_hidden_has_no_say_and_gets_no_gradient():
     assert torch.equal(network(images, view.visible, view.hidden), network(images, content))
 
 
+@pytest.mark.all
 def test_training_and_evaluation_leave_it_out(pets, tmp_path):
     flags = "--pretext mask --mask_patch 8 --sparse --width 2 --max_steps 20 --val_every 4 --batch_size 4 --amp off"
     places = ["--data_dir", str(pets), "--output_dir", str(tmp_path / "run"), "--device", "cpu", "--lr", "0.01"]

@@ -106,6 +106,7 @@ def test_scores_on_other_data_are_those_of_the_classes_in_common(tmp_path, capsy
     np.testing.assert_array_equal(found["confusion_matrix"], expected)
 
 
+@pytest.mark.all
 def test_figures_are_drawn_in_the_classes_in_common(tmp_path):
     data = write_data(tmp_path / "data", ClassSet(("sky", "hound")), images=6)
     weights = write_weights(tmp_path / "weights.safetensors", 4)

@@ -37,6 +37,7 @@ def test_multiply_adds_and_parameters_are_those_that_are_known():
     assert found.parameters["head"] == columns * 2 + 2
 
 
+@pytest.mark.all
 def test_the_exercises_network_is_too_large_for_its_own_bound(capsys):
     """MobileNetV2 with its 1280 features and transposed convolutions 256-128-64-32-32: 5.57 M, not below 5 M."""
     flags = ["--encoder", "mobilenetv2_100", "--decoder", "transposed", "--num_classes", "23", "--size", "240"]

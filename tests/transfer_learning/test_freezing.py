@@ -136,6 +136,7 @@ def weights(tmp_path) -> Path:
     return path
 
 
+@pytest.mark.all
 def test_the_file_of_an_encoder_is_part_of_the_run_by_its_content(pets, tmp_path, weights, capsys):
     flags = ["--encoder_weights", str(weights)]
     assert segmentation(pets, tmp_path / "run", *flags, "--freeze", "always") == 0
