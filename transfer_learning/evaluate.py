@@ -29,7 +29,11 @@ from core.evaluation import (
 from transfer_learning.inference.options import ReadoutOptions
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from core.filing.seal import Seal
+    from data.split import Split
+    from transfer_learning.inference.readout import Readout
     from transfer_learning.scores.class_map import ClassMap
 
 PHASE = "transfer_learning"
@@ -131,12 +135,7 @@ def _evaluate(config: SegmentationEvaluationConfig, files: Sequence[Path], seal:
     with replacing(config.output_dir, earlier) as folder:
         write_csv(folder / "per_image.csv", list(rows[0]), rows)
         if config.figures:
-            from transfer_learning.figures.evaluation import draw
-
-            try:
-                result |= draw(readout, loaded.model, split, result, rows, replace(config, output_dir=folder))
-            except Exception as error:  # the scores are kept all the same
-                failure = error
+            failure = _draw(readout, loaded.model, split, result, rows, replace(config, output_dir=folder))
         if config.compare:
             result["figures"] += save_comparison(folder, rungs, len(split.labelled), config.figures)
         write_json(folder / "evaluation_results.json", result)
@@ -146,6 +145,24 @@ def _evaluate(config: SegmentationEvaluationConfig, files: Sequence[Path], seal:
         raise failure
     print_scores(result, config.split, config.output_dir)
     return result
+
+
+def _draw(
+    readout: "Readout",
+    model: "nn.Module | None",
+    split: "Split",
+    result: dict[str, Any],
+    rows: list[dict[str, Any]],
+    config: SegmentationEvaluationConfig,
+) -> Exception | None:
+    """Draw the figures and name them in the result; return what broke: the scores are kept all the same."""
+    from transfer_learning.figures.evaluation import draw
+
+    try:
+        result |= draw(readout, model, split, result, rows, config)
+    except Exception as error:
+        return error
+    return None
 
 
 def _origin(origins: Sequence[dict[str, Any]], by: "ClassMap | None") -> dict[str, Any]:
