@@ -55,6 +55,10 @@ class TrainConfig(LearningConfig, NetworkConfig, DataConfig):
     freeze_batch_norm: bool = False
     """Let the encoder's batch norms normalise by the statistics that they came with, which stand still: for weights
     whose norms are folded, and for small batches. Their weight and bias go on learning."""
+    restore_batch_norm: bool = False
+    """Give batch norms that are folded into the convolutions of --encoder_weights (or --pretrained_encoder) the
+    statistics of up to 256 training pictures, and weights that take them out again: the network computes what it did,
+    and its norms learn as any other's. Weights with statistics of their own keep them."""
     init_weights: Path | None = None
     """Weights that the whole network starts from instead of random ones: those of another run of this phase with the
     same network. The run folder keeps their SHA-256."""
@@ -162,7 +166,8 @@ class TrainConfig(LearningConfig, NetworkConfig, DataConfig):
         if self.schedule != "plateau":
             found |= dict.fromkeys(("plateau_factor", "plateau_patience"), "without --schedule plateau")
         if self.encoder == OWN_ENCODER:
-            found["freeze_batch_norm"] = f"with --encoder {OWN_ENCODER}, which has none"
+            names = ("freeze_batch_norm", "restore_batch_norm")
+            found |= dict.fromkeys(names, f"with --encoder {OWN_ENCODER}, which has none")
         if self.encoder != OWN_ENCODER and not DECODERS[self.decoder].by_width:
             found["width"] = f"with --decoder {self.decoder} and --encoder {self.encoder}"
         return {**found, **NetworkConfig.idle(self)}
@@ -181,6 +186,9 @@ class TrainConfig(LearningConfig, NetworkConfig, DataConfig):
             )
 
     def _check_encoder_weights(self) -> None:
+        if self.restore_batch_norm and (self.freeze_batch_norm or self.init_weights):
+            other = "freeze_batch_norm, which lets them stand still" if self.freeze_batch_norm else "init_weights"
+            raise UserError(f"--restore_batch_norm does nothing beside --{other}: leave one of them out")
         if self.encoder_weights == "none":
             return
         if self.init_weights:

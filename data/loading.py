@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from core.errors import UserError
+from core.evaluation import spread
 from core.headers.header import read_header
 from core.headers.seen import all_named
 from core.networks.unet import require_sides
@@ -17,6 +18,8 @@ from data.augment.batch import Batch, augment, plain
 from data.augment.settings import AugmentConfig
 from data.opened import Data
 from data.split import Split
+
+SAMPLE = 256  # pictures that stand for all
 
 
 def open_training(data: Data, augment: AugmentConfig) -> tuple[Split, Split]:
@@ -69,6 +72,13 @@ def plain_batches(
     for start in range(0, len(indices), batch_size):
         chosen = indices[start : start + batch_size]
         yield chosen, plain(*_rows(split, chosen, device))
+
+
+def sampled(split: Split, indices: np.ndarray, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yield (pictures, content) of up to 256 of the given pictures, spread evenly, without augmentation."""
+    some = indices[spread(len(indices), SAMPLE)]
+    for _, batch in plain_batches(split, some, batch_size, torch.device("cpu")):
+        yield batch.input, batch.content
 
 
 def on_device(split: Split, device: torch.device, limit: float | None) -> Split:

@@ -12,7 +12,7 @@ from core.headers.header import read_header
 from core.headers.seen import united
 from core.machine.machine import Machine
 from core.machine.processes import Sums, merged
-from core.networks.batch_norms import hold_batch_norms
+from core.networks.batch_norms import hold_batch_norms, restore_encoder
 from core.networks.checkpointing import checkpoint_blocks
 from core.networks.encoder_weights import start_encoder
 from core.networks.encoders import require_one_process
@@ -21,7 +21,7 @@ from core.randomness import keys, seed_of
 from core.run.sampling import Draws
 from core.run.task import Task
 from data.augment.batch import Batch
-from data.loading import on_device, plain_batches, strata_groups, training_batch
+from data.loading import on_device, plain_batches, sampled, strata_groups, training_batch
 from data.split import Split
 from reconstruction.config import ReconstructionConfig
 from reconstruction.losses import ReconstructionLoss
@@ -70,6 +70,9 @@ class ReconstructionTask(Task):
         if config.gradient_checkpointing:
             checkpoint_blocks(self.model.encoder)
         start_encoder(self.model.encoder, config, self.norms_learn)
+        chosen = _chosen(train, config)
+        if config.restore_batch_norm:
+            restore_encoder(self.model, sampled(train, chosen, config.batch_size))
         self.loss = _loss(config).to(device)
         self.pretext = Pretext.of(vars(config))
         parameters = [{"params": list(self.model.parameters()), "initial_lr": config.lr}]
@@ -82,7 +85,7 @@ class ReconstructionTask(Task):
             weight_decay=config.weight_decay,
             fused=not machine.scales_gradients,
         )
-        groups = strata_groups(train, _chosen(train, config), config.class_balance)
+        groups = strata_groups(train, chosen, config.class_balance)
         self.draws = Draws(groups, config.batch_size, config.seed, refill=bool(config.max_steps))
         self.seen = united(train.contents, *(read_header(path).seen for path in (config.init_weights,) if path))
         self.train = on_device(train, device, config.device_memory_limit)

@@ -77,7 +77,9 @@ class SegmentationConfig(LossConfig, FittingConfig, AugmentConfig, TrainConfig):
         if self.optimizer != "sgd":
             found["momentum"] = f"with --optimizer {self.optimizer}"
         if self.freeze == "always":  # in eval mode
-            found |= dict.fromkeys(("encoder_dropout", "freeze_batch_norm"), "with --freeze always")
+            found |= dict.fromkeys(
+                ("encoder_dropout", "freeze_batch_norm", "restore_batch_norm"), "with --freeze always"
+            )
         return found
 
     def _check_freeze(self) -> None:

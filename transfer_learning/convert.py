@@ -3,7 +3,8 @@
 Two networks are known by their layers. MobileNetV2, trained on ImageNet, becomes a state dict by torchvision's names,
 which `--encoder mobilenetv2_100 --encoder_weights FILE` takes. DeepLabV3 on MobileNetV2, trained on PASCAL VOC, becomes
 weights that prediction and evaluation take as any run's, at 513 px. Both want `--normalisation unit`; batch norms are
-folded into the convolutions, so that training wants `--freeze_batch_norm`. Needs the extra `convert`.
+folded into the convolutions, so that training wants `--restore_batch_norm` or `--freeze_batch_norm`. Needs the extra
+`convert`.
 
     python -m transfer_learning.convert --tflite mobilenet_v2_1.0_224_quant.tflite --output mobilenet_v2.safetensors
 """
@@ -99,7 +100,7 @@ def _mobilenet(path: Path, layers: "list[Layer]", output: Path) -> "tuple[nn.Mod
     fill_folded(network, [*convolutions, (weight[-1000:], bias[-1000:])], str(path))
     with atomic_path(output) as temporary:
         temporary.write_bytes(save(network.state_dict()))
-    use = f"--encoder mobilenetv2_100 --encoder_weights {output} --normalisation unit --freeze_batch_norm"
+    use = f"--encoder mobilenetv2_100 --encoder_weights {output} --normalisation unit --restore_batch_norm"
     return network, f"MobileNetV2 by torchvision's names; train with {use}"
 
 

@@ -14,7 +14,7 @@ from core.headers.header import read_header
 from core.headers.seen import united
 from core.machine.machine import Machine
 from core.machine.processes import Sums, merged
-from core.networks.batch_norms import require_norms_fit
+from core.networks.batch_norms import require_norms_fit, restore_encoder
 from core.networks.checkpointing import checkpoint_blocks
 from core.networks.encoder_weights import start_encoder
 from core.networks.encoders import require_one_process
@@ -24,7 +24,7 @@ from core.run.learning.hard_examples import HardDraws
 from core.run.sampling import Draws
 from core.run.task import Task
 from data.augment.batch import Batch
-from data.loading import on_device, plain_batches, strata_groups, training_batch
+from data.loading import on_device, plain_batches, sampled, strata_groups, training_batch
 from data.split import Split
 from data.subsets import label_subset
 from transfer_learning.columns import log_columns, score_columns, selected
@@ -85,8 +85,11 @@ class SegmentationTask(Task):
         if config.pretrained_encoder:
             parts = TRANSFERRED[config.transfer]
             header = load_pretrained(self.model, config.pretrained_encoder, config.normalisation, parts, config.encoder)
-            require_norms_fit(self.model.encoder, str(config.pretrained_encoder), self.norms_learn)
+            learn = self.norms_learn and not config.restore_batch_norm
+            require_norms_fit(self.model.encoder, str(config.pretrained_encoder), learn)
             self.pretrained_on: str | None = header.run.data_fingerprint
+        if config.restore_batch_norm:
+            restore_encoder(self.model, sampled(train, self.chosen, config.batch_size))
         begun_with = [read_header(path).seen for path in (config.pretrained_encoder, config.init_weights) if path]
         self.seen = united(train.contents[self.chosen], *begun_with)
         pixels = class_pixels(train, self.chosen)

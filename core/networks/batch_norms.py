@@ -32,7 +32,7 @@ def require_norms_fit(network: nn.Module, source: str, learn: bool) -> None:
     if learn and is_folded(network):
         raise UserError(
             f"{source} has its batch norms folded into its convolutions, and statistics of batches would destroy what "
-            "it knows: give --freeze_batch_norm, or --freeze always in phase 2"
+            "it knows: give --restore_batch_norm, --freeze_batch_norm, or in phase 2 --freeze always"
         )
 
 
@@ -40,6 +40,21 @@ def hold_batch_norms(network: nn.Module) -> None:
     """Let batch norms normalise by their stored statistics, which stand still; weight and bias go on learning."""
     for norm in batch_norms(network):
         norm.eval()
+
+
+def restore_encoder(model: nn.Module, pictures: Iterable[tuple[Tensor, Tensor]]) -> None:
+    """Restore the statistics of a network's encoder where they are folded away (`--restore_batch_norm`).
+
+    Args:
+        model: one of this project's, with `normalise` and `encoder`.
+        pictures: batches of them as the network takes them, each with its content; at least one.
+    """
+    encoder = model.get_submodule("encoder")
+    if not is_folded(encoder):
+        print("note: no batch norm of the encoder is folded: --restore_batch_norm has nothing to restore")
+        return
+    normalise = model.get_submodule("normalise")
+    restore_statistics(encoder.eval(), (normalise(*batch) for batch in pictures))
 
 
 def restore_statistics(network: nn.Module, batches: Iterable[Tensor]) -> None:

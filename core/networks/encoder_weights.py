@@ -45,7 +45,7 @@ def start_encoder(encoder: nn.Module, config: TrainConfig, norms_learn: bool) ->
         return
     path = config.encoder_weights
     load_file(encoder, config.encoder, path)
-    require_norms_fit(encoder, str(path), norms_learn)
+    require_norms_fit(encoder, str(path), norms_learn and not config.restore_batch_norm)
 
 
 def load_imagenet(encoder: nn.Module, name: str) -> None:

@@ -317,6 +317,6 @@ def test_restored_statistics_keep_the_function_and_hold_in_training():
 def test_folded_norms_that_would_learn_are_refused(tmp_path):
     save_file(folded().network.state_dict(), tmp_path / "folded.safetensors")
     given = {"encoder": "mobilenetv3_small_050", "encoder_weights": tmp_path / "folded.safetensors"}
-    with pytest.raises(UserError, match=r"folded\.safetensors has its batch norms folded.*give --freeze_batch_norm"):
+    with pytest.raises(UserError, match=r"folded\.safetensors has its batch norms folded.*give --restore_batch_norm"):
         start_encoder(make_encoder(given["encoder"], 2), ReconstructionConfig(**given), norms_learn=True)
     start_encoder(make_encoder(given["encoder"], 2), ReconstructionConfig(**given), norms_learn=False)

@@ -129,7 +129,7 @@ def test_mobilenet_becomes_torchvisions_and_loads_as_an_encoder(converted, capsy
     picture = torch.rand(1, 3, 65, 65)
     with torch.no_grad():
         torch.testing.assert_close(encoder(picture)[-1], network.features[:-1](picture))
-    assert "--normalisation unit --freeze_batch_norm" in capsys.readouterr().out
+    assert "--normalisation unit --restore_batch_norm" in capsys.readouterr().out
 
 
 def test_deeplab_becomes_weights_that_commands_take(converted, capsys):

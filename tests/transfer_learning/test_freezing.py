@@ -10,11 +10,15 @@ import torch
 from safetensors.torch import save_file
 
 from core.errors import UserError
-from core.networks.batch_norms import batch_norms
+from core.machine.machine import make_machine
+from core.networks.batch_norms import batch_norms, restore_encoder
 from core.weights import load_weights
+from data.opened import open_data
 from experiments.grid.planning.variants import plain
 from experiments.page.command_lines import training_command
 from experiments.runs import find_runs
+from reconstruction.config import ReconstructionConfig
+from reconstruction.task import ReconstructionTask
 from reconstruction.train import main as train_autoencoder
 from transfer_learning.config import SegmentationConfig
 from transfer_learning.freezing import set_training_mode, still_parameters
@@ -162,18 +166,52 @@ def test_the_file_of_an_encoder_is_part_of_the_run_by_its_content(pets, tmp_path
     assert f"encoder_weights '{digest}' there, 'sha256:" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("train", [train_autoencoder, train_segmentation])
-def test_folded_batch_norms_train_only_where_they_stand_still(pets, tmp_path, capsys, train):
+def folded(folder: Path) -> tuple[Path, dict[str, torch.Tensor]]:
+    torch.manual_seed(6)
     tensors = timm.create_model(MOBILENET).state_dict()
     for name, tensor in tensors.items():
         if name.endswith("bias") and "bn" in name:
             tensor.fill_(0.1)
-    save_file(tensors, tmp_path / "folded.safetensors")
+    save_file(tensors, folder / "folded.safetensors")
+    return folder / "folded.safetensors", tensors
+
+
+def test_weights_with_statistics_of_their_own_keep_them(capsys):
+    model = network(MOBILENET)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    restore_encoder(model, iter(()))
+    assert "has nothing to restore" in capsys.readouterr().out
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+@pytest.mark.parametrize("task", [ReconstructionTask, SegmentationTask])
+def test_restored_batch_norms_hold_the_statistics_of_training_pictures(pets, tmp_path, task):
+    config_class = {ReconstructionTask: ReconstructionConfig, SegmentationTask: SegmentationConfig}[task]
+    weights, _ = folded(tmp_path)
+    given = {"encoder": MOBILENET, "encoder_weights": weights, "width": 2, "batch_size": 8, "device": "cpu"}
+    splits = open_data(pets).splits("Train", "Val")
+    still, restored = (
+        task(config, *splits, make_machine(config)).model.encoder.eval()
+        for config in (config_class(**given, **{norms: True}) for norms in ("freeze_batch_norm", "restore_batch_norm"))
+    )
+    pictures = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(restored(pictures)[-1], still(pictures)[-1], rtol=1e-3, atol=1e-4)
+    first = next(batch_norms(restored))
+    assert first.running_mean.abs().max() > 0.01
+    assert not torch.equal(next(batch_norms(still)).running_mean, first.running_mean)
+
+
+@pytest.mark.parametrize("train", [train_autoencoder, train_segmentation])
+def test_folded_batch_norms_train_where_they_stand_still_or_are_restored(pets, tmp_path, capsys, train):
+    weights, tensors = folded(tmp_path)
     common = [*SMALL, *STEPS, "--data_dir", str(pets), "--output_dir", str(tmp_path / "run")]
-    flags = [*common, "--encoder_weights", str(tmp_path / "folded.safetensors")]
+    flags = [*common, "--encoder_weights", str(weights)]
     more = ["--perceptual_weight", "0"] if train is train_autoencoder else []
     assert train([*flags, *more]) == 2
-    assert "give --freeze_batch_norm, or --freeze always" in capsys.readouterr().err
+    assert "give --restore_batch_norm, --freeze_batch_norm, or" in capsys.readouterr().err
+    assert train([*flags, *more, "--restore_batch_norm", "--freeze_batch_norm"]) == 2
+    assert "does nothing beside --freeze_batch_norm" in capsys.readouterr().err
     assert train([*flags, *more, "--freeze_batch_norm"]) == 0
     found = model_of(tmp_path / "run")
     statistics = [name for name in found if name.startswith("encoder.") and "running" in name]

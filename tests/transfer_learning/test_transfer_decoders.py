@@ -101,7 +101,7 @@ def test_folded_norms_of_initial_weights_that_would_learn_are_refused(begin, tmp
         save_weights(path, tensors, {**sample_header("transfer_learning"), **task.header()})
         return path
 
-    with pytest.raises(UserError, match=r"initial.safetensors has its batch norms folded.*give --freeze_batch_norm"):
+    with pytest.raises(UserError, match=r"initial.safetensors has its batch norms folded.*give --restore_batch_norm"):
         load_initial(task, folded("encoder"))
     still, _ = begin({}, decoder="transposed", freeze_batch_norm=True)
     load_initial(still, folded("encoder"))

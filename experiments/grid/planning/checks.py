@@ -20,6 +20,7 @@ OF_ENCODER = ("width", "normalisation", "encoder")
 OWN = (
     "freeze",
     "freeze_batch_norm",
+    "restore_batch_norm",
     "transfer",
     "encoder",
     "encoder_weights",
