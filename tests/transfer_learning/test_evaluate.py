@@ -34,7 +34,9 @@ from transfer_learning.inference.readout import Readout
 from transfer_learning.inference.segmenter import Segmenter
 from transfer_learning.network import SegmentationUNet
 from transfer_learning.scores.confusion import counts_of, segmentation_scores
-from transfer_learning.scores.split import results_of, scores_of_split
+from transfer_learning.scores.per_image import OF_CLASSES
+from transfer_learning.scores.results import results_of
+from transfer_learning.scores.split import scores_of_split
 from transfer_learning.train import main as train_segmentation
 
 CLASSES = ("background", "cat", "dog")
@@ -67,7 +69,7 @@ def test_segmentation_json(results, pets):
     split = open_data(pets).split("Test")
     assert content["num_images"] == len(split.labelled)
     for name in CLASSES:
-        assert set(content["classes"][name]) == {"dice", "iou", "precision", "recall", "specificity"}
+        assert set(content["classes"][name]) == {*OF_CLASSES, "iou", "auc"}
     assert {"pixel_accuracy", "mean_iou", "mean_foreground_dice", "foreground_iou", "confusion_matrix"} <= set(content)
     scored = sum(int((split.truth(index) != 255).sum()) for index in split.labelled)
     assert np.sum(content["confusion_matrix"]) == scored
@@ -84,7 +86,7 @@ def test_segmentation_json(results, pets):
 def test_intervals_stand_beside_every_score(results):
     content = json.loads((results / "out/seg/evaluation_results.json").read_text())
     intervals = content["intervals"]
-    headlines = ["pixel_accuracy", "mean_iou", "mean_foreground_dice", "foreground_iou"]
+    headlines = ["pixel_accuracy", "mean_iou", "mean_foreground_dice", "foreground_iou", "mean_case_dice"]
     more = ["foreground_iou_border_as_object", "boundary_iou", "boundary_distance_pixels", "expected_calibration_error"]
     for name in headlines + more:
         low, high = intervals[name]
