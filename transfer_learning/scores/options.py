@@ -13,10 +13,10 @@ class ScoreOptions:
 
     distances: bool = False
     """Add the 95 % Hausdorff distance and the average symmetric surface distance of every class, per picture: pixels,
-    millimetres where a spacing is known. About 0.1 s a class and megapixel, less where it is small."""
+    millimetres where a spacing is known. Up to 0.3 s a class and megapixel, less where the class takes up less."""
     v_rand: str | None = None
     """Name the class that separates (the membrane of electron microscopy): adds V-Rand, whether what lies between is
-    split and merged as in the truth. About 2 s a megapixel."""
+    split and merged as in the truth. About 1 s a megapixel."""
     case_by: str | None = None
     """The tag whose values are cases (a patient): pictures that share one are one case of mean_case_dice. Left out: the
     tag by which own pictures were divided (--group_by), else every picture is a case."""
