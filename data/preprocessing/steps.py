@@ -89,19 +89,17 @@ def _step(text: str) -> Step:
     if kind is None:
         raise UserError(f"preprocess: unknown step {name!r}{nearest(name, list(KINDS))}: it takes {', '.join(KINDS)}")
     defaults = kind.defaults or ()
-    numbers = () if given is None else tuple(_number(word) for word in given.split("/"))
-    if None not in numbers and len(numbers) < len(defaults):
-        numbers += defaults[len(numbers) :]
+    words = given.split("/") if given is not None else []
+    numbers = (*map(_number, words), *defaults[len(words) :])
     wanted = 2 if kind.defaults is None else len(defaults)
-    if None in numbers or len(numbers) != wanted or (wanted and not kind.fits(*numbers)):
+    if not all(map(math.isfinite, numbers)) or len(numbers) != wanted or (wanted and not kind.fits(*numbers)):
         example = f", such as {kind.example}" if kind.example else ""
         raise UserError(f"preprocess {text.strip()}: {name} takes {kind.takes}{example}")
     return Step(name, numbers)
 
 
-def _number(text: str) -> float | None:
+def _number(text: str) -> float:
     try:
-        number = float(text)
+        return float(text)
     except ValueError:
-        return None
-    return number if math.isfinite(number) else None
+        return math.nan
