@@ -132,7 +132,9 @@ def _prepare_or_leave_nothing(
 
 def _prepare_into(root: Path, source: Source, config: PrepareConfig) -> tuple[dict[str, Any], dict[str, Noted]]:
     """Write everything; returns the manifest, and how often the report tells of what."""
-    job = Job(root, config.sides, config.resize_mode, source.classes, source.channels, config.bad_masks)
+    steps = config.preprocessing
+    steps.require_channels(source.channels)
+    job = Job(root, config.sides, config.resize_mode, source.classes, source.channels, config.bad_masks, steps)
     unusable = [(file, "passed over", reason) for file, reason in source.passed_over]
     with Journal(root, config.settings()) as journal:
         left_out, unread = _process_all(source.samples, job, journal, config.workers)

@@ -11,6 +11,7 @@ from core.filing.paths import real
 from core.filing.words import nearest
 from core.sides import MAX_SIZE, sides_of
 from data.geometry import ResizeMode
+from data.preprocessing.pipeline import Preprocessing
 from data.sources.own.config import ReadingConfig
 from data.sources.table import ALIASES, DATA_SETS
 
@@ -53,6 +54,12 @@ class PrepareConfig(ReadingConfig, DataSetConfig):
     """Pictures as training reads them, in pixels: 128 is a square, 360x480 is height x width."""
     resize_mode: ResizeMode = "letterbox"
     """Keep the aspect and add bars that are never scored, or stretch to the size."""
+    preprocess: str | None = None
+    """What is done to intensities first, in this order, here and wherever the trained weights read a picture: `green`
+    (the green channel alone), `clahe:2/8` (local contrast: clip limit / tiles a side; of colours their lightness), and
+    what becomes 0 and 255: `window:40/400` (centre / width, in the file's values), `percentile:0.5/99.5` and `zscore`
+    (4 deviations to either side of the mean) of each picture. Of a picture deeper than 8 bits the first of these three
+    takes the values as they are stored, instead of --range."""
     num_images: int = 600
     """Drawn data sets: how many pictures to draw."""
     labelled_fraction: float = 0.25
@@ -67,6 +74,10 @@ class PrepareConfig(ReadingConfig, DataSetConfig):
             if not 1 <= side <= MAX_SIZE:
                 raise UserError(f"size {self.size} is outside 1 to {MAX_SIZE} pixels")
         ReadingConfig.__post_init__(self)
+        if self.preprocess is not None:
+            object.__setattr__(self, "preprocess", str(self.preprocessing))
+        if self.range and self.preprocessing.of_depth:
+            raise UserError(f"--range and --preprocess {self.preprocess} both say what becomes 0 and 255: give one")
         if not 0 <= self.labelled_fraction <= 1:
             raise UserError(f"labelled_fraction {self.labelled_fraction} is outside [0, 1]: 0.25 labels a quarter")
         if self.num_images < 1:
@@ -76,6 +87,11 @@ class PrepareConfig(ReadingConfig, DataSetConfig):
     def sides(self) -> tuple[int, int]:
         """Height and width of the pictures as training reads them."""
         return sides_of(self.size)
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What is done to intensities."""
+        return Preprocessing.of(self.preprocess)
 
     def check_source(self) -> None:
         """See that the data set has its source, and nothing that it would not look at.
@@ -112,6 +128,7 @@ class PrepareConfig(ReadingConfig, DataSetConfig):
             "resize_mode": self.resize_mode,
             "seed": self.seed,
             "ratios": ratios,
+            **({} if self.preprocess is None else {"preprocess": self.preprocess}),
         }
 
     def source_defaults(self) -> dict[str, Any]:
