@@ -57,6 +57,7 @@ COMMANDS = (
     Command("transfer_learning.convert", "ConvertConfig", "convert", "weights of TFLite for networks here", "convert"),
     Command("experiments.ablate", "AblationConfig", "ablation", "compare variants, labels and seeds", "ablate"),
     Command("experiments.recipe", "RecipeConfig", "recipe", "follow one file from pictures to scores", "recipe"),
+    Command("experiments.crossval", "CrossvalConfig", "crossval", "train and score fold by fold", "crossval"),
     Command("experiments.tables", "TablesConfig", "tables", "write tables again from the JSON of results", "tables"),
     Command("experiments.report", "ReportConfig", "report", "show runs and results on one HTML page", "report"),
     Command("benchmarks.throughput", "ThroughputConfig", "throughput", "time training and evaluation"),

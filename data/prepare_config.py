@@ -22,6 +22,8 @@ SOURCE_SETTINGS = (
     *("labelled_fraction", "val_ratio", "test_ratio"),
 )
 
+FOLDS = ("folds", "fold", "group_by")  # what any data set can be divided by
+
 
 @dataclass(frozen=True)
 class DataSetConfig:
@@ -102,7 +104,7 @@ class PrepareConfig(ReadingConfig, DataSetConfig):
         row = DATA_SETS[self.dataset]
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
         for name in SOURCE_SETTINGS:
-            if name not in row.settings and getattr(self, name) != defaults[name]:
+            if name not in self._source_settings and getattr(self, name) != defaults[name]:
                 raise UserError(f"--{name} has no meaning for --dataset {self.dataset}")
         if "archives" in row.settings and bool(self.archives) == self.download:
             either = "either --archives DIR or --download" if "download" in row.settings else "--archives DIR"
@@ -112,10 +114,15 @@ class PrepareConfig(ReadingConfig, DataSetConfig):
         if "images" in row.settings:
             self.require_images()
 
+    @property
+    def _source_settings(self) -> tuple[str, ...]:
+        """What the data set looks at; folds of a public one only where they are asked for."""
+        return (*DATA_SETS[self.dataset].settings, *(FOLDS if self.folds else ()))
+
     def settings(self) -> dict[str, Any]:
         """What decides the prepared data, as the manifest states it; two calls with equal settings want the same."""
         row = DATA_SETS[self.dataset]
-        source = {name: _plain(getattr(self, name)) for name in SOURCE_SETTINGS if name in row.settings}
+        source = {name: _plain(getattr(self, name)) for name in SOURCE_SETTINGS if name in self._source_settings}
         if row.variants:  # the first is the default, named or not
             source["variant"] = self.variant or row.variants[0]
         ratios = {

@@ -94,12 +94,12 @@ def follow(config: RecipeConfig) -> None:
     begun = time.monotonic()
     held = lock(here, "--output_dir", "recipe", ".recipe.lock")
     try:
-        _keep(here / FILE, content)
+        keep(here / FILE, content)
         steps = list(steps_of(config, content, here))
         _tell_unread(content, steps)
         for number, words in enumerate(steps, start=1):
             print(f"\nstep {number} of {len(steps)}: ae-pretrained {shlex.join(words)}", flush=True)
-            _take(words)
+            take(words)
     finally:
         held.release()
     print(f"\n{config.title}: done in {duration(time.monotonic() - begun)}, in {here}")
@@ -134,7 +134,7 @@ def _tell_unread(content: Mapping[str, Any], steps: Sequence[Sequence[str]]) -> 
         print(f"note: without effect: {', '.join(unread)}: no step reads what stands there", file=sys.stderr)
 
 
-def _keep(file: Path, content: Mapping[str, Any]) -> None:
+def keep(file: Path, content: Mapping[str, Any]) -> None:
     """Write the settings of the steps, or see that they are those of before."""
     if file.exists() and read_yaml(file) != content:
         raise UserError(f"{file.parent} holds the recipe with other settings: give another --output_dir, or remove it")
@@ -143,7 +143,8 @@ def _keep(file: Path, content: Mapping[str, Any]) -> None:
             temporary.write_text(yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
-def _take(words: Sequence[str]) -> None:
+def take(words: Sequence[str]) -> None:
+    """Run a command, given as behind `ae-pretrained`. Raises RunError where it does not end well."""
     name, *arguments = words
     before = called_as.set(f"ae-pretrained {name}")
     try:

@@ -183,6 +183,8 @@ def open_source(config: "PrepareConfig") -> "Source":
         UserError: the source is missing, damaged or empty.
     """
     source: Source = import_module(DATA_SETS[config.dataset].module).read(config)
+    if config.folds and "folds" not in DATA_SETS[config.dataset].settings:  # own pictures divide themselves
+        source = import_module("data.sources.layout.folding").in_folds(source, config)
     if "archives" in DATA_SETS[config.dataset].settings:
         source.details["lists"] = lists_of(config)
     return source

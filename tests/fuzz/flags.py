@@ -129,6 +129,14 @@ def _grid(place: Place) -> Path:
     return path
 
 
+def _folds(place: Place) -> Path:
+    path = place.folder / "folds.yaml"
+    learning = dict(zip(("width", "max_steps", "val_every"), (2, 1, 1), strict=True))
+    data = {"dataset": "shapes", "num_images": 12, "size": SIDE, "labelled_fraction": 1.0}
+    path.write_text(yaml.safe_dump({"data": data, "transfer_learning": learning}))
+    return path
+
+
 def _whole(place: Place, module: str) -> list[str]:
     """Return the arguments of a call that would go well, and quickly."""
     corpus, output = place.corpus, place.folder / "made"
@@ -151,6 +159,8 @@ def _whole(place: Place, module: str) -> list[str]:
         "transfer_learning.describe": words("--model_path", weights["phase_2"], "--size", SIDE),
         "transfer_learning.convert": words("--tflite", corpus / "own/images", "--output", output / "a.safetensors"),
         "experiments.ablate": ["--config", str(_grid(place)), *planned(place).argv],
+        "experiments.crossval": [str(_folds(place)), *words("--folds", 3), *to],
+        "experiments.recipe": ["--list", *to],
         "experiments.tables": words("--results", place.copy("results")),
         "experiments.report": words(place.copy("results"), "--output", output / "report.html"),
     }

@@ -29,11 +29,12 @@ class ReadingConfig:
     """Own pictures: who belongs to which split: a JSON or CSV file, a folder of train.txt, val.txt and test.txt, or the
     word folders, where they lie in train/, val/ and test/."""
     folds: int = 0
-    """Own pictures: divide the labelled ones into so many folds; --fold is Test, Val is drawn from the rest. 0: off."""
+    """Divide the labelled pictures into so many folds; --fold is Test, Val is drawn from the rest. 0: off. What a
+    public data set holds back as its official Test is in none of them."""
     fold: int = 0
-    """Own pictures: which of the folds is Test, from 0."""
+    """Which of the folds is Test, from 0."""
     group_by: str | None = None
-    """Own pictures: a tag (patient, scene); those that share its value lie in one split."""
+    """Own pictures, and --folds: a tag (patient, scene); those that share its value lie in one split."""
     stratify_by: str | None = None
     """Own pictures: a tag (species, camera); Test and Val are held out evenly over its values, label fractions are
     shared out by them. Left out: the rarest class that a picture holds, for label fractions alone."""

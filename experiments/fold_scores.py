@@ -1,0 +1,137 @@
+"""The scores of a cross-validation's folds: one by one, their mean and spread, and over all pictures together."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.classes import ClassSet
+from core.errors import UserError
+from core.evaluation import RESULT_FILES
+from core.statistics import mean_interval
+from experiments.per_image import image_counts
+from experiments.result_files import read_evaluation
+from experiments.runs import Run
+from experiments.table_formats import Table, counted, number
+
+FORMAT = 1
+PHASE = "transfer_learning"
+TITLES = {
+    "mean_iou": "mean IoU",
+    "mean_foreground_dice": "mean foreground Dice",
+    "mean_case_dice": "mean Dice of a picture",
+    "pixel_accuracy": "pixel accuracy",
+}
+OF_CLASSES = ("dice", "iou", "precision", "recall", "specificity")
+
+
+def content_of(here: Path, folds: int) -> dict[str, Any]:
+    """Return what crossval.json says of the folds that are scored below a folder.
+
+    Raises:
+        UserError: the results of a fold are damaged or of other classes, or two folds hold one picture.
+    """
+    found = {fold: _counts(here / f"fold_{fold}" / "results", fold) for fold in range(folds)}
+    counts = {fold: one for fold, one in found.items() if one}
+    (class_set, _), *rest = counts.values()
+    if any(other.names != class_set.names for other, _ in rest):
+        raise UserError(f"{here}: its folds tell other classes apart: give another --output_dir")
+    names = [name for _, of_pictures in counts.values() for name in of_pictures]
+    if len(set(names)) < len(names):
+        raise UserError(f"{here}: a picture is Test in two folds, so they are of other divisions: delete the folds")
+    by_fold = {fold: np.stack(list(of_pictures.values())) for fold, (_, of_pictures) in counts.items()}
+    scores = _summed(by_fold, class_set)
+    return {
+        "format": FORMAT,
+        "folds": folds,
+        "pictures": {str(fold): len(one) for fold, one in by_fold.items()},
+        "class_set": class_set.content(),
+        "scores": {name: scores[name] for name in TITLES},
+        "classes": {name: {kind: scores[name, kind] for kind in OF_CLASSES} for name in class_set.names},
+    }
+
+
+def _counts(results: Path, fold: int) -> tuple[ClassSet, dict[str, np.ndarray]] | None:
+    """Return the classes of a fold, and of each of its pictures the counts [C, 3]; None where it is not scored yet."""
+    file = results / RESULT_FILES[PHASE]
+    if not file.is_file():
+        return None
+    run = Run(PHASE, file, read_evaluation(file), name=f"fold {fold}")
+    assert run.class_set
+    return run.class_set, image_counts(run)
+
+
+def _summed(by_fold: Mapping[int, np.ndarray], class_set: ClassSet) -> dict[Any, dict[str, Any]]:
+    """Return for each score its value in every fold, mean and deviation of these, value over all pictures, interval."""
+    from transfer_learning.scores.confusion import known, score_intervals
+
+    pooled = np.concatenate(list(by_fold.values()))
+    of_folds = {fold: _scores(counts, class_set) for fold, counts in by_fold.items()}
+    of_all = _scores(pooled, class_set)
+    nested = score_intervals(pooled, class_set)
+    intervals = {**nested, "mean_case_dice": mean_interval(_case_dice(pooled, class_set))}
+    intervals |= {(name, kind): nested["classes"][name][kind] for name in class_set.names for kind in OF_CLASSES}
+    found = {}
+    for name, pooled_value in of_all.items():
+        values = np.array([scores[name] for scores in of_folds.values()])
+        there = values[~np.isnan(values)]
+        found[name] = {
+            "folds": {str(fold): known(scores[name]) for fold, scores in of_folds.items()},
+            "mean": float(there.mean()) if len(there) else None,
+            "standard_deviation": float(there.std(ddof=1)) if len(there) > 1 else None,
+            "pooled": known(pooled_value),
+            "interval": intervals[name],
+        }
+    return found
+
+
+def _scores(counts: np.ndarray, class_set: ClassSet) -> dict[Any, float]:
+    """Return the scores of pictures with counts [N, C, 3], NaN where there is nothing to score."""
+    from transfer_learning.scores.confusion import scores_of_counts
+
+    scores = scores_of_counts(counts.sum(axis=0, keepdims=True), class_set)
+    case_dice = _case_dice(counts, class_set)
+    known = case_dice[~np.isnan(case_dice)]
+    found: dict[Any, float] = {name: float(scores[name][0]) for name in TITLES if name != "mean_case_dice"}
+    found["mean_case_dice"] = float(known.mean()) if len(known) else float("nan")
+    for name in class_set.names:
+        found |= {(name, kind): float(scores["classes"][name][kind][0]) for kind in OF_CLASSES}
+    return found
+
+
+def _case_dice(counts: np.ndarray, class_set: ClassSet) -> np.ndarray:
+    from transfer_learning.scores.confusion import scores_of_counts
+
+    return scores_of_counts(counts, class_set)["mean_foreground_dice"]
+
+
+def table_of(content: Mapping[str, Any]) -> Table:
+    """Return the table of a crossval.json: a row a score, a column a fold."""
+    pictures = content["pictures"]
+    heads = [*(f"fold {fold}" for fold in pictures), "mean", "standard deviation", "all pictures", "95 % interval"]
+    rows = [[title, *_cells(score, pictures)] for title, score in _shown(content)]
+    total = sum(pictures.values())
+    notes = [
+        f"{counted(total, 'picture')} in {counted(len(pictures), 'fold')}, each scored by the network that never saw "
+        "it; the interval is of the column before it, by a bootstrap over pictures."
+    ]
+    if len(pictures) < content["folds"]:
+        notes.append(f"{len(pictures)} of {content['folds']} folds are done.")
+    return Table("Cross-validation", ["score", *heads], rows, ["score", heads[-1]], notes)
+
+
+def _shown(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name, title in TITLES.items():
+        if content["scores"][name]["pooled"] is not None:
+            yield title, content["scores"][name]
+    classes = ClassSet.of(content["class_set"])
+    for number_of, name in enumerate(classes.names):
+        if number_of != classes.background:
+            yield f"Dice {name}", content["classes"][name]["dice"]
+
+
+def _cells(score: Mapping[str, Any], folds: Sequence[str]) -> list[str]:
+    low, high = score["interval"] or (None, None)
+    values = [*(score["folds"][fold] for fold in folds), score["mean"], score["standard_deviation"], score["pooled"]]
+    return [*map(number, values), f"{number(low)} to {number(high)}"]
