@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from data.split import Split
     from transfer_learning.inference.readout import Readout
     from transfer_learning.scores.class_map import ClassMap
+    from transfer_learning.scores.split import SplitScores
 
 PHASE = "transfer_learning"
 FORMAT = 2
@@ -103,8 +104,7 @@ def _evaluate(config: SegmentationEvaluationConfig, files: Sequence[Path], seal:
     from transfer_learning.inference.fitting import classes_of
     from transfer_learning.scores.class_map import mapped_split
     from transfer_learning.scores.compare import COMPARED, climb, save_comparison
-    from transfer_learning.scores.per_image import image_rows, tag_scores
-    from transfer_learning.scores.results import results_of
+    from transfer_learning.scores.per_image import image_rows
     from transfer_learning.scores.shown import print_scores
 
     loaded, *others = load_members((config.model_path, *config.ensemble), config, config.device)
@@ -122,16 +122,8 @@ def _evaluate(config: SegmentationEvaluationConfig, files: Sequence[Path], seal:
         for file, one in zip(files, (loaded, *others), strict=True)
     ]
     rows = image_rows(split, scores)
-    result = {
-        "format": FORMAT,
-        "phase": PHASE,
-        **results_of(scores),
-        "num_images": len(split.labelled),
-        "tags": tag_scores(split, scores),
-        "figures": [],
-        "settings": readout.settings,
-        "provenance": {**_origin(origins, by), "views": config.views_in_words},
-    }
+    origin = {**_origin(origins, by), "views": config.views_in_words}
+    result = _result(split, scores, readout.settings, origin)
     failure = None
     earlier = [*files_named(config.output_dir / "evaluation_results.json"), *COMPARED]
     with replacing(config.output_dir, earlier) as folder:
@@ -147,6 +139,23 @@ def _evaluate(config: SegmentationEvaluationConfig, files: Sequence[Path], seal:
         raise failure
     print_scores(result, config.split, config.output_dir)
     return result
+
+
+def _result(split: "Split", scores: "SplitScores", settings: dict[str, Any], origin: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of evaluation_results.json, without figures."""
+    from transfer_learning.scores.per_image import tag_scores
+    from transfer_learning.scores.results import results_of
+
+    return {
+        "format": FORMAT,
+        "phase": PHASE,
+        **results_of(scores),
+        "num_images": len(split.labelled),
+        "tags": tag_scores(split, scores),
+        "figures": [],
+        "settings": settings,
+        "provenance": origin,
+    }
 
 
 def _draw(

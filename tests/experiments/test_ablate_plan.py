@@ -1,6 +1,7 @@
 """What the plan of an ablation refuses, and what it makes of its file; nothing trains here."""
 
 import json
+from hashlib import sha256
 
 import pytest
 from ablation_grid import change, grid, run
@@ -173,6 +174,15 @@ def test_a_control_is_told_from_the_variants_and_imagenet_from_the_rest(tmp_path
         "denoise_all",
     ]
     assert plan.variants["imagenet"].config.encoder_weights == "imagenet"
+
+
+def test_the_plan_holds_the_digest_of_weights_and_not_where_they_lie(tmp_path):
+    (tmp_path / "lite0.pth").write_bytes(b"weights")
+    given = {"encoder": LITE0, "encoder_weights": str(tmp_path / "lite0.pth"), "outside_weights": True}
+    write_plan(plan_of(change(grid(), variants={"file": given}), results_dir=tmp_path))
+    written = json.loads((tmp_path / "plan.json").read_text())["variants"]
+    assert written["file"]["settings"]["encoder_weights"] == f"sha256:{sha256(b'weights').hexdigest()}"
+    assert "encoder_weights" not in written["scratch"]["settings"]
 
 
 def test_a_fraction_may_have_more_seeds_than_the_others(pets, tmp_path):

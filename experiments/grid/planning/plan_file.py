@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from core.files import write_json
+from core.train_config import by_content
 from experiments.ablation.format import PLAN, ArmContent, PlanContent, Trial, VariantContent, read, results_of
 from experiments.grid.config import AblationConfig
 from experiments.grid.planning.variants import Plan, Variant
@@ -28,12 +29,14 @@ def write_plan(plan: Plan) -> None:
 
 
 def _content(variant: Variant) -> VariantContent:
+    # Of a file its digest, wherever it lies.
+    files = {name: value for name, value in by_content(variant.config).items() if name in variant.own}
     return VariantContent(
         title=variant.title,
         outside_weights=variant.outside_weights,
         control=variant.control,
         autoencoder=variant.pretraining is not None,
-        settings=variant.own,
+        settings={**variant.own, **files},
         pretraining=variant.pretraining,
         baseline=variant.baseline,
     )
