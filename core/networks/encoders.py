@@ -19,7 +19,7 @@ from core.networks.decoding.sizes import nothing
 from core.networks.dropout import spatial_dropout
 from core.networks.normalise import as_rgb
 from core.networks.transformers import AS_RGB, TransformerEncoder, is_transformer
-from core.networks.unet import ENCODER_DROPOUT, Encoder, require_sides, strides_of
+from core.networks.unet import ENCODER_DROPOUT, STAGES, Encoder, require_sides, strides_of
 from core.train_config import OWN_ENCODER
 
 WHOLE = 32  # the output stride of networks as they are
@@ -35,14 +35,18 @@ def make_encoder(
     dropout: Sequence[float] = ENCODER_DROPOUT,
     in_channels: int = 3,
     output_stride: int = WHOLE,
+    dims: int = 2,
+    stages: int = STAGES,
 ) -> nn.Module:
     """Return the encoder of a name with random weights; `width` has no say in one of timm's.
 
     Raises:
-        UserError: the name is unknown, or the network cannot be such an encoder.
+        UserError: the name is unknown, or the network cannot be such an encoder, of volumes perhaps.
     """
     if name == OWN_ENCODER:
-        return Encoder(width, in_channels, dropout, output_stride)
+        return Encoder(width, in_channels, dropout, output_stride, dims, stages)
+    if dims == 3:
+        raise UserError(f"--encoder {name} takes pictures, these are volumes: give --encoder {OWN_ENCODER}")
     if is_transformer(name):
         return TransformerEncoder(name, dropout, output_stride, in_channels)
     return TimmEncoder(name, dropout, output_stride, in_channels)
