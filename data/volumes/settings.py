@@ -18,7 +18,7 @@ class PatchConfig:
     patch: int | str | None = None
     """Volumes: train on patches of so many voxels (32, or 16x64x64: depth x height x width), drawn anew each time a
     volume's turn comes."""
-    foreground_patches: float = 1 / 3
+    foreground_patches: float = 0.33
     """Volumes: share of the patches that are centred on a voxel of a class that is looked for, each class as often as
     another (a third, as nnU-Net)."""
     elastic: float = 0.0
@@ -31,6 +31,8 @@ class PatchConfig:
     def __post_init__(self) -> None:
         if self.patch is not None and not all(SMALLEST_PATCH <= side <= LARGEST_PATCH for side in self.patch_sides):
             raise UserError(f"patch {self.patch}: a side has {SMALLEST_PATCH} to {LARGEST_PATCH} voxels")
+        if self.patch is not None and getattr(self, "train_crop", None) is not None:
+            raise UserError("--train_crop is of pictures, --patch of volumes: leave out the one that your data are not")
         for name, largest in {"foreground_patches": 1, "elastic": 0.5, "gamma": 2, "low_resolution": 1}.items():
             if not 0 <= getattr(self, name) <= largest:
                 raise UserError(f"{name}: {getattr(self, name)} is out of range; give 0 (off) to {largest:g}")
