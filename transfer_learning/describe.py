@@ -36,7 +36,7 @@ class DescribeConfig(NetworkConfig):
     model_path: Path | None = None
     """Weights of phase 2: describe their network, whatever the other settings say."""
     encoder: str = OWN_ENCODER
-    """unet or a network of timm."""
+    """unet, double_conv or a network of timm."""
     width: int = 32
     """Features of the first stage; with an --encoder of timm, of the decoder alone."""
     num_classes: int = 3

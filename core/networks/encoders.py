@@ -1,9 +1,9 @@
-"""Encoders by name: the project's own, or a network of timm that has features at the strides of a UNet, or at one.
+"""Encoders by name: the project's own two, or a network of timm that has features at the strides of a UNet, or at one.
 
 All keep the contract of `core.networks.unet.Encoder`: `strides` of the six feature maps, 1, 2, 4, ... up to the output
 stride, at which the last ones stand; `channels`, one number for each; a forward pass that returns the features in that
-order; `deepest`, the module whose output is the bottleneck; `parameter_stages`. Only the project's own can leave out
-what is hidden (its argument `seen`).
+order; `deepest`, the module whose output is the bottleneck; `parameter_stages`. Only `unet` can leave out what is
+hidden (its argument `seen`).
 """
 
 import difflib
@@ -16,11 +16,12 @@ from torch import Tensor, nn
 from core.errors import UserError
 from core.machine.processes import Processes
 from core.networks.decoding.sizes import nothing
+from core.networks.double_conv import DoubleConvEncoder
 from core.networks.dropout import spatial_dropout
 from core.networks.normalise import as_rgb
 from core.networks.transformers import AS_RGB, TransformerEncoder, is_transformer
 from core.networks.unet import ENCODER_DROPOUT, Encoder, require_sides, strides_of
-from core.train_config import OWN_ENCODER
+from core.train_config import DOUBLE_CONV, OWN_ENCODER, OWN_ENCODERS
 
 WHOLE = 32  # the output stride of networks as they are
 # Encoders that keep their features at 1/16 or 1/8 of the side when asked to.
@@ -43,6 +44,10 @@ def make_encoder(
     """
     if name == OWN_ENCODER:
         return Encoder(width, in_channels, dropout, output_stride)
+    if name == DOUBLE_CONV:
+        if output_stride != WHOLE:  # a pooling cannot dilate
+            raise _undilated(name, output_stride)
+        return DoubleConvEncoder(width, in_channels, dropout)
     if is_transformer(name):
         return TransformerEncoder(name, dropout, output_stride, in_channels)
     return TimmEncoder(name, dropout, output_stride, in_channels)
@@ -154,9 +159,9 @@ def _create(name: str, output_stride: int, in_channels: int) -> nn.Module:
 
     known = timm.list_models()
     if name not in known:
-        near = difflib.get_close_matches(name, [OWN_ENCODER, *known], n=3)
+        near = difflib.get_close_matches(name, [*OWN_ENCODERS, *known], n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "timm.list_models() names those of timm"
-        raise UserError(f"encoder {name!r} is unknown: it is {OWN_ENCODER} or a network of timm; {hint}")
+        raise UserError(f"encoder {name!r} is unknown: it is {' or '.join(OWN_ENCODERS)} or a network of timm; {hint}")
     asked: dict[str, Any] = {"in_chans": in_channels} if in_channels != 3 else {}
     if output_stride != WHOLE:  # not every network takes the argument
         asked["output_stride"] = output_stride

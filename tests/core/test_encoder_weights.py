@@ -17,6 +17,7 @@ from core.networks import hub_weights
 from core.networks.batch_norms import batch_norms, hold_batch_norms, is_folded, restore_statistics
 from core.networks.encoder_weights import fill, load_file, load_imagenet, start_encoder
 from core.networks.encoders import make_encoder
+from core.train_config import OWN_ENCODERS
 from reconstruction.config import ReconstructionConfig
 
 PICTURES = torch.linspace(-1, 1, 3 * 64 * 64).view(1, 3, 64, 64)
@@ -91,7 +92,7 @@ def test_a_file_gives_the_features_of_the_network_that_it_is_of(source, suffix, 
 
 
 def of_timm():
-    quick = [name for name in FAMILIES if name != "unet"]
+    quick = [name for name in FAMILIES if name not in OWN_ENCODERS]
     return [*quick, *(pytest.param(name, marks=pytest.mark.all) for name in MORE_FAMILIES)]
 
 
