@@ -8,6 +8,7 @@ from core.errors import UserError
 from core.networks.decoders import DECODERS
 from core.train_config import OWN_ENCODER, TrainConfig
 from data.augment.settings import AugmentConfig
+from data.volumes.settings import PatchConfig
 
 Target = Literal["pixels", "normalised", "hog"]
 # What only --target pixels has.
@@ -15,7 +16,7 @@ TERMS_OF_PIXELS = ("image_statistics", "perceptual_weight", "ssim_weight")
 
 
 @dataclass(frozen=True)
-class ReconstructionConfig(AugmentConfig, TrainConfig):
+class ReconstructionConfig(PatchConfig, AugmentConfig, TrainConfig):
     """Phase 1: train a UNet autoencoder to restore pictures; Adam with decoupled weight decay, cosine schedule."""
 
     output_dir: Path = Path("runs/reconstruction")
@@ -55,6 +56,7 @@ class ReconstructionConfig(AugmentConfig, TrainConfig):
     def __post_init__(self) -> None:
         TrainConfig.__post_init__(self)
         AugmentConfig.__post_init__(self)
+        PatchConfig.__post_init__(self)
         for name in ("mse_weight", "perceptual_weight", "ssim_weight"):
             if not getattr(self, name) >= 0:
                 raise UserError(f"{name} {getattr(self, name)} must be at least 0 (0 leaves that part out)")
@@ -82,7 +84,7 @@ class ReconstructionConfig(AugmentConfig, TrainConfig):
 
     def idle(self) -> dict[str, str]:
         """Return the settings that have no say beside the others, and why."""
-        found = {**TrainConfig.idle(self), **AugmentConfig.idle(self)}
+        found = {**TrainConfig.idle(self), **AugmentConfig.idle(self), **PatchConfig.idle(self)}
         if self.pretext != "denoise":
             found["noise_sigma"] = "without --pretext denoise"
         if self.pretext != "mask":
