@@ -200,6 +200,26 @@ class TrainConfig(LearningConfig, NetworkConfig, DataConfig):
             )
 
 
+def require_of_volumes(config: TrainConfig) -> None:
+    """Raise UserError for what pictures alone can have, in settings of a run on volumes."""
+    able = [name for name, row in DECODERS.items() if row.volumes]
+    if config.encoder != OWN_ENCODER:
+        raise UserError(
+            f"--encoder {config.encoder} takes pictures, --patch is of volumes: give --encoder {OWN_ENCODER}"
+        )
+    if config.decoder not in able:
+        raise UserError(
+            f"--decoder {config.decoder} decodes pictures, --patch is of volumes: give --decoder {' or '.join(able)}"
+        )
+    if config.attention == "scse":
+        raise UserError("--attention scse weighs places of pictures: with --patch take cbam or self")
+    if config.output_stride:
+        raise UserError(
+            f"--output_stride {config.output_stride} is of pictures: with --patch its sides decide how often they are "
+            "halved, leave it out"
+        )
+
+
 def by_content(config: TrainConfig) -> dict[str, Any]:
     """Return what stands for a file of `--encoder_weights` where runs are compared: its SHA-256, wherever it lies."""
     if not config.encoder_file:

@@ -11,8 +11,8 @@ from core.networks.decoders import DECODERS, Plan, make_decoder
 from core.networks.decoding.attention import bottleneck_attention
 from core.networks.decoding.sizes import to_picture
 from core.networks.encoders import make_encoder
-from core.networks.layers import LAYERS, Dims
-from core.networks.network_config import Attention, DecoderName, NetworkConfig, OutputStride
+from core.networks.layers import LAYERS
+from core.networks.network_config import Attention, DecoderName, Dims, NetworkConfig, OutputStride
 from core.networks.normalise import Normalisation, Normaliser, content_statistics
 from core.networks.unet import DECODER_DROPOUT, ENCODER_DROPOUT, STAGES
 from core.train_config import OWN_ENCODER
@@ -82,7 +82,7 @@ class Autoencoder(nn.Module):
         self.image_statistics = image_statistics
         self.sparse = sparse
         self.normalise = Normaliser(normalisation, in_channels, dims)
-        self.in_channels = in_channels
+        self.in_channels, self.dims, self.stages = in_channels, dims, stages
         self.settings = settings = NetworkConfig(
             decoder, output_stride, tuple(decoder_channels), bottleneck_channels, tuple(atrous_rates), attention
         )
@@ -112,7 +112,7 @@ class Autoencoder(nn.Module):
             features = self.encoder(normal, (~hidden).to(normal.dtype))
         else:
             features = self.encoder(normal)
-        used = (*SKIPPED[self.skips], True)
+        used = (*SKIPPED[self.skips][: len(features) - 1], True)
         features = [feature if use else torch.zeros_like(feature) for feature, use in zip(features, used, strict=True)]
         output = self.head(self.decoder([*features[:-1], self.attention(features[-1])]))
         output = to_picture(output, images.shape[2:], self.multiple).float()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from core.errors import UserError
-from core.train_config import Schedule, TrainConfig
+from core.train_config import Schedule, TrainConfig, require_of_volumes
 from data.augment.settings import AugmentConfig
 from data.volumes.settings import PatchConfig
 from transfer_learning.fitting_config import FittingConfig
@@ -58,6 +58,10 @@ class SegmentationConfig(LossConfig, FittingConfig, PatchConfig, AugmentConfig, 
         TrainConfig.__post_init__(self)
         AugmentConfig.__post_init__(self)
         PatchConfig.__post_init__(self)
+        if self.patch is not None:
+            require_of_volumes(self)
+            if self.scales:
+                raise UserError("train_scales resizes pictures: leave it out with --patch (--scale zooms volumes)")
         LossConfig.__post_init__(self)
         FittingConfig.__post_init__(self)
         if not self.encoder_lr_scale >= 0:

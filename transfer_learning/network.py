@@ -10,8 +10,8 @@ from core.networks.decoding.attention import bottleneck_attention
 from core.networks.decoding.refinement import BoundaryRefinement
 from core.networks.decoding.sizes import to_picture
 from core.networks.encoders import make_encoder
-from core.networks.layers import LAYERS, Dims
-from core.networks.network_config import Attention, DecoderName, NetworkConfig, OutputStride
+from core.networks.layers import LAYERS
+from core.networks.network_config import Attention, DecoderName, Dims, NetworkConfig, OutputStride
 from core.networks.normalise import Normalisation, Normaliser
 from core.networks.unet import DECODER_DROPOUT, ENCODER_DROPOUT, STAGES
 from core.train_config import OWN_ENCODER
@@ -60,7 +60,7 @@ class SegmentationUNet(nn.Module):
         if num_classes < 2:
             raise UserError(f"num_classes {num_classes} must be at least 2")
         self.normalise = Normaliser(normalisation, in_channels, dims)
-        self.in_channels = in_channels
+        self.in_channels, self.dims, self.stages = in_channels, dims, stages
         self.settings = settings = NetworkConfig(
             decoder, output_stride, tuple(decoder_channels), bottleneck_channels, tuple(atrous_rates), attention
         )

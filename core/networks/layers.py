@@ -5,12 +5,9 @@ A volume is [N, C, D, H, W], a picture [N, C, H, W]: whoever reads this table co
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-Dims = Literal[2, 3]
 
 
 @dataclass(frozen=True)

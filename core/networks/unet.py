@@ -7,6 +7,7 @@ norm, LeakyReLU. Dropout has no parameters and no module here, so that weights l
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -49,6 +50,14 @@ def stages_of(patch: Sequence[int]) -> int:
     if stages < 2:
         raise UserError(f"patch {'x'.join(map(str, patch))}: every side needs at least {2 * FEWEST_DEEPEST} voxels")
     return stages
+
+
+def volume_arguments(patch: Sequence[int]) -> dict[str, Any]:
+    """Return what a network's arguments are beside those of pictures where it reads patches; nothing without one.
+
+    Voxels are z-scores brought to [0, 1] about 0.5 already: `unit` takes them back.
+    """
+    return {"dims": 3, "stages": stages_of(patch), "normalisation": "unit"} if patch else {}
 
 
 def strides_of(output_stride: int, stages: int = STAGES) -> tuple[int, ...]:

@@ -46,7 +46,7 @@ class PatchConfig:
         """Return the settings that have no say beside the others, and why."""
         if self.patch is None:
             return dict.fromkeys(OF_VOLUMES, "without --patch")
-        return dict.fromkeys(OF_PICTURES, "with --patch")
+        return {**dict.fromkeys(OF_PICTURES, "with --patch"), "normalisation": "with --patch: voxels are z-scores"}
 
 
 def triple_of(size: int | str, what: str) -> tuple[int, int, int]:
