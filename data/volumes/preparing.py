@@ -173,7 +173,7 @@ def _save(path: Path, array: np.ndarray) -> None:
 
 
 def look_of_volume(voxels: np.ndarray, volume: np.ndarray) -> Look:
-    """Return the look of a volume: its voxels' digest, and a grid of 16 x 8 x 8 of its first channel as the thumbnail."""
+    """Return the look of a volume: a digest of its voxels, and 16 x 8 x 8 of its first channel as the thumbnail."""
     content = sha256(f"{voxels.shape}{voxels.dtype}".encode())
     content.update(np.ascontiguousarray(voxels).data)
     steps = [

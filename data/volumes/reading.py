@@ -210,8 +210,8 @@ def _spatial(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     if 4 * np.prod(shape, dtype=np.float64) > MOST_BYTES:
         gib = 4 * np.prod(shape, dtype=np.float64) / 2**30
         raise PictureError(
-            f"declares {' x '.join(map(str, shape))} voxels, {gib:.0f} GiB as numbers, more than the {MOST_BYTES >> 30} "
-            "that one volume may take: resample or crop it"
+            f"declares {' x '.join(map(str, shape))} voxels, {gib:.0f} GiB as numbers, more than the "
+            f"{MOST_BYTES >> 30} that one volume may take: resample or crop it"
         )
     first, second, third, *more = shape
     return first, second, third, more[0] if more else 1
