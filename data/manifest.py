@@ -11,7 +11,7 @@ from core.classes import ClassSet
 from core.errors import UserError, first_problem
 from core.files import open_text
 from core.filing.json_file import NotJSONError, parse_json
-from data.geometry import Geometry, ResizeMode
+from data.geometry import Geometry
 from data.prepared.fingerprint import FORMAT_VERSION, UNSEALED, Seal
 from data.prepared.format_1 import head_of_today, record_of_today
 from data.prepared.streamed import objects, until_images
@@ -128,7 +128,7 @@ class Manifest:
     dataset: str
     source: dict[str, Any]
     size: tuple[_Side, ...]
-    resize_mode: ResizeMode | Literal["own"]
+    resize_mode: Literal["letterbox", "stretch", "own"]
     seed: _Integer
     ratios: dict[str, _Number]
     class_set: Annotated[ClassSet, BeforeValidator(ClassSet.of)]
@@ -149,8 +149,10 @@ class Manifest:
     label_values: tuple[_Count, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(self.size) != self.dims or (self.dims == 2 and self.channels not in (1, 3)):
-            raise ValueError(f"size {self.size} and {self.channels} channels are not of {self.dims} dimensions")
+        if len(self.size) != self.dims:
+            raise ValueError(f"size: {len(self.size)} sides of {self.dims}")
+        if self.dims == 2 and self.channels not in (1, 3):
+            raise ValueError("channels: pictures have 1 or 3")
 
     @property
     def settings(self) -> dict[str, Any]:

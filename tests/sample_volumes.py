@@ -81,7 +81,7 @@ def _write(
     spacing = (1.0, 1.0, 1.0)
     return {
         **{"name": name, "split": split, "tags": {}, "labelled": labelled, "classes": [0, 1, 2] if labelled else []},
-        "geometry": asdict(VolumeGeometry(own, spacing, own, spacing, "RAS", EYE, "")),
+        "geometry": asdict(VolumeGeometry(own, spacing, own, spacing, "RAS", EYE, "", own[::-1])),
         "sha256": digest.hexdigest(),
         "content": digest.hexdigest()[:16],
     }

@@ -21,6 +21,7 @@ class VolumeGeometry:
         original_shape, original_spacing: before it was resampled.
         orientation: of the file's axes, as "LPS": where the first, second and third lead.
         affine: [4, 4], from the file's voxels (i, j, k) to mm in RAS+.
+        file_shape: in the axes of the file.
         header: base64 of the NIfTI header that a prediction gets, without what could name a patient.
     """
 
@@ -31,6 +32,7 @@ class VolumeGeometry:
     orientation: str
     affine: tuple[tuple[float, float, float, float], ...]
     header: str
+    file_shape: Triple
 
     @property
     def is_resampled(self) -> bool:
