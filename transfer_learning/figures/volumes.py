@@ -15,6 +15,17 @@ from transfer_learning.figures.pictures import save_panels
 # What the slices across each axis of [D, H, W] are called, in RAS+.
 PLANES = ("axial", "coronal", "sagittal")
 
+SLICES = "slices"
+
+
+def slices_caption(name: str) -> tuple[str, str]:
+    """Return title and caption of the slices of a volume."""
+    return (
+        f"Slices of {name}",
+        "Three orthogonal slices through the place where most errors meet, at the original spacing: the first "
+        "modality, the truth, the prediction, and this over the volume. The head is up.",
+    )
+
 
 def save_patches(
     path: Path, model: nn.Module, split: VolumeSplit, chosen: np.ndarray, batch_size: int, device: torch.device
