@@ -101,4 +101,4 @@ def hidden_patches(keys: np.ndarray, sides: Sequence[int], patch: int, ratio: fl
     chosen = min(max(1, round(ratio * count)), count - 1)
     ranks = uniform(keys, "mask", count).view(len(keys), count).argsort(dim=1, stable=True).argsort(dim=1, stable=True)
     hidden = spread((ranks < chosen).view(-1, 1, *grid), patch)
-    return hidden[(..., *map(slice, sides))]
+    return hidden[(..., *(slice(side) for side in sides))]

@@ -34,7 +34,7 @@ def patch_statistics(images: Tensor, patch: int) -> tuple[Tensor, Tensor]:
     mean = pool(padded.mean(1, keepdim=True), patch)
     square = pool(padded.square().mean(1, keepdim=True), patch)
     deviation = (square - mean.square()).clamp(min=0).add(1e-4).sqrt()
-    whole = (..., *map(slice, sides))
+    whole = (..., *(slice(side) for side in sides))
     return spread(mean, patch)[whole], spread(deviation, patch)[whole]
 
 

@@ -4,7 +4,8 @@ Each picture is resized as in training, and its scores are brought back to its o
 pictures in overlapping windows, --tta averages over sizes and the mirror image. Writes of each picture the mask as an
 indexed PNG (its values are the classes, in the weights' order), an overlay and a figure, and of all of them the area
 and mean confidence of each class as predictions.json and predictions.csv. Files that cannot be read are listed and the
-rest goes on; the exit code is then 1.
+rest goes on; the exit code is then 1. Weights of volumes take NIfTI, NRRD or MHA, all modalities in one file, and write
+each prediction as NIfTI in its file's own space.
 
     python -m transfer_learning.predict --model_path runs/pretrained/best_model.safetensors --input photos
 """

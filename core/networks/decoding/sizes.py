@@ -37,7 +37,7 @@ def to_picture(scores: Tensor, size: Sequence[int], multiple: int = 1) -> Tensor
     whole = [rounded_up(side, multiple) for side in size]
     if list(scores.shape[2:]) != whole:
         scores = resized(scores, whole)
-    return scores if whole == list(size) else scores[(..., *map(slice, size))]
+    return scores if whole == list(size) else scores[(..., *(slice(side) for side in size))]
 
 
 def nothing(like: Tensor, images: Tensor, stride: int) -> Tensor:
