@@ -109,7 +109,7 @@ class PrepareConfig(VolumeConfig, ReadingConfig, DataSetConfig):
         ratios = {
             name.removesuffix("_ratio"): source.pop(name) for name in ("val_ratio", "test_ratio") if name in source
         }
-        how = {"size": list(self.sides), "resize_mode": self.resize_mode}
+        how: dict[str, Any] = {"size": list(self.sides), "resize_mode": self.resize_mode}
         if row.dims == 3:
             how = {"resize_mode": "own"}
         return {"dataset": self.dataset, "source": source, **how, "seed": self.seed, "ratios": ratios}

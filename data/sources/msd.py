@@ -70,7 +70,7 @@ def _task(path: Path) -> dict[str, Any]:
 
 def _numbered(task: Mapping[str, Any], what: str, base: Path) -> dict[int, str]:
     """Return number -> name of "labels" or "modality" (nnU-Net: "channel_names"), sorted; either may be the key."""
-    found = task.get(what) or (task.get("channel_names") if what == "modality" else None)
+    found: Any = task.get(what) or (task.get("channel_names") if what == "modality" else None)
     try:
         pairs = [(key, name) if str(key).isdigit() else (name, key) for key, name in found.items()]
         numbered = sorted((int(number), str(name)) for number, name in pairs)

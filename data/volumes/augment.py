@@ -60,9 +60,7 @@ def _placed(batch: Batch, keys: np.ndarray, patch: Triple, config: AugmentConfig
     offsets = torch.stack(torch.meshgrid(*axes, indexing="ij"))  # [3, d, h, w] voxels from the middle
     matrix = _matrices(keys, config).to(device, torch.float32)
     # Sums of products instead of a matrix product, whose last bits may depend on the size of the batch.
-    points = [
-        sum(matrix[:, row, column, None, None, None] * offsets[column] for column in range(3)) for row in range(3)
-    ]
+    points = [(matrix[:, row, :, None, None, None] * offsets).sum(1) for row in range(3)]
     if elastic:
         field = symmetric(keys, "elastic", elastic * min(patch), 3 * _CONTROL**3).float()
         coarse = field.view(-1, 3, _CONTROL, _CONTROL, _CONTROL).to(device)

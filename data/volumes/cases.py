@@ -79,7 +79,7 @@ def _difference(wanted: Frame, found: Frame, trust: bool = False) -> str:
     if trust:
         return ""
     lengths = [np.sqrt((frame.affine[:3, :3] ** 2).sum(0)) for frame in (wanted, found)]
-    if not np.allclose(*lengths, rtol=1e-3, atol=0):
+    if not np.allclose(lengths[0], lengths[1], rtol=1e-3, atol=0):
         return f"spacing {_times(lengths[1])} mm, its volume has {_times(lengths[0])}"
     corners = np.array([[i, j, k, 1] for i in (0, 1) for j in (0, 1) for k in (0, 1)]) * [*wanted.shape, 1]
     apart = np.linalg.norm((corners @ (found.affine - wanted.affine).T)[:, :3], axis=1).max()
