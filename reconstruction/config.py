@@ -107,6 +107,8 @@ class ReconstructionConfig(PatchConfig, AugmentConfig, TrainConfig):
     def _require_of_volumes(self) -> None:
         """Refuse what pictures alone can be judged by."""
         require_of_volumes(self)
+        if self.encoder != OWN_ENCODER:
+            raise UserError(f"--encoder {self.encoder} is a network of phase 2: give --encoder {OWN_ENCODER}")
         if self.target == "hog":
             raise UserError("--target hog is of pictures: with --patch take pixels or normalised")
         if self.target == "pixels" and self.perceptual_weight:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from core.errors import UserError, first_problem
 from core.headers.header import ANEW
-from core.networks.layers import spread
+from core.networks.layers import cut, spread
 from core.randomness import uniform
 from data.augment.corruption import standard_normal
 
@@ -101,4 +101,4 @@ def hidden_patches(keys: np.ndarray, sides: Sequence[int], patch: int, ratio: fl
     chosen = min(max(1, round(ratio * count)), count - 1)
     ranks = uniform(keys, "mask", count).view(len(keys), count).argsort(dim=1, stable=True).argsort(dim=1, stable=True)
     hidden = spread((ranks < chosen).view(-1, 1, *grid), patch)
-    return hidden[(..., *(slice(side) for side in sides))]
+    return cut(hidden, sides)

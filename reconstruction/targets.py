@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.networks.layers import layers_of, spread
+from core.networks.layers import cut, layers_of, spread
 from reconstruction.config import Target
 from reconstruction.losses import ratio
 
@@ -34,8 +34,7 @@ def patch_statistics(images: Tensor, patch: int) -> tuple[Tensor, Tensor]:
     mean = pool(padded.mean(1, keepdim=True), patch)
     square = pool(padded.square().mean(1, keepdim=True), patch)
     deviation = (square - mean.square()).clamp(min=0).add(1e-4).sqrt()
-    whole = (..., *(slice(side) for side in sides))
-    return spread(mean, patch)[whole], spread(deviation, patch)[whole]
+    return cut(spread(mean, patch), sides), cut(spread(deviation, patch), sides)
 
 
 def oriented_gradients(images: Tensor, cell: int = CELL) -> Tensor:

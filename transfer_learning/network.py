@@ -26,7 +26,8 @@ class SegmentationUNet(nn.Module):
         width: features of the first stage; with an encoder of timm, of the decoder alone.
         normalisation: of the input; must be the one that the encoder was pretrained with.
         encoder_dropout, decoder_dropout: rates by stage.
-        encoder: `unet` or a name of timm's (`core.networks.encoders`).
+        encoder: `unet` or a name of timm's (`core.networks.encoders`); of volumes a network as a whole
+            (`core.networks.whole`) too.
         decoder: a name of `core.networks.decoders`; one 1x1 convolution behind it makes scores, which are brought to
             the picture's size.
         in_channels: of the pictures, 1 or 3; of volumes any number.
@@ -67,7 +68,7 @@ class SegmentationUNet(nn.Module):
         self.encoder = make_encoder(encoder, width, encoder_dropout, in_channels, settings.stride, dims, stages)
         self.attention = bottleneck_attention(attention, self.encoder.channels[-1], dims)
         plan = Plan(self.encoder.channels, self.encoder.strides, width, decoder_dropout, num_classes, settings, dims)
-        self.decoder = make_decoder(decoder, plan, encoder)
+        self.decoder = make_decoder(decoder, plan, encoder, in_channels)
         row = DECODERS[decoder]
         self.head = nn.Identity() if row.scores else LAYERS[dims].conv(self.decoder.out_channels, num_classes, 1)
         self.multiple = row.multiple

@@ -62,7 +62,7 @@ class Network:
 
     def __post_init__(self) -> None:
         if self.dims == 2 and (self.in_channels not in (1, 3) or self.stages != 6):
-            raise ValueError(f"{self.in_channels} channels and {self.stages} stages are not of pictures")
+            raise ValueError(f"in_channels {self.in_channels} and {self.stages} stages are not of pictures")
 
 
 @dataclass(frozen=True)

@@ -90,13 +90,19 @@ class Row:
         return set(self.needs) <= set(strides) and strides[-1] in self.output_strides
 
 
-def make_decoder(name: str, plan: Plan, encoder: str) -> "nn.Module":
-    """Return the decoder of a name, for the encoder of another.
+def make_decoder(name: str, plan: Plan, encoder: str, in_channels: int = 3) -> "nn.Module":
+    """Return the decoder of a name, for the encoder of another; of a network as a whole its own.
 
     Raises:
         UserError: the encoder has no features where the decoder reads them, or too few; or they are of volumes, and
             the decoder is of pictures.
     """
+    from core.train_config import WHOLE_NETWORKS  # which reads this table
+
+    if encoder in WHOLE_NETWORKS:
+        from core.networks.whole import make_whole
+
+        return make_whole(encoder, plan.width, in_channels, len(plan.channels))[1]
     row = DECODERS[name]
     if plan.dims == 3:
         if not row.volumes:

@@ -21,7 +21,8 @@ from core.networks.dropout import spatial_dropout
 from core.networks.normalise import as_rgb
 from core.networks.transformers import AS_RGB, TransformerEncoder, is_transformer
 from core.networks.unet import ENCODER_DROPOUT, STAGES, Encoder, require_sides, strides_of
-from core.train_config import DOUBLE_CONV, OWN_ENCODER, OWN_ENCODERS
+from core.networks.whole import make_whole
+from core.train_config import DOUBLE_CONV, OWN_ENCODER, OWN_ENCODERS, WHOLE_NETWORKS
 
 WHOLE = 32  # the output stride of networks as they are
 # Encoders that keep their features at 1/16 or 1/8 of the side when asked to.
@@ -46,8 +47,11 @@ def make_encoder(
     """
     if name == OWN_ENCODER:
         return Encoder(width, in_channels, dropout, output_stride, dims, stages)
-    if dims == 3:
-        raise UserError(f"--encoder {name} takes pictures, these are volumes: give --encoder {OWN_ENCODER}")
+    if name in WHOLE_NETWORKS and dims == 3:
+        return make_whole(name, width, in_channels, stages)[0]
+    if name in WHOLE_NETWORKS or dims == 3:
+        takes, these = ("pictures", "volumes") if dims == 3 else ("volumes", "pictures")
+        raise UserError(f"--encoder {name} takes {takes}, these are {these}: give --encoder {OWN_ENCODER}")
     if name == DOUBLE_CONV:
         if output_stride != WHOLE:  # a pooling cannot dilate
             raise _undilated(name, output_stride)

@@ -3,8 +3,9 @@
 A volume is [N, C, D, H, W], a picture [N, C, H, W]: whoever reads this table computes on both.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -54,6 +55,12 @@ def spread(values: Tensor, times: int) -> Tensor:
     for axis in axes_of(values):
         values = values.repeat_interleave(times, axis)
     return values
+
+
+def cut(x: Tensor, sides: Iterable[int]) -> Tensor:
+    """Return the part of [N, C, *sides] that begins at its first position and has these sides."""
+    kept: tuple[Any, ...] = (..., *(slice(side) for side in sides))
+    return x[kept]
 
 
 def resized(x: Tensor, sides: list[int] | tuple[int, ...]) -> Tensor:

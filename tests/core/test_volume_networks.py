@@ -49,6 +49,33 @@ def test_volumes_of_odd_sides_keep_them_and_every_parameter_learns(name):
     assert [key for key in still if not key.startswith("refine.residual.0")] == []
 
 
+@pytest.mark.parametrize("name", ["DynUNet", "SegResNet"])
+def test_networks_of_monai_compute_what_they_do_there(name):
+    networks = pytest.importorskip("monai.networks.nets")
+    torch.manual_seed(0)
+    ours = SegmentationUNet(
+        width=8, encoder=f"monai:{name.lower()}", dims=3, stages=3, in_channels=2, normalisation="unit"
+    ).eval()
+    if name == "DynUNet":
+        theirs = networks.DynUNet(3, 2, 3, [3] * 3, [1, 2, 2], [2, 2], filters=[8, 16, 32])
+    else:
+        theirs = networks.SegResNet(3, 8, 2, 3, blocks_down=(1, 2, 2), blocks_up=(1, 1))
+    theirs.eval()
+    assert sum(map(torch.numel, theirs.parameters())) == sum(map(torch.numel, ours.parameters()))
+    volumes = torch.rand(1, 2, 16, 16, 16)
+    order: dict[str, list[nn.Module]] = {"theirs": [], "ours": []}  # in which they compute
+    for network, found in ((theirs, order["theirs"]), (ours, order["ours"])):
+        for module in network.modules():
+            if list(module.parameters(recurse=False)):
+                module.register_forward_hook(lambda module, *_, found=found: found.append(module))
+    theirs(volumes), ours(volumes)
+    for there, here in zip(order["theirs"], order["ours"], strict=True):
+        there.load_state_dict(here.state_dict())
+    torch.testing.assert_close(theirs(2 * volumes - 1), ours(volumes))
+    with pytest.raises(UserError, match="multiples of 4"):
+        ours(torch.rand(1, 2, 16, 18, 16))
+
+
 def test_what_lies_outside_the_content_has_no_say_and_neither_has_the_layout():
     torch.manual_seed(0)
     content = torch.zeros(1, 1, 16, 16, 16, dtype=torch.bool)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.networks.layers import resized
+from core.networks.layers import cut, resized
 
 
 def rounded_up(side: int, multiple: int) -> int:
@@ -37,7 +37,7 @@ def to_picture(scores: Tensor, size: Sequence[int], multiple: int = 1) -> Tensor
     whole = [rounded_up(side, multiple) for side in size]
     if list(scores.shape[2:]) != whole:
         scores = resized(scores, whole)
-    return scores if whole == list(size) else scores[(..., *(slice(side) for side in size))]
+    return scores if whole == list(size) else cut(scores, size)
 
 
 def nothing(like: Tensor, images: Tensor, stride: int) -> Tensor:
