@@ -143,7 +143,7 @@ def provenance(
         config: the settings.
         header: of the weights.
         data: what is scored.
-        size: height and width of what the network sees.
+        size: height and width of what the network sees, of volumes depth too.
         device: what computed.
 
     Returns:
@@ -183,15 +183,13 @@ def provenance(
 
 
 def resolution_of(size: Sequence[int]) -> int | list[int]:
-    """Return height and width as results name them: a square by its side."""
-    height, width = size
-    return height if height == width else [height, width]
+    """Return height and width, or depth too, as results name them: a square or cube by its side."""
+    return size[0] if len(set(size)) == 1 else list(size)
 
 
 def in_words(size: Sequence[int]) -> str:
-    """Return height and width as the flag `--size` takes them: 128 for a square, 360x480."""
-    height, width = size
-    return str(height) if height == width else f"{height}x{width}"
+    """Return height and width as the flag `--size` takes them: 128 for a square, 360x480; of volumes depth too."""
+    return str(size[0]) if len(set(size)) == 1 else "x".join(map(str, size))
 
 
 def figure(file: str, title: str, caption: str) -> dict[str, str]:

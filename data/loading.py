@@ -18,17 +18,29 @@ from data.augment.batch import Batch, augment, plain
 from data.augment.settings import AugmentConfig
 from data.opened import Data
 from data.split import Split
+from data.volumes import batches as volumes
+from data.volumes.settings import PatchConfig
+from data.volumes.split import VolumeSplit
 
+AnySplit = Split | VolumeSplit
 SAMPLE = 256  # pictures that stand for all
 
 
-def open_training(data: Data, augment: AugmentConfig) -> tuple[Split, Split]:
-    """Return Train and Val.
+def open_training(data: Data, augment: AugmentConfig) -> tuple[AnySplit, AnySplit]:
+    """Return Train and Val; of volumes with the windows that `--patch` says.
 
     Raises:
-        UserError: a split cannot be opened, or the pictures or their training windows are too small for a network.
+        UserError: a split cannot be opened, the pictures or their training windows are too small for a network, or
+            `--patch` stands beside pictures or lacks beside volumes.
     """
     train, val = data.splits("Train", "Val")
+    patch = augment.patch_sides if isinstance(augment, PatchConfig) else ()
+    if isinstance(train, VolumeSplit) and isinstance(val, VolumeSplit):
+        return volumes.in_patches(train, patch), volumes.in_patches(val, patch)
+    if patch:
+        raise UserError(
+            f"{data.data_dir} holds pictures, and --patch is for volumes: leave it out, or see --train_crop"
+        )
     for sides in (train.size, augment.window):
         if sides:
             require_sides(*sides)
@@ -50,7 +62,7 @@ def require_unseen(data: Data, begun_with: Iterable[Path | None], allowed: bool)
 
 
 def training_batch(
-    split: Split,
+    split: AnySplit,
     draw: tuple[np.ndarray, np.ndarray, np.ndarray],
     seed: int,
     config: AugmentConfig,
@@ -58,38 +70,46 @@ def training_batch(
 ) -> Batch:
     """Return the augmented batch of a draw (passes, indices, repeats, each [N]; see `core.run.sampling.Draws`).
 
-    Labels come along where every picture of the draw has one.
+    Labels come along where every picture of the draw has one. Of a volume a patch is read (`config` is a `PatchConfig`
+    too).
     """
     passes, indices, repeats = draw
+    if isinstance(split, VolumeSplit):
+        return volumes.training_batch(split, indices, keys(seed, passes, indices, repeats), config, device)
     images, rectangles, labels = _rows(split, indices, device)
     return augment(images, rectangles, labels, keys(seed, passes, indices, repeats), config)
 
 
 def plain_batches(
-    split: Split, indices: np.ndarray, batch_size: int, device: torch.device
+    split: AnySplit, indices: np.ndarray, batch_size: int, device: torch.device
 ) -> Iterator[tuple[np.ndarray, Batch]]:
-    """Yield (indices, batch) over the given pictures in order, without augmentation."""
+    """Yield (indices, batch) over the given pictures in order, without augmentation; of volumes over their windows."""
+    if isinstance(split, VolumeSplit):
+        yield from volumes.plain_batches(split, indices, batch_size, device)
+        return
     for start in range(0, len(indices), batch_size):
         chosen = indices[start : start + batch_size]
         yield chosen, plain(*_rows(split, chosen, device))
 
 
-def sampled(split: Split, indices: np.ndarray, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def sampled(split: AnySplit, indices: np.ndarray, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Yield (pictures, content) of up to 256 of the given pictures, spread evenly, without augmentation."""
     some = indices[spread(len(indices), SAMPLE)]
     for _, batch in plain_batches(split, some, batch_size, torch.device("cpu")):
         yield batch.input, batch.content
 
 
-def on_device(split: Split, device: torch.device, limit: float | None) -> Split:
+def on_device(split: AnySplit, device: torch.device, limit: float | None) -> AnySplit:
     """Return the split with its arrays in a GPU's memory, the split as it is where they don't fit or there is no GPU.
+
+    Volumes are always read from their files.
 
     Args:
         split: opened, its arrays memory-mapped.
         device: where batches go.
         limit: GiB that the arrays may take; None takes half of what is free.
     """
-    if device.type != "cuda":
+    if device.type != "cuda" or isinstance(split, VolumeSplit):
         return split
     allowed = torch.cuda.mem_get_info(device)[0] / 2 if limit is None else limit * 2**30
     if split.images.nbytes + split.labels.nbytes > allowed:
@@ -120,7 +140,7 @@ def _take(array: np.ndarray | torch.Tensor, rows: np.ndarray, device: torch.devi
     return torch.from_numpy(array[rows]).to(device)
 
 
-def strata_groups(split: Split, indices: np.ndarray, class_balance: bool) -> list[np.ndarray]:
+def strata_groups(split: AnySplit, indices: np.ndarray, class_balance: bool) -> list[np.ndarray]:
     """Return the pictures in one group, or one group a stratum (`Split.strata`) for `--class_balance`.
 
     Raises:

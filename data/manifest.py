@@ -1,6 +1,6 @@
 """The processed folder: where its files lie and what its manifest says, read through one schema."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -11,11 +11,13 @@ from core.classes import ClassSet
 from core.errors import UserError, first_problem
 from core.files import open_text
 from core.filing.json_file import NotJSONError, parse_json
-from data.geometry import Geometry, ResizeMode
+from data.geometry import Geometry
 from data.prepared.fingerprint import FORMAT_VERSION, UNSEALED, Seal
 from data.prepared.format_1 import head_of_today, record_of_today
 from data.prepared.streamed import objects, until_images
 from data.preprocessing.steps import parse_steps
+from data.volumes.geometry import VolumeGeometry
+from data.volumes.intensity import Intensity
 
 SPLITS = ("Train", "Val", "Test")
 ARRAYS = "arrays"
@@ -47,6 +49,40 @@ def trimap_path(root: Path, split: str, name: str) -> Path:
     return root / split / "original_trimaps" / f"{name}.png"
 
 
+def volume_path(root: Path, split: str, name: str) -> Path:
+    """The volume as training reads it, [C, D, H, W] of 16 bits: 0 to 65535 stand for 0 to 1."""
+    return root / split / "volumes" / f"{name}.npy"
+
+
+def volume_label_path(root: Path, split: str, name: str) -> Path:
+    """Its label [D, H, W]: indices of classes, 255."""
+    return root / split / "labels" / f"{name}.npy"
+
+
+def volume_truth_path(root: Path, split: str, name: str) -> Path:
+    """The label before it was resampled."""
+    return root / split / "original_labels" / f"{name}.npy"
+
+
+def foreground_path(root: Path, split: str, name: str) -> Path:
+    """Some voxels of each class that is looked for, which patches are centred on: [P, 4], class and place."""
+    return root / split / "foreground" / f"{name}.npy"
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the files of a picture lie: the first is the picture, the others come with a mask."""
+
+    paths: tuple[Callable[[Path, str, str], Path], ...]
+    suffix: str
+
+
+PLACES = {
+    2: Places((image_path, label_path, truth_path), ".png"),
+    3: Places((volume_path, volume_label_path, volume_truth_path, foreground_path), ".npy"),
+}
+
+
 @dataclass(frozen=True)
 class Counts:
     """How many pictures a split has, and how many of them have a mask."""
@@ -74,10 +110,11 @@ class Manifest:
     Attributes:
         format_version: in which it was written; what format 1 called otherwise has the names of today here.
         dataset, source, seed, ratios: what was prepared, with which settings; see `PrepareConfig.settings`.
-        size: height and width of the canvas that the pictures lie on.
-        resize_mode: how they came onto it.
+        size: height and width of the canvas that the pictures lie on; of volumes depth, height and width that all fit
+            into.
+        resize_mode: how they came onto it; `own`: volumes keep their own shapes.
         class_set: what the labels mean.
-        channels: of the pictures, 1 or 3.
+        channels: of the pictures, 1 or 3; of volumes any number of modalities.
         stratum: the tag that label fractions are shared out by; None takes the rarest class that a picture holds.
         tags: the names of what else is known of pictures.
         counts: split -> how many pictures it has.
@@ -89,17 +126,21 @@ class Manifest:
         preprocess: what was done to intensities, as `data.preprocessing.steps` writes it; None: nothing.
         trimaps: whether the truth is kept as trimaps, as format 1 did for Pets.
         sha256: the manifest's `Seal`; None in data prepared before there was one.
+        dims: 2 for pictures, 3 for volumes.
+        spacing: of volumes, in mm along [D, H, W]; None: each has its own.
+        intensity: of volumes, how each channel's voxels became 0 to 1 (`data.volumes.intensity`).
+        label_values: of volumes, the value of each class in the masks, and in predictions.
     """
 
     format_version: Literal[1, 2, 3]
     dataset: str
     source: dict[str, Any]
-    size: tuple[_Side, _Side]
-    resize_mode: ResizeMode
+    size: tuple[_Side, ...]
+    resize_mode: Literal["letterbox", "stretch", "own"]
     seed: _Integer
     ratios: dict[str, _Number]
     class_set: Annotated[ClassSet, BeforeValidator(ClassSet.of)]
-    channels: Literal[1, 3]
+    channels: Annotated[_Integer, Field(ge=1)]
     stratum: str | None
     tags: tuple[str, ...]
     counts: Annotated[dict[str, Counts], AfterValidator(_of_every_split)]
@@ -111,13 +152,24 @@ class Manifest:
     preprocess: Annotated[str | None, AfterValidator(_steps)] = None
     trimaps: bool = False
     sha256: str | None = None
+    dims: Literal[2, 3] = 2
+    spacing: tuple[_Number, _Number, _Number] | None = None
+    intensity: tuple[Intensity, ...] = ()
+    label_values: tuple[_Count, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.size) != self.dims:
+            raise ValueError(f"size: {len(self.size)} sides of {self.dims}")
+        if self.dims == 2 and self.channels not in (1, 3):
+            raise ValueError("channels: pictures have 1 or 3")
 
     @property
     def settings(self) -> dict[str, Any]:
         """What decided the prepared data, as `PrepareConfig.settings` says it."""
         names = ("dataset", "source", "resize_mode", "seed", "ratios")
-        preprocess = {"preprocess": self.preprocess} if self.preprocess else {}
-        return {**{name: getattr(self, name) for name in names}, "size": list(self.size), **preprocess}
+        known = {name: getattr(self, name) for name in names}
+        size = {} if self.dims == 3 else {"size": list(self.size)}
+        return {**known, **size, **({"preprocess": self.preprocess} if self.preprocess else {})}
 
     def truth_path(self, root: Path, split: str, name: str) -> Path:
         """Where the label of a picture lies at its original size."""
@@ -133,7 +185,7 @@ class RecordContent:
     tags: dict[str, str]
     labelled: Annotated[bool, Field(strict=True)]
     classes: list[_Count]
-    geometry: Geometry
+    geometry: Geometry | VolumeGeometry
     sha256: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")] = ""
     content: Annotated[str, Field(pattern="^([0-9a-f]{16})?$")] = ""
 
@@ -150,7 +202,7 @@ class Record(NamedTuple):
     tags: dict[str, str]
     classes: tuple[int, ...]
     labelled: bool
-    geometry: Geometry
+    geometry: Geometry | VolumeGeometry
     content: str = ""
     sha256: str = ""
 

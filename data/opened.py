@@ -27,6 +27,8 @@ from data.manifest import (
 )
 from data.prepared.fingerprint import fingerprint_of
 from data.split import Split, make_split
+from data.volumes.geometry import VolumeGeometry
+from data.volumes.split import VolumeSplit, make_volume_split
 
 _SCHEMA = TypeAdapter(RecordContent)
 
@@ -56,18 +58,20 @@ class Data:
         """SHA-256 over settings and contents, which runs and results name their data by."""
         return self.manifest.fingerprint
 
-    def split(self, name: str) -> Split:
+    def split(self, name: str) -> Split | VolumeSplit:
         """Open Train, Val or Test; see `splits`."""
         (split,) = self.splits(name)
         return split
 
-    def splits(self, *names: str) -> tuple[Split, ...]:
-        """Open splits in one pass over the records; their arrays are built at the first call.
+    def splits(self, *names: str) -> tuple[Split | VolumeSplit, ...]:
+        """Open splits in one pass over the records; the arrays of pictures are built at the first call.
 
         Raises:
             UserError: a split is unknown or empty, or a file in it is missing or not as written.
         """
         records = self.records(*names)
+        if self.manifest.dims == 3:
+            return tuple(make_volume_split(self.data_dir, self.manifest, name, records[name]) for name in names)
         return tuple(make_split(self.data_dir, self.manifest, name, records[name], self.cache_dir) for name in names)
 
     def records(self, *names: str) -> dict[str, list[Record]]:
@@ -114,7 +118,7 @@ class Data:
                 raise UserError(damaged(self.data_dir, f"counts.{split}: there are other records than it says"))
         self._contents.update({split: of_contents(texts) for split, texts in contents.items()})
 
-    def _validated(self, content: dict[str, Any], number: int, known: Container[Geometry]) -> RecordContent:
+    def _validated(self, content: dict[str, Any], number: int, known: Container[object]) -> RecordContent:
         try:
             record = _SCHEMA.validate_python(content)
         except ValidationError as errors:
@@ -122,11 +126,17 @@ class Data:
         geometry, problem = record.geometry, ""
         if any(index >= len(self.class_set) for index in record.classes):
             problem = f"classes: {record.classes} are more than the {len(self.class_set)} there are"
-        elif geometry not in known and not (geometry.canvas == tuple(self.manifest.size) and geometry.is_possible):
+        elif geometry not in known and not self._is_possible(geometry):
             problem = "geometry: the picture does not lie on the canvas"
         if problem:
             raise UserError(damaged(self.data_dir, f"images.{number}.{problem}"))
         return record
+
+    def _is_possible(self, geometry: Geometry | VolumeGeometry) -> bool:
+        size, dims = self.manifest.size, self.manifest.dims
+        if isinstance(geometry, VolumeGeometry):
+            return dims == 3 and geometry.is_possible and all(a <= b for a, b in zip(geometry.shape, size, strict=True))
+        return geometry.canvas == size and geometry.is_possible
 
     def require_unseen(self, weights: Path, seen: np.ndarray, allowed: bool, *names: str) -> dict[str, int]:
         """Count the pictures of splits that weights were trained on.

@@ -8,9 +8,10 @@ or goes on where it was interrupted; after an error nothing is left.
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -44,13 +45,14 @@ from data.preparing.place import (
     require_ours,
     take_place,
 )
-from data.preparing.processing import Job, bounded_map, process
+from data.preparing.processing import Job, Outcome, bounded_map, process
 from data.preparing.settling import settle
 from data.sources.own.progress import processors
 from data.sources.source import Sample, Samples, Source
 from data.sources.table import open_source
 
 NAMED_AT_MOST = 5
+Work = Callable[[Sample], Outcome]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -132,12 +134,10 @@ def _prepare_or_leave_nothing(
 
 def _prepare_into(root: Path, source: Source, config: PrepareConfig) -> tuple[dict[str, Any], dict[str, Noted]]:
     """Write everything; returns the manifest, and how often the report tells of what."""
-    steps = config.preprocessing
-    steps.require_channels(source.channels)
-    job = Job(root, config.sides, config.resize_mode, source.classes, source.channels, config.bad_masks, steps)
+    source, work = _work(root, source, config)
     unusable = [(file, "passed over", reason) for file, reason in source.passed_over]
-    with Journal(root, config.settings()) as journal:
-        left_out, unread = _process_all(source.samples, job, journal, config.workers)
+    with Journal(root, config.settings(), 3 if source.plan else 2) as journal:
+        left_out, unread = _process_all(source.samples, work, journal, config.workers)
         unusable += left_out
         if not journal.keep(source.samples):
             raise UserError(f"none of the {len(source.samples)} pictures can be used; the first: {unusable[-1]}")
@@ -169,14 +169,25 @@ def _prepare_into(root: Path, source: Source, config: PrepareConfig) -> tuple[di
     return manifest, noted
 
 
-def _process_all(samples: Samples, job: Job, journal: Journal, workers: int) -> tuple[list[Note], list[Row]]:
+def _work(root: Path, source: Source, config: PrepareConfig) -> tuple[Source, Work]:
+    """Return what is done with each sample; of volumes the source as it is once their intensities are known."""
+    if source.plan is None:
+        steps = config.preprocessing
+        steps.require_channels(source.channels)
+        job = Job(root, config.sides, config.resize_mode, source.classes, source.channels, config.bad_masks, steps)
+        return source, partial(process, job=job)
+    volumes = import_module("data.volumes.preparing")  # scipy, which pictures do without
+    return volumes.make_work(root, source, config.bad_masks, config.workers or processors())
+
+
+def _process_all(samples: Samples, work: Work, journal: Journal, workers: int) -> tuple[list[Note], list[Row]]:
     """Process what is not finished; returns the notes of what was left out, and which files those are."""
     left_out: list[Note] = []
     unread: list[Row] = []
     refused = []
     done = journal.count_finished(samples)
     todo = _unfinished(samples, journal)
-    outcomes = bounded_map(partial(process, job=job), todo, workers or processors())
+    outcomes = bounded_map(work, todo, workers or processors())
     for outcome in track(outcomes, "preparing", len(samples), done, unit="images"):
         if outcome.refused:
             refused.append(outcome.refused)

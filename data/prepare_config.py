@@ -14,12 +14,13 @@ from data.geometry import ResizeMode
 from data.preprocessing.pipeline import Preprocessing
 from data.sources.own.config import ReadingConfig
 from data.sources.table import ALIASES, DATA_SETS
+from data.volumes.config import VolumeConfig
 
 # What not every data set looks at; each row of the table names those that its own looks at.
 SOURCE_SETTINGS = (
     *("archives", "download", "variant", "images", "masks", "classes", "mask_pattern", "ignore_value", "splits"),
     *("folds", "fold", "group_by", "stratify_by", "tag_file", "channels", "range", "ground", "num_images"),
-    *("labelled_fraction", "val_ratio", "test_ratio"),
+    *("labelled_fraction", "val_ratio", "test_ratio", "spacing", "intensity", "trust_shapes"),
 )
 
 FOLDS = ("folds", "fold", "group_by")  # what any data set can be divided by
@@ -42,7 +43,7 @@ class DataSetConfig:
 
 
 @dataclass(frozen=True)
-class PrepareConfig(ReadingConfig, DataSetConfig):
+class PrepareConfig(VolumeConfig, ReadingConfig, DataSetConfig):
     """What to prepare, from where, how large, and into which splits; settings of one's own pictures go with folder."""
 
     goes_on: ClassVar[bool] = True  # when the same command is given again
@@ -80,6 +81,7 @@ class PrepareConfig(ReadingConfig, DataSetConfig):
             object.__setattr__(self, "preprocess", str(self.preprocessing))
         if self.range and self.preprocessing.of_depth:
             raise UserError(f"--range and --preprocess {self.preprocess} both say what becomes 0 and 255: give one")
+        VolumeConfig.__post_init__(self)
         if not 0 <= self.labelled_fraction <= 1:
             raise UserError(f"labelled_fraction {self.labelled_fraction} is outside [0, 1]: 0.25 labels a quarter")
         if self.num_images < 1:
@@ -106,6 +108,10 @@ class PrepareConfig(ReadingConfig, DataSetConfig):
         for name in SOURCE_SETTINGS:
             if name not in self._source_settings and getattr(self, name) != defaults[name]:
                 raise UserError(f"--{name} has no meaning for --dataset {self.dataset}")
+        if row.dims == 3 and (self.size, self.resize_mode) != (defaults["size"], defaults["resize_mode"]):
+            raise UserError("--size and --resize_mode are of pictures: volumes keep their shapes, or give --spacing")
+        if row.dims == 3 and self.preprocess is not None:
+            raise UserError("--preprocess is of pictures: give volumes --intensity ct, mr or window:40/400")
         if "archives" in row.settings and bool(self.archives) == self.download:
             either = "either --archives DIR or --download" if "download" in row.settings else "--archives DIR"
             raise UserError(f"{self.dataset} needs its archives: give {either}")
@@ -128,15 +134,11 @@ class PrepareConfig(ReadingConfig, DataSetConfig):
         ratios = {
             name.removesuffix("_ratio"): source.pop(name) for name in ("val_ratio", "test_ratio") if name in source
         }
-        return {
-            "dataset": self.dataset,
-            "source": source,
-            "size": list(self.sides),
-            "resize_mode": self.resize_mode,
-            "seed": self.seed,
-            "ratios": ratios,
-            **({} if self.preprocess is None else {"preprocess": self.preprocess}),
-        }
+        how: dict[str, Any] = {"size": list(self.sides), "resize_mode": self.resize_mode}
+        if row.dims == 3:
+            how = {"resize_mode": "own"}
+        steps = {} if self.preprocess is None else {"preprocess": self.preprocess}
+        return {"dataset": self.dataset, "source": source, **how, "seed": self.seed, "ratios": ratios, **steps}
 
     def source_defaults(self) -> dict[str, Any]:
         """Return what `settings` states as the source where nothing of it is given."""

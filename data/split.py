@@ -58,7 +58,8 @@ class Split:
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of the canvas that the pictures lie on."""
-        return self.manifest.size
+        height, width = self.manifest.size
+        return height, width
 
     @property
     def channels(self) -> int:
@@ -141,6 +142,7 @@ def make_split(
     if not records:
         raise UserError(f"{data_dir} has no image in the split {name}: {prepare_hint(data_dir)} with other ratios")
     labelled = np.array([record.labelled for record in records])
+    geometries = [record.geometry for record in records if isinstance(record.geometry, Geometry)]
     images, labels, built = _arrays(data_dir, name, manifest, records, cache_dir)
     split = Split(
         name=name,
@@ -150,10 +152,10 @@ def make_split(
         images=images,
         labels=labels,
         label_rows=np.where(labelled, np.cumsum(labelled) - 1, -1).astype(np.int64),
-        rectangles=np.array([record.geometry.rectangle for record in records], np.int64),
+        rectangles=np.array([geometry.rectangle for geometry in geometries], np.int64),
         tags={tag: [record.tags.get(tag) for record in records] for tag in manifest.tags},
         strata=strata_of(records, manifest),
-        geometries=[record.geometry for record in records],
+        geometries=geometries,
         contents=of_contents(record.content for record in records),
         digests=[record.sha256 for record in records],
     )

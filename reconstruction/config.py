@@ -6,16 +6,18 @@ from typing import Literal
 
 from core.errors import UserError
 from core.networks.decoders import DECODERS
-from core.train_config import OWN_ENCODER, TrainConfig
+from core.train_config import OWN_ENCODER, TrainConfig, require_of_volumes
 from data.augment.settings import AugmentConfig
+from data.volumes.settings import PatchConfig
 
 Target = Literal["pixels", "normalised", "hog"]
+SSIM_WINDOW = 11
 # What only --target pixels has.
 TERMS_OF_PIXELS = ("image_statistics", "perceptual_weight", "ssim_weight")
 
 
 @dataclass(frozen=True)
-class ReconstructionConfig(AugmentConfig, TrainConfig):
+class ReconstructionConfig(PatchConfig, AugmentConfig, TrainConfig):
     """Phase 1: train a UNet autoencoder to restore pictures; Adam with decoupled weight decay, cosine schedule."""
 
     output_dir: Path = Path("runs/reconstruction")
@@ -55,6 +57,9 @@ class ReconstructionConfig(AugmentConfig, TrainConfig):
     def __post_init__(self) -> None:
         TrainConfig.__post_init__(self)
         AugmentConfig.__post_init__(self)
+        PatchConfig.__post_init__(self)
+        if self.patch is not None:
+            self._require_of_volumes()
         for name in ("mse_weight", "perceptual_weight", "ssim_weight"):
             if not getattr(self, name) >= 0:
                 raise UserError(f"{name} {getattr(self, name)} must be at least 0 (0 leaves that part out)")
@@ -82,7 +87,7 @@ class ReconstructionConfig(AugmentConfig, TrainConfig):
 
     def idle(self) -> dict[str, str]:
         """Return the settings that have no say beside the others, and why."""
-        found = {**TrainConfig.idle(self), **AugmentConfig.idle(self)}
+        found = {**TrainConfig.idle(self), **AugmentConfig.idle(self), **PatchConfig.idle(self)}
         if self.pretext != "denoise":
             found["noise_sigma"] = "without --pretext denoise"
         if self.pretext != "mask":
@@ -98,6 +103,21 @@ class ReconstructionConfig(AugmentConfig, TrainConfig):
         if not DECODERS[self.decoder].skips:
             found["skips"] = f"with --decoder {self.decoder}"
         return found
+
+    def _require_of_volumes(self) -> None:
+        """Refuse what pictures alone can be judged by."""
+        require_of_volumes(self)
+        if self.encoder != OWN_ENCODER:
+            raise UserError(f"--encoder {self.encoder} is a network of phase 2: give --encoder {OWN_ENCODER}")
+        if self.target == "hog":
+            raise UserError("--target hog is of pictures: with --patch take pixels or normalised")
+        if self.target == "pixels" and self.perceptual_weight:
+            raise UserError("perceptual_weight compares pictures: with --patch give --perceptual_weight 0")
+        if self.target == "pixels" and self.ssim_weight and min(self.patch_sides) < SSIM_WINDOW:
+            raise UserError(
+                f"ssim_weight compares windows of {SSIM_WINDOW} voxels, --patch {self.patch} is smaller: give a "
+                "patch of 16 or more, or --ssim_weight 0"
+            )
 
     def without_effect(self) -> list[str]:
         """Return what is on, by default or not, and has no say because other things than pixels are predicted."""

@@ -4,13 +4,12 @@ Each part is a ratio of sums over the batch, and given as these sums, so that ba
 """
 
 import torch
-import torch.nn.functional as F
 from pytorch_msssim import ssim
 from torch import Tensor, nn
 
 from core.losses import check_weights, ratio
-
-SSIM_WINDOW = 11
+from core.networks.layers import axes_of, layers_of
+from reconstruction.config import SSIM_WINDOW
 
 
 class ReconstructionLoss(nn.Module):
@@ -39,9 +38,9 @@ class ReconstructionLoss(nn.Module):
         """Return the loss and its parts as fp32 scalars.
 
         Args:
-            restored: [N, C, H, W] in [0, 1], any floating type.
-            target: [N, C, H, W] in [0, 1].
-            content: [N, 1, H, W] bool, of any shape. What lies outside has no say in value or gradient.
+            restored: [N, C, *sides] in [0, 1], any floating type.
+            target: [N, C, *sides] in [0, 1].
+            content: [N, 1, *sides] bool, of any shape. What lies outside has no say in value or gradient.
 
         Returns:
             `loss` with its graph; `mse`, `perceptual` and `ssim` (the similarity, 1 = equal) detached, None where
@@ -83,14 +82,18 @@ def squared_error_sums(restored: Tensor, target: Tensor, content: Tensor) -> tup
 def dissimilarity_sums(restored: Tensor, target: Tensor, content: Tensor) -> tuple[Tensor, Tensor]:
     """Sum over images, and number, of 1 - SSIM of the windows that see content.
 
-    SSIM is that of Wang et al. 2004, with an 11 x 11 Gaussian of sigma 1.5.
+    SSIM is that of Wang et al. 2004, with an 11 x 11 Gaussian of sigma 1.5, of volumes 11 x 11 x 11.
 
     The pictures are equal outside `content`, so a window that sees none of it scores exactly 1 and adds nothing to the
     sum; it remains to divide by the windows that do. With content everywhere this is 1 - SSIM; an image without content
     counts as equal.
     """
     dissimilarity = 1 - ssim(restored, target, data_range=1, size_average=False, win_size=SSIM_WINDOW)  # [N]
-    seen = F.max_pool2d(content.float(), (SSIM_WINDOW, 1), stride=1)
-    seen = F.max_pool2d(seen, (1, SSIM_WINDOW), stride=1)  # [N, 1, H - 10, W - 10]
-    windows = seen[0].numel()
-    return (dissimilarity * windows / seen.sum((1, 2, 3)).clamp(min=1)).sum(), dissimilarity.new_tensor(len(restored))
+    seen = content.float()
+    for axis in axes_of(seen):
+        window = [SSIM_WINDOW if axis == other else 1 for other in axes_of(seen)]
+        seen = layers_of(seen).max_pool(seen, window, stride=1)
+    windows = seen[0].numel()  # [N, 1, *(sides - 10)]
+    return (dissimilarity * windows / seen.sum((1, *axes_of(seen))).clamp(min=1)).sum(), dissimilarity.new_tensor(
+        len(restored)
+    )

@@ -11,9 +11,10 @@ from core.networks.decoders import DECODERS, Plan, make_decoder
 from core.networks.decoding.attention import bottleneck_attention
 from core.networks.decoding.sizes import to_picture
 from core.networks.encoders import make_encoder
-from core.networks.network_config import Attention, DecoderName, NetworkConfig, OutputStride
+from core.networks.layers import LAYERS
+from core.networks.network_config import Attention, DecoderName, Dims, NetworkConfig, OutputStride
 from core.networks.normalise import Normalisation, Normaliser, content_statistics
-from core.networks.unet import DECODER_DROPOUT, ENCODER_DROPOUT
+from core.networks.unet import DECODER_DROPOUT, ENCODER_DROPOUT, STAGES
 from core.train_config import OWN_ENCODER
 from reconstruction.targets import Target, target_channels
 
@@ -44,10 +45,12 @@ class Autoencoder(nn.Module):
         encoder: `unet` or a name of timm's (`core.networks.encoders`).
         sparse: the encoder leaves out what a pretext task hides (`core.networks.unet.Encoder.forward`); the project's
             own encoder alone.
-        in_channels: of the pictures, and of those restored, 1 or 3.
+        in_channels: of the pictures, and of those restored, 1 or 3; of volumes any number.
         decoder: a name of `core.networks.decoders`.
         output_stride, decoder_channels, bottleneck_channels, atrous_rates, attention: as in
             `core.networks.network_config`.
+        dims: 2 for pictures, 3 for volumes.
+        stages: of the project's own encoder, of volumes (`core.networks.unet.stages_of`); six of pictures.
     """
 
     def __init__(
@@ -68,6 +71,8 @@ class Autoencoder(nn.Module):
         bottleneck_channels: int = 0,
         atrous_rates: Sequence[int] = NetworkConfig.atrous_rates,
         attention: Attention = "none",
+        dims: Dims = 2,
+        stages: int = STAGES,
     ) -> None:
         super().__init__()
         if skips not in SKIPPED:
@@ -76,30 +81,30 @@ class Autoencoder(nn.Module):
         self.target = target
         self.image_statistics = image_statistics
         self.sparse = sparse
-        self.normalise = Normaliser(normalisation, in_channels)
-        self.in_channels = in_channels
+        self.normalise = Normaliser(normalisation, in_channels, dims)
+        self.in_channels, self.dims, self.stages = in_channels, dims, stages
         self.settings = settings = NetworkConfig(
             decoder, output_stride, tuple(decoder_channels), bottleneck_channels, tuple(atrous_rates), attention
         )
-        self.encoder = make_encoder(encoder, width, encoder_dropout, in_channels, settings.stride)
-        self.attention = bottleneck_attention(attention, self.encoder.channels[-1])
+        self.encoder = make_encoder(encoder, width, encoder_dropout, in_channels, settings.stride, dims, stages)
+        self.attention = bottleneck_attention(attention, self.encoder.channels[-1], dims)
         outputs = target_channels(target, in_channels)
-        plan = Plan(self.encoder.channels, self.encoder.strides, width, decoder_dropout, outputs, settings)
+        plan = Plan(self.encoder.channels, self.encoder.strides, width, decoder_dropout, outputs, settings, dims)
         self.decoder = make_decoder(decoder, plan, encoder)
         row = DECODERS[decoder]
-        self.head = nn.Identity() if row.scores else nn.Conv2d(self.decoder.out_channels, outputs, 3, padding=1)
+        self.head = nn.Identity() if row.scores else LAYERS[dims].conv(self.decoder.out_channels, outputs, 3, padding=1)
         self.multiple = row.multiple
 
     def forward(self, images: Tensor, content: Tensor | None = None, hidden: Tensor | None = None) -> Tensor:
-        """Restore pictures.
+        """Restore pictures, or volumes.
 
         Args:
-            images: [N, in_channels, H, W] in [0, 1], every side at least 33 px.
-            content: [N, 1, H, W] bool, False on letterbox bars and on what is hidden; None when everything is content.
-            hidden: [N, 1, H, W] bool: what a pretext task hides, for an encoder that is `sparse`.
+            images: [N, in_channels, *sides] in [0, 1], every side of a picture at least 33 px.
+            content: [N, 1, *sides] bool, False on letterbox bars and what is hidden; None when everything is content.
+            hidden: [N, 1, *sides] bool: what a pretext task hides, for an encoder that is `sparse`.
 
         Returns:
-            [N, in_channels, H, W] float32, in [0, 1]; with `image_statistics` values may pass these ends a little in
+            [N, in_channels, *sides] float32, in [0, 1]; with `image_statistics` values may pass these ends a little in
             training mode (where clamping would end the gradient).
         """
         normal = self.normalise(images, content)
@@ -107,10 +112,10 @@ class Autoencoder(nn.Module):
             features = self.encoder(normal, (~hidden).to(normal.dtype))
         else:
             features = self.encoder(normal)
-        used = (*SKIPPED[self.skips], True)
+        used = (*SKIPPED[self.skips][: len(features) - 1], True)
         features = [feature if use else torch.zeros_like(feature) for feature, use in zip(features, used, strict=True)]
         output = self.head(self.decoder([*features[:-1], self.attention(features[-1])]))
-        output = to_picture(output, images.shape[-2:], self.multiple).float()
+        output = to_picture(output, images.shape[2:], self.multiple).float()
         if self.target != "pixels":
             return output
         if not self.image_statistics:
@@ -127,8 +132,8 @@ def match_statistics(output: Tensor, images: Tensor, content: Tensor | None) -> 
     the picture, so that the output's own deviation is off by a factor the network cannot know.
 
     Args:
-        output, images: [N, C, H, W].
-        content: [N, 1, H, W] bool; None when everything is content.
+        output, images: [N, C, *sides].
+        content: [N, 1, *sides] bool; None when everything is content.
     """
     mean, deviation = content_statistics(images, content)
     own_mean, own_deviation = content_statistics(output, content)

@@ -4,7 +4,8 @@
 (Context Encoders, Pathak et al. 2016; MAE, He et al. 2022; SparK, Tian et al. 2023), `reconstruct` shows everything.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal, Self
 
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from core.errors import UserError, first_problem
 from core.headers.header import ANEW
+from core.networks.layers import cut, spread
 from core.randomness import uniform
 from data.augment.corruption import standard_normal
 
@@ -47,10 +49,10 @@ class Shown:
     """What the network sees of a batch, and where it is judged.
 
     Attributes:
-        images: [N, C, H, W]; noise may take values out of [0, 1], since clamping would give it a mean.
-        visible: [N, 1, H, W] bool: content that is not hidden; the network takes the rest for bars.
-        judged: [N, 1, H, W] bool: content on which the loss is taken.
-        hidden: [N, 1, H, W] bool: what the pretext task hides; None where it hides nothing.
+        images: [N, C, *sides]; noise may take values out of [0, 1], since clamping would give it a mean.
+        visible: [N, 1, *sides] bool: content that is not hidden; the network takes the rest for bars.
+        judged: [N, 1, *sides] bool: content on which the loss is taken.
+        hidden: [N, 1, *sides] bool: what the pretext task hides; None where it hides nothing.
     """
 
     images: Tensor
@@ -67,8 +69,8 @@ def shown(images: Tensor, content: Tensor, keys: np.ndarray, config: Pretext) ->
     """Corrupt a batch as `config.pretext` says; a picture's corruption is a function of its key alone.
 
     Args:
-        images: [N, C, H, W] in [0, 1].
-        content: [N, 1, H, W] bool.
+        images: [N, C, *sides] in [0, 1].
+        content: [N, 1, *sides] bool.
         keys: [N] uint64.
         config: which task.
     """
@@ -76,14 +78,14 @@ def shown(images: Tensor, content: Tensor, keys: np.ndarray, config: Pretext) ->
         noise = standard_normal(keys, "pretext", images.shape, images.device)
         return Shown((images + config.noise_sigma * noise) * content, content, content)
     if config.pretext == "mask":
-        hidden = hidden_patches(keys, images.shape[-2:], config.mask_patch, config.mask_ratio).to(images.device)
+        hidden = hidden_patches(keys, images.shape[2:], config.mask_patch, config.mask_ratio).to(images.device)
         judged = content & hidden if config.loss_on == "masked" else content
         return Shown(images, content & ~hidden, judged, hidden)
     return Shown(images, content, content)
 
 
-def hidden_patches(keys: np.ndarray, sides: tuple[int, int], patch: int, ratio: float) -> Tensor:
-    """Return where pictures are hidden, [N, 1, H, W] bool: the same number of square patches in each.
+def hidden_patches(keys: np.ndarray, sides: Sequence[int], patch: int, ratio: float) -> Tensor:
+    """Return where pictures are hidden, [N, 1, *sides] bool: the same number of square patches, or cubes, in each.
 
     The patches tile the picture from its top left corner, those at the other edges cut; as many of them as `ratio`
     comes closest to are hidden, at least one, and at least one is not.
@@ -91,13 +93,12 @@ def hidden_patches(keys: np.ndarray, sides: tuple[int, int], patch: int, ratio: 
     Raises:
         UserError: if a single patch would cover the picture.
     """
-    rows, columns = (-(-side // patch) for side in sides)
-    count = rows * columns
+    grid = [-(-side // patch) for side in sides]
+    count = math.prod(grid)
     if count < 2:
-        raise UserError(
-            f"mask_patch {patch} covers the whole picture of {sides[1]} x {sides[0]} px: give a smaller one"
-        )
+        what = f"picture of {sides[1]} x {sides[0]} px" if len(sides) == 2 else f"--patch {'x'.join(map(str, sides))}"
+        raise UserError(f"mask_patch {patch} covers the whole {what}: give a smaller one")
     chosen = min(max(1, round(ratio * count)), count - 1)
     ranks = uniform(keys, "mask", count).view(len(keys), count).argsort(dim=1, stable=True).argsort(dim=1, stable=True)
-    hidden = (ranks < chosen).view(-1, 1, rows, columns)
-    return hidden.repeat_interleave(patch, 2).repeat_interleave(patch, 3)[..., : sides[0], : sides[1]]
+    hidden = spread((ranks < chosen).view(-1, 1, *grid), patch)
+    return cut(hidden, sides)

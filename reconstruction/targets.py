@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.networks.layers import cut, layers_of, spread
 from reconstruction.config import Target
 from reconstruction.losses import ratio
 
@@ -17,7 +18,7 @@ def target_channels(target: Target, channels: int) -> int:
 
 
 def normalised_patches(images: Tensor, patch: int) -> Tensor:
-    """Return images [N, C, H, W] with each patch's own mean taken off and its deviation divided out (He et al. 2022).
+    """Return images [N, C, *sides] with each patch's own mean taken off and its deviation divided out (He et al. 2022).
 
     Mean and deviation are of all channels together; the patches tile the picture from its top left corner.
     """
@@ -26,17 +27,14 @@ def normalised_patches(images: Tensor, patch: int) -> Tensor:
 
 
 def patch_statistics(images: Tensor, patch: int) -> tuple[Tensor, Tensor]:
-    """Return each pixel's mean and deviation of its patch, [N, 1, H, W] each; see `normalised_patches`."""
-    height, width = images.shape[-2:]
-    padded = F.pad(images, (0, -width % patch, 0, -height % patch), mode="replicate")
-    mean = F.avg_pool2d(padded.mean(1, keepdim=True), patch)
-    square = F.avg_pool2d(padded.square().mean(1, keepdim=True), patch)
+    """Return each pixel's mean and deviation of its patch, [N, 1, *sides] each; see `normalised_patches`."""
+    sides, pool = images.shape[2:], layers_of(images).avg_pool
+    beyond = [length for side in reversed(sides) for length in (0, -side % patch)]
+    padded = F.pad(images, beyond, mode="replicate")
+    mean = pool(padded.mean(1, keepdim=True), patch)
+    square = pool(padded.square().mean(1, keepdim=True), patch)
     deviation = (square - mean.square()).clamp(min=0).add(1e-4).sqrt()
-    return _spread(mean, patch, height, width), _spread(deviation, patch, height, width)
-
-
-def _spread(values: Tensor, patch: int, height: int, width: int) -> Tensor:
-    return values.repeat_interleave(patch, 2).repeat_interleave(patch, 3)[..., :height, :width]
+    return cut(spread(mean, patch), sides), cut(spread(deviation, patch), sides)
 
 
 def oriented_gradients(images: Tensor, cell: int = CELL) -> Tensor:
@@ -77,7 +75,7 @@ class TargetLoss(nn.Module):
         self.target, self.patch = target, patch
 
     def sums(self, output: Tensor, clean: Tensor, judged: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
-        """Return sum and number of squared errors; output [N, K, H, W], clean [N, C, H, W], judged [N, 1, H, W]."""
+        """Return sum and number of squared errors; output [N, K, *sides], judged [N, 1, *sides]."""
         with torch.autocast(output.device.type, enabled=False):
             output, weight = output.float(), judged.float()
             if self.target == "hog":

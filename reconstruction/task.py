@@ -16,13 +16,13 @@ from core.networks.batch_norms import hold_batch_norms, restore_encoder
 from core.networks.checkpointing import checkpoint_blocks
 from core.networks.encoder_weights import start_encoder
 from core.networks.encoders import require_one_process
-from core.networks.unet import initialise
+from core.networks.unet import initialise, volume_arguments
 from core.randomness import keys, seed_of
 from core.run.sampling import Draws
 from core.run.task import Task
 from data.augment.batch import Batch
-from data.loading import on_device, plain_batches, sampled, strata_groups, training_batch
-from data.split import Split
+from data.loading import AnySplit, on_device, plain_batches, sampled, strata_groups, training_batch
+from data.volumes.split import VolumeSplit
 from reconstruction.config import ReconstructionConfig
 from reconstruction.losses import ReconstructionLoss
 from reconstruction.metrics import mean_scores, restoration_scores, score_sums
@@ -30,6 +30,7 @@ from reconstruction.network import Autoencoder
 from reconstruction.perceptual import PerceptualDistance
 from reconstruction.pretext import Pretext, Shown, shown
 from reconstruction.targets import TargetLoss
+from reconstruction.volumes import VolumeScores
 
 PARTS = ("mse", "perceptual", "ssim")
 PICTURES = 8
@@ -39,7 +40,7 @@ def architecture_of(config: ReconstructionConfig, in_channels: int) -> dict[str,
     """Return the arguments of `Autoencoder` that the settings and the pictures' channels ask for."""
     names = ("width", "skips", "image_statistics", "target", "normalisation", "encoder_dropout", "decoder_dropout")
     own = {name: getattr(config, name) for name in (*names, "encoder", "sparse")}
-    return {"in_channels": in_channels, **own, **config.network()}
+    return {"in_channels": in_channels, **own, **config.network(), **volume_arguments(config.patch_sides)}
 
 
 class ReconstructionTask(Task):
@@ -57,7 +58,7 @@ class ReconstructionTask(Task):
         *(f"train_{part}" for part in PARTS),
     )
 
-    def __init__(self, config: ReconstructionConfig, train: Split, val: Split, machine: Machine) -> None:
+    def __init__(self, config: ReconstructionConfig, train: AnySplit, val: AnySplit, machine: Machine) -> None:
         self.config, self.val = config, val
         self.device, self.processes = device, processes = machine.device, machine.processes
         processes.require_enough(len(val.names), "the pictures of Val")
@@ -114,6 +115,7 @@ class ReconstructionTask(Task):
         """
         losses: Sums = {}
         scores: Sums = {}
+        of_volumes = VolumeScores()
         everything = np.arange(len(self.val.names))[self.processes.share(len(self.val.names))]
         for indices, batch in plain_batches(self.val, everything, self.config.batch_size, self.device):
             # The same corruption in every epoch, so that epochs compare.
@@ -122,8 +124,13 @@ class ReconstructionTask(Task):
             losses = merged(losses, self.loss.sums(restored, batch.clean, seen.judged))
             if self.config.target == "pixels":
                 completed = seen.completed(restored, batch.clean)
+                if isinstance(self.val, VolumeSplit):
+                    of_volumes.add(indices, completed, batch.clean, batch.content)
+                    continue
                 of_images = restoration_scores(completed, batch.clean, torch.from_numpy(self.val.rectangles[indices]))
                 scores = merged(scores, score_sums(of_images))
+        if of_volumes.sums:
+            scores = score_sums(of_volumes.scores())
         loss = self.loss.from_sums(self.processes.add_up(losses))["loss"].item()
         means = mean_scores(self.processes.add_up(scores))
         return {"val_loss": loss, **{f"val_{name}": mean for name, mean in means.items()}}
@@ -138,13 +145,16 @@ class ReconstructionTask(Task):
         from reconstruction.figures.pictures import printable, save_grid
         from reconstruction.figures.pretext import pretext_columns
         from reconstruction.per_image import shown_batches
+        from reconstruction.volumes import through_errors
 
         chosen = np.array(spread(len(self.val.names), PICTURES))
-        names = [self.val.names[index] for index in chosen]
         self.model.eval()
         # Hidden as in evaluation, so that its figures show how these went on.
         batches = shown_batches(self.model, self.val, chosen, len(chosen), self.device, self.pretext)
-        _, batch, seen, output = next(batches)
+        indices, batch, seen, output = next(batches)
+        names = [self.val.names[index] for index in indices]
+        if isinstance(self.val, VolumeSplit):
+            batch, seen, output = through_errors(batch, seen, output)
         if (self.config.pretext, self.config.target) == ("reconstruct", "pixels"):
             save_grid(path, names, batch.clean, output, batch.content)
             return
@@ -152,7 +162,7 @@ class ReconstructionTask(Task):
         picture_grid(path, f"The pretext task: {self.config.pretext}", [*map(printable, names)], columns)
 
 
-def _chosen(train: Split, config: ReconstructionConfig) -> np.ndarray:
+def _chosen(train: AnySplit, config: ReconstructionConfig) -> np.ndarray:
     """Return the indices of the pictures to learn from; raises UserError where there are none."""
     if config.pictures == "all":
         return np.arange(len(train.names))

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from core.errors import UserError
-from core.train_config import Schedule, TrainConfig
+from core.train_config import Schedule, TrainConfig, require_of_volumes
 from data.augment.settings import AugmentConfig
+from data.volumes.settings import PatchConfig
 from transfer_learning.fitting_config import FittingConfig
 from transfer_learning.losses.loss_config import LossConfig
 
@@ -16,7 +17,7 @@ PARTLY = r"(first_params|stage):([1-9][0-9]{0,5})"
 
 
 @dataclass(frozen=True)
-class SegmentationConfig(LossConfig, FittingConfig, AugmentConfig, TrainConfig):
+class SegmentationConfig(LossConfig, FittingConfig, PatchConfig, AugmentConfig, TrainConfig):
     """Phase 2: train a segmentation UNet, its encoder pretrained or from scratch."""
 
     bare_flags: ClassVar[dict[str, str]] = {"amp": "auto", "weighted_ce": "static"}
@@ -56,6 +57,11 @@ class SegmentationConfig(LossConfig, FittingConfig, AugmentConfig, TrainConfig):
     def __post_init__(self) -> None:
         TrainConfig.__post_init__(self)
         AugmentConfig.__post_init__(self)
+        PatchConfig.__post_init__(self)
+        if self.patch is not None:
+            require_of_volumes(self)
+            if self.scales:
+                raise UserError("train_scales resizes pictures: leave it out with --patch (--scale zooms volumes)")
         LossConfig.__post_init__(self)
         FittingConfig.__post_init__(self)
         if not self.encoder_lr_scale >= 0:
@@ -71,7 +77,12 @@ class SegmentationConfig(LossConfig, FittingConfig, AugmentConfig, TrainConfig):
 
     def idle(self) -> dict[str, str]:
         """Return the settings that have no say beside the others, and why."""
-        found = {**TrainConfig.idle(self), **AugmentConfig.idle(self), **LossConfig.idle(self)}
+        found = {
+            **TrainConfig.idle(self),
+            **AugmentConfig.idle(self),
+            **PatchConfig.idle(self),
+            **LossConfig.idle(self),
+        }
         if not self.pretrained_encoder:
             found["transfer"] = "without --pretrained_encoder"
         if self.optimizer != "sgd":

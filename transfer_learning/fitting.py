@@ -24,8 +24,8 @@ def training_counts(logits: Tensor, label: Tensor) -> Tensor:
     """Count hit, true and said pixels of each class, [C, 3] int64, without waiting for a GPU.
 
     Args:
-        logits: [N, C, H, W].
-        label: [N, H, W] int64: a class, or 255 where nothing is scored.
+        logits: [N, C, *sides].
+        label: [N, *sides] int64: a class, or 255 where nothing is scored.
     """
     classes, prediction = logits.shape[1], logits.detach().max(1).indices  # argmax takes ten times as long
     kinds = (label.where(prediction == label, IGNORED), label, prediction.where(label != IGNORED, IGNORED))
@@ -34,8 +34,9 @@ def training_counts(logits: Tensor, label: Tensor) -> Tensor:
 
 def picture_losses(batch: Scored) -> Tensor:
     """Return the mean cross-entropy of each picture's scored pixels, [N] fp32; 0 where nothing is scored."""
-    pixels = batch.scored.sum((1, 2)).clamp(min=1)
-    return -batch.log_probability.detach().sum((1, 2)) / pixels
+    sides = tuple(range(1, batch.label.ndim))
+    pixels = batch.scored.sum(sides).clamp(min=1)
+    return -batch.log_probability.detach().sum(sides) / pixels
 
 
 def among_all(own: Tensor, start: int, places: int) -> Tensor:
@@ -48,16 +49,16 @@ class Scales:
 
     Args:
         scales: of the size that batches come in; () leaves them as they are.
-        size: height and width that batches come in.
+        size: height and width that batches come in; of volumes, which have no scales, depth too.
         seed: decides the draws.
 
     Raises:
         UserError: a scale makes pictures too small for a network.
     """
 
-    def __init__(self, scales: Sequence[float], size: tuple[int, int], seed: int) -> None:
+    def __init__(self, scales: Sequence[float], size: Sequence[int], seed: int) -> None:
         self.seed = seed
-        self.sizes = [size if scale == 1 else tuple(_rounded(side * scale) for side in size) for scale in scales]
+        self.sizes = [tuple(size) if scale == 1 else tuple(_rounded(side * scale) for side in size) for scale in scales]
         smallest = math.ceil(1.5 * MULTIPLE / min(size) * 100) / 100  # from which on sides are rounded to 64
         for scale, (height, width) in zip(scales, self.sizes, strict=True):
             if min(height, width) < MIN_SIDE:

@@ -10,9 +10,10 @@ from core.networks.decoding.attention import bottleneck_attention
 from core.networks.decoding.refinement import BoundaryRefinement
 from core.networks.decoding.sizes import to_picture
 from core.networks.encoders import make_encoder
-from core.networks.network_config import Attention, DecoderName, NetworkConfig, OutputStride
+from core.networks.layers import LAYERS
+from core.networks.network_config import Attention, DecoderName, Dims, NetworkConfig, OutputStride
 from core.networks.normalise import Normalisation, Normaliser
-from core.networks.unet import DECODER_DROPOUT, ENCODER_DROPOUT
+from core.networks.unet import DECODER_DROPOUT, ENCODER_DROPOUT, STAGES
 from core.train_config import OWN_ENCODER
 from transfer_learning.config import Refinement
 
@@ -25,13 +26,16 @@ class SegmentationUNet(nn.Module):
         width: features of the first stage; with an encoder of timm, of the decoder alone.
         normalisation: of the input; must be the one that the encoder was pretrained with.
         encoder_dropout, decoder_dropout: rates by stage.
-        encoder: `unet` or a name of timm's (`core.networks.encoders`).
+        encoder: `unet` or a name of timm's (`core.networks.encoders`); of volumes a network as a whole
+            (`core.networks.whole`) too.
         decoder: a name of `core.networks.decoders`; one 1x1 convolution behind it makes scores, which are brought to
             the picture's size.
-        in_channels: of the pictures, 1 or 3.
+        in_channels: of the pictures, 1 or 3; of volumes any number.
         output_stride, decoder_channels, bottleneck_channels, atrous_rates, attention: as in
             `core.networks.network_config`.
         refine: `boundary` adds what a residual block makes of the scores (`core.networks.decoding.refinement`).
+        dims: 2 for pictures, 3 for volumes.
+        stages: of the project's own encoder, of volumes (`core.networks.unet.stages_of`); six of pictures.
     """
 
     def __init__(
@@ -50,34 +54,36 @@ class SegmentationUNet(nn.Module):
         atrous_rates: Sequence[int] = NetworkConfig.atrous_rates,
         attention: Attention = "none",
         refine: Refinement = "none",
+        dims: Dims = 2,
+        stages: int = STAGES,
     ) -> None:
         super().__init__()
         if num_classes < 2:
             raise UserError(f"num_classes {num_classes} must be at least 2")
-        self.normalise = Normaliser(normalisation, in_channels)
-        self.in_channels = in_channels
+        self.normalise = Normaliser(normalisation, in_channels, dims)
+        self.in_channels, self.dims, self.stages = in_channels, dims, stages
         self.settings = settings = NetworkConfig(
             decoder, output_stride, tuple(decoder_channels), bottleneck_channels, tuple(atrous_rates), attention
         )
-        self.encoder = make_encoder(encoder, width, encoder_dropout, in_channels, settings.stride)
-        self.attention = bottleneck_attention(attention, self.encoder.channels[-1])
-        plan = Plan(self.encoder.channels, self.encoder.strides, width, decoder_dropout, num_classes, settings)
-        self.decoder = make_decoder(decoder, plan, encoder)
+        self.encoder = make_encoder(encoder, width, encoder_dropout, in_channels, settings.stride, dims, stages)
+        self.attention = bottleneck_attention(attention, self.encoder.channels[-1], dims)
+        plan = Plan(self.encoder.channels, self.encoder.strides, width, decoder_dropout, num_classes, settings, dims)
+        self.decoder = make_decoder(decoder, plan, encoder, in_channels)
         row = DECODERS[decoder]
-        self.head = nn.Identity() if row.scores else nn.Conv2d(self.decoder.out_channels, num_classes, 1)
+        self.head = nn.Identity() if row.scores else LAYERS[dims].conv(self.decoder.out_channels, num_classes, 1)
         self.multiple = row.multiple
-        self.refine = BoundaryRefinement(num_classes) if refine == "boundary" else nn.Identity()
+        self.refine = BoundaryRefinement(num_classes, dims) if refine == "boundary" else nn.Identity()
 
     def forward(self, images: Tensor, content: Tensor | None = None) -> Tensor:
-        """Score every pixel.
+        """Score every pixel, or voxel.
 
         Args:
-            images: [N, in_channels, H, W] in [0, 1], every side at least 33 px.
-            content: [N, 1, H, W] bool, False on letterbox bars; None when everything is content.
+            images: [N, in_channels, *sides] in [0, 1], every side of a picture at least 33 px.
+            content: [N, 1, *sides] bool, False on letterbox bars; None when everything is content.
 
         Returns:
-            logits [N, num_classes, H, W].
+            logits [N, num_classes, *sides].
         """
         *features, deepest = self.encoder(self.normalise(images, content))
         logits = self.head(self.decoder([*features, self.attention(deepest)]))
-        return self.refine(to_picture(logits, images.shape[-2:], self.multiple))
+        return self.refine(to_picture(logits, images.shape[2:], self.multiple))

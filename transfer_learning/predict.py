@@ -1,10 +1,11 @@
-"""Segment pictures of any size and kind: a file, a folder with its subfolders, or a pattern.
+"""Segment pictures, or volumes, of any size and kind: a file, a folder with its subfolders, or a pattern.
 
 Each picture is resized as in training, and its scores are brought back to its own size. --tile goes over large
 pictures in overlapping windows, --tta averages over sizes and the mirror image. Writes of each picture the mask as an
 indexed PNG (its values are the classes, in the weights' order), an overlay and a figure, and of all of them the area
 and mean confidence of each class as predictions.json and predictions.csv. Files that cannot be read are listed and the
-rest goes on; the exit code is then 1.
+rest goes on; the exit code is then 1. Weights of volumes take NIfTI, NRRD or MHA, all modalities in one file, and write
+each prediction as NIfTI in its file's own space.
 
     python -m transfer_learning.predict --model_path runs/pretrained/best_model.safetensors --input photos
 """
@@ -77,6 +78,8 @@ def _predict(config: PredictConfig, files: dict[str, Path], passed_over: Sequenc
     _keep_inputs(files.values(), results.values(), config.output_dir)
     options = {field.name: getattr(config, field.name) for field in dataclasses.fields(InferenceOptions)}
     earlier = _results_of_before(config.output_dir, files.values())
+    if _is_of_volumes(config.model_path):
+        return _predict_volumes(config, files, results, earlier)
     with sole_writer(config.output_dir), replacing(config.output_dir, earlier) as folder:
         segmenter = Segmenter.load(config.model_path, **options)
         for line in by_reason(passed_over):
@@ -91,6 +94,29 @@ def _predict(config: PredictConfig, files: dict[str, Path], passed_over: Sequenc
     print_summary(content, config)
     if is_torchvision(config.model_path):
         print(shapes_in_words(content, segmenter.channels))
+    if content["unreadable"]:
+        raise RunError(f"{len(content['unreadable'])} of {len(files)} files could not be read (listed above)")
+    return content
+
+
+def _is_of_volumes(model_path: Path | None) -> bool:
+    from core.headers.header import read_header
+
+    return bool(model_path and model_path.suffix == ".safetensors" and read_header(model_path).network.dims == 3)
+
+
+def _predict_volumes(
+    config: PredictConfig, files: dict[str, Path], results: dict[str, str], earlier: Sequence[str]
+) -> dict[str, Any]:
+    from core.files import write_json
+    from transfer_learning.inference.volume_files import segment_volumes
+
+    with sole_writer(config.output_dir), replacing(config.output_dir, earlier) as folder:
+        content = segment_volumes(config, files, results, folder)
+        write_json(folder / TABLES[0], content)
+    print(f"{len(content['pictures'])} volumes segmented, each as NIfTI in its own space: {config.output_dir}")
+    for entry in content["unreadable"]:
+        print(f"{entry['file']}: {entry['reason']}", file=sys.stderr)
     if content["unreadable"]:
         raise RunError(f"{len(content['unreadable'])} of {len(files)} files could not be read (listed above)")
     return content

@@ -1,5 +1,6 @@
 """Phase 2 for the training loop: segment augmented pictures."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,15 @@ from core.networks.batch_norms import require_norms_fit, restore_encoder
 from core.networks.checkpointing import checkpoint_blocks
 from core.networks.encoder_weights import start_encoder
 from core.networks.encoders import require_one_process
-from core.networks.unet import initialise
+from core.networks.unet import initialise, volume_arguments
 from core.randomness import seed_of
 from core.run.learning.hard_examples import HardDraws
 from core.run.sampling import Draws
 from core.run.task import Task
 from data.augment.batch import Batch
-from data.loading import on_device, plain_batches, sampled, strata_groups, training_batch
-from data.split import Split
+from data.loading import AnySplit, on_device, plain_batches, sampled, strata_groups, training_batch
 from data.subsets import label_subset
+from data.volumes.split import VolumeSplit
 from transfer_learning.columns import log_columns, score_columns, selected
 from transfer_learning.config import SegmentationConfig
 from transfer_learning.fitting import Scales, among_all, picture_losses, training_counts
@@ -36,16 +37,17 @@ from transfer_learning.network import SegmentationUNet
 from transfer_learning.scores.confusion import confusion_matrix, known, scores_of_counts, segmentation_scores
 from transfer_learning.transfer import TRANSFERRED, load_pretrained, parameter_groups
 
-PICTURES = 6
+PICTURES, VOLUMES = 6, 3
 # Beside the sums of the loss.
 COUNTS, LOSSES = "training_counts", "picture_losses"
 
 
-def architecture_of(config: SegmentationConfig, train: Split) -> dict[str, Any]:
+def architecture_of(config: SegmentationConfig, train: AnySplit) -> dict[str, Any]:
     """Return the arguments of `SegmentationUNet` that the settings and the data ask for."""
     names = ("width", "normalisation", "encoder_dropout", "decoder_dropout", "encoder", "refine")
     of_data = {"num_classes": len(train.class_set), "in_channels": train.channels}
-    return {**of_data, **{name: getattr(config, name) for name in names}, **config.network()}
+    own = {name: getattr(config, name) for name in names}
+    return {**of_data, **own, **config.network(), **volume_arguments(config.patch_sides)}
 
 
 class SegmentationTask(Task):
@@ -62,7 +64,7 @@ class SegmentationTask(Task):
 
     maximise = True
 
-    def __init__(self, config: SegmentationConfig, train: Split, val: Split, machine: Machine) -> None:
+    def __init__(self, config: SegmentationConfig, train: AnySplit, val: AnySplit, machine: Machine) -> None:
         self.config, self.val = config, val
         self.device, self.processes = device, processes = machine.device, machine.processes
         self.classes = train.class_set
@@ -84,7 +86,8 @@ class SegmentationTask(Task):
         self.still = still_parameters(self.model.encoder, config.freeze)
         if config.pretrained_encoder:
             parts = TRANSFERRED[config.transfer]
-            header = load_pretrained(self.model, config.pretrained_encoder, config.normalisation, parts, config.encoder)
+            seen_as = self.architecture["normalisation"]
+            header = load_pretrained(self.model, config.pretrained_encoder, seen_as, parts, config.encoder)
             learn = self.norms_learn and not config.restore_batch_norm
             require_norms_fit(self.model.encoder, str(config.pretrained_encoder), learn)
             self.pretrained_on: str | None = header.run.data_fingerprint
@@ -177,10 +180,13 @@ class SegmentationTask(Task):
     def header(self) -> dict[str, Any]:
         """What the weights file says of the network."""
         data = self.val.manifest
+        said = {"phase": "transfer_learning", "architecture": self.architecture, "class_set": self.classes.content()}
+        if data.dims == 3:
+            how = {"spacing": data.spacing, "label_values": data.label_values}
+            intensity = [asdict(one) for one in data.intensity]
+            return {**said, "size": self.config.patch_sides, "volumes": {**how, "intensity": intensity}}
         return {
-            "phase": "transfer_learning",
-            "architecture": self.architecture,
-            "class_set": self.classes.content(),
+            **said,
             # How a picture of any size and depth, transparent perhaps, comes to what the network was trained on.
             "size": data.size,
             "resize_mode": data.resize_mode,
@@ -190,11 +196,15 @@ class SegmentationTask(Task):
         }
 
     def save_pictures(self, path: Path) -> None:
-        """Save labelled pictures of Val with truth and prediction."""
+        """Save labelled pictures of Val with truth and prediction, of volumes slices through the most errors."""
         from transfer_learning.figures.pictures import as_rgb, save_panels
+        from transfer_learning.figures.volumes import save_patches
 
         chosen = self.val.labelled[spread(len(self.val.labelled), PICTURES)]
         self.model.eval()
+        if isinstance(self.val, VolumeSplit):
+            save_patches(path, self.model, self.val, chosen[:VOLUMES], self.config.batch_size, self.device)
+            return
         with torch.inference_mode():
             _, batch = next(plain_batches(self.val, chosen, len(chosen), self.device))
             prediction = self.model(batch.input, batch.content).argmax(dim=1)
@@ -203,7 +213,7 @@ class SegmentationTask(Task):
         save_panels(path, names, pictures, batch.label.cpu().numpy(), prediction.cpu().numpy(), self.classes)
 
 
-def chosen_labels(train: Split, config: SegmentationConfig) -> np.ndarray:
+def chosen_labels(train: AnySplit, config: SegmentationConfig) -> np.ndarray:
     """Return the indices of the labelled pictures to learn from; see `data.subsets`."""
     labelled = train.labelled
     names = [train.names[index] for index in labelled]
@@ -212,7 +222,7 @@ def chosen_labels(train: Split, config: SegmentationConfig) -> np.ndarray:
     return labelled[[name in chosen for name in names]]
 
 
-def require_masks(split: Split) -> None:
+def require_masks(split: AnySplit) -> None:
     """Raise UserError unless a split has a mask, and a pixel in it that is not left out; Train two classes to tell."""
     if not len(split.labelled):
         raise UserError(f"{split.data_dir}: {split.lacking}")
@@ -224,11 +234,15 @@ def require_masks(split: Split) -> None:
         raise UserError(f"{split.data_dir}: the masks of Train hold {only!r} alone: learning needs two classes or more")
 
 
-def class_pixels(split: Split, chosen: np.ndarray) -> list[int]:
+def class_pixels(split: AnySplit, chosen: np.ndarray) -> list[int]:
     """Count the pixels of each class in the chosen pictures' labels."""
     counts = np.zeros(256, dtype=np.int64)
-    for row in split.label_rows[chosen]:
-        counts += np.bincount(split.labels[row].ravel(), minlength=256)
+    if isinstance(split, VolumeSplit):
+        labels = map(split.label, chosen.tolist())
+    else:
+        labels = (split.labels[row] for row in split.label_rows[chosen])
+    for label in labels:
+        counts += np.bincount(label.ravel(), minlength=256)
     return counts[: len(split.class_set)].tolist()
 
 

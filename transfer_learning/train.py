@@ -18,6 +18,7 @@ from transfer_learning.config import SegmentationConfig
 
 if TYPE_CHECKING:
     from core.filing.seal import Seal
+    from transfer_learning.task import SegmentationTask
 
 
 def train(config: SegmentationConfig) -> None:
@@ -30,7 +31,6 @@ def train(config: SegmentationConfig) -> None:
 
 
 def _train(config: SegmentationConfig, seal: "Seal") -> None:
-    from core.evaluation import in_words
     from core.files import file_sha256
     from core.machine.machine import Machine
     from core.run.train import train_task
@@ -48,7 +48,7 @@ def _train(config: SegmentationConfig, seal: "Seal") -> None:
 
     def opening(task: SegmentationTask) -> Iterator[str]:
         pictures = f"{len(task.chosen)} labelled training pictures, {len(task.val.labelled)} for validation"
-        yield f"{len(task.classes)} classes, {pictures}, {in_words(task.val.size)} px, encoder {_origin(config)}"
+        yield f"{len(task.classes)} classes, {pictures}, {_size(task)}, encoder {_origin(config)}"
         if config.pretrained_encoder and task.pretrained_on != data.fingerprint:
             what = "the encoder learned from other data than these (source, size or division, another fold perhaps)"
             if config.allow_seen:
@@ -65,6 +65,13 @@ def _train(config: SegmentationConfig, seal: "Seal") -> None:
         "pretrained_encoder_sha256": file_sha256(config.pretrained_encoder) if config.pretrained_encoder else None,
     }
     train_task(config, make_task, read, opening, seal, partly_frozen=config.freeze != "never")
+
+
+def _size(task: "SegmentationTask") -> str:
+    from core.evaluation import in_words
+
+    patch = task.config.patch_sides
+    return f"patches of {in_words(patch)} voxels" if patch else f"{in_words(task.val.size)} px"
 
 
 def _origin(config: SegmentationConfig) -> str:

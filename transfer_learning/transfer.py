@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from core.errors import UserError
-from core.headers.header import Header
+from core.headers.header import Header, Network
 from core.networks.unet import require_channels
 from core.train_config import OWN_ENCODER
 from core.weights import load_strictly, load_weights
@@ -33,8 +33,8 @@ def load_pretrained(
         The header of the weights file.
 
     Raises:
-        UserError: the weights are not phase 1's or of another encoder, a tensor is missing, left over or of another
-            shape, or the pictures had other channels or were normalised otherwise.
+        UserError: the weights are not phase 1's, of another encoder, or of volumes where these are pictures; a tensor
+            is missing, left over or of another shape; or the pictures had other channels or were normalised otherwise.
     """
     tensors, header = load_weights(path)
     if header.phase != "reconstruction":
@@ -42,6 +42,7 @@ def load_pretrained(
             f"{path} was trained with labels ({header.phase}): --pretrained_encoder takes phase 1's weights"
         )
     theirs = header.network
+    require_same_volumes(path, theirs, model)
     require_channels(path, theirs.in_channels, model.in_channels)
     if theirs.normalisation != normalisation:
         raise UserError(f"{path} was trained with --normalisation {theirs.normalisation}, this run has {normalisation}")
@@ -56,6 +57,18 @@ def load_pretrained(
         of_part = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
         load_strictly(model.get_submodule(part), of_part, f"the {part} of {path}")
     return header
+
+
+def require_same_volumes(path: Path, theirs: Network, model: nn.Module) -> None:
+    """Raise UserError where weights are of pictures and the network of volumes, or their stages differ."""
+    if theirs.dims != model.dims:
+        what, other = ("volumes", "pictures") if theirs.dims == 3 else ("pictures", "volumes")
+        raise UserError(f"{path} was trained on {what}, these are {other}: train phase 1 on {other} too")
+    if theirs.stages != model.stages:
+        raise UserError(
+            f"{path} has {theirs.stages} stages, by the --patch that it was trained with, this --patch asks for "
+            f"{model.stages}: give a --patch of which the shortest side is as long as there"
+        )
 
 
 def parameter_groups(model: nn.Module, config: SegmentationConfig) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from core.errors import UserError, first_problem
 from core.filing.json_file import NotJSONError, parse_json
 from core.filing.paths import readable
 from core.headers.seen import UNKNOWN, of_text
-from core.networks.network_config import Attention, DecoderName, NetworkConfig, OutputStride
+from core.networks.network_config import Attention, DecoderName, Dims, NetworkConfig, OutputStride
 from core.sides import MAX_SIZE
 from core.train_config import OWN_ENCODER, Normalisation, TrainConfig
 
@@ -48,7 +48,7 @@ class Network:
     width: Annotated[_Integer, Field(ge=1, le=4096)] = 32
     normalisation: Normalisation = "imagenet"
     encoder: str = OWN_ENCODER
-    in_channels: Literal[1, 3] = 3
+    in_channels: Annotated[_Integer, Field(ge=1, le=4096)] = 3
     encoder_dropout: tuple[_Rate, _Rate, _Rate, _Rate, _Rate, _Rate] = TrainConfig.encoder_dropout
     decoder_dropout: tuple[_Rate, _Rate, _Rate, _Rate, _Rate] = TrainConfig.decoder_dropout
     decoder: DecoderName = "unet"
@@ -57,6 +57,12 @@ class Network:
     bottleneck_channels: _Integer = 0
     atrous_rates: tuple[_Integer, _Integer, _Integer] = TrainConfig.atrous_rates
     attention: Attention = "none"
+    dims: Dims = 2
+    stages: Annotated[_Integer, Field(ge=2, le=6)] = 6
+
+    def __post_init__(self) -> None:
+        if self.dims == 2 and (self.in_channels not in (1, 3) or self.stages != 6):
+            raise ValueError(f"in_channels {self.in_channels} and {self.stages} stages are not of pictures")
 
 
 @dataclass(frozen=True)
@@ -102,8 +108,10 @@ class Header:
         epoch, metrics: the row of the log that it is of, and the scores on Val there.
         class_set: of phase 2, what it tells apart.
         size, resize_mode, value_range, ground: of phase 2, how pictures come to what it was trained on; weights of
-            before do not say it.
+            before do not say it. The size of those of volumes is that of a patch.
         preprocess: of phase 2, the steps on intensities that its pictures were prepared with; None: none.
+        volumes: of phase 2 on volumes, how they come to what it was trained on: `spacing`, `intensity`, `label_values`
+            as in the manifest (`data.manifest.Manifest`).
         pictures_seen: of which pictures the weights learned, as `core.headers.seen` writes them; weights of before, and
             of data prepared before, do not say it.
         sha256: over all of the above and the tensors; None in weights of format 1 from before there was one.
@@ -117,11 +125,12 @@ class Header:
     epoch: Annotated[_Integer, Field(ge=1)]
     metrics: dict[str, _Number | None]
     class_set: Annotated[ClassSet, BeforeValidator(ClassSet.of)] | None = None
-    size: tuple[_Side, _Side] | None = None
+    size: tuple[_Side, _Side] | tuple[_Side, _Side, _Side] | None = None
     resize_mode: Literal["letterbox", "stretch"] | None = None
     value_range: Annotated[tuple[_Number, _Number] | None, AfterValidator(_rising)] = None
     ground: Literal["white", "black"] | None = None
     preprocess: str | None = None
+    volumes: dict[str, Any] | None = None
     pictures_seen: Annotated[str, AfterValidator(_pictures)] = ""
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
 

@@ -21,6 +21,14 @@ PRECISIONS = {"off": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
+def lay_out(model: nn.Module, layout: str) -> nn.Module:
+    """Return the network in a layout, `contiguous` or `channels_last`, of pictures or of volumes."""
+    of_volumes = any(isinstance(module, nn.Conv3d) for module in model.modules())
+    if of_volumes and layout == "channels_last":
+        return model.to(memory_format=torch.channels_last_3d)
+    return model.to(memory_format=LAYOUTS[layout])
+
+
 def resolve_device(device: str) -> torch.device:
     """Return the torch device for `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
 
@@ -69,7 +77,7 @@ def for_inference(model: nn.Module, device: torch.device, precision: str = "off"
         keep_freed_memory()
     fastest = choice("forward", device, precision)
     use_kernels(model, fastest.kernels)
-    return model.to(device).to(memory_format=LAYOUTS[fastest.memory_format]).eval()
+    return lay_out(model.to(device), fastest.memory_format).eval()
 
 
 def make_fabric(

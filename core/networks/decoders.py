@@ -28,6 +28,7 @@ class Plan:
         dropout: rates, deepest stage first.
         outputs: channels that the network ends in.
         settings: those of the network.
+        dims: 2 for pictures, 3 for volumes.
     """
 
     channels: tuple[int, ...]
@@ -36,6 +37,7 @@ class Plan:
     dropout: Sequence[float]
     outputs: int
     settings: "NetworkConfig"
+    dims: int = 2
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -67,6 +69,7 @@ class Row:
         scse, by_width, drops: whether `--attention scse`, `--width` and `--decoder_dropout` have a say in it.
         scores: whether it ends in scores, so that no head stands behind it.
         pyramid: whether features of one stride alone will do, from which a pyramid is made.
+        volumes: whether it decodes volumes too.
     """
 
     build: Callable[[Plan], "nn.Module"]
@@ -80,19 +83,32 @@ class Row:
     drops: bool = False
     scores: bool = False
     pyramid: bool = False
+    volumes: bool = False
 
     def fits(self, strides: Sequence[int]) -> bool:
         """Say whether an encoder with features at these strides, shallow to deep, has what the decoder reads."""
         return set(self.needs) <= set(strides) and strides[-1] in self.output_strides
 
 
-def make_decoder(name: str, plan: Plan, encoder: str) -> "nn.Module":
-    """Return the decoder of a name, for the encoder of another.
+def make_decoder(name: str, plan: Plan, encoder: str, in_channels: int = 3) -> "nn.Module":
+    """Return the decoder of a name, for the encoder of another; of a network as a whole its own.
 
     Raises:
-        UserError: the encoder has no features where the decoder reads them, or too few.
+        UserError: the encoder has no features where the decoder reads them, or too few; or they are of volumes, and
+            the decoder is of pictures.
     """
+    from core.train_config import WHOLE_NETWORKS  # which reads this table
+
+    if encoder in WHOLE_NETWORKS:
+        from core.networks.whole import make_whole
+
+        return make_whole(encoder, plan.width, in_channels, len(plan.channels))[1]
     row = DECODERS[name]
+    if plan.dims == 3:
+        if not row.volumes:
+            able = " or ".join(other for other, its in DECODERS.items() if its.volumes)
+            raise UserError(f"--decoder {name} decodes pictures, these are volumes: give --decoder {able}")
+        return row.build(plan)
     if row.pyramid and plan.alone:
         from core.networks.decoding.pyramid import CHANNELS, STRIDES, OverPyramid
 
@@ -120,7 +136,7 @@ def _listed(strides: Sequence[int]) -> str:
 def _unet(plan: Plan) -> "nn.Module":
     from core.networks.unet import Decoder
 
-    return Decoder(plan.channels, plan.width, plan.dropout, plan.scse)
+    return Decoder(plan.channels, plan.width, plan.dropout, plan.scse, plan.dims)
 
 
 def _linear(plan: Plan) -> "nn.Module":
@@ -172,7 +188,9 @@ def _of_smp(name: str) -> Callable[[Plan], "nn.Module"]:
 
 
 DECODERS = {
-    "unet": Row(_unet, "Ronneberger et al. 2015; Isensee et al. 2021", scse=True, by_width=True, drops=True),
+    "unet": Row(
+        _unet, "Ronneberger et al. 2015; Isensee et al. 2021", scse=True, by_width=True, drops=True, volumes=True
+    ),
     "linear": Row(_linear, "Hariharan et al. 2015"),
     "unet_transposed": Row(
         _unet_transposed,

@@ -31,13 +31,13 @@ def spatial_dropout(features: Tensor, rate: float, training: bool) -> Tensor:
     The draw is made for the whole batch in every process, of which each takes its own rows.
 
     Args:
-        features: [N, C, H, W].
+        features: [N, C, *sides].
         rate: the share dropped, in [0, 1).
         training: False returns the features as they are.
     """
     if not training or not rate:
         return features
     first, total = _share or (0, len(features))
-    drawn = torch.rand(total, features.shape[1], 1, 1, device=features.device)
+    drawn = torch.rand(total, features.shape[1], *[1] * (features.ndim - 2), device=features.device)
     kept = drawn[first : first + len(features)] >= rate
     return features * (kept / (1 - rate)).to(features.dtype)

@@ -20,8 +20,9 @@ from core.networks.double_conv import DoubleConvEncoder
 from core.networks.dropout import spatial_dropout
 from core.networks.normalise import as_rgb
 from core.networks.transformers import AS_RGB, TransformerEncoder, is_transformer
-from core.networks.unet import ENCODER_DROPOUT, Encoder, require_sides, strides_of
-from core.train_config import DOUBLE_CONV, OWN_ENCODER, OWN_ENCODERS
+from core.networks.unet import ENCODER_DROPOUT, STAGES, Encoder, require_sides, strides_of
+from core.networks.whole import make_whole
+from core.train_config import DOUBLE_CONV, OWN_ENCODER, OWN_ENCODERS, WHOLE_NETWORKS
 
 WHOLE = 32  # the output stride of networks as they are
 # Encoders that keep their features at 1/16 or 1/8 of the side when asked to.
@@ -36,14 +37,21 @@ def make_encoder(
     dropout: Sequence[float] = ENCODER_DROPOUT,
     in_channels: int = 3,
     output_stride: int = WHOLE,
+    dims: int = 2,
+    stages: int = STAGES,
 ) -> nn.Module:
     """Return the encoder of a name with random weights; `width` has no say in one of timm's.
 
     Raises:
-        UserError: the name is unknown, or the network cannot be such an encoder.
+        UserError: the name is unknown, or the network cannot be such an encoder, of volumes perhaps.
     """
     if name == OWN_ENCODER:
-        return Encoder(width, in_channels, dropout, output_stride)
+        return Encoder(width, in_channels, dropout, output_stride, dims, stages)
+    if name in WHOLE_NETWORKS and dims == 3:
+        return make_whole(name, width, in_channels, stages)[0]
+    if name in WHOLE_NETWORKS or dims == 3:
+        takes, these = ("pictures", "volumes") if dims == 3 else ("volumes", "pictures")
+        raise UserError(f"--encoder {name} takes {takes}, these are {these}: give --encoder {OWN_ENCODER}")
     if name == DOUBLE_CONV:
         if output_stride != WHOLE:  # a pooling cannot dilate
             raise _undilated(name, output_stride)

@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from core.networks.layers import resized
+
 # From so many positions on, group norm's kernel for channels last wins in a forward pass; below, it takes ten times as
 # long as a batch norm a picture. Its backward pass never wins.
 GROUPED_FROM = 32 * 32
@@ -23,12 +25,12 @@ def use_kernels(network: nn.Module, kernels: str) -> None:
 
 
 def is_channels_last(x: Tensor) -> bool:
-    """Say whether [N, C, H, W] lies channels last in memory, and not contiguous too."""
-    return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+    """Say whether [N, C, H, W] (nothing else is) lies channels last in memory, and not contiguous too."""
+    return x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
 
 
 def instance_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
-    """Return `F.instance_norm` of [N, C, H, W] with weight and bias [C] (Ulyanov et al. 2016)."""
+    """Return `F.instance_norm` of [N, C, *sides] with weight and bias [C] (Ulyanov et al. 2016)."""
     if is_channels_last(x):
         return PictureNorm.apply(x, weight, bias, eps)
     return F.group_norm(x, x.shape[1], weight, bias, eps)
@@ -69,22 +71,20 @@ class PictureNorm(torch.autograd.Function):
         return torch.cat(of_x), torch.stack(of_weight).sum(0), torch.stack(of_bias).sum(0), None
 
 
-def upsample(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return `F.interpolate` of [N, C, H, W] to size, bilinear with `align_corners` off, in the type of x.
+def upsample(x: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Return `F.interpolate` of [N, C, *sides] to size, linear with `align_corners` off, in the type of x.
 
     Autocast would have it in fp32. Downwards, and in half precision by other factors than two (whose weights have no
-    exact half), it is torch's.
+    exact half), it is torch's; so it is of volumes.
     """
+    if x.ndim != 4:
+        return resized(x, size)
     height, width = x.shape[-2:]
     doubles = size == (2 * height, 2 * width)
     upwards = size[0] >= height and size[1] >= width
     if is_channels_last(x) or doubles or (x.dtype in (torch.float32, torch.float64) and upwards):
         return Upsampling.apply(x, size)
-    return _bilinear(x, size)
-
-
-def _bilinear(x: Tensor, size: tuple[int, int]) -> Tensor:
-    return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+    return resized(x, size)
 
 
 class Upsampling(torch.autograd.Function):
@@ -100,11 +100,11 @@ class Upsampling(torch.autograd.Function):
         context.shape, context.last = x.shape, is_channels_last(x)
         with torch.autocast(x.device.type, enabled=False):
             if context.last:
-                return _bilinear(x, size)
+                return resized(x, size)
             count, channels, height, _ = x.shape
             wide = x @ _columns(x, size[1]).T
             rows = wide.reshape(count * channels, height, 1, size[1]).permute(0, 3, 1, 2)
-            return _bilinear(rows, (size[0], 1)).permute(0, 2, 3, 1).reshape(count, channels, *size)
+            return resized(rows, (size[0], 1)).permute(0, 2, 3, 1).reshape(count, channels, *size)
 
     @staticmethod
     @once_differentiable

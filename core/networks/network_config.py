@@ -12,6 +12,7 @@ else:
     DecoderName = Literal[tuple(DECODERS)]
 Attention = Literal["none", "scse", "cbam", "self"]
 OutputStride = Literal[0, 8, 16, 32]
+Dims = Literal[2, 3]
 
 MOST_STAGES = 5  # of stride 2 each: from 1/32 of the side to all of it
 MOST_CHANNELS = 8192

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from core.networks.layers import axes_of
 from core.train_config import Normalisation
 
 # Shares of red, green and blue in the brightness of a grey picture (ITU-R BT.601).
@@ -23,25 +24,27 @@ class Normaliser(nn.Module):
 
     Args:
         normalisation: which mean and deviation.
-        channels: of the pictures, 1 or 3.
+        channels: of the pictures, 1 or 3; of volumes any number, of which three are no colours.
+        dims: 2 for pictures, 3 for volumes.
     """
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, normalisation: Normalisation, channels: int) -> None:
+    def __init__(self, normalisation: Normalisation, channels: int, dims: int = 2) -> None:
         super().__init__()
         for name, of_colours in zip(("mean", "deviation"), STATISTICS[normalisation], strict=True):
             of_grey = sum(share * value for share, value in zip(LUMA, of_colours, strict=True))
-            values = torch.tensor(of_colours if channels == 3 else [of_grey])
-            self.register_buffer(name, values.view(1, channels, 1, 1), persistent=False)
+            coloured = dims == 2 and channels == 3
+            values = torch.tensor(of_colours if coloured else [of_grey] * channels)
+            self.register_buffer(name, values.view(1, channels, *[1] * dims), persistent=False)
 
     def forward(self, images: Tensor, content: Tensor | None = None) -> Tensor:
         """Normalise.
 
         Args:
-            images: [N, channels, H, W] in [0, 1].
-            content: [N, 1, H, W] bool, False on letterbox bars; None when everything is content.
+            images: [N, channels, *sides] in [0, 1].
+            content: [N, 1, *sides] bool, False on letterbox bars; None when everything is content.
         """
         normal = (images - self.mean) / self.deviation
         return normal if content is None else normal * content
@@ -53,10 +56,11 @@ def as_rgb(images: Tensor) -> Tensor:
 
 
 def content_statistics(images: Tensor, content: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return each picture's own mean and standard deviation a channel, over content pixels: two [N, C, 1, 1]."""
+    """Return each picture's own mean and standard deviation a channel, over content: two [N, C, 1, 1(, 1)]."""
     images = images.float()
     weight = torch.ones_like(images[:, :1]) if content is None else content.float()
-    count = weight.sum(dim=(2, 3), keepdim=True).clamp(min=1)
-    mean = (images * weight).sum(dim=(2, 3), keepdim=True) / count
-    variance = ((images - mean).square() * weight).sum(dim=(2, 3), keepdim=True) / count
+    sides = axes_of(images)
+    count = weight.sum(dim=sides, keepdim=True).clamp(min=1)
+    mean = (images * weight).sum(dim=sides, keepdim=True) / count
+    variance = ((images - mean).square() * weight).sum(dim=sides, keepdim=True) / count
     return mean, variance.clamp(min=1e-8).sqrt()

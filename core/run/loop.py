@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from core.errors import require_finite
+from core.machine.device import lay_out
 from core.machine.machine import Machine
 from core.networks.dropout import share_of_batch
 from core.networks.kernels import use_kernels
@@ -51,7 +52,7 @@ class Loop:
         self.best: Best | None = None
         self.finished = False
         use_kernels(task.model, machine.kernels)
-        task.model.to(memory_format=machine.memory_format)
+        lay_out(task.model, machine.layout)
         task.model, task.optimizer = self.fabric.setup(task.model, task.optimizer)
         self.average = Average(task.model, config.ema) if config.ema else None
         self.processes.require_enough(config.batch_size, "the pictures of a step")

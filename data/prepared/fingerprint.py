@@ -48,7 +48,7 @@ def fingerprint_of(manifest: Mapping[str, Any], entries: Iterable[tuple[Mapping[
         manifest: says what was prepared, and what it means.
         entries: each picture's record, and the SHA-256 of its written pixels.
     """
-    portable = {name: manifest[name] for name in _MEANING}
+    portable = {name: manifest[name] for name in _MEANING if name in manifest}  # volumes have no size in common
     kept = (({name: record[name] for name in _RECORD}, digest) for record, digest in entries)
     texts = ((_JSON.encode(pair),) for pair in kept)
     # The digest of json.dumps([2, portable, [text, …]], sort_keys=True), piece by piece.

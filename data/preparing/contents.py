@@ -21,6 +21,7 @@ def make_manifest(config: PrepareConfig, source: Source, journal: Journal) -> di
     channels = config.preprocessing.channels_after(source.channels)
     meaning = {"class_set": source.classes.content(), "channels": channels, "stratum": source.stratum}
     held, pixels, tags = journal.held()
+    volumes = _of_volumes(source, journal) if source.plan else {}
     seal = Seal()
 
     def sealed() -> Iterator[tuple[dict[str, Any], str]]:
@@ -33,6 +34,7 @@ def make_manifest(config: PrepareConfig, source: Source, journal: Journal) -> di
         **settings,
         **source.details,
         **meaning,
+        **volumes,
         "tags": tags,
         "counts": {split: journal.counts(split) for split in SPLITS},
         "pictures_of_classes": {split: [held[split][c] for c in range(len(source.classes))] for split in SPLITS},
@@ -40,6 +42,14 @@ def make_manifest(config: PrepareConfig, source: Source, journal: Journal) -> di
         "fingerprint": fingerprint_of({**settings, **meaning}, sealed()),
     }
     return {**head, "sha256": seal.close(head), "images": map(_record, journal.entries())}
+
+
+def _of_volumes(source: Source, journal: Journal) -> dict[str, Any]:
+    """Return what the manifest says of volumes besides; `details` hold the intensities."""
+    assert source.plan is not None, "asked for volumes alone"
+    shapes = [entry["record"]["geometry"]["shape"] for entry in journal.entries()]
+    size = [max(shape[axis] for shape in shapes) for axis in range(3)]
+    return {"dims": 3, "size": size, "spacing": source.plan.spacing, "label_values": source.plan.values}
 
 
 def _record(entry: Mapping[str, Any]) -> dict[str, Any]:

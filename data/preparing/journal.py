@@ -14,7 +14,7 @@ from pydantic import AfterValidator, TypeAdapter
 
 from core.files import open_bytes, write_json
 from core.filing.json_file import parse_json
-from data.manifest import SPLITS, RecordContent, image_path, label_path, truth_path
+from data.manifest import PLACES, SPLITS, RecordContent
 from data.on_disk import temporary_database
 from data.preparing.looks import Look
 from data.preparing.place import JOURNAL, SETTINGS
@@ -57,9 +57,9 @@ class Journal:
     index of them, itself on disk, says where each begins.
     """
 
-    def __init__(self, root: Path, settings: dict[str, Any]) -> None:
+    def __init__(self, root: Path, settings: dict[str, Any], dims: int = 2) -> None:
         """Open or start the folder; what was left with other settings is cleared before, by `place.clear_abandoned`."""
-        self.root = root
+        self.root, self._places = root, PLACES[dims]
         self.path = root / JOURNAL
         write_json(root / SETTINGS, settings)
         self._index = temporary_database(_INDEX)
@@ -135,7 +135,7 @@ class Journal:
 
     def _fetch(self, name: str, split: str) -> None:
         for other in SPLITS:
-            for place in (image_path, label_path, truth_path):
+            for place in self._places.paths:
                 path = place(self.root, other, name)
                 if other != split and path.exists():
                     (target := place(self.root, split, name)).parent.mkdir(parents=True, exist_ok=True)
@@ -170,20 +170,22 @@ class Journal:
         """Remove what only the way here needed, and pictures that belong to no entry kept."""
         self._file.close()
         for split in SPLITS:
-            for path in [path for path in _pictures(self.root / split) if not self._belongs(split, path)]:
+            for path in [
+                path for path in _pictures(self.root / split, self._places.suffix) if not self._belongs(split, path)
+            ]:
                 path.unlink()
         self.path.unlink()
         (self.root / SETTINGS).unlink()
 
     def _belongs(self, split: str, path: Path) -> bool:
         _, *parts = path.relative_to(self.root / split).parts
-        name = "/".join(parts).removesuffix(".png")
+        name = "/".join(parts).removesuffix(self._places.suffix)
         query = "SELECT labelled FROM entries WHERE kept AND split = ? AND name = ?"
         found = self._index.execute(query, (split, name)).fetchone()
         if found is None:
             return False
-        of_mask = label_path(self.root, split, name), truth_path(self.root, split, name)
-        return path == image_path(self.root, split, name) or (bool(found[0]) and path in of_mask)
+        image, *of_mask = (place(self.root, split, name) for place in self._places.paths)
+        return path == image or (bool(found[0]) and path in of_mask)
 
     def _note(self, entry: dict[str, Any], place: int) -> None:
         record = entry["record"]
@@ -222,15 +224,15 @@ def _check(entry: Mapping[str, Any]) -> str:
     return sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _pictures(folder: Path) -> Iterator[Path]:
-    """Yield all files below a folder that are or were to become a PNG."""
+def _pictures(folder: Path, suffix: str) -> Iterator[Path]:
+    """Yield all files below a folder that are or were to become one with this suffix."""
     if not folder.exists():
         return
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                yield from _pictures(Path(entry.path))
-            elif ".png" in entry.name:
+                yield from _pictures(Path(entry.path), suffix)
+            elif suffix in entry.name:
                 yield Path(entry.path)
 
 

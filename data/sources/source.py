@@ -12,6 +12,9 @@ from core.classes import ClassSet
 from data.manifest import SPLITS
 from data.preprocessing.pipeline import Preprocessing
 from data.ranking import rank
+from data.volumes.geometry import Spacing
+from data.volumes.intensity import Intensity
+from data.volumes.reading import Frame
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Sample:
         preprocessed: of a file deeper than 8 bits, reads it as `image` does and takes steps, which see its own values.
         tags: what else is known of the picture: {"species": "cat", "breed": "beagle"}, {"patient": "7"}.
         files: what `image` and `label` read, for the comparison with a later state of them.
+        frame: of a volume, reads its place and header; `image` is then [C, D, H, W] and `label` [D, H, W].
         stamp: changes when the files change (sizes and times), so that an interrupted run redoes what is stale.
 
     `image` and `label` raise `data.pictures.PictureError` where a file cannot be used.
@@ -43,6 +47,24 @@ class Sample:
     stamp: tuple[int, ...] = ()
     files: tuple[Path, ...] = ()
     preprocessed: Callable[[Preprocessing], tuple[np.ndarray, list[str]]] | None = None
+    frame: Callable[[], Frame] | None = None
+
+
+@dataclass(frozen=True)
+class VolumePlan:
+    """How all volumes of a data set are read.
+
+    Attributes:
+        spacing: in mm along [D, H, W]; None: each keeps its own.
+        intensity: of each channel; None: as CT, by what is in Train.
+        values: of the masks, one a class.
+        trust_shapes: whether only shapes are compared.
+    """
+
+    spacing: Spacing | None
+    intensity: tuple[Intensity | None, ...]
+    values: tuple[int, ...]
+    trust_shapes: bool = False
 
 
 class Samples(Protocol):
@@ -76,6 +98,7 @@ class Source:
         notes: what is printed before the work begins, a sentence each.
         classes_yaml: what --classes would say explicitly, where the classes were found in the masks; becomes
             classes.yaml beside the manifest.
+        plan: of volumes, how they are read; None for pictures.
     """
 
     samples: Samples
@@ -90,6 +113,7 @@ class Source:
     details: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     classes_yaml: str = ""
+    plan: VolumePlan | None = None
 
 
 def held_out(strata: Mapping[str, str | None], ratio: float, seed: int) -> set[str]:

@@ -25,6 +25,7 @@ class DataSet:
         splits: whose they are, in words.
         licence, citation, address: the publisher's.
         variants: values of --variant, the first the default.
+        dims: 3 for volumes.
     """
 
     module: str
@@ -36,6 +37,7 @@ class DataSet:
     citation: str = ""
     address: str = ""
     variants: tuple[str, ...] = ()
+    dims: int = 2
 
 
 DATA_SETS = {
@@ -170,6 +172,29 @@ DATA_SETS = {
         ),
         "by the seed, or --splits",
         "yours",
+    ),
+    "msd": DataSet(
+        "data.sources.msd",
+        "Medical Segmentation Decathlon: any of its tasks, volumes (extra [medical])",
+        "those of the task's dataset.json",
+        ("archives", "val_ratio", "test_ratio", "spacing", "intensity", "trust_shapes"),
+        "by the seed (the official test has no public labels), or split.json",
+        "CC BY-SA 4.0",
+        "Antonelli et al.: The Medical Segmentation Decathlon. Nature Communications 2022",
+        "http://medicaldecathlon.com/",
+        dims=3,
+    ),
+    "volumes": DataSet(
+        "data.sources.volumes",
+        "your own volumes: NIfTI, NRRD, MHA, DICOM series (extra [medical])",
+        "what the masks hold, or --classes",
+        (
+            *("images", "masks", "classes", "splits", "folds", "fold", "group_by", "stratify_by", "tag_file"),
+            *("val_ratio", "test_ratio", "spacing", "intensity", "trust_shapes"),
+        ),
+        "by the seed, or --splits",
+        "yours",
+        dims=3,
     ),
 }
 # Names of before.

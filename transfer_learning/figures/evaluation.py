@@ -8,12 +8,14 @@ import numpy as np
 from torch import nn
 
 from core.classes import IGNORED
-from core.evaluation import EvaluationConfig, figure, spread
+from core.evaluation import EvaluationConfig, best_and_worst, figure, spread
 from core.figures.style import curves, drawable, drawn
 from core.terminal.progress import track
 from data.augment.batch import Batch
 from data.loading import plain_batches
 from data.split import Split
+from data.volumes.geometry import resample_scores
+from data.volumes.split import VolumeSplit
 from transfer_learning.figures import pictures as visualize
 from transfer_learning.figures import scores as score_figures
 from transfer_learning.figures.captions import CAPTIONS, CURVES, errors_caption, panels_caption, tag_caption
@@ -54,7 +56,9 @@ def draw(
     """
     artist = _Artist(readout, model, split, rows, config)
     works = [lambda: artist.summaries(result)]
-    if config.visualize_samples:
+    if isinstance(split, VolumeSplit):
+        works = [*([artist.slices] if config.visualize_samples else []), *works]
+    elif config.visualize_samples:
         works = [artist.samples, artist.extremes, *works]
         if reason := _unexplained(readout, model, split):
             print(f"note: no Grad-CAM: {reason}")
@@ -98,6 +102,20 @@ class _Artist:
             self.strip = strip_content(names, truths, found, self.classes)
         else:
             self.not_drawn.append(STRIP)
+
+    def slices(self) -> None:
+        """Draw three orthogonal slices through the most errors of each chosen volume, the worst and the best first."""
+        from transfer_learning.figures.volumes import SLICES, save_slices, slices_caption
+
+        assert isinstance(self.split, VolumeSplit)
+        places = best_and_worst([row[TRUE_CLASSES] for row in self.rows], self.config.visualize_samples)
+        for place, reading in zip(places, self._read(places), strict=True):
+            index, name = int(self.split.labelled[place]), self.rows[place]["name"]
+            picture = resample_scores(self.split.volume(index)[:1], self.split.geometries[index].original_shape)
+            shown = [(picture, self.split.truth(index), reading.labels)]
+            file = self._free_name(f"{SLICES}_{re.sub(r'[^0-9A-Za-z_-]+', '_', name)}")
+            title = f"Slices through the most errors: {self._label(place)}".replace("\n", ", ")
+            self._draw(file, save_slices, [name], shown, self.classes, title, caption=slices_caption(name))
 
     def extremes(self) -> None:
         """Draw the best, the worst and a random dozen by the mean IoU over the classes that a picture holds."""

@@ -150,6 +150,10 @@ class Segmenter:
 
 def _readout(path: Path, loaded: Loaded, options: InferenceOptions, others: Sequence[Readout] = ()) -> Readout:
     header = loaded.header
+    if header.network.dims == 3:
+        raise UserError(
+            f"{path} was trained on volumes: prepare them, and give --data_dir to transfer_learning.evaluate"
+        )
     size, mode = options.size or header.size, options.resize_mode or header.resize_mode
     if size is None or mode is None:
         raise UserError(

@@ -7,22 +7,25 @@ import numpy as np
 
 from core.errors import UserError
 from core.sides import sides_of
+from data.loading import AnySplit
 from data.split import Split
+from data.volumes.split import VolumeSplit
 from transfer_learning.inference.backends import Loaded
 from transfer_learning.inference.options import ReadoutOptions
 from transfer_learning.inference.postprocessing.pipeline import Reading
 from transfer_learning.inference.readout import Readout, Seen
+from transfer_learning.inference.volumes import SeenVolume, VolumeReadout, volume_readout
 
 
 def readout_of_split(
     loaded: Loaded,
-    split: Split,
+    split: AnySplit,
     options: ReadoutOptions,
     batch_size: int,
     others: Sequence[Loaded] = (),
     groups: np.ndarray | None = None,
-) -> Readout:
-    """Return the readout of a network for the pictures of a split, on its canvases, or in windows.
+) -> Readout | VolumeReadout:
+    """Return the readout of a network for the pictures of a split, on its canvases, or in windows; so of volumes.
 
     Args:
         loaded: the network.
@@ -33,8 +36,13 @@ def readout_of_split(
         groups: [G, C], which classes of the networks count as one; None: each for itself.
 
     Raises:
-        UserError: windows were asked for, and no picture is larger than one.
+        UserError: windows were asked for, and no picture is larger than one; or weights of volumes meet pictures, or
+            these volumes.
     """
+    if isinstance(split, VolumeSplit):
+        return volume_readout(loaded, split, options, batch_size, others, groups)
+    if loaded.header.network.dims == 3:
+        raise UserError(f"{split.data_dir} holds pictures, the weights were trained on volumes: prepare volumes")
     size = split.size
     if options.size is not None:
         size = sides_of(options.size)
@@ -44,7 +52,8 @@ def readout_of_split(
     if options.ensemble:
         mode = loaded.header.resize_mode or mode
     plain = replace(options, postprocess=None)
-    beside = [readout_of_split(one, split, plain, batch_size) for one in others]
+    found = (readout_of_split(one, split, plain, batch_size) for one in others)
+    beside = [one for one in found if isinstance(one, Readout)]
     readout = Readout(loaded.network, size, mode, options, batch_size, split.class_set, beside, groups)
     if options.tile and not any(map(readout.is_tiled, {_sides(split, index) for index in split.labelled})):
         height, width = split.size
@@ -55,8 +64,16 @@ def readout_of_split(
     return readout
 
 
-def seen_of_split(readout: Readout, split: Split, indices: np.ndarray) -> Iterator[list[tuple[int, Seen]]]:
+def seen_of_split(
+    readout: Readout | VolumeReadout, split: AnySplit, indices: np.ndarray
+) -> Iterator[list[tuple[int, Seen | SeenVolume]]]:
     """Yield for each batch its indices and what the network put out for them, to be read at original size."""
+    if isinstance(split, VolumeSplit) or isinstance(readout, VolumeReadout):
+        assert isinstance(split, VolumeSplit), "a readout of volumes reads volumes"
+        assert isinstance(readout, VolumeReadout), "volumes have a readout of their own"
+        for index in indices.tolist():
+            yield [(index, readout.see(split, index))]
+        return
     for start in range(0, len(indices), readout.batch_size):
         chosen = indices[start : start + readout.batch_size].tolist()
         geometries = [split.geometries[index] for index in chosen]
@@ -64,7 +81,7 @@ def seen_of_split(readout: Readout, split: Split, indices: np.ndarray) -> Iterat
         yield list(zip(chosen, seen, strict=True))
 
 
-def readings_of_split(readout: Readout, split: Split, indices: np.ndarray) -> Iterator[Reading]:
+def readings_of_split(readout: Readout | VolumeReadout, split: AnySplit, indices: np.ndarray) -> Iterator[Reading]:
     """Yield what is read of each of the given images, at its original size."""
     for batch in seen_of_split(readout, split, indices):
         for _, seen in batch:

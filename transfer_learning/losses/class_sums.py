@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from core.classes import IGNORED
+from core.networks.layers import a_channel
 
 
 class ClassSums(torch.autograd.Function):
@@ -24,8 +25,8 @@ class ClassSums(torch.autograd.Function):
 
         Args:
             context: of autograd.
-            log_probabilities: [N, C, H, W] fp32.
-            label: [N, H, W] int64: a class, or 255 where nothing is scored.
+            log_probabilities: [N, C, *sides] fp32.
+            label: [N, *sides] int64: a class, or 255 where nothing is scored.
             dice: whether the first two are wanted.
             cross_entropy: whether the last is.
         """
@@ -37,9 +38,9 @@ class ClassSums(torch.autograd.Function):
         context.save_for_backward(probabilities, masks, scored)
         context.cross_entropy = cross_entropy
         return (
-            (probabilities * masks).sum((0, 2, 3)) if dice else None,
-            (probabilities * scored).sum((0, 2, 3)) if dice else None,
-            -(log_probabilities * masks).sum((0, 2, 3)) if cross_entropy else None,
+            per_class(probabilities * masks) if probabilities is not None else None,
+            per_class(probabilities * scored) if probabilities is not None else None,
+            -per_class(log_probabilities * masks) if cross_entropy else None,
         )
 
     @staticmethod
@@ -48,7 +49,7 @@ class ClassSums(torch.autograd.Function):
         """Return the gradient of the log-probabilities from those of the three sums."""
         probabilities, masks, scored = context.saved_tensors
         intersection, predicted, cross_entropy = (
-            None if values is None else values.view(-1, 1, 1) for values in of_sums
+            None if values is None else a_channel(values, masks)[0] for values in of_sums
         )
         if probabilities is None:
             return -cross_entropy * masks, None, None, None
@@ -56,6 +57,11 @@ class ClassSums(torch.autograd.Function):
         if context.cross_entropy:
             gradient.addcmul_(masks, cross_entropy, value=-1)
         return gradient, None, None, None
+
+
+def per_class(values: Tensor) -> Tensor:
+    """Return the sums [C] of values [N, C, *sides]."""
+    return values.sum((0, *range(2, values.ndim)))
 
 
 def class_counts(label: Tensor, num_classes: int) -> Tensor:

@@ -78,14 +78,14 @@ class BorderWeight:
 
 
 def signed_distances(label: np.ndarray, num_classes: int) -> np.ndarray:
-    """Return how far each pixel lies from each class's outline, [C, H, W] fp32, in pixels.
+    """Return how far each pixel lies from each class's outline, [C, *sides] fp32, in pixels.
 
     Outside a class: the distance to its nearest pixel. Within: 1 - that to the nearest pixel of another class, so 0 at
     the outline. 0 throughout for a class that is absent or alone, and where nothing is scored; such pixels are of no
     class, so that neither letterbox bars nor void borders make an outline.
 
     Args:
-        label: [H, W] integers: a class, or 255 where nothing is scored.
+        label: [*sides] integers: a class, or 255 where nothing is scored.
         num_classes: number of classes C.
     """
     distances = np.zeros((num_classes, *label.shape), np.float32)
@@ -99,14 +99,12 @@ def signed_distances(label: np.ndarray, num_classes: int) -> np.ndarray:
 
 
 def border_map(label: np.ndarray, background: int | None, w0: float, sigma: float) -> np.ndarray:
-    """Return w0 exp(-(d1 + d2)^2 / (2 sigma^2)), [H, W] fp32: 0 where nothing is scored and below two objects."""
-    import cv2
-
+    """Return w0 exp(-(d1 + d2)^2 / (2 sigma^2)), [*sides] fp32: 0 where nothing is scored and below two objects."""
     nearest, second = (np.full(label.shape, np.inf, np.float32) for _ in range(2))
     for number in np.unique(label):
         if number in (background, IGNORED):
             continue
-        count, parts = cv2.connectedComponents((label == number).view(np.uint8))
+        count, parts = _objects(label == number)
         for part in range(1, count):
             distance = distance_to(parts == part)
             second = np.minimum(second, np.maximum(nearest, distance))
@@ -115,18 +113,34 @@ def border_map(label: np.ndarray, background: int | None, w0: float, sigma: floa
 
 
 def distance_to(pixels: np.ndarray) -> np.ndarray:
-    """Return each pixel's Euclidean distance to the nearest of those that are True, [H, W] fp32.
+    """Return each pixel's Euclidean distance to the nearest of those that are True, [*sides] fp32.
 
     OpenCV's last bits vary with where an array lies in memory. Squares of distances are whole numbers: these are exact.
     """
+    if pixels.ndim == 3:
+        from scipy import ndimage
+
+        return ndimage.distance_transform_edt(~pixels).astype(np.float32)
     import cv2
 
     distances = cv2.distanceTransform((~pixels).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return np.sqrt(np.rint(np.square(distances, dtype=np.float64))).astype(np.float32)
 
 
+def _objects(pixels: np.ndarray) -> tuple[int, np.ndarray]:
+    """Return one more than the number of connected parts, corners connect too, and each pixel's part, 0: none."""
+    if pixels.ndim == 3:
+        from scipy import ndimage
+
+        parts, count = ndimage.label(pixels, np.ones((3, 3, 3)))
+        return count + 1, parts
+    import cv2
+
+    return cv2.connectedComponents(pixels.view(np.uint8))
+
+
 def _of_labels(labels: "Tensor", function: Callable[[np.ndarray], np.ndarray]) -> "Tensor":
-    """Return a function of each picture's label [H, W], stacked, where the labels are."""
+    """Return a function of each picture's label [*sides], stacked, where the labels are."""
     import torch
 
     maps = np.stack([function(label) for label in labels.cpu().numpy()])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from core.classes import IGNORED
-from transfer_learning.losses.class_sums import ClassSums, class_counts
+from transfer_learning.losses.class_sums import ClassSums, class_counts, per_class
 
 
 @dataclass(frozen=True)
@@ -16,8 +16,8 @@ class Scored:
     """A batch as the network sees it, beside its truth.
 
     Attributes:
-        log_probabilities: [N, C, H, W] fp32, with their graph.
-        label: [N, H, W] int64: a class, or 255 where nothing is scored.
+        log_probabilities: [N, C, *sides] fp32, with their graph.
+        label: [N, *sides] int64: a class, or 255 where nothing is scored.
         background: the class that is no object, if there is one.
         reads: which of `ClassSums` the terms read, so that one pass makes them all: "overlap", "cross_entropy".
     """
@@ -49,21 +49,21 @@ class Scored:
 
     @cached_property
     def scored(self) -> Tensor:
-        """Where something is scored, [N, H, W] bool."""
+        """Where something is scored, [N, *sides] bool."""
         return self.label != IGNORED
 
     @cached_property
     def truth(self) -> Tensor:
-        """A plane a class, [N, C, H, W] fp32: 1 where it is the truth; 0 in all where nothing is scored."""
+        """A plane a class, [N, C, *sides] fp32: 1 where it is the truth; 0 in all where nothing is scored."""
         label, scored = self.label[:, None], self.scored[:, None]
         planes = torch.zeros_like(self.log_probabilities, requires_grad=False)
         return planes.scatter_(1, label.where(scored, 0), scored.to(planes.dtype))
 
     @cached_property
     def log_probability(self) -> Tensor:
-        """That of the true class, [N, H, W], with its graph; 0 where nothing is scored."""
+        """That of the true class, [N, *sides], with its graph; 0 where nothing is scored."""
         return (self.log_probabilities * self.truth).sum(1)
 
     def by_class(self, values: Tensor) -> Tensor:
-        """Add up values [N, H, W] over the pixels of each true class, [C], in an order that is always the same."""
-        return (values[:, None] * self.truth).sum((0, 2, 3))
+        """Add up values [N, *sides] over the pixels of each true class, [C], in an order that is always the same."""
+        return per_class(values[:, None] * self.truth)

@@ -50,8 +50,8 @@ class SegmentationLoss(nn.Module):
         """Return the loss and its parts as fp32 scalars.
 
         Args:
-            logits: [N, C, H, W], any floating type.
-            label: [N, H, W] int64: a class, or 255 where nothing is scored.
+            logits: [N, C, *sides], any floating type.
+            label: [N, *sides] int64: a class, or 255 where nothing is scored.
 
         Returns:
             `loss` with its graph; each term (before its weight) by its name, detached. A batch of which nothing is

@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 
 from core.evaluation import MANY_CLASSES
-from data.split import Split
+from data.geometry import Geometry
+from data.loading import AnySplit
+from data.volumes.geometry import VolumeGeometry
 from transfer_learning.scores.confusion import foreground_iou, known, scores_of_counts
 from transfer_learning.scores.rand import best_threshold, v_rand
 from transfer_learning.scores.split import SplitScores
@@ -19,7 +21,7 @@ OF_CLASSES = ("dice", "precision", "recall", "specificity", "balanced_accuracy")
 MOST_VALUES = 200
 
 
-def image_rows(split: Split, scores: SplitScores) -> list[dict[str, Any]]:
+def image_rows(split: AnySplit, scores: SplitScores) -> list[dict[str, Any]]:
     """Return a row an image: what it is, its scores (None: nothing to score), and the counts they come from.
 
     `mean_iou_true_classes` is the mean over the classes that the image's truth holds: over all classes, a few stray
@@ -37,18 +39,23 @@ def image_rows(split: Split, scores: SplitScores) -> list[dict[str, Any]]:
     counts = [f"{kind}_{name}" for kind in COUNTS for name in names]
     rows = []
     for place, index in enumerate(scores.indices):
-        geometry = split.geometries[index]
         rows.append(
             {
                 "name": split.names[index],
-                "height": geometry.height,
-                "width": geometry.width,
+                **_sides(split.geometries[index]),
                 **{f"tag_{tag}": values[index] for tag, values in split.tags.items()},
                 **{name: known(values[place]) for name, values in columns.items()},
                 **dict(zip(counts, scores.counts[place].T.ravel().tolist(), strict=True)),
             }
         )
     return rows
+
+
+def _sides(geometry: Geometry | VolumeGeometry) -> dict[str, int]:
+    """Return the original sides of a picture or volume by name."""
+    if isinstance(geometry, VolumeGeometry):
+        return dict(zip(("depth", "height", "width"), geometry.original_shape, strict=True))
+    return {"height": geometry.height, "width": geometry.width}
 
 
 def _medical_columns(scores: SplitScores) -> dict[str, np.ndarray]:
@@ -71,7 +78,7 @@ def _medical_columns(scores: SplitScores) -> dict[str, np.ndarray]:
     return columns
 
 
-def tag_scores(split: Split, scores: SplitScores) -> dict[str, dict[str, dict[str, Any]]]:
+def tag_scores(split: AnySplit, scores: SplitScores) -> dict[str, dict[str, dict[str, Any]]]:
     """Return for each tag the number of images and the scores of each of its values, from their summed counts.
 
     Left out are tags that say nothing of kinds: with one value, with more than 200, or with one of its own for every

@@ -11,10 +11,12 @@ from core.classes import IGNORED, ClassSet
 from core.evaluation import MANY_CLASSES
 from core.machine.threads import threaded
 from core.terminal.progress import track
-from data.split import Split
+from data.loading import AnySplit
+from data.volumes.split import VolumeSplit
 from transfer_learning.inference.postprocessing.pipeline import Reading
 from transfer_learning.inference.readout import Readout, Seen
 from transfer_learning.inference.splits import seen_of_split
+from transfer_learning.inference.volumes import SeenVolume, VolumeReadout
 from transfer_learning.scores.boundary import boundary_distance, boundary_iou
 from transfer_learning.scores.calibration import calibration_counts
 from transfer_learning.scores.cases import cases_of
@@ -22,7 +24,7 @@ from transfer_learning.scores.confusion import array_confusion_matrix, counts_of
 from transfer_learning.scores.options import ScoreOptions
 from transfer_learning.scores.rand import rand_sums
 from transfer_learning.scores.roc import RocSums, area_under_roc, roc_counts
-from transfer_learning.scores.surface import PIXELS, class_distances
+from transfer_learning.scores.surface import MILLIMETRES, PIXELS, class_distances
 
 
 @dataclass(frozen=True)
@@ -78,14 +80,17 @@ class OfImage(NamedTuple):
     separated: np.ndarray | None
 
 
-def scores_of_split(readout: Readout, split: Split, options: ScoreOptions | None = None) -> SplitScores:
+def scores_of_split(
+    readout: Readout | VolumeReadout, split: AnySplit, options: ScoreOptions | None = None
+) -> SplitScores:
     """Return what every labelled image of a split adds to the scores."""
     options = _with_cases(options or ScoreOptions(), split)
     results = threaded(partial(_scored, split, options), seen_of_split(readout, split, split.labelled))
-    return gathered(track(results, f"segmenting {split.name}", len(split.labelled)), split, options)
+    unit = MILLIMETRES if isinstance(split, VolumeSplit) else PIXELS
+    return gathered(track(results, f"segmenting {split.name}", len(split.labelled)), split, options, unit)
 
 
-def gathered(results: Iterable[OfImage], split: Split, options: ScoreOptions, unit: str = PIXELS) -> SplitScores:
+def gathered(results: Iterable[OfImage], split: AnySplit, options: ScoreOptions, unit: str = PIXELS) -> SplitScores:
     """Return the scores of a split from what its labelled images add, in their order; `unit` is of the distances."""
     classes = len(split.class_set)
     matrix = np.zeros((classes, classes), np.int64)
@@ -114,13 +119,13 @@ def gathered(results: Iterable[OfImage], split: Split, options: ScoreOptions, un
     )
 
 
-def _with_cases(options: ScoreOptions, split: Split) -> ScoreOptions:
+def _with_cases(options: ScoreOptions, split: AnySplit) -> ScoreOptions:
     """Return the options with the tag by which own pictures were divided, where no other was named."""
     divided_by = split.manifest.source.get("group_by")
     return replace(options, case_by=divided_by) if options.case_by is None and divided_by in split.tags else options
 
 
-def _scored(split: Split, options: ScoreOptions, item: tuple[int, Seen]) -> OfImage:
+def _scored(split: AnySplit, options: ScoreOptions, item: tuple[int, Seen | SeenVolume]) -> OfImage:
     """Return what an image adds to the scores.
 
     Args:
@@ -130,7 +135,8 @@ def _scored(split: Split, options: ScoreOptions, item: tuple[int, Seen]) -> OfIm
     """
     index, seen = item
     truth = split.truth(index)
-    return scored_image(seen.read(), truth, split.class_set, options)
+    spacing = split.geometries[index].original_spacing if isinstance(split, VolumeSplit) else None
+    return scored_image(seen.read(), truth, split.class_set, options, spacing)
 
 
 def scored_image(

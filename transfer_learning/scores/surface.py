@@ -11,7 +11,7 @@ from core.statistics import mean_interval
 from transfer_learning.scores.cases import mean
 
 PERCENTILE = 95
-PIXELS = "pixels"
+PIXELS, MILLIMETRES = "pixels", "mm"
 DISTANCES = ("hausdorff_95", "surface_distance")
 
 

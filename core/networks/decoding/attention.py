@@ -3,13 +3,22 @@
 import torch
 from torch import Tensor, nn
 
+from core.errors import UserError
+from core.networks.layers import LAYERS, axes_of
+
 REDUCTION = 16  # of channels, in all three papers' squeezes
 
 
-def bottleneck_attention(name: str, channels: int) -> nn.Module:
-    """Return what `--attention` puts behind the encoder: nothing for `none` and `scse`, which stands in the decoder."""
+def bottleneck_attention(name: str, channels: int, dims: int = 2) -> nn.Module:
+    """Return what `--attention` puts behind the encoder: nothing for `none` and `scse`, which stands in the decoder.
+
+    Raises:
+        UserError: `scse`, of volumes.
+    """
     kinds = {"cbam": CBAM, "self": SelfAttention}
-    return kinds[name](channels) if name in kinds else nn.Identity()
+    if dims == 3 and name == "scse":
+        raise UserError("--attention scse weighs places of pictures: volumes take cbam or self")
+    return kinds[name](channels, dims) if name in kinds else nn.Identity()
 
 
 def scse_or_nothing(channels: int, scse: bool) -> nn.Module:
@@ -29,19 +38,20 @@ class CBAM(nn.Module):
 
     Args:
         channels: of the features.
+        dims: 2 for pictures, 3 for volumes.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, dims: int = 2) -> None:
         super().__init__()
-        squeezed = max(1, channels // REDUCTION)
+        squeezed, conv = max(1, channels // REDUCTION), LAYERS[dims].conv
         self.channels = nn.Sequential(
-            nn.Conv2d(channels, squeezed, 1, bias=False), nn.ReLU(), nn.Conv2d(squeezed, channels, 1, bias=False)
+            conv(channels, squeezed, 1, bias=False), nn.ReLU(), conv(squeezed, channels, 1, bias=False)
         )
-        self.places = nn.Conv2d(2, 1, 7, padding=3, bias=False)
+        self.places = conv(2, 1, 7, padding=3, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[N, channels, H, W] -> the same shape."""
-        mean, highest = x.mean(dim=(2, 3), keepdim=True), x.amax(dim=(2, 3), keepdim=True)
+        """[N, channels, *sides] -> the same shape."""
+        mean, highest = x.mean(dim=axes_of(x), keepdim=True), x.amax(dim=axes_of(x), keepdim=True)
         x = x * torch.sigmoid(self.channels(mean) + self.channels(highest))
         summary = torch.cat([x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)], dim=1)
         return x * torch.sigmoid(self.places(summary))
@@ -55,17 +65,18 @@ class SelfAttention(nn.Module):
 
     Args:
         channels: of the features.
+        dims: 2 for pictures, 3 for volumes.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, dims: int = 2) -> None:
         super().__init__()
-        squeezed = max(1, channels // 8)
-        self.query, self.key = (nn.Conv2d(channels, squeezed, 1, bias=False) for _ in range(2))
-        self.value = nn.Conv2d(channels, channels, 1, bias=False)
+        squeezed, conv = max(1, channels // 8), LAYERS[dims].conv
+        self.query, self.key = (conv(channels, squeezed, 1, bias=False) for _ in range(2))
+        self.value = conv(channels, channels, 1, bias=False)
         self.gamma = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
-        """[N, channels, H, W] -> the same shape."""
+        """[N, channels, *sides] -> the same shape."""
         query, key, value = (part(x).flatten(2) for part in (self.query, self.key, self.value))
         shares = torch.softmax(query.transpose(1, 2) @ key, dim=-1)  # [N, places that ask, places that answer]
         return x + self.gamma * (value @ shares.transpose(1, 2)).reshape(x.shape)

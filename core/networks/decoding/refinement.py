@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from core.networks.layers import LAYERS
+
 
 class BoundaryRefinement(nn.Module):
     """Add to scores what two 3x3 convolutions make of them (Peng et al. 2017, Large Kernel Matters).
@@ -11,6 +13,7 @@ class BoundaryRefinement(nn.Module):
 
     Args:
         channels: scores a pixel.
+        dims: 2 for pictures, 3 for volumes.
 
     Attributes:
         initialised: tells `core.networks.unet.initialise` to leave the weights as they are.
@@ -18,13 +21,14 @@ class BoundaryRefinement(nn.Module):
 
     initialised = True
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, dims: int = 2) -> None:
         super().__init__()
-        last = nn.Conv2d(channels, channels, 3, padding=1)
+        conv = LAYERS[dims].conv
+        last = conv(channels, channels, 3, padding=1)
         for parameter in last.parameters():
             nn.init.zeros_(parameter)
-        self.residual = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(), last)
+        self.residual = nn.Sequential(conv(channels, channels, 3, padding=1), nn.ReLU(), last)
 
     def forward(self, scores: Tensor) -> Tensor:
-        """[N, channels, H, W] -> the same shape."""
+        """[N, channels, *sides] -> the same shape."""
         return scores + self.residual(scores)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor
 
+from core.networks.layers import cut, resized
+
 
 def rounded_up(side: int, multiple: int) -> int:
     """Return the smallest multiple that is no smaller than a side."""
@@ -27,15 +29,15 @@ def padded(features: Sequence[Tensor], strides: Sequence[int], multiple: int) ->
 
 
 def to_picture(scores: Tensor, size: Sequence[int], multiple: int = 1) -> Tensor:
-    """Bring scores [N, C, h, w] to the picture's size (height and width), bilinear.
+    """Bring scores [N, C, *sides] to the picture's or volume's sides, linearly between positions.
 
     Args:
         multiple: of which the sides were that the scores are for (`padded`): what lies beyond the picture is cut.
     """
     whole = [rounded_up(side, multiple) for side in size]
-    if list(scores.shape[-2:]) != whole:
-        scores = F.interpolate(scores, size=whole, mode="bilinear", align_corners=False)
-    return scores if whole == list(size) else scores[..., : size[0], : size[1]]
+    if list(scores.shape[2:]) != whole:
+        scores = resized(scores, whole)
+    return scores if whole == list(size) else cut(scores, size)
 
 
 def nothing(like: Tensor, images: Tensor, stride: int) -> Tensor:

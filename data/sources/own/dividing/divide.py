@@ -1,17 +1,26 @@
 """Which split each of one's own pictures belongs to, as the settings say."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple, Protocol
 
 from core.errors import UserError
 from data.manifest import SPLITS
 from data.sources.layout.division import divide_folds, divide_groups
 from data.sources.own.config import ReadingConfig
 from data.sources.own.dividing.splits import empty_lists, read_splits, val_as_test
-from data.sources.own.listing import Pictures
 from data.sources.source import hash_splits, held_out
 
 Tags = Mapping[str, Mapping[str, str]]
+
+
+class Pictures(Protocol):
+    """What is asked of the pictures, or volumes, that are divided."""
+
+    def names(self, labelled: bool | None = None) -> Iterator[str]:
+        """Yield the names; of those with a mask, or without."""
+
+    def find(self, written: str) -> str | None:
+        """Return the picture of a name in a file, None if there is none."""
 
 
 class Division(NamedTuple):

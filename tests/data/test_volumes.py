@@ -1,0 +1,259 @@
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.errors import UserError
+from data.opened import open_data
+from data.prepare import main
+from data.volumes.geometry import resample_scores
+from data.volumes.restoring import original_label, restore
+
+nibabel = pytest.importorskip("nibabel")
+
+AFFINE = np.array([[0, -1.0, 0, 20], [-1.0, 0, 0, 30], [0, 0, 1.0, -8], [0, 0, 0, 1]])  # voxels lead to P, L, S
+SHAPE = (20, 18, 16)
+
+
+def ball(number: int) -> np.ndarray:
+    grid = np.stack(np.meshgrid(*map(np.arange, SHAPE), indexing="ij"), -1)
+    away = np.linalg.norm(grid - np.array([9.5, 8.5, 7.5]) + number % 3 - 1, axis=-1)
+    return (away < 6).astype(np.uint8) + (away < 3.5)
+
+
+def save(path: Path, array: np.ndarray, affine: np.ndarray = AFFINE, **header: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = nibabel.Nifti1Image(array, affine)
+    for name, value in header.items():
+        image.header[name] = value
+    nibabel.save(image, path)
+
+
+def write_task(root: Path, count: int = 8, values: tuple[int, ...] = (0, 1, 4), modalities: int = 1) -> Path:
+    """Write a task of the Decathlon: noise on balls."""
+    for number in range(count):
+        label = np.array(values, np.uint8)[ball(number)]
+        noise = np.random.default_rng(number).normal(0, 5, (*SHAPE, modalities))
+        image = (40.0 * ball(number)[..., None] + noise).astype(np.float32)
+        save(root / "imagesTr" / f"case_{number}.nii.gz", image if modalities > 1 else image[..., 0], descrip=b"MILLER")
+        save(root / "labelsTr" / f"case_{number}.nii.gz", label)
+    names = dict(zip(map(str, values), ("background", "shell", "core"), strict=True))
+    content = {"labels": names, "modality": {str(n): "MRI" for n in range(modalities)}}
+    (root / "dataset.json").write_text(json.dumps(content))
+    return root
+
+
+def prepare(root: Path, *more: str) -> int:
+    source = ["--dataset", "msd", "--archives", str(root / "task")]
+    return main([*source, "--output_dir", str(root / "out"), *more])
+
+
+@pytest.mark.parametrize("modalities", [1, 2])
+def test_a_perfect_prediction_comes_back_to_the_bit(tmp_path, modalities, capsys):
+    write_task(tmp_path / "task", modalities=modalities)
+    assert prepare(tmp_path) == 0, capsys.readouterr()
+    data = open_data(tmp_path / "out")
+    manifest = data.manifest
+    assert (manifest.dims, manifest.channels, manifest.label_values) == (3, modalities, (0, 1, 4))
+    assert manifest.size == (16, 20, 18)
+    for split in data.splits("Train", "Val", "Test"):
+        for index, name in enumerate(split.names):
+            path = tmp_path / f"{name}.nii.gz"
+            restore(path, split.label(index), split.geometries[index], manifest.label_values)
+            wanted, found = nibabel.load(tmp_path / "task" / "labelsTr" / path.name), nibabel.load(path)
+            np.testing.assert_array_equal(np.asarray(found.dataobj), np.asarray(wanted.dataobj))
+            np.testing.assert_array_equal(found.affine, wanted.affine)
+            assert found.header["qform_code"] == wanted.header["qform_code"]
+            assert b"MILLER" not in gzip.decompress(path.read_bytes())
+    assert b"MILLER" not in b"".join(p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file())
+
+
+def test_axes_are_turned_to_ras_and_reversed(tmp_path):
+    write_task(tmp_path / "task")
+    assert prepare(tmp_path, "--intensity", "window:50/100") == 0
+    train = open_data(tmp_path / "out").split("Train")
+    image = nibabel.as_closest_canonical(nibabel.load(tmp_path / "task" / "imagesTr" / f"{train.names[0]}.nii.gz"))
+    wanted = np.clip(np.asarray(image.dataobj) / 100, 0, 1).transpose(2, 1, 0)
+    np.testing.assert_allclose(train.volume(0)[0], wanted, atol=1e-5)
+    assert train.geometries[0].orientation == "PLS"
+
+
+def test_at_doubled_spacing_nearly_all_comes_back(tmp_path):
+    for number in range(6):
+        grid = np.linalg.norm(np.stack(np.meshgrid(*[np.arange(48) - 23.5] * 3, indexing="ij"), -1), axis=-1)
+        save(tmp_path / "task" / "labelsTr" / f"case_{number}.nii.gz", (grid < 20).astype(np.uint8))
+        save(tmp_path / "task" / "imagesTr" / f"case_{number}.nii.gz", (grid + number).astype(np.float32))
+    (tmp_path / "task" / "dataset.json").write_text('{"labels": {"0": "none", "1": "ball"}, "modality": {"0": "CT"}}')
+    assert prepare(tmp_path, "--spacing", "2x2x2") == 0
+    data = open_data(tmp_path / "out")
+    test = data.split("Test")
+    assert data.manifest.size == (24, 24, 24)
+    assert data.manifest.intensity[0].kind == "ct"
+    geometry, truth = test.geometries[0], test.truth(0)
+    shares = np.stack(
+        [resample_scores((truth == number)[None].astype(np.float32), (24, 24, 24))[0] for number in (0, 1)]
+    )
+    for prediction, least in ((shares, 0.98), (test.label(0), 0.97)):  # probabilities say more than the class alone
+        found = original_label(prediction, geometry)
+        assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) >= least
+
+
+def test_the_same_again_does_nothing_and_elsewhere_has_the_same_fingerprint(tmp_path, capsys):
+    write_task(tmp_path / "task")
+    assert prepare(tmp_path) == 0
+    before = open_data(tmp_path / "out").fingerprint
+    assert prepare(tmp_path) == 0
+    assert "nothing to do" in capsys.readouterr().out
+    (tmp_path / "out").rename(tmp_path / "elsewhere")
+    assert prepare(tmp_path) == 0
+    assert open_data(tmp_path / "out").fingerprint == before
+    assert prepare(tmp_path, "--spacing", "2x2x2") == 2
+    assert "--spacing auto there, 2x2x2 asked" in capsys.readouterr().err
+
+
+def move(root: Path) -> None:
+    affine = AFFINE.copy()
+    affine[0, 3] += 3
+    save(root / "labelsTr" / "case_1.nii.gz", ball(1), affine)
+
+
+BAD_MASKS = {
+    "shape 20 x 18 x 15, its volume has 20 x 18 x 16": lambda root: save(
+        root / "labelsTr" / "case_1.nii.gz", ball(1)[..., 1:]
+    ),
+    "spacing 1 x 1 x 2 mm, its volume has 1 x 1 x 1": lambda root: save(
+        root / "labelsTr" / "case_1.nii.gz", ball(1), AFFINE @ np.diag([1, 1, 2, 1])
+    ),
+    "up to 3.00 mm away": move,
+    "holds [7], allowed are 0, 1, 4": lambda root: save(root / "labelsTr" / "case_1.nii.gz", ball(1) * 0 + 7),
+    "values with fractions": lambda root: save(root / "labelsTr" / "case_1.nii.gz", ball(1).astype(np.float32) * 0.5),
+}
+
+
+@pytest.mark.parametrize("message", BAD_MASKS)
+def test_a_mask_that_does_not_fit_is_refused_in_one_line_and_leaves_nothing(tmp_path, message, capsys):
+    BAD_MASKS[message](write_task(tmp_path / "task"))
+    assert prepare(tmp_path) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["task"]
+
+
+@pytest.mark.parametrize("message", list(BAD_MASKS)[1:3])
+def test_trusted_shapes_go_on(tmp_path, message):
+    root = write_task(tmp_path / "task", values=(0, 1, 2))
+    BAD_MASKS[message](root)
+    assert prepare(tmp_path, "--trust_shapes") == 0
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-2000])
+
+
+def with_nan(path: Path) -> None:
+    array = np.zeros(SHAPE, np.float32)
+    array[3, 4, 5] = np.nan
+    save(path, array)
+
+
+def huge(path: Path) -> None:
+    header = nibabel.Nifti1Header()
+    header.set_data_shape((30000, 30000, 300))
+    path.write_bytes(gzip.compress(header.binaryblock + bytes(4)))
+
+
+def flat(path: Path) -> None:
+    header = nibabel.Nifti1Header()
+    header.set_data_shape(SHAPE)
+    header["sform_code"] = 1  # of rows of zeros
+    path.write_bytes(gzip.compress(header.binaryblock + bytes(4 + 4 * 20 * 18 * 16)))
+
+
+BAD_VOLUMES = {
+    "cut": cut,
+    "1 of its 5760 voxels are NaN": with_nan,
+    "more than the 8 that one volume may take": huge,
+    "a time series?": lambda path: save(path, np.zeros((*SHAPE, 5), np.float32)),
+    "damaged, or no volume": lambda path: path.write_bytes(b"no volume at all"),
+    "a volume has three axes": lambda path: save(path, np.zeros((20, 18), np.float32)),
+    "axes that coincide": flat,
+}
+
+
+@pytest.mark.parametrize("message", BAD_VOLUMES)
+def test_a_volume_that_cannot_be_used_is_left_out_by_name(tmp_path, message, capsys):
+    root = write_task(tmp_path / "task")
+    BAD_VOLUMES[message](root / "imagesTr" / "case_1.nii.gz")
+    assert prepare(tmp_path) == 0, capsys.readouterr()
+    report = json.loads((tmp_path / "out" / "prepare_report.json").read_text())
+    (entry,) = [entry for entry in report["files"] if entry["action"] == "left out"]
+    assert message in entry["reason"]
+    assert entry["file"].endswith("case_1.nii.gz")
+
+
+def test_own_volumes_of_other_formats_are_read_alike(tmp_path):
+    itk = pytest.importorskip("SimpleITK")
+    root = write_task(tmp_path / "task", values=(0, 1, 2))
+    for number in range(8):
+        for folder in ("imagesTr", "labelsTr"):
+            path = root / folder / f"case_{number}.nii.gz"
+            suffix = (".nrrd", ".mha", ".nii")[number % 3]
+            (target := tmp_path / folder).mkdir(exist_ok=True)
+            itk.WriteImage(itk.ReadImage(str(path)), str(target / f"case_{number}{suffix}"))
+    own = ["--images", str(tmp_path / "imagesTr"), "--masks", str(tmp_path / "labelsTr")]
+    assert main(["--dataset", "volumes", *own, "--output_dir", str(tmp_path / "own")]) == 0
+    assert prepare(tmp_path) == 0
+    found = [open_data(tmp_path / name) for name in ("own", "out")]
+    assert found[0].manifest.class_set.names == ("background", "class_1", "class_2")
+    digests = [
+        {record.name: record.sha256 for records in data.records("Train", "Val", "Test").values() for record in records}
+        for data in found
+    ]
+    assert digests[0] == digests[1]
+
+
+def test_a_dicom_folder_of_two_series_is_left_out_and_one_is_read(tmp_path, capsys):
+    itk = pytest.importorskip("SimpleITK")
+    for case, series in (("one", 1), ("two", 2), ("three", 1), ("four", 1)):
+        for number in range(series):
+            _write_series(itk, tmp_path / "images" / case, number + len(case))
+    own = ["--dataset", "volumes", "--images", str(tmp_path / "images"), "--output_dir", str(tmp_path / "out")]
+    assert main(own) == 0, capsys.readouterr()
+    assert "a folder of 2 DICOM series" in (tmp_path / "out" / "prepare_report.json").read_text()
+    manifest = open_data(tmp_path / "out").manifest
+    assert manifest.intensity[0].kind == "mr"  # CT without a mask has no foreground to go by
+    assert manifest.counts["Train"].labelled == 0
+
+
+def _write_series(itk, folder: Path, number: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    voxels = np.random.default_rng(number).integers(-900, 900, (6, 12, 10)).astype(np.int16)
+    writer = itk.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    for place, plane in enumerate(voxels):
+        image = itk.GetImageFromArray(plane)
+        tags = {
+            **{"0008|0060": "CT", "0020|000e": f"1.2.3.{number}", "0020|000d": "1.2.9", "0010|0010": "MILLER"},
+            **{"0020|0032": f"0\\0\\{2 * place}", "0020|0037": "1\\0\\0\\0\\1\\0", "0020|0013": str(place)},
+            **{"0008|0018": f"1.2.3.{number}.{place}", "0008|0016": "1.2.840.10008.5.1.4.1.1.2"},
+        }
+        for name, value in tags.items():
+            image.SetMetaData(name, value)
+        writer.SetFileName(str(folder / f"{number}_{place}.dcm"))
+        writer.Execute(image)
+
+
+def test_settings_that_cannot_be_are_refused_by_name(tmp_path, capsys):
+    write_task(tmp_path / "task")
+    for flags, message in (
+        (["--spacing", "1x1"], "spacing '1x1': give auto, own, or"),
+        (["--intensity", "pet"], "intensity 'pet': give auto, ct, mr, or window:40/400"),
+        (["--size", "64"], "volumes keep their shapes"),
+    ):
+        assert prepare(tmp_path, *flags) == 2
+        assert message in capsys.readouterr().err
+    with pytest.raises(UserError, match="no prepared data"):
+        open_data(tmp_path / "out")

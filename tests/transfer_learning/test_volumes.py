@@ -1,0 +1,131 @@
+"""Phase 2 on volumes: losses, training that goes on after a kill, windows that cover a volume, results."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from sample_volumes import write_volumes
+
+from core.errors import UserError
+from data.opened import open_data
+from reconstruction.train import main as pretrain
+from transfer_learning.evaluate import main as evaluate
+from transfer_learning.inference.backends import load_network
+from transfer_learning.inference.options import ReadoutOptions
+from transfer_learning.inference.volumes import volume_readout
+from transfer_learning.losses.expression import parts_of
+from transfer_learning.losses.segmentation import SegmentationLoss
+from transfer_learning.task import SegmentationTask
+from transfer_learning.train import main as train
+
+ANYWHERE = ("ce", "focal(gamma=1)", "ohem", "label_smoothing", "dice", "tversky", "jaccard", "lovasz")
+SPATIAL = ("boundary", "border_weight")
+FLAGS = "--width 2 --batch_size 2 --max_steps 4 --val_every 2 --patch 16 --device cpu --amp off --ema 0.5"
+MASKED = "--perceptual_weight 0 --pretext mask --mask_patch 4 --sparse"
+
+
+@pytest.fixture(scope="module")
+def volumes(tmp_path_factory):
+    return write_volumes(tmp_path_factory.mktemp("volumes") / "data")
+
+
+@pytest.fixture(scope="module")
+def trained(volumes, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "seg"
+    assert train([*FLAGS.split(), "--save_every", "1", "--data_dir", str(volumes), "--output_dir", str(folder)]) == 0
+    return folder
+
+
+@pytest.mark.parametrize("term", [*ANYWHERE, *SPATIAL])
+def test_terms_say_of_volumes_what_they_say_of_pictures(term):
+    numbers = torch.Generator().manual_seed(0)
+    shape = (6, 5, 4) if term in ANYWHERE else (1, 9, 8)
+    label = torch.randint(0, 3, (2, *shape), generator=numbers)
+    label[0, 0, :2] = 255
+    logits = torch.randn(2, 3, *shape, generator=numbers)
+    loss = SegmentationLoss(parts_of(term), "batch", background=0)
+    flat = (2, -1, shape[-1])
+    expected = loss(logits.reshape(2, 3, -1, shape[-1]), label.reshape(flat))["loss"]
+    leaf = logits.requires_grad_()
+    found = loss(leaf, label)["loss"]
+    torch.testing.assert_close(found, expected)
+    found.backward()
+    assert leaf.grad.any()
+
+
+def test_distances_of_volumes_run_through_all_three_axes():
+    from transfer_learning.losses.distances import signed_distances
+
+    label = np.zeros((5, 5, 5), np.uint8)
+    label[2, 2, 2] = 1
+    distances = signed_distances(label, 2)
+    assert distances[1, 2, 2, 2] == 0
+    assert distances[1, 0, 2, 2] == 2
+    assert distances[1, 0, 0, 0] == pytest.approx(12**0.5)
+
+
+def test_a_killed_run_ends_with_the_same_bits(volumes, trained, tmp_path, monkeypatch):
+    command = [*FLAGS.split(), "--save_every", "1", "--data_dir", str(volumes), "--output_dir", str(tmp_path / "seg")]
+    usual = SegmentationTask.training_losses
+
+    def killed(task, step):
+        if step == 3:
+            raise KeyboardInterrupt
+        return usual(task, step)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SegmentationTask, "training_losses", killed)
+        assert train(command) != 0
+    assert train(command) == 0
+    once, again = ((folder / "best_model.safetensors").read_bytes() for folder in (trained, tmp_path / "seg"))
+    assert once == again
+    assert (trained / "figures" / "epoch_0001.png").exists()
+
+
+def test_one_window_is_the_network_and_mirrors_are_averaged(volumes, trained):
+    pytest.importorskip("monai")
+    loaded = load_network(trained / "best_model.safetensors", ReadoutOptions(), "cpu")
+    split = open_data(volumes).split("Test")
+    volume = np.random.default_rng(0).random((1, 16, 16, 16), np.float32)
+    content = torch.ones(1, 1, 16, 16, 16, dtype=torch.bool)
+
+    def alone(volume):
+        with torch.inference_mode():
+            return loaded.network.scores(torch.from_numpy(volume.copy())[None], content).softmax(1)[0].numpy()
+
+    plain = volume_readout(loaded, split, ReadoutOptions(), 2)
+    np.testing.assert_allclose(plain.probabilities(volume), alone(volume), atol=1e-5)
+    mirrored = volume_readout(loaded, split, ReadoutOptions(tta="flips"), 2)
+    axes = [(), (1,), (2,), (3,), (1, 2), (1, 3), (2, 3), (1, 2, 3)]
+    mean = np.mean([np.flip(alone(np.flip(volume, along)), along) for along in axes], axis=0)
+    np.testing.assert_allclose(mirrored.probabilities(volume), mean, atol=1e-5)
+    sums = plain.probabilities(np.pad(volume, ((0, 0), (0, 9), (0, 0), (0, 5)))).sum(0)
+    np.testing.assert_allclose(sums, 1, atol=1e-5)
+    with pytest.raises(UserError, match="--tta flips mirrors volumes"):
+        volume_readout(loaded, split, ReadoutOptions(tta=True), 2)
+
+
+def test_results_are_those_of_pictures_and_distances_are_in_mm(volumes, trained, tmp_path):
+    pytest.importorskip("monai")
+    places = ["--data_dir", str(volumes), "--model_path", str(trained / "best_model.safetensors")]
+    flags = [*places, "--device", "cpu", "--distances", "--visualize_samples", "1", "--output_dir", str(tmp_path / "e")]
+    assert evaluate(flags) == 0
+    result = json.loads((tmp_path / "e" / "evaluation_results.json").read_text())
+    split = open_data(volumes).split("Test")
+    voxels = sum(split.truth(index).size for index in split.labelled)
+    assert np.sum(result["confusion_matrix"]) == voxels
+    assert result["distances"]["unit"] == "mm"
+    assert result["cases"]["num_cases"] == 2
+    assert any(figure["file"].startswith("figures/slices_") for figure in result["figures"])
+
+
+@pytest.mark.parametrize("transfer", ["encoder", "all"])
+def test_what_phase_1_learned_is_taken_over_strictly(volumes, tmp_path, transfer):
+    places = ["--data_dir", str(volumes), "--output_dir"]
+    flags = [*FLAGS.split(), *MASKED.split()]
+    assert pretrain([*flags, *places, str(tmp_path / "ae")]) == 0
+    given = ["--pretrained_encoder", str(tmp_path / "ae" / "best_model.safetensors"), "--transfer", transfer]
+    assert train([*FLAGS.split(), *given, "--freeze", "1", *places, str(tmp_path / "seg")]) == 0
+    # A patch of another number of stages is another network.
+    assert train([*FLAGS.replace("16", "8").split(), *given, *places, str(tmp_path / "other")]) == 2

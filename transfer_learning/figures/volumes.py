@@ -1,0 +1,93 @@
+"""Pictures of what the network says of volumes: three orthogonal slices through the most errors."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from core.classes import IGNORED, ClassSet
+from data.loading import plain_batches
+from data.volumes.split import VolumeSplit
+from transfer_learning.figures.pictures import save_panels
+
+# What the slices across each axis of [D, H, W] are called, in RAS+.
+PLANES = ("axial", "coronal", "sagittal")
+
+SLICES = "slices"
+
+
+def slices_caption(name: str) -> tuple[str, str]:
+    """Return title and caption of the slices of a volume."""
+    return (
+        f"Slices of {name}",
+        "Three orthogonal slices through the place where most errors meet, at the original spacing: the first "
+        "modality, the truth, the prediction, and this over the volume. The head is up.",
+    )
+
+
+def save_patches(
+    path: Path, model: nn.Module, split: VolumeSplit, chosen: np.ndarray, batch_size: int, device: torch.device
+) -> None:
+    """Save of each chosen volume the window with the most errors, sliced, with truth and prediction."""
+    worst: dict[int, tuple[int, tuple[np.ndarray, ...]]] = {}
+    with torch.inference_mode():
+        for indices, batch in plain_batches(split, chosen, batch_size, device):
+            prediction = model(batch.input, batch.content).argmax(1)
+            wrong = ((prediction != batch.label) & (batch.label != IGNORED)).flatten(1).sum(1).tolist()
+            for place, (index, errors) in enumerate(zip(indices.tolist(), wrong, strict=True)):
+                if index not in worst or errors > worst[index][0]:
+                    arrays = (batch.clean[place], batch.label[place], prediction[place])
+                    worst[index] = errors, tuple(array.cpu().numpy() for array in arrays)
+    names = [split.names[index] for index in worst]
+    save_slices(path, names, [arrays for _, arrays in worst.values()], split.class_set)
+
+
+def save_slices(
+    path: Path,
+    names: Sequence[str],
+    volumes: Sequence[tuple[np.ndarray, ...]],
+    classes: ClassSet,
+    title: str = "Slices through the most errors",
+) -> None:
+    """Save three orthogonal slices of each volume with truth and prediction as one PNG.
+
+    Args:
+        path: of the PNG.
+        names: of the volumes.
+        volumes: of each the picture [C, D, H, W] in [0, 1], of which the first channel is drawn, the truth and the
+            prediction [D, H, W].
+        classes: what these tell apart.
+        title: which volumes they are.
+    """
+    rows = [
+        (f"{name}, {plane}", *cut) for name, one in zip(names, volumes, strict=True) for plane, cut in _slices(*one)
+    ]
+    labels, pictures, truths, predictions = map(list, zip(*rows, strict=True))
+    save_panels(path, labels, pictures, truths, predictions, classes, title)
+
+
+def place_of_errors(truth: np.ndarray, prediction: np.ndarray) -> tuple[int, ...]:
+    """Return the voxel in whose three slices the most errors lie; where there are none, the middle of the objects."""
+    wrong = (truth != prediction) & (truth != IGNORED)
+    if not wrong.any():
+        wrong = (truth != IGNORED) & (truth != 0)
+    if not wrong.any():
+        return tuple(side // 2 for side in truth.shape)
+    found = []
+    for axis in range(truth.ndim):
+        others = tuple(other for other in range(truth.ndim) if other != axis)
+        found.append(int(wrong.sum(axis=others).argmax()))
+    return tuple(found)
+
+
+def _slices(
+    picture: np.ndarray, truth: np.ndarray, prediction: np.ndarray
+) -> Iterator[tuple[str, tuple[np.ndarray, ...]]]:
+    """Yield the name of a plane, and its cuts through the most errors: picture [h, w, 3], truth and prediction."""
+    shown = np.clip(picture[0], 0, 1)
+    for axis, place in enumerate(place_of_errors(truth, prediction)):
+        # Up is up: the first axis runs from the feet to the head.
+        cuts = [np.flip(array.take(place, axis), 0) for array in (shown, truth, prediction)]
+        yield PLANES[axis], (np.repeat(cuts[0][..., None], 3, -1), *cuts[1:])
