@@ -149,7 +149,8 @@ def _compared(network: "Network", reference: "Network", split: Any, config: Back
 
     from transfer_learning.inference.options import ReadoutOptions
     from transfer_learning.inference.readout import Readout
-    from transfer_learning.scores.split import results_of, scores_of_split
+    from transfer_learning.scores.results import results_of
+    from transfer_learning.scores.split import scores_of_split
 
     largest, same, pixels = 0.0, 0, 0
     with torch.inference_mode():

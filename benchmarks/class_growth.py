@@ -73,7 +73,8 @@ def _of_scoring(config: GrowthConfig, data_dir: Path, classes: int) -> tuple[flo
     from transfer_learning.inference.options import ReadoutOptions
     from transfer_learning.inference.readout import Readout
     from transfer_learning.network import SegmentationUNet
-    from transfer_learning.scores.split import results_of, scores_of_split
+    from transfer_learning.scores.results import results_of
+    from transfer_learning.scores.split import scores_of_split
 
     split, device = open_data(data_dir).split("Test"), resolve_device(config.device)
     network = Network(for_inference(SegmentationUNet(classes, config.class_width), device), device)

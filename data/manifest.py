@@ -15,6 +15,7 @@ from data.geometry import Geometry
 from data.prepared.fingerprint import FORMAT_VERSION, UNSEALED, Seal
 from data.prepared.format_1 import head_of_today, record_of_today
 from data.prepared.streamed import objects, until_images
+from data.preprocessing.steps import parse_steps
 from data.volumes.geometry import VolumeGeometry
 from data.volumes.intensity import Intensity
 
@@ -96,6 +97,12 @@ def _of_every_split(counts: dict[str, Counts]) -> dict[str, Counts]:
     return counts
 
 
+def _steps(text: str | None) -> str | None:
+    if text is not None:
+        parse_steps(text)
+    return text
+
+
 @dataclass(frozen=True)
 class Manifest:
     """What the manifest says of the data as a whole; what it says besides is for people.
@@ -116,6 +123,7 @@ class Manifest:
         lists: SHA-256 of each list that lay in the folder of a public data set.
         archives: of a public data set those that were unpacked, each with its MD5.
         value_range: of pictures deeper than 8 bits, the values that became 0 and 255.
+        preprocess: what was done to intensities, as `data.preprocessing.steps` writes it; None: nothing.
         trimaps: whether the truth is kept as trimaps, as format 1 did for Pets.
         sha256: the manifest's `Seal`; None in data prepared before there was one.
         dims: 2 for pictures, 3 for volumes.
@@ -141,6 +149,7 @@ class Manifest:
     lists: dict[str, str] | None = None
     archives: dict[str, dict[str, Any]] | None = None
     value_range: tuple[_Number, _Number] | None = None
+    preprocess: Annotated[str | None, AfterValidator(_steps)] = None
     trimaps: bool = False
     sha256: str | None = None
     dims: Literal[2, 3] = 2
@@ -159,7 +168,10 @@ class Manifest:
         """What decided the prepared data, as `PrepareConfig.settings` says it."""
         names = ("dataset", "source", "resize_mode", "seed", "ratios")
         known = {name: getattr(self, name) for name in names}
-        return known if self.dims == 3 else {**known, "size": list(self.size)}
+        if self.dims == 3:
+            return known
+        preprocess = {"preprocess": self.preprocess} if self.preprocess else {}
+        return {**known, "size": list(self.size), **preprocess}
 
     def truth_path(self, root: Path, split: str, name: str) -> Path:
         """Where the label of a picture lies at its original size."""

@@ -33,6 +33,8 @@ __all__ = [
 ]
 
 Ground = Literal["white", "black"]
+# The values of a deep picture that become 0 and 255, or what tells them of its values.
+ValueRange = tuple[float, float] | Callable[[np.ndarray], tuple[float, float]] | None
 
 _SUFFIXES = {"JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"), "PNG": (".png",), "GIF": (".gif",), "BMP": (".bmp",)}
 # Those without loss, and how Pillow names their kinds of pixels.
@@ -53,15 +55,15 @@ _UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
 def read_picture(
     path: Path,
     channels: int = 3,
-    value_range: tuple[float, float] | None = None,
+    value_range: ValueRange = None,
     ground: Ground | None = None,
 ) -> tuple[np.ndarray, list[str]]:
     """Read a picture of any common format.
 
     Args:
         channels: 3 for RGB, 1 for grey (the luma of ITU-R 601 where the file has colours).
-        value_range: of a file deeper than 8 bits, the values that become 0 and 255; beyond them it is cut off. None
-            takes the whole range of its integers.
+        value_range: of a file deeper than 8 bits, the values that become 0 and 255 (or what tells them of all of its
+            values); beyond them it is cut off. None takes the whole range of its integers.
         ground: what lies behind a transparent picture; None leaves the colours as they are stored.
 
     Returns:
@@ -112,7 +114,7 @@ def read_deep(path: Path) -> np.ndarray:
     return values[..., :3] if values.ndim == 3 else values
 
 
-def scaled(values: np.ndarray, value_range: tuple[float, float] | None) -> np.ndarray:
+def scaled(values: np.ndarray, value_range: ValueRange) -> np.ndarray:
     """Bring values of any type to uint8: the range's ends become 0 and 255, what lies beyond is cut off, NaN is 0.
 
     An alpha (a fourth channel) keeps the whole range of its type.
@@ -127,7 +129,7 @@ def scaled(values: np.ndarray, value_range: tuple[float, float] | None) -> np.nd
         if values.dtype.kind == "f":
             raise PictureError("floating-point pixels: say with --range which values are black and white")
         value_range = (0, np.iinfo(values.dtype).max)
-    low, high = value_range
+    low, high = value_range(values) if callable(value_range) else value_range
     with np.errstate(invalid="ignore"):
         return (
             np.nan_to_num(np.clip((values.astype(np.float64) - low) * (255 / (high - low)), 0, 255))

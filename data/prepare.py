@@ -172,7 +172,9 @@ def _prepare_into(root: Path, source: Source, config: PrepareConfig) -> tuple[di
 def _work(root: Path, source: Source, config: PrepareConfig) -> tuple[Source, Work]:
     """Return what is done with each sample; of volumes the source as it is once their intensities are known."""
     if source.plan is None:
-        job = Job(root, config.sides, config.resize_mode, source.classes, source.channels, config.bad_masks)
+        steps = config.preprocessing
+        steps.require_channels(source.channels)
+        job = Job(root, config.sides, config.resize_mode, source.classes, source.channels, config.bad_masks, steps)
         return source, partial(process, job=job)
     volumes = import_module("data.volumes.preparing")  # scipy, which pictures do without
     return volumes.make_work(root, source, config.bad_masks, config.workers or processors())

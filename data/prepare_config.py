@@ -11,6 +11,7 @@ from core.filing.paths import real
 from core.filing.words import nearest
 from core.sides import MAX_SIZE, sides_of
 from data.geometry import ResizeMode
+from data.preprocessing.pipeline import Preprocessing
 from data.sources.own.config import ReadingConfig
 from data.sources.table import ALIASES, DATA_SETS
 from data.volumes.config import VolumeConfig
@@ -54,6 +55,12 @@ class PrepareConfig(VolumeConfig, ReadingConfig, DataSetConfig):
     """Pictures as training reads them, in pixels: 128 is a square, 360x480 is height x width."""
     resize_mode: ResizeMode = "letterbox"
     """Keep the aspect and add bars that are never scored, or stretch to the size."""
+    preprocess: str | None = None
+    """What is done to intensities first, in this order, here and wherever the trained weights read a picture: `green`
+    (the green channel alone), `clahe:2/8` (local contrast: clip limit / tiles a side; of colours their lightness), and
+    what becomes 0 and 255: `window:40/400` (centre / width, in the file's values), `percentile:0.5/99.5` and `zscore`
+    (4 deviations to either side of the mean) of each picture. Of a picture deeper than 8 bits the first of these three
+    takes the values as they are stored, instead of --range."""
     num_images: int = 600
     """Drawn data sets: how many pictures to draw."""
     labelled_fraction: float = 0.25
@@ -69,6 +76,10 @@ class PrepareConfig(VolumeConfig, ReadingConfig, DataSetConfig):
                 raise UserError(f"size {self.size} is outside 1 to {MAX_SIZE} pixels")
         ReadingConfig.__post_init__(self)
         VolumeConfig.__post_init__(self)
+        if self.preprocess is not None:
+            object.__setattr__(self, "preprocess", str(self.preprocessing))
+        if self.range and self.preprocessing.of_depth:
+            raise UserError(f"--range and --preprocess {self.preprocess} both say what becomes 0 and 255: give one")
         if not 0 <= self.labelled_fraction <= 1:
             raise UserError(f"labelled_fraction {self.labelled_fraction} is outside [0, 1]: 0.25 labels a quarter")
         if self.num_images < 1:
@@ -78,6 +89,11 @@ class PrepareConfig(VolumeConfig, ReadingConfig, DataSetConfig):
     def sides(self) -> tuple[int, int]:
         """Height and width of the pictures as training reads them."""
         return sides_of(self.size)
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What is done to intensities."""
+        return Preprocessing.of(self.preprocess)
 
     def check_source(self) -> None:
         """See that the data set has its source, and nothing that it would not look at.
@@ -92,6 +108,8 @@ class PrepareConfig(VolumeConfig, ReadingConfig, DataSetConfig):
                 raise UserError(f"--{name} has no meaning for --dataset {self.dataset}")
         if row.dims == 3 and (self.size, self.resize_mode) != (defaults["size"], defaults["resize_mode"]):
             raise UserError("--size and --resize_mode are of pictures: volumes keep their shapes, or give --spacing")
+        if row.dims == 3 and self.preprocess is not None:
+            raise UserError("--preprocess is of pictures: --intensity says how volumes are read")
         if "archives" in row.settings and bool(self.archives) == self.download:
             either = "either --archives DIR or --download" if "download" in row.settings else "--archives DIR"
             raise UserError(f"{self.dataset} needs its archives: give {either}")
@@ -109,10 +127,15 @@ class PrepareConfig(VolumeConfig, ReadingConfig, DataSetConfig):
         ratios = {
             name.removesuffix("_ratio"): source.pop(name) for name in ("val_ratio", "test_ratio") if name in source
         }
-        how: dict[str, Any] = {"size": list(self.sides), "resize_mode": self.resize_mode}
         if row.dims == 3:
-            how = {"resize_mode": "own"}
-        return {"dataset": self.dataset, "source": source, **how, "seed": self.seed, "ratios": ratios}
+            how: dict[str, Any] = {"resize_mode": "own"}
+        else:
+            how = {"size": list(self.sides), "resize_mode": self.resize_mode}
+        preprocess = {} if self.preprocess is None else {"preprocess": self.preprocess}
+        return {
+            **{"dataset": self.dataset, "source": source, **how},
+            **{"seed": self.seed, "ratios": ratios, **preprocess},
+        }
 
     def source_defaults(self) -> dict[str, Any]:
         """Return what `settings` states as the source where nothing of it is given."""

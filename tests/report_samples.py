@@ -79,7 +79,7 @@ def write_first_format(folder: Path, seed: int = 1, training: dict | None = None
     """Write what `write_segmentation` does in the first format, of three classes."""
     counts, names = matrices(seed), CLASSES.names
     result = segmentation_result(counts, training or segmentation_settings(), **more)
-    for key in ("format", "phase", "class_set"):
+    for key in ("format", "phase", "class_set", "foreground"):
         del result[key]
     result = {**result, **result.pop("classes")}
     columns = [f"count_{truth}_as_{said}" for truth in names for said in names]

@@ -27,6 +27,7 @@ from core.evaluation import (
     seal_scores,
 )
 from transfer_learning.inference.options import ReadoutOptions
+from transfer_learning.scores.options import ScoreOptions
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,7 +43,7 @@ MOST_ROWS = 50
 
 
 @dataclass(frozen=True)
-class SegmentationEvaluationConfig(EvaluationConfig, ReadoutOptions):
+class SegmentationEvaluationConfig(EvaluationConfig, ReadoutOptions, ScoreOptions):
     """Settings of `transfer_learning.evaluate`."""
 
     visualize_samples: int = 3
@@ -103,8 +104,8 @@ def _evaluate(config: SegmentationEvaluationConfig, files: Sequence[Path], seal:
     from transfer_learning.scores.class_map import mapped_split
     from transfer_learning.scores.compare import COMPARED, climb, save_comparison
     from transfer_learning.scores.per_image import image_rows, tag_scores
+    from transfer_learning.scores.results import results_of
     from transfer_learning.scores.shown import print_scores
-    from transfer_learning.scores.split import results_of
 
     loaded, *others = load_members((config.model_path, *config.ensemble), config, config.device)
     data = open_data(config.data_dir, config.cache_dir)
@@ -114,6 +115,7 @@ def _evaluate(config: SegmentationEvaluationConfig, files: Sequence[Path], seal:
     by = classes_of(loaded.header, split, config.model_path, config.class_map)
     if by:
         split = mapped_split(split, by)
+    config.require_fit(split.class_set, tuple(split.tags))
     readout, scores, rungs = climb([loaded, *others], split, config, None if by is None else by.groups)
     origins = [
         provenance(replace(config, model_path=file), one.header, data, readout.size, one.network.device)

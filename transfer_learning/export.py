@@ -114,6 +114,7 @@ def _content(config: ExportConfig, header: "Header", compared: list[dict[str, An
         "resize_mode": header.resize_mode,
         "value_range": header.value_range,
         "ground": header.ground,
+        "preprocess": header.preprocess,
         "opset": None if config.format == "state_dict" else config.opset,
         "compared": [{**entry, "on": on} for entry in compared],
         "provenance": {

@@ -186,6 +186,7 @@ class SegmentationTask(Task):
             "resize_mode": data.resize_mode,
             "value_range": data.value_range,
             "ground": data.source.get("ground"),
+            **({"preprocess": data.preprocess} if data.preprocess else {}),
         }
 
     def save_pictures(self, path: Path) -> None:

@@ -24,7 +24,8 @@ from transfer_learning.inference.backends import load_network
 from transfer_learning.inference.readout import Readout
 from transfer_learning.inference.segmenter import Segmenter, segmentation
 from transfer_learning.predict_config import InferenceOptions
-from transfer_learning.scores.split import results_of, scores_of_split
+from transfer_learning.scores.results import results_of
+from transfer_learning.scores.split import scores_of_split
 
 OURS, PREDICTION, COUNTING, EVERYTHING = "ours", "prediction", "plain loop, pixels alone", "plain loop, all scores"
 IN_BF16 = ", bf16"

@@ -103,6 +103,7 @@ class Header:
         class_set: of phase 2, what it tells apart.
         size, resize_mode, value_range, ground: of phase 2, how pictures come to what it was trained on; weights of
             before do not say it.
+        preprocess: of phase 2, the steps on intensities that its pictures were prepared with; None: none.
         pictures_seen: of which pictures the weights learned, as `core.headers.seen` writes them; weights of before, and
             of data prepared before, do not say it.
         sha256: over all of the above and the tensors; None in weights of format 1 from before there was one.
@@ -120,6 +121,7 @@ class Header:
     resize_mode: Literal["letterbox", "stretch"] | None = None
     value_range: Annotated[tuple[_Number, _Number] | None, AfterValidator(_rising)] = None
     ground: Literal["white", "black"] | None = None
+    preprocess: str | None = None
     pictures_seen: Annotated[str, AfterValidator(_pictures)] = ""
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
 

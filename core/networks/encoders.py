@@ -161,7 +161,7 @@ def _create(name: str, output_stride: int, in_channels: int) -> nn.Module:
     if name not in known:
         near = difflib.get_close_matches(name, [*OWN_ENCODERS, *known], n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "timm.list_models() names those of timm"
-        raise UserError(f"encoder {name!r} is unknown: it is {' or '.join(OWN_ENCODERS)} or a network of timm; {hint}")
+        raise UserError(f"encoder {name!r} is unknown: it is {', '.join(OWN_ENCODERS)} or a network of timm; {hint}")
     asked: dict[str, Any] = {"in_chans": in_channels} if in_channels != 3 else {}
     if output_stride != WHOLE:  # not every network takes the argument
         asked["output_stride"] = output_stride

@@ -54,11 +54,16 @@ def draw_affine(
 def _draw_window(keys: np.ndarray, config: AugmentConfig) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw the crop's window: its sides and the shift of its centre, both [N, 2] (x, y) as shares of the content's."""
     first, second = uniform(keys, "crop", 2).double().unbind(1)
-    area = 1 - config.crop * first
+    area = 1 - _share(first, config)
     # Bounding the aspect ratio by the area keeps both sides at most 1, without drawing again.
     aspect = torch.exp((2 * second - 1) * torch.clamp(-torch.log(area), max=math.log(_CROP_ASPECT)))
     window = torch.stack((torch.sqrt(area * aspect), torch.sqrt(area / aspect)), 1)
     return window, symmetric(keys, "crop position", 0.5, 2) * (1 - window)
+
+
+def _share(drawn: torch.Tensor, config: AugmentConfig) -> torch.Tensor:
+    """Return the share of the area that a crop cuts away, by a number drawn from [0, 1)."""
+    return config.crop_least + (config.crop - config.crop_least) * drawn
 
 
 def _draw_training_window(
@@ -71,7 +76,7 @@ def _draw_training_window(
     """
     height, width = config.window or (0, 0)
     first, second = uniform(keys, "crop", 2).double().unbind(1)
-    area = (1 - config.crop * first) * content.prod(1)
+    area = (1 - _share(first, config)) * content.prod(1)
     change = torch.exp((2 * second - 1) * math.log(_CROP_ASPECT)) if config.crop else torch.ones_like(second)
     aspect = width / height * change
     window = torch.stack((torch.sqrt(area * aspect), torch.sqrt(area / aspect)), 1)

@@ -12,6 +12,7 @@ LARGEST = {
     "shift": 0.5,
     "rotation": 180.0,
     "crop": 0.95,
+    "crop_least": 0.95,
     "brightness": 1.0,
     "contrast": 1.0,
     "saturation": 1.0,
@@ -37,6 +38,8 @@ class AugmentConfig:
     """Largest rotation either way, in degrees."""
     crop: float = 0.0
     """Random resized crop: the largest share of the picture's area that is cut away (0.5 keeps from 50 to 100 %)."""
+    crop_least: float = 0.0
+    """The least share that --crop cuts away: as much as --crop, and all windows have one size."""
     brightness: float = 0.2
     """Largest relative change of brightness (0.2: factors from 0.8 to 1.2)."""
     contrast: float = 0.2
@@ -57,8 +60,9 @@ class AugmentConfig:
     train_crop: int | str | None = None
     """Train on windows of this size in pixels (128, or 256x256: height x width) instead of whole pictures. A window
     holds the share of the picture's area that --crop leaves (the largest that fits at --crop 0), anywhere in it, and
-    is resized to this size: at --crop 0 things look smaller than in evaluation by as much as the picture is larger.
-    Validation and evaluation see whole pictures."""
+    is resized to this size: at --crop 0 things look smaller than in evaluation by as much as the picture is larger,
+    and about as large where --crop_least and --crop leave as many pixels as it has. Validation and evaluation see whole
+    pictures."""
 
     @property
     def window(self) -> tuple[int, int] | None:
@@ -76,3 +80,7 @@ class AugmentConfig:
             value = getattr(self, name)
             if not 0 <= value <= largest:  # catches NaN as well
                 raise UserError(f"{name}: {value} is out of range; give 0 (off) to {largest:g}")
+        if self.crop_least > self.crop:
+            raise UserError(
+                f"crop_least {self.crop_least:g} is more than --crop {self.crop:g}: give --crop as much or more"
+            )

@@ -18,7 +18,8 @@ Note = tuple[str, str, str]  # file, action, reason
 def make_manifest(config: PrepareConfig, source: Source, journal: Journal) -> dict[str, Any]:
     """Return the manifest of the pictures that the journal keeps; the records of its images are an iterator."""
     settings = config.settings()
-    meaning = {"class_set": source.classes.content(), "channels": source.channels, "stratum": source.stratum}
+    channels = config.preprocessing.channels_after(source.channels)
+    meaning = {"class_set": source.classes.content(), "channels": channels, "stratum": source.stratum}
     held, pixels, tags = journal.held()
     volumes = _of_volumes(source, journal) if source.plan else {}
     seal = Seal()

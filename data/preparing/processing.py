@@ -19,6 +19,7 @@ from data.manifest import image_path, label_path, truth_path
 from data.pictures import PictureError
 from data.preparing.inputs import rows_of
 from data.preparing.looks import Look, look_of
+from data.preprocessing.pipeline import NOTHING, Preprocessing
 from data.sources.source import Sample
 
 Item = TypeVar("Item")
@@ -31,7 +32,7 @@ _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 @dataclass(frozen=True)
 class Job:
-    """What is the same for all samples of a preparation."""
+    """What is the same for all samples of a preparation; `channels` are those of the source."""
 
     root: Path
     sides: tuple[int, int]
@@ -39,6 +40,7 @@ class Job:
     classes: ClassSet
     channels: int
     bad_masks: str
+    preprocessing: Preprocessing = NOTHING
 
 
 @dataclass
@@ -70,6 +72,7 @@ def process(sample: Sample, job: Job) -> Outcome:
     outcome = Outcome(sample, inputs=rows_of(sample))
     try:
         image, unusual = sample.image()
+        learned, unusual = _preprocessed(sample, image, unusual, job)
     except PictureError as error:
         outcome.notes.append((sample.file, "left out", str(error)))
         return outcome
@@ -83,7 +86,7 @@ def process(sample: Sample, job: Job) -> Outcome:
         outcome.notes.append((sample.label_file, "mask left out", str(error)))
         label = None
     try:
-        _write_sample(outcome, image, label, job)
+        _write_sample(outcome, image, learned, label, job)
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
@@ -119,13 +122,23 @@ def _read_label(sample: Sample, image: np.ndarray, job: Job) -> np.ndarray | Non
     return label
 
 
-def _write_sample(outcome: Outcome, image: np.ndarray, truth: np.ndarray | None, job: Job) -> None:
+def _preprocessed(sample: Sample, image: np.ndarray, notes: list[str], job: Job) -> tuple[np.ndarray, list[str]]:
+    """Return what is learned from an image as it was read, and the notes of the reading that made it."""
+    if not job.preprocessing.steps:
+        return image, notes
+    if sample.preprocessed and job.preprocessing.of_depth:
+        return sample.preprocessed(job.preprocessing)
+    return job.preprocessing(_with_channels(image, job.channels)), notes
+
+
+def _write_sample(outcome: Outcome, image: np.ndarray, learned: np.ndarray, truth: np.ndarray | None, job: Job) -> None:
     sample = outcome.sample
     height, width = image.shape[:2]
     geometry = fit(height, width, *job.sides, job.resize_mode)
-    laid = _with_channels(geometry.image(image), job.channels)
+    channels = job.preprocessing.channels_after(job.channels)
+    laid = _with_channels(geometry.image(learned), channels)
     digest = sha256(laid.tobytes())
-    stored = laid if job.channels == 1 else cv2.cvtColor(laid, cv2.COLOR_RGB2BGR)
+    stored = laid if channels == 1 else cv2.cvtColor(laid, cv2.COLOR_RGB2BGR)
     _write_png(image_path(job.root, sample.split, sample.name), stored)
     if truth is not None:
         label = geometry.label(truth)

@@ -13,8 +13,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from core.files import file_sha256
 from data.pictures import Ground, read_picture
+from data.preprocessing.pipeline import Preprocessing, read_preprocessed
 from data.sources.own.config import ReadingConfig
 from data.sources.own.dividing.divide import divide, into_folds
 from data.sources.own.dividing.tags import read_tags
@@ -118,7 +121,12 @@ class _Samples:
             tags=self.tags.get(row.name, {}),
             stamp=(*row.stamp, _decided(reading)),
             files=row.files,
+            preprocessed=partial(self._preprocessed, row) if row.bits > 8 else None,
         )
+
+    def _preprocessed(self, row: Row, preprocessing: Preprocessing) -> tuple[np.ndarray, list[str]]:
+        reading = self.reading
+        return read_preprocessed(row.image, preprocessing, reading.channels, reading.value_range, self.ground)
 
 
 def _decided(reading: Reading) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 
 from core.classes import ClassSet
 from data.manifest import SPLITS
+from data.preprocessing.pipeline import Preprocessing
 from data.ranking import rank
 from data.volumes.geometry import Spacing
 from data.volumes.intensity import Intensity
@@ -27,6 +28,7 @@ class Sample:
         image: reads the picture, uint8, [H, W, 3] RGB or [H, W] for one channel, and what was unusual about its file.
         label: reads the label at the picture's original size, [H, W] uint8: indices of classes, or 255 where nothing
             is learned or scored. Every other coding ends in here. None without a mask.
+        preprocessed: of a file deeper than 8 bits, reads it as `image` does and takes steps, which see its own values.
         tags: what else is known of the picture: {"species": "cat", "breed": "beagle"}, {"patient": "7"}.
         files: what `image` and `label` read, for the comparison with a later state of them.
         frame: of a volume, reads its place and header; `image` is then [C, D, H, W] and `label` [D, H, W].
@@ -44,6 +46,7 @@ class Sample:
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     stamp: tuple[int, ...] = ()
     files: tuple[Path, ...] = ()
+    preprocessed: Callable[[Preprocessing], tuple[np.ndarray, list[str]]] | None = None
     frame: Callable[[], Frame] | None = None
 
 

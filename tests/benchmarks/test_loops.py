@@ -18,7 +18,8 @@ from transfer_learning.inference.options import ReadoutOptions
 from transfer_learning.inference.readout import Readout
 from transfer_learning.network import SegmentationUNet
 from transfer_learning.scores.boundary import boundary_distance, boundary_iou
-from transfer_learning.scores.split import results_of, scores_of_split
+from transfer_learning.scores.results import results_of
+from transfer_learning.scores.split import scores_of_split
 
 CPU = torch.device("cpu")
 SIZE = 64

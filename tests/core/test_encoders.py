@@ -84,7 +84,8 @@ def test_the_decoder_starts_alike_whatever_the_encoder_starts_from():
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--encoder", "resnet_18"], "'resnet_18' is unknown: it is unet or a network of timm; did you mean resnet18"),
+        (["--encoder", "resnet_18"], "'resnet_18' is unknown: it is unet, double_conv or a network of timm; did you"),
+        (["--encoder", "resnet_18"], "did you mean resnet18"),
         (["--encoder", "unnet"], "did you mean unet"),
         (
             ["--encoder", "vit_tiny_patch16_224", "--decoder", "linknet"],

@@ -163,14 +163,15 @@ def test_transforms_stay_within_their_settings(box, seed):
     assert shift.abs().max() <= 0.1 * 64 + 1e-6
 
 
-@given(rectangles_of(64), seeds, st.floats(0.01, 0.95))
-def test_a_crop_is_a_window_of_the_picture(box, seed, crop):
-    affine = draw_affine(box, (64, 64), keys(seed, 0, np.arange(1)), only(crop=crop))[0]
+@given(rectangles_of(64), seeds, st.floats(0.01, 0.95), st.floats(0, 1))
+def test_a_crop_is_a_window_of_the_picture(box, seed, crop, share):
+    least = crop * share
+    affine = draw_affine(box, (64, 64), keys(seed, 0, np.arange(1)), only(crop=crop, crop_least=least))[0]
     upper_left, lower_right = corners = box[0].double()[[1, 0, 3, 2]].view(2, 2)
     first, last = corners @ affine[:, :2].T + affine[:, 2]
     assert ((first >= upper_left - 1e-6) & (last <= lower_right + 1e-6)).all()
     width, height = (last - first) / (lower_right - upper_left)
-    assert 1 - crop - 1e-6 <= width * height <= 1 + 1e-6
+    assert 1 - crop - 1e-6 <= width * height <= 1 - least + 1e-6
     assert 3 / 4 - 1e-6 <= width / height <= 4 / 3 + 1e-6
 
 
@@ -291,6 +292,18 @@ def test_a_training_window_lies_in_the_content(tall, wide, crop, seed):
             spans = rows[one].max() - rows[one].min() + 1, columns[one].max() - columns[one].min() + 1
             assert spans[0] >= bottom - top - 2 * half[0] or spans[1] >= right - left - 2 * half[1]
         assert seen <= content
+
+
+def test_windows_of_one_size_hold_as_many_pixels_as_asked():
+    boxes = torch.tensor([[0, 0, 64, 96]]).repeat(20, 1)
+    config = only(crop=0.75, crop_least=0.75, train_crop="32x48")
+    linear = draw_affine(boxes, (64, 96), keys(1, 0, np.arange(20)), config)[:, :, :2]
+    torch.testing.assert_close(torch.linalg.det(linear), torch.ones(20, dtype=torch.float64))
+
+
+def test_a_crop_cannot_leave_more_than_it_must():
+    with pytest.raises(UserError, match=r"crop_least 0.5 is more than --crop 0.2"):
+        AugmentConfig(crop=0.2, crop_least=0.5)
 
 
 def test_a_training_window_of_the_whole_picture_is_the_picture():

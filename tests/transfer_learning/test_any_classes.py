@@ -24,7 +24,7 @@ CASES = {
 }
 SMALL = ["--width", "2", "--batch_size", "4", "--amp", "off", "--device", "cpu"]
 STEPS = [*SMALL, "--max_steps", "3", "--val_every", "2"]
-SCORES = {"dice", "iou", "precision", "recall", "specificity"}
+SCORES = {"dice", "iou", "precision", "recall", "specificity", "balanced_accuracy", "auc"}
 
 
 @pytest.fixture(
@@ -82,10 +82,9 @@ def test_results_are_of_format_2(run):
     assert ClassSet.of(result["class_set"]) == ClassSet.of(class_set.content())
     assert list(result["classes"]) == list(class_set.names)
     for scores in (result["classes"], result["intervals"]["classes"]):
-        assert all(
-            set(of_class) == {"dice", "iou", "precision", "recall", "specificity"} for of_class in scores.values()
-        )
-    for name in ("mean_foreground_dice", "foreground_iou", "boundary_iou", "boundary_distance_pixels"):
+        assert all(set(of_class) == SCORES for of_class in scores.values())
+    of_foreground = ("mean_foreground_dice", "foreground_iou", "mean_case_dice", "boundary_iou")
+    for name in (*of_foreground, "boundary_distance_pixels"):
         for scores in (result, result["intervals"]):
             assert (scores[name] is None) == (class_set.background is None)
     assert "foreground_iou_border_as_object" not in result

@@ -12,6 +12,7 @@ import torch
 from reference_inference import reference_scores
 from safetensors.torch import save_file
 from sample_classes import write_manifest
+from sklearn.metrics import roc_auc_score
 from torchmetrics.functional.classification import multiclass_jaccard_index
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
@@ -34,7 +35,10 @@ from transfer_learning.inference.readout import Readout
 from transfer_learning.inference.segmenter import Segmenter
 from transfer_learning.network import SegmentationUNet
 from transfer_learning.scores.confusion import counts_of, segmentation_scores
-from transfer_learning.scores.split import results_of, scores_of_split
+from transfer_learning.scores.per_image import OF_CLASSES
+from transfer_learning.scores.results import results_of
+from transfer_learning.scores.split import scores_of_split
+from transfer_learning.scores.surface import class_distances
 from transfer_learning.train import main as train_segmentation
 
 CLASSES = ("background", "cat", "dog")
@@ -67,7 +71,7 @@ def test_segmentation_json(results, pets):
     split = open_data(pets).split("Test")
     assert content["num_images"] == len(split.labelled)
     for name in CLASSES:
-        assert set(content["classes"][name]) == {"dice", "iou", "precision", "recall", "specificity"}
+        assert set(content["classes"][name]) == {*OF_CLASSES, "iou", "auc"}
     assert {"pixel_accuracy", "mean_iou", "mean_foreground_dice", "foreground_iou", "confusion_matrix"} <= set(content)
     scored = sum(int((split.truth(index) != 255).sum()) for index in split.labelled)
     assert np.sum(content["confusion_matrix"]) == scored
@@ -84,7 +88,7 @@ def test_segmentation_json(results, pets):
 def test_intervals_stand_beside_every_score(results):
     content = json.loads((results / "out/seg/evaluation_results.json").read_text())
     intervals = content["intervals"]
-    headlines = ["pixel_accuracy", "mean_iou", "mean_foreground_dice", "foreground_iou"]
+    headlines = ["pixel_accuracy", "mean_iou", "mean_foreground_dice", "foreground_iou", "mean_case_dice"]
     more = ["foreground_iou_border_as_object", "boundary_iou", "boundary_distance_pixels", "expected_calibration_error"]
     for name in headlines + more:
         low, high = intervals[name]
@@ -92,6 +96,45 @@ def test_intervals_stand_beside_every_score(results):
     for name in CLASSES:
         for kind, value in content["classes"][name].items():
             assert (intervals["classes"][name][kind] is None) == (value is None)
+
+
+def test_scores_of_medicine_where_they_are_asked_for(results, pets, tmp_path, capsys):
+    places = ["--model_path", str(results / "seg/best_model.safetensors"), "--data_dir", str(pets), "--device", "cpu"]
+    given = [*places, "--output_dir", str(tmp_path / "out"), "--no_figures"]
+    asked = ["--distances", "--v_rand", "cat", "--case_by", "species"]
+    assert evaluate_segmentation([*given, *asked]) == 0
+    said = capsys.readouterr().out
+    assert "Distances of surfaces in pixels" in said
+    assert "mean case dice: over 2 values of species" in said
+    content = json.loads((tmp_path / "out/evaluation_results.json").read_text())
+    plain = json.loads((results / "out/seg/evaluation_results.json").read_text())
+    new = {"distances", "v_rand", "v_rand_at"}
+    assert content.keys() - plain.keys() == new
+    # OpenCV's distances differ in the last digit from time to time.
+    distance = "boundary_distance_pixels"
+    assert content[distance] == pytest.approx(plain[distance], rel=1e-6)
+    others = {"cases", "mean_case_dice", "intervals", "figures", "strip", "provenance", distance}
+    assert [name for name, value in plain.items() if name not in others and content[name] != value] == []
+    with (tmp_path / "out/per_image.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    split, model = open_data(pets).split("Test"), trained(results)
+    found = reference_scores(model, split, split.labelled)
+    for place, index in enumerate(split.labelled):
+        truth, prediction = split.truth(index), found[index].argmax(0)
+        expected = class_distances(prediction.astype(np.uint8), truth, PETS)[1]
+        cells = [rows[place][f"{kind}_pixels_cat"] for kind in ("hausdorff_95", "surface_distance")]
+        assert [float(cell or "nan") for cell in cells] == pytest.approx(expected.tolist(), nan_ok=True)
+    truths = np.concatenate([split.truth(index).ravel() for index in split.labelled])
+    likely = np.concatenate([torch.from_numpy(found[index]).softmax(0)[0].numpy().ravel() for index in split.labelled])
+    expected = roc_auc_score(truths[truths < 3] > 0, 1 - likely[truths < 3])
+    assert content["foreground"]["auc"] == pytest.approx(expected, abs=content["roc"]["largest_auc_error"] + 1e-4)
+    low, high = content["intervals"]["foreground"]["auc"]
+    assert low <= content["foreground"]["auc"] <= high
+    species = [split.tags["species"][index] for index in split.labelled]
+    assert content["cases"]["num_cases"] == len(set(species)) == 2
+    assert content["mean_case_dice"] != plain["mean_case_dice"]
+    assert evaluate_segmentation([*given, "--case_by", "patient"]) == 2
+    assert "there is no such tag" in capsys.readouterr().err
 
 
 def test_rows_of_images_add_up_to_the_matrix(results, pets):

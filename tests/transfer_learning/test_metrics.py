@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from skimage.metrics import structural_similarity
+from sklearn.metrics import balanced_accuracy_score
+from torchmetrics.functional import classification
 from torchmetrics.functional.classification import (
     multiclass_f1_score,
     multiclass_jaccard_index,
@@ -142,6 +144,15 @@ def test_segmentation_scores_agree_with_torchmetrics():
         (prediction > 0).long(), label.where(~scored, (label > 0).long()), 2, average="none", ignore_index=255
     )
     assert scores["foreground_iou"] == pytest.approx(animals[1].item())
+    pair = (prediction > 0).long()[scored], (label > 0).long()[scored]
+    names = {"recall": "recall", "specificity": "specificity", "precision": "precision", "f1_score": "dice"}
+    for name, ours in names.items():
+        reference = getattr(classification, f"binary_{name}")(*pair)
+        assert scores["foreground"][ours] == pytest.approx(reference.item(), rel=1e-5)
+    for of_class in (scores["foreground"], *by_class.values()):
+        assert of_class["balanced_accuracy"] == pytest.approx((of_class["recall"] + of_class["specificity"]) / 2)
+    assert scores["foreground"]["iou"] == scores["foreground_iou"]
+    assert scores["foreground"]["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(pair[1], pair[0]))
 
 
 def test_confusion_matrix_by_hand():
@@ -151,7 +162,7 @@ def test_confusion_matrix_by_hand():
     assert matrix.dtype == torch.int64
     assert matrix.tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 1]]
     headlines = ["pixel_accuracy", "mean_accuracy", "mean_iou", "mean_foreground_dice", "foreground_iou"]
-    assert list(segmentation_scores(matrix, PETS)) == [*headlines, "classes", "confusion_matrix"]
+    assert list(segmentation_scores(matrix, PETS)) == [*headlines, "foreground", "classes", "confusion_matrix"]
     assert counts_of(matrix.numpy()).tolist() == [[1, 2, 2], [1, 1, 2], [1, 2, 1]]
 
 
@@ -172,7 +183,9 @@ def test_the_truth_scores_one_and_what_is_not_there_nothing(label):
     scores = score(np.where(label == 255, 1, label), label)
     for value, name in enumerate(NAMES):
         of_class = scores["classes"][name]
-        assert of_class.pop("specificity") == (None if set(label.flat) <= {value, 255} else 1)
+        specificity = None if set(label.flat) <= {value, 255} else 1
+        assert of_class.pop("specificity") == specificity
+        assert of_class.pop("balanced_accuracy") == (specificity if value in label else None)
         assert set(of_class.values()) == ({1.0} if value in label else {None})
     assert scores["mean_iou"] == (1.0 if (label != 255).any() else None)
     assert scores["pixel_accuracy"] == scores["mean_iou"]
@@ -195,6 +208,7 @@ def test_who_never_says_cat_scores_zero_for_it(prediction, label):
     label[0, 0, 0] = 1
     cat = score(np.where(prediction == 1, 2, prediction), label)["classes"]["cat"]
     assert cat.pop("specificity") in (None, 1)
+    assert cat.pop("balanced_accuracy") in (None, 0.5)
     assert cat == {"dice": 0.0, "iou": 0.0, "precision": None, "recall": 0.0}
 
 
@@ -202,8 +216,10 @@ def test_a_class_invented_by_the_prediction_counts_against_it():
     scores = score(torch.tensor([0, 0, 1]), torch.tensor([0, 0, 0]))
     missing = pytest.approx(2 / 3)
     expected = {"dice": 0.0, "iou": 0.0, "precision": 0.0, "recall": None, "specificity": missing}
+    expected["balanced_accuracy"] = None
     assert scores["classes"]["cat"] == expected
-    assert scores["classes"]["dog"] == {**dict.fromkeys(("dice", "iou", "precision", "recall")), "specificity": 1}
+    nothing = dict.fromkeys(("dice", "iou", "precision", "recall", "balanced_accuracy"))
+    assert scores["classes"]["dog"] == {**nothing, "specificity": 1}
     assert scores["mean_iou"] == pytest.approx(((2 / 3) + 0) / 2)
 
 
@@ -253,6 +269,7 @@ def test_the_foreground_is_all_but_the_background(background):
     if background is None:
         assert scores["foreground_iou"] is None
         assert scores["mean_foreground_dice"] is None
+        assert set(scores["foreground"].values()) == {None}
         return
     others = [c for c in range(4) if c != background]
     both = matrix[np.ix_(others, others)].sum()

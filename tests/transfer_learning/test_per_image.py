@@ -7,7 +7,7 @@ import pytest
 
 from core.classes import ClassSet
 from transfer_learning.scores.confusion import counts_of
-from transfer_learning.scores.per_image import TRUE_CLASSES, image_rows, tag_scores
+from transfer_learning.scores.per_image import OF_CLASSES, TRUE_CLASSES, image_rows, tag_scores
 from transfer_learning.scores.split import SplitScores
 
 PETS = ClassSet(("background", "cat", "dog"), ignored_is="border")
@@ -45,8 +45,13 @@ def test_rows_hold_scores_and_counts(split):
     assert [rows[1][f"{kind}_cat"] for kind in ("hit", "truth", "said")] == [5, 10, 5]
     assert [rows[0][f"{kind}_dog"] for kind in ("hit", "truth", "said")] == [0, 0, 2]
     assert rows[1]["foreground_iou"] == pytest.approx(5 / 10)
-    scored = [name for name in rows[2] if name.startswith(("iou", "mean", "foreground", "boundary"))]
-    assert len(scored) == 7
+    assert [rows[0][f"{kind}_cat"] for kind in ("dice", "recall", "specificity", "balanced_accuracy")] == [1] * 4
+    assert rows[0]["precision_dog"] == rows[0]["dice_dog"] == 0
+    assert rows[0]["recall_dog"] is rows[0]["balanced_accuracy_dog"] is None
+    assert rows[0]["mean_foreground_dice"] == 0.5
+    assert "dice_background" not in rows[0]
+    scored = [name for name in rows[2] if name.startswith(("iou", "mean", "foreground", "boundary", *OF_CLASSES))]
+    assert len(scored) == 18
     assert all(rows[2][name] is None for name in scored)
 
 

@@ -27,6 +27,11 @@ def classes_of(header: "Header", split: "Split", model_path: Path, class_map: Pa
             f"{problem}: evaluate on data of the same classes in the same order, or say with --class_map FILE which "
             "mean the same"
         )
+    if header.preprocess != split.manifest.preprocess:
+        raise UserError(
+            f"{model_path} was trained on pictures prepared with {_preprocess(header.preprocess)}, those of "
+            f"{split.data_dir} with {_preprocess(split.manifest.preprocess)}: prepare them as those of the training"
+        )
     channels = header.network.in_channels
     if channels != split.channels:
         raise UserError(
@@ -46,6 +51,11 @@ def require_alike(first: Path, ours: "Header", other: Path, theirs: "Header") ->
     """Raise UserError unless two networks tell the same classes apart, in pictures that are read in the same way."""
     if problem := difference(str(other), theirs.classes.names, f"{first} knows", ours.classes.names):
         raise UserError(f"{problem}: an ensemble has one set of classes, in one order")
+    if ours.preprocess != theirs.preprocess:
+        raise UserError(
+            f"{other} was trained on pictures prepared with {_preprocess(theirs.preprocess)}, {first} with "
+            f"{_preprocess(ours.preprocess)}: an ensemble sees the same pictures"
+        )
     if ours.network.in_channels != theirs.network.in_channels:
         raise UserError(
             f"{other} sees pictures of {theirs.network.in_channels} channels, {first} of {ours.network.in_channels}: "
@@ -56,6 +66,10 @@ def require_alike(first: Path, ours: "Header", other: Path, theirs: "Header") ->
             f"{other} was trained on pictures whose values were read from {theirs.value_range} on {theirs.ground} "
             f"ground, {first} from {ours.value_range} on {ours.ground}: an ensemble sees the same pictures"
         )
+
+
+def _preprocess(steps: str | None) -> str:
+    return f"--preprocess '{steps}'" if steps else "no --preprocess"
 
 
 def difference(who: str, theirs: Sequence[str], whose: str, ours: Sequence[str]) -> str | None:

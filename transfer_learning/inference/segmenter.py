@@ -19,6 +19,7 @@ from core.errors import UserError
 from core.headers.header import Header
 from core.sides import sides_of
 from data.pictures import MAX_PIXELS, PictureError, read_picture
+from data.preprocessing.pipeline import Preprocessing, read_preprocessed
 from transfer_learning.inference.backends import Loaded, load_members
 from transfer_learning.inference.readout import Readout, Seen
 from transfer_learning.predict_config import InferenceOptions
@@ -82,6 +83,11 @@ class Segmenter:
         """Of the pictures that the network sees: 3, or 1 for grey ones."""
         return self.header.network.in_channels
 
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """The steps on intensities that come before the network."""
+        return Preprocessing.of(self.header.preprocess)
+
     def __call__(self, picture: str | Path | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Segment one picture.
 
@@ -96,19 +102,32 @@ class Segmenter:
             PictureError: not a picture, damaged, or too large; an array of another kind.
             OSError: the file cannot be read.
         """
-        if not isinstance(picture, np.ndarray):
+        if isinstance(picture, np.ndarray):
+            self.check(picture)
+            picture = self.preprocessed(picture)
+        else:
             picture, _ = self.read(Path(picture))
-        self.check(picture)
-        (found,) = self.segment([picture])
+            self.check(picture)
+        (seen,) = self.see([picture])
+        found = segmentation(seen)
         return found.mask, found.confidence
 
     def read(self, path: Path) -> tuple[np.ndarray, list[str]]:
-        """Read a picture as those of the training were; returns it and what was unusual about the file.
+        """Read a picture as those of the training were, preprocessed; returns it and what was unusual about the file.
 
         Raises:
             PictureError, OSError: as `read_picture`.
         """
-        return read_picture(path, value_range=self.header.value_range, ground=self.header.ground)
+        header, steps = self.header, self.preprocessing
+        if not steps.steps:  # in its colours, whatever the network sees of them
+            return read_picture(path, value_range=header.value_range, ground=header.ground)
+        channels = steps.channels_before(self.channels)
+        return read_preprocessed(path, steps, channels, header.value_range, header.ground)
+
+    def preprocessed(self, picture: np.ndarray) -> np.ndarray:
+        """Return what `read` gives for a file that holds a picture [H, W, 3] or [H, W] uint8."""
+        steps = self.preprocessing
+        return steps(with_channels(picture, steps.channels_before(self.channels))) if steps.steps else picture
 
     def check(self, picture: np.ndarray) -> None:
         """Raise PictureError unless `segment` can take the picture."""
@@ -122,10 +141,10 @@ class Segmenter:
 
     def segment(self, pictures: Sequence[np.ndarray]) -> list[Segmentation]:
         """Segment pictures [H, W, 3] or [H, W] uint8 of any sizes, those that are seen whole as one batch."""
-        return [segmentation(seen) for seen in self.see(pictures)]
+        return [segmentation(seen) for seen in self.see([self.preprocessed(picture) for picture in pictures])]
 
     def see(self, pictures: Sequence[np.ndarray]) -> list[Seen]:
-        """Run the network alone on pictures as those of `segment`; `segmentation` makes the rest of it."""
+        """Run the network alone on pictures as `read` returns them; `segmentation` makes the rest of it."""
         return self.readout.see([with_channels(picture, self.channels) for picture in pictures])
 
 

@@ -50,7 +50,7 @@ def climb(
     Args:
         networks: the members of the ensemble, or the only one.
         split: what is scored.
-        config: `ReadoutOptions` with `compare` and `batch_size`.
+        config: `ReadoutOptions` and `ScoreOptions` with `compare` and `batch_size`.
         groups: as of `readout_of_split`.
 
     Returns:
@@ -69,7 +69,7 @@ def climb(
     ]
     for (title, _), readout in zip(readings, readouts, strict=True):
         began = time.perf_counter()
-        scores = scores_of_split(readout, split)
+        scores = scores_of_split(readout, split, config)
         seconds = (time.perf_counter() - began) / len(split.labelled)
         rungs.append(Rung(title, scores.counts, scores.class_set, seconds))
     return readout, scores, rungs

@@ -96,39 +96,54 @@ def scores_of_counts(counts: np.ndarray, class_set: ClassSet) -> dict[str, Any]:
         Arrays [B], NaN where there is nothing to score: `pixel_accuracy`; `mean_accuracy`, the mean recall of the
         classes that the truth holds (SegNet's class average); `mean_iou`, over the classes that truth or prediction
         hold; `mean_foreground_dice`, likewise without the background, and `foreground_iou`, all but the background
-        taken as one class: both NaN without a background; `classes`: name -> `dice`, `iou`, `precision`, `recall`,
-        `specificity`.
+        taken as one class: both NaN without a background; `foreground`, all scores of that one class; `classes`: name
+        -> `dice`, `iou`, `precision`, `recall` (sensitivity), `specificity`, `balanced_accuracy`, the mean of the two
+        before.
     """
     assert counts.shape[1:] == (len(class_set), 3), "three counts for each class"
-    hit, true, said = counts[..., 0], counts[..., 1], counts[..., 2]  # [B, C]
-    whole = true.sum(axis=1)
-    other = whole[:, None] - true
-    columns = {
-        "dice": _ratio(2 * hit, said + true),
-        "iou": _ratio(hit, said + true - hit),
-        "precision": _ratio(hit, said),
-        "recall": _ratio(hit, true),
-        "specificity": _ratio(other - said + hit, other),
-    }
+    whole = counts[..., 1].sum(axis=1)
+    columns = _class_scores(counts, whole[:, None])
+    foreground = _class_scores(_foreground_counts(counts, class_set.background), whole)
     return {
-        "pixel_accuracy": _ratio(hit.sum(axis=1), whole),
+        "pixel_accuracy": _ratio(counts[..., 0].sum(axis=1), whole),
         "mean_accuracy": _mean(columns["recall"]),
         "mean_iou": _mean(columns["iou"]),
         "mean_foreground_dice": _mean(columns["dice"][:, list(class_set.foreground)]),
-        "foreground_iou": foreground_iou(counts, class_set.background),
+        "foreground_iou": foreground["iou"],
+        "foreground": foreground,
         "classes": {
             name: {kind: values[:, c] for kind, values in columns.items()} for c, name in enumerate(class_set.names)
         },
     }
 
 
+def _class_scores(counts: np.ndarray, whole: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the scores [...] of counts [..., 3] (hit, true, said) of a class, among so many pixels [...]."""
+    hit, true, said = np.moveaxis(counts, -1, 0)
+    other = whole - true
+    recall, specificity = _ratio(hit, true), _ratio(other - said + hit, other)
+    return {
+        "dice": _ratio(2 * hit, said + true),
+        "iou": _ratio(hit, said + true - hit),
+        "precision": _ratio(hit, said),
+        "recall": recall,
+        "specificity": specificity,
+        "balanced_accuracy": (recall + specificity) / 2,
+    }
+
+
 def foreground_iou(counts: np.ndarray, background: int | None) -> np.ndarray:
     """Return the IoU [B] of all classes but the background as one, of counts [B, C, 3]; NaN without a background."""
+    return _class_scores(_foreground_counts(counts, background), counts[..., 1].sum(axis=1))["iou"]
+
+
+def _foreground_counts(counts: np.ndarray, background: int | None) -> np.ndarray:
+    """Return the counts [B, 3] of all classes but the background as one, of [B, C, 3]; NaN without a background."""
     if background is None:
-        return np.full(len(counts), np.nan)
+        return np.full((len(counts), 3), np.nan)
     whole = counts[..., 1].sum(axis=1)
     hit, true, said = np.moveaxis(counts[:, background], -1, 0)
-    return _ratio(whole - true - said + hit, whole - hit)
+    return np.stack([whole - true - said + hit, whole - true, whole - said], axis=-1)
 
 
 def mapped(scores: Mapping[str, Any], function: Callable[[np.ndarray], Any]) -> dict[str, Any]:

@@ -4,12 +4,17 @@ from typing import Any
 
 import numpy as np
 
+from core.evaluation import MANY_CLASSES
 from data.split import Split
 from transfer_learning.scores.confusion import foreground_iou, known, scores_of_counts
+from transfer_learning.scores.rand import best_threshold, v_rand
 from transfer_learning.scores.split import SplitScores
+from transfer_learning.scores.surface import DISTANCES, judged_classes
 
 TRUE_CLASSES = "mean_iou_true_classes"
 COUNTS = ("hit", "truth", "said")
+# Of each class that is looked for, where there are not too many: what further columns say.
+OF_CLASSES = ("dice", "precision", "recall", "specificity", "balanced_accuracy")
 # A tag with more values than this tells pictures apart, and not kinds of them.
 MOST_VALUES = 200
 
@@ -20,7 +25,7 @@ def image_rows(split: Split, scores: SplitScores) -> list[dict[str, Any]]:
     `mean_iou_true_classes` is the mean over the classes that the image's truth holds: over all classes, a few stray
     pixels of another class would cost a single image a third. The counts `hit_<class>`, `truth_<class>` and
     `said_<class>` are pixels; summed over images they give the scores of the split. Without a background there are no
-    columns of the foreground.
+    columns of the foreground. Up to 25 classes those that are looked for have all their scores.
     """
     names = scores.class_set.names
     iou = _iou(scores.counts, scores)
@@ -28,7 +33,7 @@ def image_rows(split: Split, scores: SplitScores) -> list[dict[str, Any]]:
     if scores.boundaries is not None:
         columns["foreground_iou"] = foreground_iou(scores.counts, scores.class_set.background)
         columns |= {"boundary_iou": scores.boundaries[:, 0], "boundary_distance_pixels": scores.boundaries[:, 1]}
-    columns |= {f"iou_{name}": iou[:, c] for c, name in enumerate(names)}
+    columns |= {f"iou_{name}": iou[:, c] for c, name in enumerate(names)} | _medical_columns(scores)
     counts = [f"{kind}_{name}" for kind in COUNTS for name in names]
     rows = []
     for place, index in enumerate(scores.indices):
@@ -44,6 +49,26 @@ def image_rows(split: Split, scores: SplitScores) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _medical_columns(scores: SplitScores) -> dict[str, np.ndarray]:
+    """Return columns [N] of the classes that are looked for, and of what was asked for."""
+    classes, columns = scores.class_set, {}
+    of_counts = scores_of_counts(scores.counts, classes)
+    if classes.background is not None:
+        columns["mean_foreground_dice"] = of_counts["mean_foreground_dice"]
+    for c in judged_classes(classes) if len(classes) <= MANY_CLASSES else ():
+        name = classes.names[c]
+        columns |= {f"{kind}_{name}": of_counts["classes"][name][kind] for kind in OF_CLASSES}
+        if scores.areas is not None:
+            columns[f"auc_{name}"] = scores.areas[:, c]
+    if scores.distances is not None:
+        kinds = (f"{kind}_{scores.unit}" for kind in DISTANCES)
+        for place, kind in enumerate(kinds):
+            columns |= {f"{kind}_{classes.names[c]}": scores.distances[:, c, place] for c in judged_classes(classes)}
+    if scores.separated is not None:
+        columns["v_rand"] = v_rand(scores.separated[:, best_threshold(scores.separated)])
+    return columns
 
 
 def tag_scores(split: Split, scores: SplitScores) -> dict[str, dict[str, dict[str, Any]]]:

@@ -1,17 +1,29 @@
 """What an evaluation of phase 2 prints."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from core.evaluation import MANY_CLASSES, best_and_worst, print_table
 from transfer_learning.inference.fitting import listed
+from transfer_learning.scores.surface import DISTANCES
 
 SHOWN = 10
 
 
+COLUMNS = {
+    "iou": "IoU",
+    "dice": "Dice",
+    "precision": "precision",
+    "recall": "recall",
+    "specificity": "specificity",
+    "balanced_accuracy": "balanced accuracy",
+    "auc": "AUC",
+}
+
+
 def print_scores(result: dict[str, Any], split: str, output_dir: Path) -> None:
     """Print the scores in evaluation_results.json, of a split, and where that lies."""
-    columns = ("iou", "dice", "precision", "recall", "specificity")
     by_class = result["classes"]
     names = list(by_class)
     title = f"Segmentation of {split} at original size, {result['num_images']} images with a mask"
@@ -19,16 +31,48 @@ def print_scores(result: dict[str, Any], split: str, output_dir: Path) -> None:
         places = best_and_worst([by_class[name]["iou"] for name in names], 2 * SHOWN)
         names = [names[place] for place in places]
         title += f"; {len(names)} of {len(by_class)} classes, best and worst by IoU"
-    rows = [[name, *(by_class[name][column] for column in columns)] for name in names]
-    print_table(title, ["class", "IoU", "Dice", "precision", "recall", "specificity"], rows)
+    rows = [[name, *map(by_class[name].get, COLUMNS)] for name in names]
+    if result["class_set"]["background"] is not None and len(by_class) > 2:
+        rows.append(["all foreground as one", *map(result["foreground"].get, COLUMNS)])
+    print_table(title, ["class", *COLUMNS.values()], rows)
     if len(names) < len(by_class):
         print(f"{len(by_class) - len(names)} classes are left out here: evaluation_results.json holds all")
+    if "distances" in result:
+        _print_distances(result["distances"], result["intervals"]["distances"]["classes"])
     rows = [
         [name.replace("_", " "), result[name], *(interval or (None, None))]
         for name, interval in result["intervals"].items()
-        if name != "classes" and not (result[name] is None and result["class_set"]["background"] is None)
+        if not isinstance(interval, dict) and not (result[name] is None and result["class_set"]["background"] is None)
     ]
     print_table("With 95 % intervals over images", ["", "", "from", "to"], rows)
-    if absent := result["classes_without_truth"]:
-        print(f"note: no mask holds {listed(absent)}: no score, or an IoU of 0 where it was predicted all the same")
+    for line in _notes(result):
+        print(line)
     print(f"written to {output_dir}: evaluation_results.json, per_image.csv, {len(result['figures'])} figures")
+
+
+def _print_distances(distances: dict[str, Any], intervals: dict[str, Any]) -> None:
+    """Print both distances of each class, and in how many images there is none."""
+    heads = ["class", "95 % Hausdorff", "from", "to", "surface distance", "from", "to", "images", "missed", "invented"]
+    rows = [
+        [
+            name,
+            *(cell for kind in DISTANCES for cell in (one[kind], *(intervals[name][kind] or (None, None)))),
+            *(one[kind] for kind in ("num_scored", "missed", "invented")),
+        ]
+        for name, one in distances["classes"].items()
+    ]
+    unit = distances["unit"]
+    print_table(f"Distances of surfaces in {unit}, means over the images where both hold the class", heads, rows)
+
+
+def _notes(result: dict[str, Any]) -> Iterator[str]:
+    cases = result["cases"]
+    if result["mean_case_dice"] is not None:
+        left = cases["num_cases"] - cases["num_scored"]
+        kind = "pictures" if cases["by"] == "image" else f"values of {cases['by']}"
+        without = f"; {left} without foreground in truth and prediction are left out" if left else ""
+        yield f"mean case dice: over {cases['num_scored']} {kind}{without}"
+    if at := result.get("v_rand_at"):
+        yield f"v rand: {at['class']} separates from a probability of {at['threshold']} on, the best threshold here"
+    if absent := result["classes_without_truth"]:
+        yield f"note: no mask holds {listed(absent)}: no score, or an IoU of 0 where it was predicted all the same"

@@ -1,32 +1,33 @@
 """From a network and a split to what its scores are made of: a few numbers an image, at the masks' original size."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from core.classes import IGNORED, ClassSet
+from core.evaluation import MANY_CLASSES
 from core.machine.threads import threaded
-from core.statistics import interval, mean_interval, resampled_sums
 from core.terminal.progress import track
 from data.split import Split
+from transfer_learning.inference.postprocessing.pipeline import Reading
 from transfer_learning.inference.readout import Readout, Seen
 from transfer_learning.inference.splits import seen_of_split
 from transfer_learning.scores.boundary import boundary_distance, boundary_iou
-from transfer_learning.scores.calibration import calibration_counts, expected_calibration_error, reliability
-from transfer_learning.scores.confusion import (
-    array_confusion_matrix,
-    counts_of,
-    known,
-    score_intervals,
-    segmentation_scores,
-)
+from transfer_learning.scores.calibration import calibration_counts
+from transfer_learning.scores.cases import cases_of
+from transfer_learning.scores.confusion import array_confusion_matrix, counts_of
+from transfer_learning.scores.options import ScoreOptions
+from transfer_learning.scores.rand import rand_sums
+from transfer_learning.scores.roc import RocSums, area_under_roc, roc_counts
+from transfer_learning.scores.surface import PIXELS, class_distances
 
 
 @dataclass(frozen=True)
 class SplitScores:
-    """What each of N labelled images adds to the scores.
+    """What each of N labelled images, or volumes, adds to the scores.
 
     Attributes:
         indices: [N] places in the split.
@@ -35,9 +36,17 @@ class SplitScores:
         counts: [N, C, 3] int64 pixels of each class: hit, in the truth, in the prediction.
         calibration: [N, 15, 3], see `calibration_counts`.
         boundaries: [N, 2] Boundary IoU and boundary distance in pixels of the foreground, NaN where there is none; None
-            without a background.
+            without a background, and of volumes.
         with_border: [N, 3] int64 hit, true and predicted pixels of the foreground, the border being foreground; None
             where what is ignored is no border.
+        areas: [N, C] area under each class's ROC curve, NaN where there is none; None with more than 25 classes, as
+            `roc`.
+        distances: [N, C, 2], see `class_distances`; None where they were not asked for.
+        separated: [N, 9, 3], see `rand_sums`; likewise.
+        roc: the curves of all images together.
+        cases: [N] the case of each image, counted from 0; None: each is one.
+        options: what was asked for.
+        unit: of the distances.
     """
 
     indices: np.ndarray
@@ -47,100 +56,120 @@ class SplitScores:
     calibration: np.ndarray
     boundaries: np.ndarray | None = None
     with_border: np.ndarray | None = None
+    areas: np.ndarray | None = None
+    distances: np.ndarray | None = None
+    separated: np.ndarray | None = None
+    roc: RocSums | None = None
+    cases: np.ndarray | None = None
+    options: ScoreOptions = field(default_factory=ScoreOptions)
+    unit: str = PIXELS
 
 
-class _OfImage(NamedTuple):
+class OfImage(NamedTuple):
+    """What one image, or volume, adds: as the fields of `SplitScores`, and its `roc_counts`."""
+
     matrix: np.ndarray
+    roc: np.ndarray | None
     calibration: np.ndarray
     boundaries: tuple[float, float] | None
     with_border: list[int] | None
+    areas: np.ndarray | None
+    distances: np.ndarray | None
+    separated: np.ndarray | None
 
 
-def scores_of_split(readout: Readout, split: Split) -> SplitScores:
+def scores_of_split(readout: Readout, split: Split, options: ScoreOptions | None = None) -> SplitScores:
     """Return what every labelled image of a split adds to the scores."""
-    results = threaded(partial(_scored, split), seen_of_split(readout, split, split.labelled))
+    options = _with_cases(options or ScoreOptions(), split)
+    results = threaded(partial(_scored, split, options), seen_of_split(readout, split, split.labelled))
+    return gathered(track(results, f"segmenting {split.name}", len(split.labelled)), split, options)
+
+
+def gathered(results: Iterable[OfImage], split: Split, options: ScoreOptions, unit: str = PIXELS) -> SplitScores:
+    """Return the scores of a split from what its labelled images add, in their order; `unit` is of the distances."""
     classes = len(split.class_set)
     matrix = np.zeros((classes, classes), np.int64)
+    roc = RocSums(classes) if classes <= MANY_CLASSES else None
     counts, rest = [], []
-    for one in track(results, f"segmenting {split.name}", len(split.labelled)):
+    for one in results:
         matrix += one.matrix
+        if roc and one.roc is not None:
+            roc.add(one.roc)
         counts.append(counts_of(one.matrix))
-        rest.append(one[1:])
+        rest.append(one[2:])
     columns = [None if column[0] is None else np.array(column) for column in zip(*rest, strict=True)]
-    return SplitScores(split.labelled, split.class_set, matrix, np.array(counts), *columns)
+    cases = None
+    if options.case_by is not None:
+        cases = cases_of([split.tags[options.case_by][index] for index in split.labelled])
+    return SplitScores(
+        split.labelled,
+        split.class_set,
+        matrix,
+        np.array(counts),
+        *columns,
+        roc=roc,
+        cases=cases,
+        options=options,
+        unit=unit,
+    )
 
 
-def _scored(split: Split, item: tuple[int, Seen]) -> _OfImage:
+def _with_cases(options: ScoreOptions, split: Split) -> ScoreOptions:
+    """Return the options with the tag by which own pictures were divided, where no other was named."""
+    divided_by = split.manifest.source.get("group_by")
+    return replace(options, case_by=divided_by) if options.case_by is None and divided_by in split.tags else options
+
+
+def _scored(split: Split, options: ScoreOptions, item: tuple[int, Seen]) -> OfImage:
     """Return what an image adds to the scores.
 
     Args:
         split: with the image and its truth.
+        options: what is scored.
         item: its index, and what the network put out for it.
     """
     index, seen = item
     truth = split.truth(index)
-    prediction, confidence, _ = seen.read()
-    matrix = array_confusion_matrix(prediction, truth, len(split.class_set))
-    calibration = calibration_counts(prediction, confidence, truth)
-    background, border = split.class_set.background, split.class_set.ignored_is == "border"
+    return scored_image(seen.read(), truth, split.class_set, options)
+
+
+def scored_image(
+    reading: Reading,
+    truth: np.ndarray,
+    classes: ClassSet,
+    options: ScoreOptions,
+    spacing: Sequence[float] | None = None,
+) -> OfImage:
+    """Return what an image or volume adds to the scores.
+
+    Args:
+        reading: labels, confidence [*sides] and probabilities [C, *sides], where sides are H, W or D, H, W.
+        truth: [*sides] labels, 255 where nothing is scored.
+        classes: the C classes.
+        options: what is scored.
+        spacing: of the pixels along each axis in millimetres; None: distances are in pixels.
+    """
+    prediction, confidence, probabilities = reading
+    roc = roc_counts(probabilities, truth) if len(classes) <= MANY_CLASSES else None
+    separator = None if options.v_rand is None else classes.names.index(options.v_rand)
+    return OfImage(
+        matrix=array_confusion_matrix(prediction, truth, len(classes)),
+        roc=roc,
+        calibration=calibration_counts(prediction, confidence, truth),
+        **_of_foreground(prediction, truth, classes),
+        areas=None if roc is None else area_under_roc(roc),
+        distances=class_distances(prediction, truth, classes, spacing) if options.distances else None,
+        separated=None if separator is None else rand_sums(probabilities[separator], truth, separator),
+    )
+
+
+def _of_foreground(prediction: np.ndarray, truth: np.ndarray, classes: ClassSet) -> dict[str, Any]:
+    background, border = classes.background, classes.ignored_is == "border"
     if background is None:
-        return _OfImage(matrix, calibration, None, None)
+        return {"boundaries": None, "with_border": None}
     # A border is foreground; what is not known is in neither outline.
     judged = True if border else truth != IGNORED
     found, true = (prediction != background) & judged, (truth != background) & judged
-    outlines = boundary_iou(found, true), boundary_distance(found, true)
+    outlines = (boundary_iou(found, true), boundary_distance(found, true)) if truth.ndim == 2 else None
     overlap = [np.count_nonzero(mask) for mask in (found & true, true, found)] if border else None
-    return _OfImage(matrix, calibration, outlines, overlap)
-
-
-def results_of(scores: SplitScores) -> dict[str, Any]:
-    """Return all scores of a split with their 95 % intervals over images, ready for JSON."""
-    found = segmentation_scores(scores.matrix, scores.class_set)
-    by_class, matrix = found.pop("classes"), found.pop("confusion_matrix")
-    calibration = reliability(scores.calibration.sum(axis=0))
-    more = {**_border_iou(scores.with_border), **_boundary(scores.boundaries)}
-    more["expected_calibration_error"] = calibration["ece"], _calibration_interval(scores.calibration)
-    intervals = score_intervals(scores.counts, scores.class_set)
-    of_classes = intervals.pop("classes")
-    return {
-        **found,
-        **{name: value for name, (value, _) in more.items()},
-        "class_set": scores.class_set.content(),
-        "classes": by_class,
-        "confusion_matrix": matrix,
-        "classes_without_truth": [
-            name for name, row in zip(scores.class_set.names, scores.matrix, strict=True) if not row.any()
-        ],
-        "calibration": calibration,
-        "intervals": {**intervals, **{name: between for name, (_, between) in more.items()}, "classes": of_classes},
-    }
-
-
-Scored = tuple[float | None, list[float] | None]  # a score and its interval
-
-
-def _calibration_interval(calibration: np.ndarray) -> list[float] | None:
-    resampled = resampled_sums(calibration.reshape(len(calibration), -1))
-    return interval(expected_calibration_error(resampled.reshape(-1, *calibration.shape[1:])))
-
-
-def _border_iou(counts: np.ndarray | None) -> dict[str, Scored]:
-    """Return the IoU of the foreground with the border as part of it; nothing where there is no border."""
-    if counts is None:
-        return {}
-
-    def iou(sums: np.ndarray) -> np.ndarray:
-        union = sums[:, 1] + sums[:, 2] - sums[:, 0]
-        return np.divide(sums[:, 0], union, out=np.full(len(sums), np.nan), where=union > 0)
-
-    whole = known(iou(counts.sum(axis=0, keepdims=True))[0])
-    return {"foreground_iou_border_as_object": (whole, interval(iou(resampled_sums(counts))))}
-
-
-def _boundary(values: np.ndarray | None) -> dict[str, Scored]:
-    """Return the means of both boundary scores over the images that have one, and their intervals."""
-    columns = [np.array([np.nan])] * 2 if values is None else list(values.T)
-    return {
-        name: (None if np.isnan(column).all() else float(np.nanmean(column)), mean_interval(column))
-        for name, column in zip(("boundary_iou", "boundary_distance_pixels"), columns, strict=True)
-    }
+    return {"boundaries": outlines, "with_border": overlap}
