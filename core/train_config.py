@@ -178,6 +178,11 @@ class TrainConfig(LearningConfig, NetworkConfig, DataConfig):
         return {**found, **NetworkConfig.idle(self)}
 
     @property
+    def dims(self) -> int:
+        """Axes of what is learned from: 2 of pictures, 3 of volumes."""
+        return 2
+
+    @property
     def encoder_file(self) -> Path | None:
         """The file that the encoder starts from."""
         return self.encoder_weights if isinstance(self.encoder_weights, Path) else None

@@ -112,7 +112,9 @@ def usual_steps(content: Mapping[str, Any]) -> Iterator[str]:
     for arm, flags in arms.items():
         yield f"train --data_dir {{here}}/data --output_dir {{here}}/{arm}{flags}"
     runs = [*(["autoencoder"] if "reconstruction" in content else []), *arms]
-    for run in runs:
+    # Pretraining on volumes is scored by its log, and by what it is worth.
+    of_volumes = "patch" in content.get("reconstruction", {})
+    for run in arms if of_volumes else runs:
         yield (
             f"evaluate --model_path {{here}}/{run}/best_model.safetensors --data_dir {{here}}/data "
             f"--output_dir {{here}}/{run}/results"

@@ -33,11 +33,11 @@ class Machine:
     processes: Processes
 
     @classmethod
-    def of(cls, fabric: Fabric, memory_format: MemoryFormat = "auto", kernels: Kernels = "auto") -> Self:
+    def of(cls, fabric: Fabric, memory_format: MemoryFormat = "auto", kernels: Kernels = "auto", dims: int = 2) -> Self:
         """Describe what a Fabric came to; `auto` takes what was measured to be fastest (`core.machine.choices`)."""
         names = {theirs: ours for ours, theirs in PRECISIONS.items()}
         precision = names[fabric.strategy.precision.precision]
-        fastest = choice("step", fabric.device, precision)
+        fastest = choice("step", fabric.device, precision, dims)
         came_to = (
             fastest.memory_format if memory_format == "auto" else memory_format,
             fastest.kernels if kernels == "auto" else kernels,
@@ -78,7 +78,7 @@ def make_machine(config: TrainConfig, partly_frozen: bool = False) -> Machine:
     fabric, precision = make_fabric(config.device, config.amp, config.deterministic, partly_frozen)
     if "auto" in (config.memory_format, config.kernels) and fabric.global_rank == 0:
         _tell_unmeasured(fabric.device, precision)
-    return Machine.of(fabric, config.memory_format, config.kernels)
+    return Machine.of(fabric, config.memory_format, config.kernels, config.dims)
 
 
 def _tell_unmeasured(device: torch.device, precision: str) -> None:

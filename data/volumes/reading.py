@@ -4,6 +4,7 @@ Both are of the extra `[medical]` and imported only here. Arrays come in the axe
 modality last, beside the affine from voxels to mm in RAS+; `turned` brings them to [C, D, H, W].
 """
 
+import locale
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
@@ -173,6 +174,16 @@ def _decoding() -> Iterator[None]:
         raise PictureError(f"{'cut' if early else 'damaged, or no volume'} ({text[-160:]})") from None
 
 
+@contextmanager
+def _own_locale() -> Iterator[None]:
+    """Keep the process's locale: ITK's DICOM reader sets that of C, in which further files would be read as ASCII."""
+    before = locale.setlocale(locale.LC_ALL)
+    try:
+        yield
+    finally:
+        locale.setlocale(locale.LC_ALL, before)
+
+
 def _nifti_frame(path: Path) -> tuple[Frame, Any]:
     nibabel = _library("nibabel")
     with _decoding():
@@ -229,7 +240,7 @@ def _frame(shape: tuple[int, int, int, int], affine: np.ndarray, header: Any, mo
 def _itk(path: Path) -> tuple[Frame, np.ndarray]:
     itk, nibabel = _library("SimpleITK"), _library("nibabel")
     itk.ProcessObject.SetGlobalWarningDisplay(False)
-    with _decoding():
+    with _decoding(), _own_locale():
         image, modality = _series(itk, path) if path.is_dir() else _itk_file(itk, path)
         if image.GetDimension() == 4:
             raise PictureError(_TIME.format(image.GetSize()[3]))

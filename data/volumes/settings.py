@@ -42,6 +42,11 @@ class PatchConfig:
         """Depth, height and width of the patches; () without them."""
         return () if self.patch is None else triple_of(self.patch, "patch")
 
+    @property
+    def dims(self) -> int:
+        """Axes of what is learned from: patches make 3."""
+        return 2 if self.patch is None else 3
+
     def idle(self) -> dict[str, str]:
         """Return the settings that have no say beside the others, and why."""
         if self.patch is None:

@@ -1,5 +1,6 @@
 import gzip
 import json
+import locale
 from pathlib import Path
 
 import numpy as np
@@ -221,7 +222,9 @@ def test_a_dicom_folder_of_two_series_is_left_out_and_one_is_read(tmp_path, caps
         for number in range(series):
             _write_series(itk, tmp_path / "images" / case, number + len(case))
     own = ["--dataset", "volumes", "--images", str(tmp_path / "images"), "--output_dir", str(tmp_path / "out")]
+    encoding = locale.getencoding()
     assert main(own) == 0, capsys.readouterr()
+    assert locale.getencoding() == encoding  # which ITK changes
     assert "a folder of 2 DICOM series" in (tmp_path / "out" / "prepare_report.json").read_text()
     manifest = open_data(tmp_path / "out").manifest
     assert manifest.intensity[0].kind == "mr"  # CT without a mask has no foreground to go by

@@ -53,6 +53,9 @@ def test_sections_say_the_steps_where_the_file_gives_none():
         "report",
     ]
     assert [step for step in both if "--pretrained_encoder" in step] == [both[3]]
+    volumes = [step for step in usual_steps({"reconstruction": {"patch": 16}}) if step.startswith("evaluate")]
+    assert len(volumes) == 2  # pretraining on volumes has no scores of its own
+    assert "autoencoder" not in " ".join(volumes)
     alone = [shlex.split(step)[0] for step in usual_steps({"transfer_learning": {}})]
     assert alone == ["train", "evaluate", "report"]
     assert [shlex.split(step)[0] for step in usual_steps({"data": {}, "ablation": {}})] == [
