@@ -65,7 +65,8 @@ def export(config: ExportConfig) -> dict[str, Any]:
     """Export, compare, write; returns the content of the JSON beside it.
 
     Raises:
-        UserError: no weights, weights of phase 1, data of other channels, or the extra `export` is not installed.
+        UserError: no weights, weights of phase 1 or of volumes, data of other channels, or the extra `export` is not
+            installed.
         RunError: the exported network says other classes than the network; nothing is written then.
     """
     import torch
@@ -79,6 +80,10 @@ def export(config: ExportConfig) -> dict[str, Any]:
     model, header = load_model(config.model_path, PHASE, SegmentationUNet, torch.device("cpu"))
     assert config.model_path is not None
     assert isinstance(model, SegmentationUNet)
+    if model.dims == 3:
+        raise UserError(
+            f"{config.model_path} is of volumes, of which no network is exported: predict reads its weights"
+        )
     batches = _batches(config, header)
     exporter = Exporter(model, config.model_path)
     name = FILES[config.format]

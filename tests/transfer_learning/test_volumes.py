@@ -11,6 +11,7 @@ from core.errors import UserError
 from data.opened import open_data
 from reconstruction.train import main as pretrain
 from transfer_learning.evaluate import main as evaluate
+from transfer_learning.export import main as export
 from transfer_learning.inference.backends import load_network
 from transfer_learning.inference.options import ReadoutOptions
 from transfer_learning.inference.volumes import volume_readout
@@ -118,6 +119,13 @@ def test_results_are_those_of_pictures_and_distances_are_in_mm(volumes, trained,
     assert result["distances"]["unit"] == "mm"
     assert result["cases"]["num_cases"] == 2
     assert any(figure["file"].startswith("figures/slices_") for figure in result["figures"])
+
+
+def test_no_network_of_volumes_is_exported(trained, tmp_path, capsys):
+    weights = str(trained / "best_model.safetensors")
+    assert export(["--model_path", weights, "--format", "state_dict", "--output_dir", str(tmp_path / "x")]) == 2
+    assert "is of volumes" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
 
 
 @pytest.mark.parametrize("transfer", ["encoder", "all"])

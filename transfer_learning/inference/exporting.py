@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.errors import RunError, UserError
+from core.errors import RunError
 from core.files import read_bytes
 from core.headers.header import HEADER_KEY, header_content
 from core.networks.kernels import use_kernels
@@ -93,8 +93,6 @@ class Exporter:
 
     def _onnx(self, opset: int) -> Any:
         """Return the network as a ModelProto, with its header and digest."""
-        if self.model.dims == 3:
-            raise UserError("these weights are of volumes, and networks of pictures alone are exported")
         onnx = of_extra("onnx")
         of_extra("onnxscript")
         images = torch.rand(2, self.model.in_channels, 2 * MIN_SIDE, 2 * MIN_SIDE)
