@@ -12,80 +12,36 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from core.classes import IGNORED, ClassSet
+from core.classes import IGNORED
 from core.errors import UserError
-from core.headers.seen import of_contents
 from data.geometry import Geometry
-from data.manifest import Manifest, Record, image_path, label_path, missing, prepare_hint
+from data.manifest import Manifest, Record, image_path, label_path, missing
 from data.pictures import read_png
 from data.prepared.arrays import Wanted, folders_of, open_array
-from data.prepared.lacking import without_masks
-from data.subsets import strata_of
+from data.prepared.described import Described, described
 from data.trimaps import trimap_to_label
 
 
-@dataclass(frozen=True)
-class Split:
+@dataclass(frozen=True, kw_only=True)
+class Split(Described):
     """One split: all its images, the labels of those that have a mask, and the way back to their original size.
 
     Attributes:
-        manifest: what is said of all splits together.
         images: [N, H, W, channels] uint8, RGB or grey, memory-mapped (or a tensor: `data.loading.on_device`).
-        labels: [M, H, W] uint8 (indices of classes, 255), likewise, of the labelled images alone.
-        label_rows: [N] int64, the row of each image in `labels`, -1 without a mask.
+        labels: [M, H, W] uint8 (indices of classes, 255), likewise, of the labelled images alone, by `label_rows`.
         rectangles: [N, 4] int64, content on the canvas: top, left, bottom, right (the last two exclusive).
-        tags: tag -> its value for each image, None where it is not known.
-        strata: what label fractions are shared out by and draws balanced: the value of the tag `stratum`, or where the
-            data have none the name of the rarest class that an image holds; None where neither is known.
-        contents: [N] int64, what an image is known by (`core.headers.seen`); 0: not known.
-        digests: SHA-256 of each image as written, with its label and its truth; "" in data prepared before these.
     """
 
-    name: str
-    data_dir: Path
-    manifest: Manifest
-    names: list[str]
     images: np.ndarray
     labels: np.ndarray
-    label_rows: np.ndarray
     rectangles: np.ndarray
-    tags: dict[str, list[str | None]]
-    strata: list[str | None]
     geometries: list[Geometry]
-    contents: np.ndarray
-    digests: list[str]
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of the canvas that the pictures lie on."""
         height, width = self.manifest.size
         return height, width
-
-    @property
-    def channels(self) -> int:
-        """Of the pictures, 1 or 3."""
-        return self.manifest.channels
-
-    @property
-    def class_set(self) -> ClassSet:
-        """What the labels mean."""
-        return self.manifest.class_set
-
-    @property
-    def stratum(self) -> str | None:
-        """The tag whose values are the strata; None where those are classes."""
-        return self.manifest.stratum
-
-    @property
-    def labelled(self) -> np.ndarray:
-        """[M] int64, the indices of the images that have a mask, in the order of `labels`."""
-        return np.flatnonzero(self.label_rows >= 0)
-
-    @property
-    def lacking(self) -> str:
-        """What to say where no image has a mask."""
-        counts = {name: count.labelled for name, count in self.manifest.counts.items()}
-        return without_masks(self.name, counts, self.manifest.dataset)
 
     def truth(self, index: int) -> np.ndarray:
         """Return the label [H, W] uint8 (indices of classes, 255) of image `index` at its original size.
@@ -125,10 +81,7 @@ class Split:
             digest.update(np.ascontiguousarray(self.labels[row]).data)
             digest.update(np.ascontiguousarray(truth).data)
         if digest.hexdigest() != wanted:
-            raise UserError(
-                f"{self.data_dir}: {self.names[index]} of {self.name} or its mask was altered after data.prepare wrote "
-                f"it: delete {self.data_dir} and {prepare_hint(self.data_dir)}"
-            )
+            raise self.altered(index)
 
 
 def make_split(
@@ -139,25 +92,15 @@ def make_split(
     Raises:
         UserError: there is no picture, or a file is missing or not as written.
     """
-    if not records:
-        raise UserError(f"{data_dir} has no image in the split {name}: {prepare_hint(data_dir)} with other ratios")
-    labelled = np.array([record.labelled for record in records])
+    facts = described(data_dir, manifest, name, records, "image")
     geometries = [record.geometry for record in records if isinstance(record.geometry, Geometry)]
     images, labels, built = _arrays(data_dir, name, manifest, records, cache_dir)
     split = Split(
-        name=name,
-        data_dir=data_dir,
-        manifest=manifest,
-        names=[record.name for record in records],
+        **facts,
         images=images,
         labels=labels,
-        label_rows=np.where(labelled, np.cumsum(labelled) - 1, -1).astype(np.int64),
         rectangles=np.array([geometry.rectangle for geometry in geometries], np.int64),
-        tags={tag: [record.tags.get(tag) for record in records] for tag in manifest.tags},
-        strata=strata_of(records, manifest),
         geometries=geometries,
-        contents=of_contents(record.content for record in records),
-        digests=[record.sha256 for record in records],
     )
     if built:
         for index in range(len(records)):

@@ -8,53 +8,38 @@ from typing import Self
 
 import numpy as np
 
-from core.classes import IGNORED, ClassSet
+from core.classes import IGNORED
 from core.errors import UserError
 from core.files import open_bytes
-from core.headers.seen import of_contents
 from data.manifest import (
     Manifest,
     Record,
     foreground_path,
     missing,
-    prepare_hint,
     volume_label_path,
     volume_path,
     volume_truth_path,
 )
-from data.prepared.lacking import without_masks
-from data.subsets import strata_of
+from data.prepared.described import Described, described
 from data.volumes.geometry import Triple, VolumeGeometry
 
 VOXELS = np.dtype("<u2")
 WHITE = 65535  # the voxel that stands for 1
 
 
-@dataclass(frozen=True)
-class VolumeSplit:
+@dataclass(frozen=True, kw_only=True)
+class VolumeSplit(Described):
     """One split of volumes: what `data.split.Split` is for pictures, but that windows are read from files.
 
     Nothing of a volume stays in memory, so that memory does not grow with their number.
 
     Attributes:
-        manifest: what is said of all splits together.
         shapes: [N, 3] int64, each volume's own [D, H, W].
-        label_rows: [N] int64, the place of each volume among those with a mask, -1 without one.
-        tags, strata, contents, digests: as of `Split`.
         patch: the windows that `data.volumes.batches.plain_batches` yields; None: whole volumes, one a batch.
     """
 
-    name: str
-    data_dir: Path
-    manifest: Manifest
-    names: list[str]
     shapes: np.ndarray
-    label_rows: np.ndarray
-    tags: dict[str, list[str | None]]
-    strata: list[str | None]
     geometries: list[VolumeGeometry]
-    contents: np.ndarray
-    digests: list[str]
     patch: Triple | None = None
 
     @property
@@ -62,32 +47,6 @@ class VolumeSplit:
         """Depth, height and width that all volumes of the data fit into."""
         depth, height, width = self.manifest.size
         return depth, height, width
-
-    @property
-    def channels(self) -> int:
-        """Of the volumes: modalities."""
-        return self.manifest.channels
-
-    @property
-    def class_set(self) -> ClassSet:
-        """What the labels mean."""
-        return self.manifest.class_set
-
-    @property
-    def stratum(self) -> str | None:
-        """The tag whose values are the strata; None where those are classes."""
-        return self.manifest.stratum
-
-    @property
-    def labelled(self) -> np.ndarray:
-        """[M] int64, the indices of the volumes that have a mask."""
-        return np.flatnonzero(self.label_rows >= 0)
-
-    @property
-    def lacking(self) -> str:
-        """What to say where no volume has a mask."""
-        counts = {name: count.labelled for name, count in self.manifest.counts.items()}
-        return without_masks(self.name, counts, self.manifest.dataset)
 
     def in_patches(self, patch: Triple | None) -> Self:
         """Return the split with these windows for `plain_batches`."""
@@ -160,10 +119,7 @@ class VolumeSplit:
             digest.update(self._label(index).data)
             digest.update(np.ascontiguousarray(truth).data)
         if digest.hexdigest() != self.digests[index]:
-            raise UserError(
-                f"{self.data_dir}: {self.names[index]} of {self.name} or its mask was altered after data.prepare wrote "
-                f"it: delete {self.data_dir} and {prepare_hint(self.data_dir)}"
-            )
+            raise self.altered(index)
 
     def foreground_voxel(self, index: int, which: float, where: float) -> np.ndarray | None:
         """Return a voxel [3] of a class that is looked for; None where the volume has no mask, or none of these.
@@ -217,22 +173,12 @@ def make_volume_split(data_dir: Path, manifest: Manifest, name: str, records: Se
     Raises:
         UserError: the split is empty, or a file of it is missing or not as the manifest says.
     """
-    if not records:
-        raise UserError(f"{data_dir} has no volume in the split {name}: {prepare_hint(data_dir)} with other ratios")
-    labelled = np.array([record.labelled for record in records])
+    facts = described(data_dir, manifest, name, records, "volume")
     geometries = [record.geometry for record in records if isinstance(record.geometry, VolumeGeometry)]
     split = VolumeSplit(
-        name=name,
-        data_dir=data_dir,
-        manifest=manifest,
-        names=[record.name for record in records],
+        **facts,
         shapes=np.array([geometry.shape for geometry in geometries], np.int64),
-        label_rows=np.where(labelled, np.cumsum(labelled) - 1, -1).astype(np.int64),
-        tags={tag: [record.tags.get(tag) for record in records] for tag in manifest.tags},
-        strata=strata_of(records, manifest),
         geometries=geometries,
-        contents=of_contents(record.content for record in records),
-        digests=[record.sha256 for record in records],
     )
     for index in range(len(records)):
         split.window(index, (0, 0, 0), (1, 1, 1))  # of each file one voxel
