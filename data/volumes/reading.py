@@ -175,7 +175,7 @@ def _decoding() -> Iterator[None]:
 
 
 @contextmanager
-def _own_locale() -> Iterator[None]:
+def kept_locale() -> Iterator[None]:
     """Keep the process's locale: ITK's DICOM reader sets that of C, in which further files would be read as ASCII."""
     before = locale.setlocale(locale.LC_ALL)
     try:
@@ -240,7 +240,7 @@ def _frame(shape: tuple[int, int, int, int], affine: np.ndarray, header: Any, mo
 def _itk(path: Path) -> tuple[Frame, np.ndarray]:
     itk, nibabel = _library("SimpleITK"), _library("nibabel")
     itk.ProcessObject.SetGlobalWarningDisplay(False)
-    with _decoding(), _own_locale():
+    with _decoding(), kept_locale():
         image, modality = _series(itk, path) if path.is_dir() else _itk_file(itk, path)
         if image.GetDimension() == 4:
             raise PictureError(_TIME.format(image.GetSize()[3]))

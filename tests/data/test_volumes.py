@@ -10,6 +10,7 @@ from core.errors import UserError
 from data.opened import open_data
 from data.prepare import main
 from data.volumes.geometry import resample_scores
+from data.volumes.reading import kept_locale
 from data.volumes.restoring import original_label, restore
 
 nibabel = pytest.importorskip("nibabel")
@@ -218,11 +219,12 @@ def test_own_volumes_of_other_formats_are_read_alike(tmp_path):
 
 def test_a_dicom_folder_of_two_series_is_left_out_and_one_is_read(tmp_path, capsys):
     itk = pytest.importorskip("SimpleITK")
-    for case, series in (("one", 1), ("two", 2), ("three", 1), ("four", 1)):
-        for number in range(series):
-            _write_series(itk, tmp_path / "images" / case, number + len(case))
-    own = ["--dataset", "volumes", "--images", str(tmp_path / "images"), "--output_dir", str(tmp_path / "out")]
     encoding = locale.getencoding()
+    with kept_locale():
+        for case, series in (("one", 1), ("two", 2), ("three", 1), ("four", 1)):
+            for number in range(series):
+                _write_series(itk, tmp_path / "images" / case, number + len(case))
+    own = ["--dataset", "volumes", "--images", str(tmp_path / "images"), "--output_dir", str(tmp_path / "out")]
     assert main(own) == 0, capsys.readouterr()
     assert locale.getencoding() == encoding  # which ITK changes
     assert "a folder of 2 DICOM series" in (tmp_path / "out" / "prepare_report.json").read_text()
