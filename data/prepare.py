@@ -177,7 +177,7 @@ def _work(root: Path, source: Source, config: PrepareConfig) -> tuple[Source, Wo
         job = Job(root, config.sides, config.resize_mode, source.classes, source.channels, config.bad_masks, steps)
         return source, partial(process, job=job)
     volumes = import_module("data.volumes.preparing")  # scipy, which pictures do without
-    return volumes.make_work(root, source, config.bad_masks, config.workers or processors())
+    return volumes.make_work(root, source, config)
 
 
 def _process_all(samples: Samples, work: Work, journal: Journal, workers: int) -> tuple[list[Note], list[Row]]:

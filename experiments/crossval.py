@@ -8,7 +8,6 @@ deviation, and the scores over all pictures, each by the network that never saw 
     ae-pretrained crossval medical_em --archives path/to/isbi-em --folds 5
 """
 
-import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +25,7 @@ from core.filing.kinds import FOLDERS
 from core.filing.writing import lock
 from core.terminal.progress import duration
 from experiments.fold_scores import content_of, table_of
-from experiments.recipe import RecipeConfig, file_of, keep, take
+from experiments.recipe import RecipeConfig, file_of, keep, take_all
 from experiments.recipe_steps import FILE, settings_of, steps_of
 from experiments.table_formats import markdown
 
@@ -113,10 +112,7 @@ def _steps(config: CrossvalConfig, content: Mapping[str, Any]) -> Iterator[str]:
 
 def _follow(config: CrossvalConfig, recipe: RecipeConfig, content: dict[str, Any], here: Path) -> None:
     keep(here / FILE, {**content, "crossval": {"folds": config.folds}})
-    steps = list(steps_of(recipe, content, here))
-    for number, words in enumerate(steps, start=1):
-        print(f"\nstep {number} of {len(steps)}: ae-pretrained {shlex.join(words)}", flush=True)
-        take(words)
+    take_all(list(steps_of(recipe, content, here)))
 
 
 def _write(here: Path, folds: int) -> dict[str, Any]:

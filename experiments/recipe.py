@@ -97,9 +97,7 @@ def follow(config: RecipeConfig) -> None:
         keep(here / FILE, content)
         steps = list(steps_of(config, content, here))
         _tell_unread(content, steps)
-        for number, words in enumerate(steps, start=1):
-            print(f"\nstep {number} of {len(steps)}: ae-pretrained {shlex.join(words)}", flush=True)
-            take(words)
+        take_all(steps)
     finally:
         held.release()
     print(f"\n{config.title}: done in {duration(time.monotonic() - begun)}, in {here}")
@@ -143,8 +141,14 @@ def keep(file: Path, content: Mapping[str, Any]) -> None:
             temporary.write_text(yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
-def take(words: Sequence[str]) -> None:
-    """Run a command, given as behind `ae-pretrained`. Raises RunError where it does not end well."""
+def take_all(steps: Sequence[Sequence[str]]) -> None:
+    """Run commands one after another, each shown. Raises RunError where one does not end well."""
+    for number, words in enumerate(steps, start=1):
+        print(f"\nstep {number} of {len(steps)}: ae-pretrained {shlex.join(words)}", flush=True)
+        _take(words)
+
+
+def _take(words: Sequence[str]) -> None:
     name, *arguments = words
     before = called_as.set(f"ae-pretrained {name}")
     try:

@@ -113,7 +113,7 @@ def usual_steps(content: Mapping[str, Any]) -> Iterator[str]:
         yield f"train --data_dir {{here}}/data --output_dir {{here}}/{arm}{flags}"
     runs = [*(["autoencoder"] if "reconstruction" in content else []), *arms]
     # Pretraining on volumes is scored by its log, and by what it is worth.
-    of_volumes = "patch" in content.get("reconstruction", {})
+    of_volumes = bool(content.get("reconstruction", {}).get("patch"))
     for run in arms if of_volumes else runs:
         yield (
             f"evaluate --model_path {{here}}/{run}/best_model.safetensors --data_dir {{here}}/data "

@@ -86,7 +86,6 @@ def _evaluate(config: ReconstructionEvaluationConfig, seal: "Seal") -> dict[str,
     from core.machine.device import resolve_device
     from core.networks.unet import require_channels
     from data.opened import open_data
-    from data.volumes.split import VolumeSplit
     from reconstruction.figures.evaluation import Gallery, corruption_of
     from reconstruction.network import Autoencoder
     from reconstruction.per_image import image_rows, summary
@@ -98,11 +97,7 @@ def _evaluate(config: ReconstructionEvaluationConfig, seal: "Seal") -> dict[str,
     damage = corruption_of(header.config, str(config.model_path))
     data = open_data(config.data_dir, config.cache_dir)
     split = data.split(config.split)
-    if isinstance(split, VolumeSplit) or model.dims == 3:
-        raise UserError(
-            "reconstruction.evaluate scores pictures: of volumes the training log has MSE, PSNR and SSIM of Val, and "
-            "transfer_learning.evaluate says what the encoder is worth"
-        )
+    _require_pictures(data.manifest.dims, model.dims)
     require_channels(config.model_path, model.in_channels, split.channels)
     origin = provenance(config, header, data, split.size, device)
     scores, about, notes = _scores(config, model, split, device, pretext)
@@ -131,6 +126,14 @@ def _evaluate(config: ReconstructionEvaluationConfig, seal: "Seal") -> dict[str,
         raise failure
     _print(result, config, in_words(split.size))
     return result
+
+
+def _require_pictures(*dims: int) -> None:
+    if 3 in dims:
+        raise UserError(
+            "reconstruction.evaluate scores pictures: of volumes the training log has MSE, PSNR and SSIM of Val, and "
+            "transfer_learning.evaluate says what the encoder is worth"
+        )
 
 
 def _drawn(

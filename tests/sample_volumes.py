@@ -1,9 +1,11 @@
 """Prepared folders of small volumes, written without a preparation."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -29,7 +31,11 @@ def cube(number: int, shape: tuple[int, int, int], channels: int = 1) -> tuple[n
 
 
 def write_volumes(
-    root: Path, counts: tuple[int, int, int] = (4, 2, 2), shape: tuple[int, int, int] = (16, 18, 14), channels: int = 1
+    root: Path,
+    counts: tuple[int, int, int] = (4, 2, 2),
+    shape: tuple[int, int, int] = (16, 18, 14),
+    channels: int = 1,
+    intensity: Mapping[str, object] = MappingProxyType({"kind": "mr"}),
 ) -> Path:
     """Write so many volumes of each split, of nearly this shape, all with a mask but the last of Train."""
     records = []
@@ -42,7 +48,7 @@ def write_volumes(
         **{"ratios": {}, "dims": 3, "spacing": [1.0, 1.0, 1.0], "label_values": [0, 1, 2], "tags": []},
         **{"class_set": CLASSES.content(), "channels": channels, "stratum": None},
         "size": np.max([record["geometry"]["shape"] for record in records], axis=0).tolist(),
-        "intensity": [{"kind": "mr"}] * channels,
+        "intensity": [dict(intensity)] * channels,
         "counts": {
             split: {
                 "images": count,

@@ -23,10 +23,13 @@ LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channel
 
 def lay_out(model: nn.Module, layout: str) -> nn.Module:
     """Return the network in a layout, `contiguous` or `channels_last`, of pictures or of volumes."""
-    of_volumes = any(isinstance(module, nn.Conv3d) for module in model.modules())
-    if of_volumes and layout == "channels_last":
+    if _dims_of(model) == 3 and layout == "channels_last":
         return model.to(memory_format=torch.channels_last_3d)
     return model.to(memory_format=LAYOUTS[layout])
+
+
+def _dims_of(model: nn.Module) -> int:
+    return 3 if any(isinstance(module, nn.Conv3d) for module in model.modules()) else 2
 
 
 def resolve_device(device: str) -> torch.device:
@@ -75,7 +78,7 @@ def for_inference(model: nn.Module, device: torch.device, precision: str = "off"
     """Return the network in eval mode on a device, as a forward pass is fastest; a CPU's memory is kept."""
     if device.type == "cpu":
         keep_freed_memory()
-    fastest = choice("forward", device, precision)
+    fastest = choice("forward", device, precision, _dims_of(model))
     use_kernels(model, fastest.kernels)
     return lay_out(model.to(device), fastest.memory_format).eval()
 

@@ -7,7 +7,7 @@ from typing import Self
 import torch
 
 from core.machine.choices import choice, measured
-from core.machine.device import LAYOUTS, PRECISIONS, make_fabric, resolve_amp
+from core.machine.device import PRECISIONS, make_fabric, resolve_amp
 from core.machine.fabric import Fabric
 from core.machine.processes import Processes
 from core.machine.processor import processor
@@ -56,11 +56,6 @@ class Machine:
         return self.fabric.device
 
     @property
-    def memory_format(self) -> torch.memory_format:
-        """The layout as torch names it."""
-        return LAYOUTS[self.layout]
-
-    @property
     def scales_gradients(self) -> bool:
         """Whether losses are scaled against underflow, and gradients that overflow are left out: fp16 alone.
 
@@ -76,7 +71,7 @@ def make_machine(config: TrainConfig, partly_frozen: bool = False) -> Machine:
         UserError: the device is not there, or cannot compute at that precision.
     """
     fabric, precision = make_fabric(config.device, config.amp, config.deterministic, partly_frozen)
-    if "auto" in (config.memory_format, config.kernels) and fabric.global_rank == 0:
+    if "auto" in (config.memory_format, config.kernels) and config.dims == 2 and fabric.global_rank == 0:
         _tell_unmeasured(fabric.device, precision)
     return Machine.of(fabric, config.memory_format, config.kernels, config.dims)
 

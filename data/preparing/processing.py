@@ -149,11 +149,17 @@ def _write_sample(outcome: Outcome, image: np.ndarray, learned: np.ndarray, trut
         digest.update(truth.tobytes())
     outcome.digest = digest.hexdigest()
     outcome.look = look_of(image)
-    outcome.record = {
+    outcome.record = record_of(outcome, truth is not None, geometry)
+
+
+def record_of(outcome: Outcome, labelled: bool, geometry: Any) -> dict[str, Any]:
+    """Return the entry in the manifest of a picture, or volume, whose pixels of each class are counted."""
+    sample = outcome.sample
+    return {
         "name": sample.name,
         "split": sample.split,
         "tags": dict(sorted(sample.tags.items())),
-        "labelled": truth is not None,
+        "labelled": labelled,
         "classes": [number for number, count in enumerate(outcome.pixels) if count],
         "geometry": asdict(geometry),
     }

@@ -11,7 +11,6 @@ from core.errors import UserError
 from data.augment.batch import Batch
 from data.augment.settings import AugmentConfig
 from data.volumes.augment import augment, reach
-from data.volumes.geometry import Triple
 from data.volumes.patches import covering, draw_corners
 from data.volumes.split import VolumeSplit
 
@@ -51,25 +50,14 @@ def plain_batches(
     """Yield (indices, batch) over the windows that cover the given volumes in order, without augmentation.
 
     An index comes once for each of its windows. These do not overlap, and what lies outside the volume is not content,
-    so that sums over them are sums over the volumes. Volumes of whole windows (`split.patch` None) come one a batch.
+    so that sums over them are sums over the volumes.
     """
-    windows = (
-        (index, corner, split.patch or _whole(split, index)) for index in indices for corner in _corners(split, index)
-    )
-    if split.patch is None:
-        batch_size = 1
+    patch = split.patch
+    assert patch is not None, "open_training sets it"
+    windows = ((index, corner) for index in indices for corner in covering(split.shapes[index], patch))
     for _, group in groupby(enumerate(windows), key=lambda numbered: numbered[0] // batch_size):
-        chosen, corners, sides = zip(*(window for _, window in group), strict=True)
-        yield np.array(chosen), _read(split, np.array(chosen), np.stack(corners), sides[0], device)
-
-
-def _whole(split: VolumeSplit, index: int) -> Triple:
-    depth, height, width = split.shapes[index].tolist()
-    return depth, height, width
-
-
-def _corners(split: VolumeSplit, index: int) -> np.ndarray:
-    return covering(split.shapes[index], split.patch or _whole(split, index))
+        chosen, corners = zip(*(window for _, window in group), strict=True)
+        yield np.array(chosen), _read(split, np.array(chosen), np.stack(corners), patch, device)
 
 
 def _read(

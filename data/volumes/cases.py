@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from core.errors import UserError
+from core.terminal.progress import track
 from data.decoders.opening import PictureError
 from data.sources.source import Sample, VolumePlan, file_stamp
 from data.volumes.config import VolumeConfig
@@ -100,7 +101,7 @@ def frames_of(images: Files) -> tuple[dict[str, Frame], list[str]]:
     """
     found: dict[str, Frame] = {}
     unread = []
-    for name, paths in images.items():
+    for name, paths in track(images.items(), "reading headers", len(images), transient=True):
         try:
             found[name] = read_frame(paths[0])
         except PictureError as error:
@@ -142,7 +143,9 @@ def plan_of(
 
 
 def _median(config: VolumeConfig, spacings: np.ndarray) -> Spacing | None:
-    """Return the median spacing of Train where volumes differ, as nnU-Net; None keeps each as it is."""
+    """Return the median spacing of Train, as nnU-Net; None keeps each volume as it is.
+
+    Where all have one it is no work now, and what is predicted later comes to it too.
+    """
     depth, height, width = np.median(spacings, axis=0).tolist()
-    same = np.allclose(spacings, spacings[:1], rtol=1e-3, atol=0)
-    return None if config.spacing == "own" or same else (depth, height, width)
+    return None if config.spacing == "own" else (depth, height, width)

@@ -14,7 +14,7 @@ class VolumeConfig:
 
     spacing: str = "auto"
     """Volumes: millimetres between voxels, depth x height x width, such as 1x1x1 or 3x0.8x0.8; auto: the median of
-    Train where volumes differ; own: each keeps its own."""
+    Train; own: each keeps its own."""
     intensity: str = "auto"
     """Volumes: ct (clipped and scaled by what the classes look like in all of Train), mr (each volume by its own mean
     and deviation), both as nnU-Net; window:40/400 (centre / width); auto: ct where the data say that they are."""

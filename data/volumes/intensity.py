@@ -36,6 +36,12 @@ class Intensity:
     mean: _Number = 0.0
     deviation: _Number = 1.0
 
+    @property
+    def in_words(self) -> str:
+        """As `--intensity` takes it; what CT is learned from has no say."""
+        middle, width = (self.low + self.high) / 2, self.high - self.low
+        return f"window:{middle:g}/{width:g}" if self.kind == "window" else self.kind
+
     def unit(self, voxels: np.ndarray) -> np.ndarray:
         """Return a channel [D, H, W] as float32 in [0, 1]."""
         values = voxels.astype(np.float32)
@@ -47,10 +53,8 @@ class Intensity:
 
 
 def of_foreground(samples: Iterable[np.ndarray]) -> Intensity:
-    """Return how CT is read, of the voxels that `sampled` took of each volume of Train."""
+    """Return how CT is read, of the voxels, one or more, that `sampled` took of each volume of Train."""
     voxels = np.concatenate([np.zeros(0), *samples])
-    if not len(voxels):
-        return Intensity("mr")
     low, high = np.percentile(voxels, [0.5, 99.5]).tolist()
     deviation = float(voxels.std())
     return Intensity("ct", low, high if high > low else low + 1, float(voxels.mean()), max(deviation, 1e-8))

@@ -10,12 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from core.classes import IGNORED, ClassSet
+from core.errors import UserError
 from core.files import temporary_beside
+from core.terminal.screen import say
 from data.decoders.opening import PictureError
 from data.manifest import foreground_path, volume_label_path, volume_path, volume_truth_path
+from data.prepare_config import PrepareConfig
 from data.preparing.inputs import rows_of
 from data.preparing.looks import SIDE, Look
-from data.preparing.processing import Outcome, bounded_map
+from data.preparing.processing import Outcome, record_of
+from data.sources.own.progress import with_progress
 from data.sources.source import Sample, Samples, Source, VolumePlan
 from data.volumes.geometry import VolumeGeometry, resample_image, resample_label, resampled_shape
 from data.volumes.intensity import Intensity, of_foreground, sampled
@@ -41,26 +45,35 @@ def looked_for(classes: ClassSet) -> tuple[int, ...]:
     return classes.foreground or tuple(range(len(classes)))
 
 
-def intensities(source: Source, workers: int) -> tuple[Intensity, ...]:
-    """Return how each channel is read; of CT that is learned from the classes looked for in Train."""
+def intensities(source: Source, config: PrepareConfig) -> tuple[Intensity, ...]:
+    """Return how each channel is read; of CT that is learned from the classes looked for in Train.
+
+    Raises:
+        UserError: CT was asked for, and no mask of Train holds such a class.
+    """
     assert source.plan is not None, "of volumes alone"
     wanted = source.plan.intensity
     if all(channel is not None for channel in wanted):
         return tuple(channel for channel in wanted if channel is not None)
-    train = (sample for sample in source.samples if sample.split == "Train" and sample.label)
-    found = list(bounded_map(partial(_sampled, classes=looked_for(source.classes)), train, workers))
-    return tuple(
-        channel or of_foreground(voxels[number] for voxels in found if voxels) for number, channel in enumerate(wanted)
-    )
+    train = [sample for sample in source.samples if sample.split == "Train" and sample.label]
+    work = partial(_sampled, classes=looked_for(source.classes))
+    found = [voxels for voxels in with_progress("reading intensities", len(train), config, work, train) if voxels]
+    if not any(len(voxels[0]) for voxels in found):
+        why = "the intensities of CT are learned from the classes that masks of Train hold, and there are none"
+        if config.intensity == "ct":
+            raise UserError(f"{why}: give --intensity window:40/400 (centre / width) or mr")
+        say(f"note: {why}: each volume is read by its own mean and deviation (mr); --intensity window:40/400 is fixed")
+        return tuple(channel or Intensity("mr") for channel in wanted)
+    return tuple(channel or of_foreground(voxels[number] for voxels in found) for number, channel in enumerate(wanted))
 
 
-def make_work(root: Path, source: Source, bad_masks: str, workers: int) -> tuple[Source, Callable[[Sample], Outcome]]:
+def make_work(root: Path, source: Source, config: PrepareConfig) -> tuple[Source, Callable[[Sample], Outcome]]:
     """Return what is done with each volume, and the source with what was found of intensities."""
     assert source.plan is not None, "of volumes alone"
-    found = intensities(source, workers)
+    found = intensities(source, config)
     told = [asdict(channel) for channel in found]
     samples = Decided(source.samples, json.dumps([asdict(source.plan), told]))
-    job = VolumeJob(root, source.classes, source.plan, found, bad_masks)
+    job = VolumeJob(root, source.classes, source.plan, found, config.bad_masks)
     decided = replace(source, samples=samples, details={**source.details, "intensity": told})
     return decided, partial(process_volume, job=job)
 
@@ -154,14 +167,7 @@ def _write(outcome: Outcome, voxels: np.ndarray, frame: Frame, truth: np.ndarray
     for place, array in files.items():
         _save(place(job.root, sample.split, sample.name), array)
     outcome.digest, outcome.look = digest.hexdigest(), look_of_volume(voxels, volume)
-    outcome.record = {
-        "name": sample.name,
-        "split": sample.split,
-        "tags": dict(sorted(sample.tags.items())),
-        "labelled": truth is not None,
-        "classes": [number for number, count in enumerate(outcome.pixels) if count],
-        "geometry": asdict(geometry),
-    }
+    outcome.record = record_of(outcome, truth is not None, geometry)
 
 
 def _save(path: Path, array: np.ndarray) -> None:

@@ -35,7 +35,7 @@ class VolumeSplit(Described):
 
     Attributes:
         shapes: [N, 3] int64, each volume's own [D, H, W].
-        patch: the windows that `data.volumes.batches.plain_batches` yields; None: whole volumes, one a batch.
+        patch: the windows that `data.volumes.batches.plain_batches` yields; None: not asked for.
     """
 
     shapes: np.ndarray
@@ -48,7 +48,7 @@ class VolumeSplit(Described):
         depth, height, width = self.manifest.size
         return depth, height, width
 
-    def in_patches(self, patch: Triple | None) -> Self:
+    def in_patches(self, patch: Triple) -> Self:
         """Return the split with these windows for `plain_batches`."""
         return replace(self, patch=patch)
 

@@ -75,6 +75,7 @@ def test_a_perfect_prediction_comes_back_to_the_bit(tmp_path, modalities, capsys
 def test_axes_are_turned_to_ras_and_reversed(tmp_path):
     write_task(tmp_path / "task")
     assert prepare(tmp_path, "--intensity", "window:50/100") == 0
+    assert open_data(tmp_path / "out").manifest.spacing == (1.0, 1.0, 1.0)  # to which others come in prediction
     train = open_data(tmp_path / "out").split("Train")
     image = nibabel.as_closest_canonical(nibabel.load(tmp_path / "task" / "imagesTr" / f"{train.names[0]}.nii.gz"))
     wanted = np.clip(np.asarray(image.dataobj) / 100, 0, 1).transpose(2, 1, 0)
@@ -229,8 +230,12 @@ def test_a_dicom_folder_of_two_series_is_left_out_and_one_is_read(tmp_path, caps
     assert locale.getencoding() == encoding  # which ITK changes
     assert "a folder of 2 DICOM series" in (tmp_path / "out" / "prepare_report.json").read_text()
     manifest = open_data(tmp_path / "out").manifest
+    assert "and there are none: each volume is read by" in capsys.readouterr().out
     assert manifest.intensity[0].kind == "mr"  # CT without a mask has no foreground to go by
     assert manifest.counts["Train"].labelled == 0
+    assert main([*own[:-1], str(tmp_path / "ct"), "--intensity", "ct"]) == 2
+    assert "give --intensity window:40/400" in capsys.readouterr().err
+    assert not (tmp_path / "ct").exists()
 
 
 def _write_series(itk, folder: Path, number: int) -> None:

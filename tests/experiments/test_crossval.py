@@ -67,7 +67,7 @@ def test_folds_become_one_table_and_go_on(own, tmp_path, capsys):
 
 def test_phase_1_comes_first_unless_it_is_left_out(own, tmp_path, monkeypatch):
     taken = []
-    monkeypatch.setattr(module, "take", taken.append)
+    monkeypatch.setattr(module, "take_all", taken.extend)
     monkeypatch.setattr(module, "content_of", lambda *given: pytest.skip("all steps were taken"))
     content = yaml.safe_load(own.read_text())
     own.write_text(yaml.safe_dump({**content, "reconstruction": {"max_steps": 1}}))

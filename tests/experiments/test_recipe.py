@@ -158,7 +158,7 @@ def test_the_beginners_recipe_goes_from_nothing_to_a_page_and_again(tmp_path, ca
 
 def test_an_own_picture_and_weights_stand_where_the_recipe_names_them(tmp_path, monkeypatch, capsys):
     called = []
-    monkeypatch.setattr(module, "take", called.append)
+    monkeypatch.setattr(module, "_take", called.append)
     assert main(["recipe", "photo_deeplab", "--output_dir", str(tmp_path)]) == 2
     assert "--input photo.jpg" in capsys.readouterr().err
     assert main(["recipe", "photo_deeplab", "--output_dir", str(tmp_path), "--input", "my photo.jpg"]) == 0
@@ -185,7 +185,7 @@ def test_an_own_picture_and_weights_stand_where_the_recipe_names_them(tmp_path, 
     ],
 )
 def test_steps_that_cannot_be_taken_are_refused_before_the_first(recipe, said, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(module, "take", pytest.fail)
+    monkeypatch.setattr(module, "_take", pytest.fail)
     path = tmp_path / "own.yaml"
     path.write_text(yaml.safe_dump({"recipe": {"title": "Own", **recipe}}))
     assert main(["recipe", str(path), "--output_dir", str(tmp_path / "here")]) == 2
@@ -195,7 +195,7 @@ def test_steps_that_cannot_be_taken_are_refused_before_the_first(recipe, said, t
 
 
 def test_a_section_that_no_step_reads_is_told_and_its_words_stand_for_something(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(module, "take", lambda words: None)
+    monkeypatch.setattr(module, "_take", lambda words: None)
     path = tmp_path / "own.yaml"
     content = {"recipe": {"title": "Own", "steps": ["describe"]}, "describe": {"width": 2}, "data": {"size": 64}}
     path.write_text(yaml.safe_dump(content))

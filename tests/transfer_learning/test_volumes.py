@@ -1,6 +1,7 @@
 """Phase 2 on volumes: losses, training that goes on after a kill, windows that cover a volume, results."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,11 +9,13 @@ import torch
 from sample_volumes import write_volumes
 
 from core.errors import UserError
+from core.headers.header import read_header
 from data.opened import open_data
 from reconstruction.train import main as pretrain
 from transfer_learning.evaluate import main as evaluate
 from transfer_learning.export import main as export
 from transfer_learning.inference.backends import load_network
+from transfer_learning.inference.fitting import require_alike
 from transfer_learning.inference.options import ReadoutOptions
 from transfer_learning.inference.volumes import volume_readout
 from transfer_learning.losses.expression import parts_of
@@ -119,6 +122,20 @@ def test_results_are_those_of_pictures_and_distances_are_in_mm(volumes, trained,
     assert result["distances"]["unit"] == "mm"
     assert result["cases"]["num_cases"] == 2
     assert any(figure["file"].startswith("figures/slices_") for figure in result["figures"])
+
+
+def test_weights_refuse_volumes_that_were_read_otherwise(trained, tmp_path, capsys):
+    pytest.importorskip("monai")
+    other = write_volumes(tmp_path / "other", intensity={"kind": "window", "low": 0.0, "high": 100.0})
+    weights = ["--model_path", str(trained / "best_model.safetensors"), "--device", "cpu"]
+    assert evaluate([*weights, "--data_dir", str(other), "--output_dir", str(tmp_path / "e")]) == 2
+    assert "--intensity mr, those of" in (said := capsys.readouterr().err)
+    assert "with window:50/100" in said
+    path, header = trained / "best_model.safetensors", read_header(trained / "best_model.safetensors")
+    require_alike(path, header, path, header)
+    elsewhere = replace(header, volumes={**header.volumes, "spacing": [2.0, 1.0, 1.0]})
+    with pytest.raises(UserError, match="an ensemble sees the same volumes"):
+        require_alike(path, header, path, elsewhere)
 
 
 def test_no_network_of_volumes_is_exported(trained, tmp_path, capsys):

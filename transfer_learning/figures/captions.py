@@ -11,13 +11,13 @@ CURVES = {
 _PANELS = "Each row: the picture, its true mask, the predicted mask, and the prediction laid over the picture."
 # What a caption adds where its figure shows such pixels.
 UNSCORED = "Grey: what is not scored."
-_RANKED = "The number is the mean IoU over the classes that the picture holds."
+RANKED = "The number is the mean IoU over the classes that the picture holds."
 
 # File name -> title and caption.
 CAPTIONS: dict[str, tuple[str, str]] = {
     "predictions": ("Predictions", f"Pictures spread evenly over the labelled pictures of the split. {_PANELS}"),
-    "best": ("The best dozen", f"The pictures with the highest mean IoU, best first. {_RANKED} {_PANELS}"),
-    "worst": ("The worst dozen", f"The pictures with the lowest mean IoU, worst first. {_RANKED} {_PANELS}"),
+    "best": ("The best dozen", f"The pictures with the highest mean IoU, best first. {RANKED} {_PANELS}"),
+    "worst": ("The worst dozen", f"The pictures with the lowest mean IoU, worst first. {RANKED} {_PANELS}"),
     "random": (
         "A random dozen",
         f"Drawn from all labelled pictures with a fixed seed, so that nobody chose them. {_PANELS}",

@@ -10,6 +10,7 @@ from torch import nn
 from core.classes import IGNORED, ClassSet
 from data.loading import plain_batches
 from data.volumes.split import VolumeSplit
+from transfer_learning.figures.captions import RANKED
 from transfer_learning.figures.pictures import save_panels
 
 # What the slices across each axis of [D, H, W] are called, in RAS+.
@@ -23,7 +24,8 @@ def slices_caption(name: str) -> tuple[str, str]:
     return (
         f"Slices of {name}",
         "Three orthogonal slices through the place where most errors meet, at the original spacing: the first "
-        "modality, the truth, the prediction, and this over the volume. The head is up.",
+        "modality, the truth, the prediction, and this over the volume. The head is up. "
+        f"{RANKED}",
     )
 
 

@@ -32,6 +32,8 @@ def classes_of(header: "Header", split: "Split", model_path: Path, class_map: Pa
             f"{model_path} was trained on pictures prepared with {_preprocess(header.preprocess)}, those of "
             f"{split.data_dir} with {_preprocess(split.manifest.preprocess)}: prepare them as those of the training"
         )
+    if header.network.dims == split.manifest.dims == 3:
+        _require_intensity(header, split, model_path)
     channels = header.network.in_channels
     if channels != split.channels:
         raise UserError(
@@ -47,6 +49,21 @@ def classes_of(header: "Header", split: "Split", model_path: Path, class_map: Pa
     return by
 
 
+def _require_intensity(header: "Header", split: "Split", model_path: Path) -> None:
+    """Raise UserError where weights of volumes read voxels in another way than these were prepared."""
+    from transfer_learning.inference.volume_files import plan_of
+
+    (_, trained), prepared = plan_of(header, model_path), split.manifest.intensity
+    theirs, ours = (", ".join(channel.in_words for channel in channels) for channels in (trained, prepared))
+    if theirs != ours:
+        raise UserError(
+            f"{model_path} was trained on volumes prepared with --intensity {theirs}, those of {split.data_dir} with "
+            f"{ours}: prepare them as those of the training"
+        )
+    if trained != prepared:
+        print(f"note: the intensities of CT in {split.data_dir} were learned from other volumes than the weights'")
+
+
 def require_alike(first: Path, ours: "Header", other: Path, theirs: "Header") -> None:
     """Raise UserError unless two networks tell the same classes apart, in pictures that are read in the same way."""
     if problem := difference(str(other), theirs.classes.names, f"{first} knows", ours.classes.names):
@@ -55,6 +72,11 @@ def require_alike(first: Path, ours: "Header", other: Path, theirs: "Header") ->
         raise UserError(
             f"{other} was trained on pictures prepared with {_preprocess(theirs.preprocess)}, {first} with "
             f"{_preprocess(ours.preprocess)}: an ensemble sees the same pictures"
+        )
+    if ours.network.dims == theirs.network.dims == 3 and ours.volumes != theirs.volumes:
+        raise UserError(
+            f"{other} was trained on volumes prepared otherwise than those of {first} (spacing, intensities, or "
+            "masks' values): an ensemble sees the same volumes"
         )
     if ours.network.in_channels != theirs.network.in_channels:
         raise UserError(

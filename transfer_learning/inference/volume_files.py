@@ -118,7 +118,7 @@ def segment_volumes(
     if not found:
         reasons = "; ".join(f"{entry['file']}: {entry['reason']}" for entry in unreadable[:3])
         raise UserError(f"none of {len(files)} files can be read as a volume ({reasons})")
-    classes = dict(zip(segmenter.header.classes.names, segmenter.plan.values, strict=False))
+    classes = dict(zip(segmenter.header.classes.names, segmenter.plan.values, strict=True))
     return {
         "format": 1,
         "values": classes,
