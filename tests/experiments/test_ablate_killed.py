@@ -65,6 +65,7 @@ def step_of(folder: Path) -> int:
 def test_a_grid_that_is_killed_and_stopped_goes_on_to_the_same_bits(pets, tmp_path, monkeypatch):
     killed = Grid(tmp_path / "killed", pets)
     killed.wait_for_training(1)
+    time.sleep(0.3)  # it says so a moment before it heeds a stop
     killed.process.kill()
     assert killed.end()[0] == -signal.SIGKILL
     stopped = Grid(tmp_path / "killed", pets)  # at once, while the child may still be saving
