@@ -1,8 +1,9 @@
-"""Instance norm and bilinear upsampling computed in other ways than torch's, faster where that was measured.
+"""Instance norm and linear upsampling computed in other ways than torch's, faster where that was measured.
 
 The same functions: results differ from torch's by rounding alone. `core.machine.choices` says where they are used.
 """
 
+import math
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from core.networks.layers import resized
 # From so many positions on, group norm's kernel for channels last wins in a forward pass; below, it takes ten times as
 # long as a batch norm a picture. Its backward pass never wins.
 GROUPED_FROM = 32 * 32
+CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
 def use_kernels(network: nn.Module, kernels: str) -> None:
@@ -25,8 +27,8 @@ def use_kernels(network: nn.Module, kernels: str) -> None:
 
 
 def is_channels_last(x: Tensor) -> bool:
-    """Say whether [N, C, H, W] (nothing else is) lies channels last in memory, and not contiguous too."""
-    return x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+    """Say whether [N, C, *sides] lies channels last in memory, and not contiguous too."""
+    return x.is_contiguous(memory_format=CHANNELS_LAST[x.ndim]) and not x.is_contiguous()
 
 
 def instance_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
@@ -37,15 +39,14 @@ def instance_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor
 
 
 class PictureNorm(torch.autograd.Function):
-    """Instance norm of a batch that lies channels last, as a batch norm of each picture by itself."""
+    """Instance norm of a batch that lies channels last, as a batch norm of each picture, or volume, by itself."""
 
     @staticmethod
     def forward(context: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
         """Normalise; see `instance_norm`."""
-        count, channels, height, width = x.shape
-        if height * width >= GROUPED_FROM:
-            sizes = (count, channels, height * width, channels)
-            normal, mean, scale = torch.native_group_norm(x, weight, bias, *sizes, eps)
+        count, channels, *sides = x.shape
+        if (positions := math.prod(sides)) >= GROUPED_FROM:
+            normal, mean, scale = torch.native_group_norm(x, weight, bias, count, channels, positions, channels, eps)
         else:
             pictures = [torch.native_batch_norm(one, weight, bias, None, None, True, 0.0, eps) for one in x.split(1)]
             normal, mean, scale = (torch.cat(parts) for parts in zip(*pictures, strict=True))
@@ -59,7 +60,7 @@ class PictureNorm(torch.autograd.Function):
     def backward(context: Any, gradient: Tensor) -> tuple[Any, ...]:
         """Return the gradients of x, weight and bias."""
         x, weight, mean, scale = context.saved_tensors
-        gradient = gradient.contiguous(memory_format=torch.channels_last)
+        gradient = gradient.contiguous(memory_format=CHANNELS_LAST[gradient.ndim])
         parts = zip(gradient.split(1), x.split(1), mean, scale, strict=True)
         pictures = [
             torch.ops.aten.native_batch_norm_backward(
@@ -75,27 +76,25 @@ def upsample(x: Tensor, size: tuple[int, ...]) -> Tensor:
     """Return `F.interpolate` of [N, C, *sides] to size, linear with `align_corners` off, in the type of x.
 
     Autocast would have it in fp32. Downwards, and in half precision by other factors than two (whose weights have no
-    exact half), it is torch's; so it is of volumes.
+    exact half), it is torch's; so it is of volumes that lie contiguous.
     """
-    if x.ndim != 4:
-        return resized(x, size)
-    height, width = x.shape[-2:]
-    doubles = size == (2 * height, 2 * width)
-    upwards = size[0] >= height and size[1] >= width
-    if is_channels_last(x) or doubles or (x.dtype in (torch.float32, torch.float64) and upwards):
+    doubles = all(new == 2 * old for new, old in zip(size, x.shape[2:], strict=True))
+    upwards = all(new >= old for new, old in zip(size, x.shape[2:], strict=True))
+    exact = doubles or (x.dtype in (torch.float32, torch.float64) and upwards)
+    if is_channels_last(x) or (x.ndim == 4 and exact):
         return Upsampling.apply(x, size)
     return resized(x, size)
 
 
 class Upsampling(torch.autograd.Function):
-    """Bilinear upsampling by torch's kernels for channels last, which are many times as fast as those for contiguous.
+    """Linear upsampling by torch's kernels for channels last, which are many times as fast as those for contiguous.
 
     A contiguous batch has its columns upsampled by a matrix product, and its rows by the same kernels: seen as a batch
     of pictures one column wide, whose channels are the columns, it lies channels last.
     """
 
     @staticmethod
-    def forward(context: Any, x: Tensor, size: tuple[int, int]) -> Tensor:
+    def forward(context: Any, x: Tensor, size: tuple[int, ...]) -> Tensor:
         """Upsample; see `upsample`."""
         context.shape, context.last = x.shape, is_channels_last(x)
         with torch.autocast(x.device.type, enabled=False):
@@ -110,20 +109,21 @@ class Upsampling(torch.autograd.Function):
     @once_differentiable
     def backward(context: Any, gradient: Tensor) -> tuple[Any, ...]:
         """Return the gradient of x."""
-        count, channels, height, width = context.shape
-        size = gradient.shape[-2:]
         with torch.autocast(gradient.device.type, enabled=False):
             if context.last:
-                gradient = gradient.contiguous(memory_format=torch.channels_last)
-                return _bilinear_backward(gradient, context.shape), None
+                gradient = gradient.contiguous(memory_format=CHANNELS_LAST[gradient.ndim])
+                return _backward(gradient, context.shape), None
+            count, channels, height, width = context.shape
+            size = gradient.shape[-2:]
             rows = gradient.reshape(count * channels, size[0], 1, size[1]).permute(0, 3, 1, 2)
-            narrow = _bilinear_backward(rows, (count * channels, size[1], height, 1))
+            narrow = _backward(rows, (count * channels, size[1], height, 1))
             narrow = narrow.permute(0, 2, 3, 1).reshape(count, channels, height, size[1])
             return narrow @ _columns(gradient, size[1], width), None
 
 
-def _bilinear_backward(gradient: Tensor, shape: tuple[int, ...]) -> Tensor:
-    return torch.ops.aten.upsample_bilinear2d_backward(gradient, gradient.shape[-2:], shape, False)
+def _backward(gradient: Tensor, shape: tuple[int, ...]) -> Tensor:
+    backward = {4: torch.ops.aten.upsample_bilinear2d_backward, 5: torch.ops.aten.upsample_trilinear3d_backward}
+    return backward[gradient.ndim](gradient, gradient.shape[2:], shape, False)
 
 
 def _columns(like: Tensor, wide: int, width: int | None = None) -> Tensor:

@@ -19,6 +19,7 @@ from transfer_learning.network import SegmentationUNet
 TOLERANCES = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 4e-2}
 types = st.sampled_from(list(TOLERANCES))
 layouts = st.sampled_from(list(LAYOUTS.values()))
+volume_layouts = st.sampled_from([torch.contiguous_format, torch.channels_last_3d])
 
 
 def drawn(shape, dtype, layout, seed=0):
@@ -47,7 +48,17 @@ def check(ours, reference, inputs, output_shape, dtype):
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 3), st.integers(1, 5), st.sampled_from([1, 2, 3, 7, 31, 33]), st.integers(2, 40), types, layouts)
 def test_instance_norm(count, channels, height, width, dtype, layout):
-    x = drawn((count, channels, height, width), dtype, layout)
+    check_norm(drawn((count, channels, height, width), dtype, layout))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 3), st.integers(1, 5), st.sampled_from([1, 3, 16]), st.integers(2, 12), types, volume_layouts)
+def test_instance_norm_of_volumes(count, channels, depth, side, dtype, layout):
+    check_norm(drawn((count, channels, depth, side, side - 1), dtype, layout))
+
+
+def check_norm(x):
+    dtype, channels = x.dtype, x.shape[1]
     # In bf16, parameters stay in fp32, as autocast has it.
     of_parameters = torch.float32 if dtype == torch.bfloat16 else dtype
     weight, bias = (drawn((channels,), of_parameters, torch.contiguous_format, seed) for seed in (1, 2))
@@ -75,6 +86,20 @@ def test_upsampling(count, channels, height, width, data, dtype, layout):
     )
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 2), st.tuples(*[st.integers(1, 6)] * 3), st.data(), types, volume_layouts)
+def test_upsampling_of_volumes(channels, sides, data, dtype, layout):
+    x = drawn((2, channels, *sides), dtype, layout)
+    size = data.draw(st.one_of(st.just(tuple(2 * side for side in sides)), st.tuples(*[st.integers(1, 13)] * 3)))
+    check(
+        lambda x: upsample(x, size),
+        lambda x: F.interpolate(x, size=size, mode="trilinear", align_corners=False),
+        [x],
+        (2, channels, *size),
+        dtype,
+    )
+
+
 @pytest.mark.parametrize("size", [(45, 3), (3, 45), (3, 3)])
 def test_a_side_that_shrinks_is_left_to_torch(size):
     x = drawn((1, 2, 9, 9), torch.float32, torch.contiguous_format).requires_grad_()
@@ -98,12 +123,34 @@ def test_layout_and_half_precision_stay(layout):
         assert is_channels_last(result) == (layout == "channels_last")
 
 
+def test_volumes_stay_channels_last_and_in_half_precision():
+    x = drawn((2, 8, 6, 6, 4), torch.bfloat16, torch.channels_last_3d).requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        result = upsample(instance_norm(x, torch.ones(8), torch.zeros(8), 1e-5), (12, 12, 8))
+    assert result.dtype == torch.bfloat16
+    assert is_channels_last(result)
+    assert result.grad_fn.name() == "UpsamplingBackward"
+    result.float().square().mean().backward()
+    assert is_channels_last(x.grad)
+
+
+@pytest.mark.parametrize("layout", ["contiguous", "channels_last"])
+def test_a_network_of_volumes_computes_the_same_by_both(layout):
+    torch.manual_seed(0)
+    network = SegmentationUNet(width=2, dims=3, stages=3, in_channels=1).double()
+    network = network.to(memory_format=torch.channels_last_3d if layout == "channels_last" else torch.contiguous_format)
+    check_both(network, torch.rand(2, 1, 16, 17, 19, dtype=torch.float64))
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("build", [SegmentationUNet, Autoencoder])
 def test_a_network_computes_the_same_by_both(build, layout):
     torch.manual_seed(0)
     network = build(width=2).double().to(memory_format=LAYOUTS[layout])
-    images = torch.rand(2, 3, 70, 45, dtype=torch.float64)
+    check_both(network, torch.rand(2, 3, 70, 45, dtype=torch.float64))
+
+
+def check_both(network, images):
     found = {}
     for kernels in ("torch", "own"):
         use_kernels(network, kernels)
