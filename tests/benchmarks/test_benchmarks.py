@@ -12,9 +12,10 @@ from benchmarks.arms import cuda
 from benchmarks.growth import main as growth
 from benchmarks.loops import practitioner
 from benchmarks.throughput import main as throughput
-from benchmarks.timing import OfOthers, Spent, interleaved, rates, ratios
+from benchmarks.timing import OfOthers, ratios
 from core.machine.device import make_fabric
 from core.machine.processor import processor
+from core.machine.timing import Spent, interleaved, rates
 
 CPU = torch.device("cpu")
 FOLDER = processor(CPU).slug

@@ -8,7 +8,8 @@ import time
 import pytest
 import torch
 
-from benchmarks.timing import processor_seconds, spent_on, thread_counts, threads
+from benchmarks.timing import thread_counts, threads
+from core.machine.timing import processor_seconds, spent_on
 
 CPU = torch.device("cpu")
 BUSY = 0.3
