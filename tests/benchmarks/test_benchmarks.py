@@ -21,16 +21,6 @@ CPU = torch.device("cpu")
 FOLDER = processor(CPU).slug
 
 
-def test_arms_take_turns_and_ratios_pair_them():
-    order = []
-    arms = {"slow": lambda: (order.append("slow"), time.sleep(0.02)), "fast": lambda: order.append("fast")}
-    times = interleaved(arms, 3, CPU)
-    assert order == ["fast", "slow", "slow", "fast"] * 2
-    assert {name: len(values) for name, values in times.items()} == {"slow": 3, "fast": 3}
-    assert min(times["slow"]).wall >= 0.02 > max(times["fast"]).wall
-    assert min(times["slow"]).processor < 0.02  # it sleeps
-
-
 def test_ratios_and_rates():
     slow, fast = [Spent(2, 5), Spent(9, 6), Spent(8, 21)], [Spent(1, 1), Spent(3, 2), Spent(2, 3)]
     both = ratios(slow, fast)
