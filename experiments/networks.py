@@ -134,7 +134,7 @@ def _seal(config: NetworksConfig, path: Path, folder: Path) -> Seal:
 def _content(config: NetworksConfig, path: Path, variants: Sequence[Variant]) -> dict[str, Any]:
     from experiments.architectures.content import content_of
 
-    return content_of(path.stem, variants, _pictures(config, path), config)
+    return content_of(variants, _pictures(config, path), config)
 
 
 def _pictures(config: NetworksConfig, path: Path) -> "Pictures":

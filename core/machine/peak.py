@@ -48,13 +48,19 @@ class Peak:
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-            torch.cuda.reset_peak_memory_stats(self.device)
             self._before = float(torch.cuda.memory_allocated(self.device))
         else:
             give_back_now()  # else what is taken next would come, unseen, from what was freed before
-            _reset()
             self._before = _resident("VmRSS")
+        self.forget()
         return self
+
+    def forget(self) -> None:
+        """Begin to count anew; what it had before stays that of the beginning."""
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+        else:
+            _reset()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None

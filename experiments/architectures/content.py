@@ -23,11 +23,10 @@ if TYPE_CHECKING:
     from experiments.networks import NetworksConfig
 
 
-def content_of(name: str, variants: Sequence[Variant], pictures: Pictures, config: "NetworksConfig") -> dict[str, Any]:
+def content_of(variants: Sequence[Variant], pictures: Pictures, config: "NetworksConfig") -> dict[str, Any]:
     """Return what the variants' networks are made of and, with `measure`, what they take.
 
     Args:
-        name: of the file.
         variants: at least one.
         pictures: what the networks see.
         config: whether and how they are measured.
@@ -50,7 +49,6 @@ def content_of(name: str, variants: Sequence[Variant], pictures: Pictures, confi
         said = {"device": device_name(device), "threads": torch.get_num_threads(), "rounds": config.rounds}
     return {
         "format": FORMAT,
-        "name": name,
         "size": list(pictures.size),
         "num_classes": pictures.classes,
         "in_channels": pictures.channels,

@@ -12,13 +12,14 @@ import torch
 
 from core.errors import RunError
 from core.machine.device import resolve_device
+from core.machine.memory import give_back_at_once
 from core.machine.peak import Peak
 from core.machine.timing import interleaved, rates
 from experiments.architectures.at_work import WORKS, Work, at_work
 from experiments.architectures.drawn import Pictures
 from transfer_learning.config import SegmentationConfig
 
-# The first step makes what the optimiser keeps; what is freed may lie so that the next batch finds no room in it.
+# The first step makes what the optimiser keeps, so that the second is the highest.
 TURNS = 3
 # With several sizes of which each step draws one: enough that the largest is among them.
 STEPS_A_SCALE = 6
@@ -96,6 +97,8 @@ def peak(config: SegmentationConfig, pictures: Pictures, work: Work, threads: in
     turns = max(TURNS, STEPS_A_SCALE * len(config.scales)) if work == "step" else TURNS
     with Peak(device) as found:
         compute, _ = at_work(config, pictures, work)
+        give_back_at_once()
+        found.forget()  # what making the batch took for a while
         for _ in range(turns):
             compute()
     return found.mebibytes

@@ -25,7 +25,7 @@ def table_of(content: Mapping[str, Any]) -> Table:
     ]
     if measured:
         notes += _how(content["networks"], measured, size)
-    return Table(f"The networks of {content['name']}", columns, rows, ["network"], notes)
+    return Table("Networks side by side", columns, rows, ["network"], notes)
 
 
 def _row(network: Mapping[str, Any], measured: bool) -> list[str]:
@@ -52,7 +52,7 @@ def _how(networks: Sequence[Mapping[str, Any]], measured: Mapping[str, Any], siz
         f"Inference: batches of {batches} pictures of {size} px ({ways[0]}). Training: steps of {batches} windows of "
         f"{windows} px with loss and optimiser ({ways[1]}).",
         "MiB: the most that a process of its own held at a time for it, weights and batch included, beside what it "
-        "held with the libraries loaded.",
+        "held with the libraries loaded. Commands keep freed memory for the next tensor, and may hold more.",
     ]
 
 

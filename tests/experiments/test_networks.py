@@ -49,6 +49,14 @@ def own(tmp_path) -> Path:
     return path
 
 
+@pytest.fixture
+def usual_memory():
+    """What a measurement asks of the allocator ends with the test; other tests would be slow."""
+    give_back_freed_memory()
+    yield
+    give_back_freed_memory()
+
+
 def cells(text: str) -> list[list[str]]:
     """Return the head and the rows of the table in a Markdown text."""
     lines = [line for line in text.replace("\\|", "/").splitlines() if line.startswith("|")]
@@ -129,7 +137,7 @@ def test_a_process_of_its_own_finds_what_a_command_writes(own, tmp_path):
     assert 0 < forward < step
 
 
-def test_the_peak_grows_with_the_batch_and_a_step_holds_more():
+def test_the_peak_grows_with_the_batch_and_a_step_holds_more(usual_memory):
     config = measured_as(SegmentationConfig(width=4, batch_size=2, amp="off", flip=0.0, blur=0.0), "cpu")
     pictures = Pictures((96, 96), 3, 3)
     few, many = (
@@ -145,9 +153,8 @@ def test_the_peak_grows_with_the_batch_and_a_step_holds_more():
     assert many["step"] > 2 * many["forward"]
 
 
-def test_a_peak_is_what_was_held_at_once():
+def test_a_peak_is_what_was_held_at_once(usual_memory):
     require_peaks(CPU)
-    give_back_freed_memory()  # which earlier tests may have kept
     with Peak(CPU) as found:
         for _ in range(3):
             torch.ones(2**24)  # 64 MiB, one after the other
