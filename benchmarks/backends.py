@@ -66,8 +66,9 @@ def exported(weights: Path, format_: str, file: str) -> Path:
 
 def _rows(config: BackendsConfig, places: dict[str, Path], photos: Any, count: int) -> list[dict[str, Any]]:
     """Return a row for each backend and precision, with so many threads."""
-    from benchmarks.timing import interleaved, rates, ratios, threads
+    from benchmarks.timing import ratios, threads
     from core.machine.device import resolve_device
+    from core.machine.timing import interleaved, rates
     from data.opened import open_data
 
     split = open_data(photos.data_dir).split("Test")

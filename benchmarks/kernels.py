@@ -19,7 +19,7 @@ from core.command import run_command
 if TYPE_CHECKING:
     import torch
 
-    from benchmarks.timing import Times
+    from core.machine.timing import Times
 
 WORKS: tuple[Literal["step", "forward"], ...] = ("step", "forward")
 
@@ -50,8 +50,9 @@ def kernels(config: KernelsConfig) -> dict[str, Any]:
 def _rows(config: KernelsConfig, device: "torch.device", precision: str, count: int) -> list[dict[str, Any]]:
     """Return the medians of each way with so many threads, and the ratios to what it is compared with."""
     from benchmarks.arms.kernels import CONVOLUTIONS, PLAIN, network_arms
-    from benchmarks.timing import ratios, summary, threads, timed
+    from benchmarks.timing import ratios, threads, timed
     from core.machine.choices import choice
+    from core.machine.timing import summary
 
     with threads(count):
         what = f"{precision}, {count} thread{'s' * (count > 1)}"
@@ -83,7 +84,8 @@ def _rows(config: KernelsConfig, device: "torch.device", precision: str, count: 
 def _parts(config: KernelsConfig, device: "torch.device", precisions: Sequence[str]) -> list[dict[str, Any]]:
     """Return the medians of norm and upsampling, forward and backward, with one thread at every shape."""
     from benchmarks.arms.kernels import part_arms
-    from benchmarks.timing import summary, threads, timed
+    from benchmarks.timing import threads, timed
+    from core.machine.timing import summary
 
     clock = "wall" if device.type == "cuda" else "processor"
     rows = []

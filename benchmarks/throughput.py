@@ -20,8 +20,8 @@ from core.errors import UserError
 if TYPE_CHECKING:
     from benchmarks.arms.scoring import Scoring
     from benchmarks.arms.training import Arms
-    from benchmarks.timing import Times
     from core.machine.fabric import Fabric
+    from core.machine.timing import Times
 
 START_UP_REPEATS = 5
 SPEED_COLUMNS = {"images_per_second": "images/s", "processor_milliseconds": "processor ms an image"}
@@ -31,8 +31,9 @@ def throughput(config: ThroughputConfig) -> dict[str, Any]:
     """Measure, write and print; returns the ratios by number of threads and name."""
     arms, scoring_arms = _arms()
     from benchmarks.filing import PEERS, write_results
-    from benchmarks.timing import require_proc, summary, thread_counts, threads, timed
+    from benchmarks.timing import require_proc, thread_counts, threads, timed
     from core.machine.device import make_fabric
+    from core.machine.timing import summary
 
     require_proc()
     fabric, precision = make_fabric(config.device, config.amp)
@@ -72,7 +73,8 @@ def _measure(
     config: ThroughputConfig, fabric: "Fabric", training: "Arms", scoring: "dict[str, Scoring]"
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the speed of every arm, and the ratios, with the threads that are set."""
-    from benchmarks.timing import rates, timed
+    from benchmarks.timing import timed
+    from core.machine.timing import rates
 
     fewer, device = -(-config.repeats // 2), fabric.device
     trained = timed("training", training, config.repeats, device)

@@ -56,6 +56,7 @@ COMMANDS = (
     Command("transfer_learning.describe", "DescribeConfig", "describe", "count what a network is made of", "describe"),
     Command("transfer_learning.convert", "ConvertConfig", "convert", "weights of TFLite for networks here", "convert"),
     Command("experiments.ablate", "AblationConfig", "ablation", "compare variants, labels and seeds", "ablate"),
+    Command("experiments.networks", "NetworksConfig", "networks", "compare the networks of an ablation", "networks"),
     Command("experiments.recipe", "RecipeConfig", "recipe", "follow one file from pictures to scores", "recipe"),
     Command("experiments.crossval", "CrossvalConfig", "crossval", "train and score fold by fold", "crossval"),
     Command("experiments.tables", "TablesConfig", "tables", "write tables again from the JSON of results", "tables"),

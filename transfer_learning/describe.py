@@ -108,7 +108,7 @@ def _arguments_of_weights(path: Path) -> dict[str, Any]:
 
 
 def _require_small(found: "Description", config: DescribeConfig) -> None:
-    count, megabytes = sum(found.parameters.values()), found.bytes_on_disk / 1e6
+    count, megabytes = found.total, found.bytes_on_disk / 1e6
     if config.max_params is not None and count > config.max_params:
         raise RunError(f"the network has {count:,} parameters, more than --max_params {config.max_params:,.0f}")
     if config.max_mb is not None and megabytes > config.max_mb:

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -19,15 +19,32 @@ LONGEST = 2049  # of a strip on which the receptive field is measured
 
 
 @dataclass(frozen=True)
-class Description:
-    """What is printed.
+class Counts:
+    """How large a network is.
+
+    Attributes:
+        parameters: of each part.
+        multiply_adds: of one picture, of convolutions and matrix products.
+        bytes_on_disk: of the tensors that a weights file holds, in fp32.
+    """
+
+    parameters: dict[str, int]
+    multiply_adds: int
+    bytes_on_disk: int
+
+    @property
+    def total(self) -> int:
+        """Parameters of all parts."""
+        return sum(self.parameters.values())
+
+
+@dataclass(frozen=True)
+class Description(Counts):
+    """What is printed, the counts among it.
 
     Attributes:
         title: encoder and decoder.
         size: height and width of the picture.
-        parameters: of each part.
-        multiply_adds: of one picture, of convolutions and matrix products.
-        bytes_on_disk: of the tensors that a weights file holds, in fp32.
         receptive_field: side in pixels of what one of the encoder's deepest features depends on; None where that is
             more than `LONGEST` or cannot be measured.
         stages: name -> shape without the batch, in the order in which they are computed.
@@ -35,9 +52,6 @@ class Description:
 
     title: str
     size: tuple[int, int]
-    parameters: dict[str, int]
-    multiply_adds: int
-    bytes_on_disk: int
     receptive_field: int | None
     stages: dict[str, tuple[int, ...]]
 
@@ -55,22 +69,29 @@ def described(arguments: Mapping[str, Any], size: Sequence[int]) -> Description:
     torch.manual_seed(0)
     network = SegmentationUNet(**arguments).eval()
     height, width = size
-    picture = torch.zeros(1, network.in_channels, height, width)
-    stages: dict[str, tuple[int, ...]] = {"picture": tuple(picture.shape[1:])}
+    stages: dict[str, tuple[int, ...]] = {"picture": (network.in_channels, height, width)}
     hooks = [module.register_forward_hook(_note(stages, name)) for name, module in _stages_of(network)]
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        logits = network(picture)
+    counts = counted(network, size)
     for hook in hooks:
         hook.remove()
-    stages["scores"] = tuple(logits.shape[1:])
     return Description(
+        **asdict(counts),
         title=f"encoder {arguments.get('encoder', 'unet')}, decoder {arguments.get('decoder', 'unet')}",
         size=(height, width),
+        receptive_field=receptive_field(network.encoder, network.in_channels),
+        stages=stages,
+    )
+
+
+def counted(network: SegmentationUNet, size: Sequence[int]) -> Counts:
+    """Count a network in eval mode, on a picture of a height and width. Raises UserError where that is too small."""
+    picture = torch.zeros(1, network.in_channels, *size)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(picture)
+    return Counts(
         parameters={part: count for part in PARTS if (count := _count(network, part))},
         multiply_adds=counter.get_total_flops() // 2,
         bytes_on_disk=sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values()),
-        receptive_field=receptive_field(network.encoder, network.in_channels),
-        stages=stages,
     )
 
 
@@ -100,9 +121,8 @@ def lines(found: Description) -> Iterator[str]:
     """Yield what is printed."""
     height, width = found.size
     yield f"{found.title}, a picture of {height}x{width} px"
-    total = sum(found.parameters.values())
     parts = ", ".join(f"{name} {count:,}" for name, count in found.parameters.items())
-    yield f"parameters       {total:,} ({parts})"
+    yield f"parameters       {found.total:,} ({parts})"
     yield f"multiply-adds    {found.multiply_adds / 1e9:.3f} billion a picture"
     yield f"size on disk     {found.bytes_on_disk / 1e6:.1f} MB in fp32"
     field = found.receptive_field
@@ -123,6 +143,7 @@ def _stages_of(network: SegmentationUNet) -> Iterator[tuple[str, nn.Module]]:
             if not isinstance(stage, nn.Identity):
                 yield f"decoder {name} {number if stages else ''}".rstrip(), stage
     yield "decoder", network.decoder
+    yield "scores", network
 
 
 def _convolutions(part: nn.Module) -> list[nn.Module]:

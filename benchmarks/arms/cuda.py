@@ -12,8 +12,9 @@ import torch
 from benchmarks.arms.training import ALONE, PRACTITIONER, SOURCE_SIZES, plain_network
 from benchmarks.loops import ours, practitioner
 from benchmarks.sources import exported, prepared
-from benchmarks.timing import Times, interleaved, rates, ratios
+from benchmarks.timing import ratios
 from core.machine.fabric import Fabric
+from core.machine.timing import Times, interleaved, rates
 from core.train_config import Amp
 
 SIZES = (128, 256)

@@ -6,11 +6,9 @@ from typing import Any
 
 from core.machine.fabric import Fabric
 from core.machine.machine import Machine
-from core.run.console import Console
 from core.run.description import describe
 from core.run.folder import RunFolder
-from core.run.loop import Loop
-from core.run.signals import StopSignals
+from core.run.rounds import in_rounds
 from core.run.task import Task
 from core.train_config import TrainConfig
 from data.opened import open_data
@@ -47,12 +45,4 @@ def training(
         batch = task.read(task.draws.batch(0))
         task.read = lambda draw: batch
     run = RunFolder(folder, describe(config, machine, {}), task.log_columns)
-    loop = Loop(task, config, machine, run)
-    console = Console(loop.epochs, loop.steps_per_epoch, loop.total_steps, epoch=1, done=0, quiet=True)
-    signals = StopSignals()
-    task.begin_epoch(1)
-
-    def round_of_steps() -> None:
-        loop.train_until(loop.step + steps, console, signals)
-
-    return round_of_steps
+    return in_rounds(task, config, machine, run, steps)

@@ -8,6 +8,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 TRIM_ABOVE, MAP_ABOVE = 2**31 - 1, 2**30
 # What glibc comes to by itself once large blocks have been freed.
 USUAL_TRIM_ABOVE, USUAL_MAP_ABOVE = 2**26, 2**25
+LEAST_TRIM_ABOVE, LEAST_MAP_ABOVE = 0, 2**14
 
 
 def keep_freed_memory() -> None:
@@ -29,6 +30,14 @@ def give_back_now() -> None:
     """Give the system what was freed up to now, so that what is taken next can be seen from outside."""
     if libc := _glibc():
         libc.malloc_trim(0)
+
+
+def give_back_at_once() -> None:
+    """Make glibc take each tensor from the system and give it back when it is freed: the process is as large as what
+    lives in it, to some KiB, and slow. Otherwise what lies between tensors, by chance, counts too.
+    """
+    _set(LEAST_TRIM_ABOVE, LEAST_MAP_ABOVE)
+    give_back_now()
 
 
 def _set(trim_above: int, map_above: int) -> None:

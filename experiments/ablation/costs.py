@@ -1,6 +1,6 @@
 """The tables of what an ablation spent: learning rates tried, and compute."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from experiments.ablation.statistics import Analysis
 from experiments.table_formats import UNKNOWN, Table, between, listed, share
@@ -77,21 +77,29 @@ def compute_table(analysis: Analysis) -> Table:
                 between(sorted({cost.parameters for cost in costs if cost.parameters is not None})),
                 between([cost.images for cost in costs]),
                 between([round(cost.seconds) for cost in costs]),
+                _speed([cost.images / cost.seconds for cost in costs if cost.seconds]),
                 listed(encoder.name for encoder in encoders.values()),
                 between([encoder.images for encoder in encoders.values() if encoder.images is not None]),
                 between([round(encoder.seconds) for encoder in encoders.values() if encoder.seconds is not None]),
                 listed(cost.device for cost in costs),
             ]
         )
-    columns = ["variant", "arms", "parameters", "images", "seconds", "phase 1", "its images", "its seconds", "device"]
+    columns = ["variant", "arms", "parameters", "images", "seconds", "images/s", "phase 1"]
+    columns += ["its images", "its seconds", "device"]
     notes = [
         "Images and seconds are those of one arm of phase 2, as a range where its arms differ; images count every time "
-        "one is drawn. Several variants may share a phase 1.",
+        "one is drawn; images/s holds validation too, and what else the machine did. Several variants may share a "
+        "phase 1.",
         _total(analysis),
     ]
     return Table(
         "Compute of an arm, and of the phase 1 behind it", columns, rows, ["variant", "phase 1", "device"], notes
     )
+
+
+def _speed(found: Sequence[float]) -> str:
+    """Return images a second with three digits, as one or as the range that they span."""
+    return " to ".join(dict.fromkeys(f"{speed:.3g}" for speed in (min(found), max(found)))) if found else UNKNOWN
 
 
 def _total(analysis: Analysis) -> str:

@@ -12,22 +12,13 @@ from benchmarks.arms import cuda
 from benchmarks.growth import main as growth
 from benchmarks.loops import practitioner
 from benchmarks.throughput import main as throughput
-from benchmarks.timing import OfOthers, Spent, interleaved, rates, ratios
+from benchmarks.timing import OfOthers, ratios
 from core.machine.device import make_fabric
 from core.machine.processor import processor
+from core.machine.timing import Spent, interleaved, rates
 
 CPU = torch.device("cpu")
 FOLDER = processor(CPU).slug
-
-
-def test_arms_take_turns_and_ratios_pair_them():
-    order = []
-    arms = {"slow": lambda: (order.append("slow"), time.sleep(0.02)), "fast": lambda: order.append("fast")}
-    times = interleaved(arms, 3, CPU)
-    assert order == ["fast", "slow", "slow", "fast"] * 2
-    assert {name: len(values) for name, values in times.items()} == {"slow": 3, "fast": 3}
-    assert min(times["slow"]).wall >= 0.02 > max(times["fast"]).wall
-    assert min(times["slow"]).processor < 0.02  # it sleeps
 
 
 def test_ratios_and_rates():

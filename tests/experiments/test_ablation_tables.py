@@ -64,6 +64,7 @@ def test_markdown_holds_every_table(tables):
     # arms: 3.21, 1 and 0.22 hours.
     parts = "phase 1 (each once) 1.0 h, learning rates (without the runs that are arms) 0.2 h, arms 3.2 h"
     assert f"In all 4.4 hours: {parts}." in text
+    assert "| mask_all | 9 | 4,915,907 | 16,000 | 321 | 49.8 |" in text
     widths = {line.count("|") for line in text.split("## Label savings")[1].split("\n\n")[1].splitlines()}
     assert widths == {5}
 

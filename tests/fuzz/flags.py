@@ -15,7 +15,7 @@ from fuzz.corpus import CLASSES, SIDE, SMALL
 from fuzz.scenes import Place, Scene, planned, words
 
 # What would rightly take forever, reach the network, or write outside the case's folder.
-LEFT_ALONE = ("download", "device", "encoder", "encoder_weights", "raw_dir", "perceptual_network")
+LEFT_ALONE = ("download", "measure", "device", "encoder", "encoder_weights", "raw_dir", "perceptual_network")
 COSTLY = (
     "num_images",
     "width",
@@ -159,6 +159,7 @@ def _whole(place: Place, module: str) -> list[str]:
         "transfer_learning.describe": words("--model_path", weights["phase_2"], "--size", SIDE),
         "transfer_learning.convert": words("--tflite", corpus / "own/images", "--output", output / "a.safetensors"),
         "experiments.ablate": ["--config", str(_grid(place)), *planned(place).argv],
+        "experiments.networks": [str(_grid(place)), *words("--size", SIDE, "--num_classes", 3)],
         "experiments.crossval": [str(_folds(place)), *words("--folds", 3), *to],
         "experiments.recipe": ["--list", *to],
         "experiments.tables": words("--results", place.copy("results")),

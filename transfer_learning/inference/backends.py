@@ -123,9 +123,15 @@ def _of_torch(path: Path | None, options: ReadoutOptions, device: str) -> Loaded
     else:
         model, header = load_model(path, "transfer_learning", SegmentationUNet, here, precision)
 
+    # Grad-CAM knows the layers of our own networks alone.
+    return Loaded(network_of(model, here, precision), header, None if foreign else model)
+
+
+def network_of(model: nn.Module, device: torch.device, precision: str) -> Network:
+    """Return what computes the scores of a network that is ready for inference on a device, at a precision."""
+
     def scores(images: Tensor, content: Tensor) -> Tensor:
-        with autocast(here, precision):
+        with autocast(device, precision):
             return model(images, content)
 
-    # Grad-CAM knows the layers of our own networks alone.
-    return Loaded(Network(scores, here, "torch", precision), header, None if foreign else model)
+    return Network(scores, device, "torch", precision)

@@ -1,4 +1,4 @@
-"""What the processor spends is counted wherever it is spent; threads come back as they were."""
+"""What the processor spends is counted wherever it is spent; arms take turns."""
 
 import multiprocessing
 import subprocess
@@ -8,7 +8,7 @@ import time
 import pytest
 import torch
 
-from benchmarks.timing import processor_seconds, spent_on, thread_counts, threads
+from core.machine.timing import interleaved, processor_seconds, spent_on
 
 CPU = torch.device("cpu")
 BUSY = 0.3
@@ -59,16 +59,11 @@ def test_time_of_a_command_counts():
     assert spent.processor == pytest.approx(BUSY, abs=0.08)
 
 
-def test_threads_are_set_for_a_while():
-    before = torch.get_num_threads()
-    with threads(before + 1):
-        assert torch.get_num_threads() == before + 1
-    assert torch.get_num_threads() == before
-
-
-def test_threads_to_measure_with():
-    with threads(2):
-        assert thread_counts(()) == [2, 1]
-        assert thread_counts((4, 1, 4)) == [4, 1]
-    with threads(1):
-        assert thread_counts(()) == [1]
+def test_arms_take_turns_and_ratios_pair_them():
+    order = []
+    arms = {"slow": lambda: (order.append("slow"), time.sleep(0.02)), "fast": lambda: order.append("fast")}
+    times = interleaved(arms, 3, CPU)
+    assert order == ["fast", "slow", "slow", "fast"] * 2
+    assert {name: len(values) for name, values in times.items()} == {"slow": 3, "fast": 3}
+    assert min(times["slow"]).wall >= 0.02 > max(times["fast"]).wall
+    assert min(times["slow"]).processor < 0.02  # it sleeps

@@ -1,0 +1,1 @@
+"""What the networks of an ablation's variants are made of, and what they take to compute."""
