@@ -14,6 +14,7 @@ from data.opened import open_data
 from reconstruction.train import main as pretrain
 from transfer_learning.evaluate import main as evaluate
 from transfer_learning.export import main as export
+from transfer_learning.figures.volumes import in_proportion
 from transfer_learning.inference.backends import load_network
 from transfer_learning.inference.fitting import require_alike
 from transfer_learning.inference.options import ReadoutOptions
@@ -154,3 +155,10 @@ def test_what_phase_1_learned_is_taken_over_strictly(volumes, tmp_path, transfer
     assert train([*FLAGS.split(), *given, "--freeze", "1", *places, str(tmp_path / "seg")]) == 0
     # A patch of another number of stages is another network.
     assert train([*FLAGS.replace("16", "8").split(), *given, *places, str(tmp_path / "other")]) == 2
+
+
+def test_slices_are_drawn_in_the_proportions_of_the_body():
+    cut = np.arange(6).reshape(2, 3)
+    assert np.array_equal(in_proportion(cut, (0.7, 0.7)), cut)
+    assert np.array_equal(in_proportion(cut, (5.0, 2.0)), cut[[0, 0, 0, 1, 1]])  # 10 mm by 6 in pixels of 2 mm
+    assert np.array_equal(in_proportion(cut, (1.0, 2.0)), cut.repeat(2, axis=1))

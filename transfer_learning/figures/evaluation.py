@@ -111,11 +111,13 @@ class _Artist:
         places = best_and_worst([row[TRUE_CLASSES] for row in self.rows], self.config.visualize_samples)
         for place, reading in zip(places, self._read(places), strict=True):
             index, name = int(self.split.labelled[place]), self.rows[place]["name"]
-            picture = resample_scores(self.split.volume(index)[:1], self.split.geometries[index].original_shape)
+            geometry = self.split.geometries[index]
+            picture = resample_scores(self.split.volume(index)[:1], geometry.original_shape)
             shown = [(picture, self.split.truth(index), reading.labels)]
             file = self._free_name(f"{SLICES}_{re.sub(r'[^0-9A-Za-z_-]+', '_', name)}")
             title = f"Slices through the most errors: {self._label(place)}".replace("\n", ", ")
-            self._draw(file, save_slices, [name], shown, self.classes, title, caption=slices_caption(name))
+            of_one = ([name], shown, [geometry.original_spacing], self.classes, title)
+            self._draw(file, save_slices, *of_one, caption=slices_caption(name))
 
     def extremes(self) -> None:
         """Draw the best, the worst and a random dozen by the mean IoU over the classes that a picture holds."""

@@ -9,6 +9,7 @@ from torch import nn
 
 from core.classes import IGNORED, ClassSet
 from data.loading import plain_batches
+from data.volumes.geometry import Spacing
 from data.volumes.split import VolumeSplit
 from transfer_learning.figures.captions import RANKED
 from transfer_learning.figures.pictures import save_panels
@@ -24,7 +25,7 @@ def slices_caption(name: str) -> tuple[str, str]:
     return (
         f"Slices of {name}",
         "Three orthogonal slices through the place where most errors meet, at the original spacing: the first "
-        "modality, the truth, the prediction, and this over the volume. The head is up. "
+        "modality, the truth, the prediction, and this over the volume. The head is up, lengths are as in the body. "
         f"{RANKED}",
     )
 
@@ -42,14 +43,15 @@ def save_patches(
                 if index not in worst or errors > worst[index][0]:
                     arrays = (batch.clean[place], batch.label[place], prediction[place])
                     worst[index] = errors, tuple(array.cpu().numpy() for array in arrays)
-    names = [split.names[index] for index in worst]
-    save_slices(path, names, [arrays for _, arrays in worst.values()], split.class_set)
+    names, spacings = zip(*((split.names[index], split.geometries[index].spacing) for index in worst), strict=True)
+    save_slices(path, names, [arrays for _, arrays in worst.values()], spacings, split.class_set)
 
 
 def save_slices(
     path: Path,
     names: Sequence[str],
     volumes: Sequence[tuple[np.ndarray, ...]],
+    spacings: Sequence[Spacing],
     classes: ClassSet,
     title: str = "Slices through the most errors",
 ) -> None:
@@ -60,11 +62,14 @@ def save_slices(
         names: of the volumes.
         volumes: of each the picture [C, D, H, W] in [0, 1], of which the first channel is drawn, the truth and the
             prediction [D, H, W].
+        spacings: of each the mm between voxels along these axes: slices are drawn in the body's proportions.
         classes: what these tell apart.
         title: which volumes they are.
     """
     rows = [
-        (f"{name}, {plane}", *cut) for name, one in zip(names, volumes, strict=True) for plane, cut in _slices(*one)
+        (f"{name}, {plane}", *cut)
+        for name, one, spacing in zip(names, volumes, spacings, strict=True)
+        for plane, cut in _slices(*one, spacing)
     ]
     labels, pictures, truths, predictions = map(list, zip(*rows, strict=True))
     save_panels(path, labels, pictures, truths, predictions, classes, title)
@@ -85,11 +90,23 @@ def place_of_errors(truth: np.ndarray, prediction: np.ndarray) -> tuple[int, ...
 
 
 def _slices(
-    picture: np.ndarray, truth: np.ndarray, prediction: np.ndarray
+    picture: np.ndarray, truth: np.ndarray, prediction: np.ndarray, spacing: Spacing
 ) -> Iterator[tuple[str, tuple[np.ndarray, ...]]]:
     """Yield the name of a plane, and its cuts through the most errors: picture [h, w, 3], truth and prediction."""
     shown = np.clip(picture[0], 0, 1)
     for axis, place in enumerate(place_of_errors(truth, prediction)):
         # Up is up: the first axis runs from the feet to the head.
         cuts = [np.flip(array.take(place, axis), 0) for array in (shown, truth, prediction)]
+        cuts = [in_proportion(cut, spacing[:axis] + spacing[axis + 1 :]) for cut in cuts]
         yield PLANES[axis], (np.repeat(cuts[0][..., None], 3, -1), *cuts[1:])
+
+
+def in_proportion(cut: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
+    """Return a slice [h, w] whose pixels lie `spacing` mm apart with pixels as far apart along both axes as the nearer.
+
+    Each pixel becomes as many as come next to its size: no value is made up.
+    """
+    for axis, between in enumerate(spacing):
+        positions = round(cut.shape[axis] * between / min(spacing))
+        cut = cut.take(np.arange(positions) * cut.shape[axis] // positions, axis)
+    return cut
