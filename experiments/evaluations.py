@@ -183,16 +183,6 @@ def in_pixels(resolution: Resolution) -> str:
     return str(resolution) if isinstance(resolution, int) else in_words(resolution)
 
 
-def with_unit(resolution: Resolution) -> str:
-    """Return a resolution with what it is counted in: `128 px`, `35x51x35 voxels`."""
-    return f"{in_pixels(resolution)} {'voxels' if of_volumes(resolution) else 'px'}"
-
-
-def of_volumes(resolution: Resolution | None) -> bool:
-    """Say whether a resolution is that of volumes: three sides."""
-    return isinstance(resolution, list) and len(resolution) == 3
-
-
 def read_json(path: Path) -> dict[str, Any]:
     """Return the content of a JSON file that holds an object; raises UserError for any other."""
     try:

@@ -9,7 +9,6 @@ import numpy as np
 from core.figures.style import LINE_COLOURS, save
 from experiments.ablation.format import ArmContent
 from experiments.ablation.statistics import Analysis, Group
-from experiments.evaluations import of_volumes
 from experiments.page.command_lines import defaults
 from experiments.table_formats import share
 
@@ -174,5 +173,4 @@ def _label_axis(axis: Any, analysis: Analysis) -> None:
     axis.set_xticks([], minor=True)
     margin = AXIS_MARGIN * (max(labels) / min(labels)) ** 0.05
     axis.set_xlim(min(labels) / margin, max(labels) * margin)
-    what = "volumes" if of_volumes(analysis.ablation.resolution) else "pictures"
-    axis.set_xlabel(f"labelled training {what} (logarithmic), share of all")
+    axis.set_xlabel("labelled training pictures (logarithmic), share of all")

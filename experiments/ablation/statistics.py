@@ -32,8 +32,6 @@ class Group:
         classes: class -> mean over the seeds of the IoU on Test; None where nothing was scored.
         foreground: likewise of all foreground as one.
         pixel_accuracy: mean over the seeds of the share of pixels on Test that are right.
-        case_dice: mean over the seeds, and the pictures or volumes of Test, of the mean Dice of their foreground
-            classes; None without a background.
         difference: None for the variant that the others are compared with.
     """
 
@@ -46,7 +44,6 @@ class Group:
     classes: Mapping[str, float | None]
     foreground: float | None
     pixel_accuracy: float | None
-    case_dice: float | None
     difference: VariantDifference | None
 
     @property
@@ -183,16 +180,12 @@ def _groups(ablation: Ablation, resamples: int) -> list[Group]:
     return groups
 
 
-def _class_scores(arms: Sequence[Arm]) -> tuple[dict[str, float | None], float | None, float | None, float | None]:
-    from transfer_learning.scores.cases import mean
+def _class_scores(arms: Sequence[Arm]) -> tuple[dict[str, float | None], float | None, float | None]:
     from transfer_learning.scores.confusion import scores_of_counts
 
-    class_set = arms[0].content.class_set
-    scores = scores_of_counts(np.stack([arm.counts.sum(axis=0) for arm in arms]), class_set)
-    of_cases = scores_of_counts(np.concatenate([arm.counts for arm in arms]), class_set)["mean_foreground_dice"]
+    scores = scores_of_counts(np.stack([arm.counts.sum(axis=0) for arm in arms]), arms[0].content.class_set)
     classes = {name: _known_mean(of_class["iou"]) for name, of_class in scores["classes"].items()}
-    foreground, right = (_known_mean(scores[name]) for name in ("foreground_iou", "pixel_accuracy"))
-    return classes, foreground, right, mean(of_cases)
+    return classes, _known_mean(scores["foreground_iou"]), _known_mean(scores["pixel_accuracy"])
 
 
 def _known_mean(values: np.ndarray) -> float | None:

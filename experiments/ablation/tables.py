@@ -1,6 +1,6 @@
 """The tables of an ablation, from what its arms amount to."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from core.classes import ClassSet
 from experiments.ablation.costs import compute_table, tuning_table
@@ -9,8 +9,8 @@ from experiments.ablation.label_savings import Savings, label_savings
 from experiments.ablation.pace import COLUMN, NOTE, has_pace, pace
 from experiments.ablation.pretraining_length import length_curves, length_table
 from experiments.ablation.provenance_notes import origin_notes
-from experiments.ablation.statistics import Analysis, Group, Spread
-from experiments.evaluations import of_volumes, with_unit
+from experiments.ablation.statistics import Analysis, Group
+from experiments.evaluations import in_pixels
 from experiments.table_formats import MOST_CLASS_COLUMNS, UNKNOWN, Table, counted, listed, number, share, signed
 
 
@@ -39,11 +39,9 @@ def variants_table(analysis: Analysis) -> Table:
         rows.append([name, variant.title, _kind(plan, name), variant.pretraining or UNKNOWN, outside])
     columns = ["variant", "what it is", "kind", "phase 1", "outside weights"]
     ablation = analysis.ablation
-    arms = counted(len(ablation.arms), "arm")
-    images = counted(len(ablation.image_names), "test volume" if of_volumes(ablation.resolution) else "test image")
-    notes = [
-        f"{arms} at {with_unit(ablation.resolution)}, each scored on the same {images} at their masks' original size."
-    ]
+    arms, images = counted(len(ablation.arms), "arm"), counted(len(ablation.image_names), "test image")
+    size = in_pixels(ablation.resolution)
+    notes = [f"{arms} at {size} px, each scored on the same {images} at their masks' original size."]
     if any(variant.control for variant in told.values()):
         notes.append("Variants that the plan names controls may differ in more than one thing, and are never the best.")
     return Table("The variants", columns, rows, columns, notes)
@@ -63,16 +61,24 @@ def _kind(plan: PlanContent, name: str) -> str:
 def main_table(analysis: Analysis, fraction: float) -> Table:
     """Return the scores of all variants at one label fraction."""
     groups = analysis.at(fraction)
+    classes = analysis.ablation.class_set
+    names = classes.names if len(classes) <= MOST_CLASS_COLUMNS else ()
+    foreground = foreground_name(classes)
+    alike = classes.background is None  # so that the share of right pixels says something
     best = analysis.best(fraction)
-    volumes = of_volumes(analysis.ablation.resolution)
-    columns = _score_columns(analysis)
+    rows = []
+    for group in groups:
+        spreads = [f"{spread.mean:.3f} ({spread.low:.3f} to {spread.high:.3f})" for spread in (group.val, group.test)]
+        scores = [number(group.classes[name]) for name in names]
+        scores += [number(group.foreground)] if foreground else []
+        accuracy = [number(group.pixel_accuracy)] if alike else []
+        rows.append([group.variant, str(len(group.seeds)), rates(group), *spreads, *accuracy, *scores])
+    further = ["Test pixel accuracy"] if alike else []
+    columns = ["variant", "seeds", "learning rate", "Val mean IoU", "Test mean IoU", *further, *names]
+    columns += [foreground] if foreground else []
     notes = ["Means over the seeds; in brackets the lowest and the highest seed. The last columns: IoU on Test."]
-    if (classes := len(analysis.ablation.class_set)) > MOST_CLASS_COLUMNS:
-        notes = [f"{notes[0].split('.')[0]}. The IoU of each of the {classes} classes is in tables.csv."]
-    if volumes:
-        notes.append(
-            "Dice of a volume: the mean over volumes and seeds of the mean Dice of a volume's foreground classes."
-        )
+    if not names:
+        notes = [f"{notes[0].split('.')[0]}. The IoU of each of the {len(classes)} classes is in tables.csv."]
     if len({group.seeds for group in groups}) > 1:
         notes.append("Not all variants have the same seeds here.")
     if best and len(analysis.candidates(fraction)) == 1:
@@ -85,34 +91,8 @@ def main_table(analysis: Analysis, fraction: float) -> Table:
     notes += _choice(analysis, fraction)
     notes += _descriptive([group for group in groups if group.descriptive_only])
     bold = frozenset(row for row, group in enumerate(groups) if group is best)
-    title = f"{share(fraction)} of the labels ({counted(groups[0].num_labels, 'volume' if volumes else 'picture')})"
-    rows = [[cell(group) for _, cell in columns] for group in groups]
-    return Table(title, [name for name, _ in columns], rows, ["variant"], notes, bold)
-
-
-def _score_columns(analysis: Analysis) -> list[tuple[str, Callable[[Group], str]]]:
-    """Return the columns of a fraction's scores: a head, and what stands below it of a variant."""
-    classes = analysis.ablation.class_set
-    columns: list[tuple[str, Callable[[Group], str]]] = [
-        ("variant", lambda group: group.variant),
-        ("seeds", lambda group: str(len(group.seeds))),
-        ("learning rate", rates),
-        ("Val mean IoU", lambda group: _with_range(group.val)),
-        ("Test mean IoU", lambda group: _with_range(group.test)),
-    ]
-    if of_volumes(analysis.ablation.resolution):
-        columns.append(("Test Dice of a volume", lambda group: number(group.case_dice)))
-    if classes.background is None:  # so that the share of right pixels says something
-        columns.append(("Test pixel accuracy", lambda group: number(group.pixel_accuracy)))
-    for name in classes.names if len(classes) <= MOST_CLASS_COLUMNS else ():
-        columns.append((name, lambda group, name=name: number(group.classes[name])))  # type: ignore[misc]
-    if foreground := foreground_name(classes):
-        columns.append((foreground, lambda group: number(group.foreground)))
-    return columns
-
-
-def _with_range(spread: Spread) -> str:
-    return f"{spread.mean:.3f} ({spread.low:.3f} to {spread.high:.3f})"
+    title = f"{share(fraction)} of the labels ({groups[0].num_labels} pictures)"
+    return Table(title, columns, rows, ["variant"], notes, bold)
 
 
 def foreground_name(classes: ClassSet) -> str | None:

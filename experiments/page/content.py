@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.evaluations import in_pixels, with_unit
+from experiments.evaluations import in_pixels
 from experiments.page.classes import ClassTables, class_tables, tag_tables
 from experiments.page.command_lines import (
     changed,
@@ -113,7 +113,7 @@ def _facts(run: Run) -> str:
         return ""
     known = run.provenance
     parts = [f"{images(run):,} images of {known.split or 'an unknown split'}".replace(",", "\u202f")]
-    parts += [f"at {with_unit(known.resolution)}"] if known.resolution is not None else []
+    parts += [f"at {in_pixels(known.resolution)} px"] if known.resolution is not None else []
     parts += [f"seed {known.seed}"] if known.seed is not None else []
     parts += [f"weights of epoch {known.epoch}"] if known.epoch is not None else []
     return ", ".join(parts)

@@ -4,7 +4,6 @@ import csv
 import json
 import re
 
-import numpy as np
 import pytest
 from ablation_samples import FRACTIONS, VARIANTS, arm, counts_of, plan, trial, whole_grid, write
 from report_samples import write_segmentation
@@ -161,20 +160,3 @@ def test_a_cell_reads_the_same_in_both_formats():
     ]
     assert r"\textbf{a\textbar{}b\_c} & \textbf{$-$0.042} \\" in latex(table, "x")
     assert r"\begin{tabular}{@{}lr@{}}" in latex(table, "x")
-
-
-def test_tables_of_volumes_speak_of_volumes_and_give_the_dice_of_each(tmp_path):
-    truth = np.array([[90, 10, 0], [80, 0, 20]])
-    # The first volume's own class has a Dice of 2 * 5 / (5 + 10), the second's of 2 * 20 / (20 + 20).
-    matrices = np.array([[[90, 0, 0], [5, 5, 0], [0, 0, 0]], [[80, 0, 0], [0, 0, 0], [0, 0, 20]]])
-    assert (matrices.sum(axis=2) == truth).all()
-    variants = {"scratch": {}, "mask_all": {}}
-    arms = [arm(matrices, variant=variant, num_labels=3, resolution=[35, 51, 35]) for variant in variants]
-    write(tmp_path, plan(variants, seeds=[1]), arms)
-    assert main(["--results", str(tmp_path)]) == 0
-    text = (tmp_path / "tables.md").read_text()
-    assert "2 arms at 35x51x35 voxels, each scored on the same 2 test volumes" in text
-    assert "## 100 % of the labels (3 volumes)" in text
-    assert "| Test mean IoU | Test Dice of a volume |" in text
-    case_dice = (2 * 5 / 15 + 1) / 2
-    assert re.search(rf"^\| scratch \| 1 \| 0.003 \| [^|]* \| [^|]* \| {case_dice:.3f} \|", text, re.MULTILINE)
