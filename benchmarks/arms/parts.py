@@ -107,7 +107,10 @@ def _pair(config: PartsConfig, device: torch.device) -> tuple[Tensor, Tensor, Te
 
 
 def ssim_arms(config: PartsConfig, device: torch.device) -> Arms:
-    """Return 1 - SSIM, with the backward pass."""
+    """Return 1 - SSIM, with the backward pass, of a restored batch in each layout and a target as augmentation has it.
+
+    The package as it is called by itself is what losses were before they laid their pictures channels last.
+    """
     restored, target, content = _pair(config, device)
 
     def of_package(restored: Tensor) -> Tensor:
@@ -117,7 +120,12 @@ def ssim_arms(config: PartsConfig, device: torch.device) -> Arms:
         dissimilarity, count = dissimilarity_sums(restored, target, content)
         return dissimilarity / count
 
-    return {Way(OURS): partial(step_of, ours, restored), Way("pytorch-msssim"): partial(step_of, of_package, restored)}
+    arms: Arms = {}
+    for layout, memory_format in LAYOUTS.items():
+        laid = restored.detach().clone(memory_format=memory_format).requires_grad_()
+        arms[Way(OURS, layout)] = partial(step_of, ours, laid)
+        arms[Way("pytorch-msssim", layout)] = partial(step_of, of_package, laid)
+    return arms
 
 
 class TimmFeatures(nn.Module):
