@@ -168,6 +168,31 @@ class KernelsConfig:
 
 
 @dataclass(frozen=True)
+class PartsConfig:
+    """Of which batch, and how often."""
+
+    output_dir: Path = Path("benchmarks/results")
+    """Where parts.json goes, in a folder named after the processor."""
+    size: int = 128
+    """Side of the pictures."""
+    batch_size: int = 8
+    """Pictures a step."""
+    classes: tuple[int, ...] = (3, 21, 150)
+    """Numbers of classes that losses are measured with."""
+    repeats: int = 20
+    """Rounds, in which all ways of a part take their turn."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1 or mps."""
+    amp: Amp = "auto"
+    """Precision to measure beside fp32."""
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "size", "batch_size", "repeats")
+        if not self.classes or not 2 <= min(self.classes) <= max(self.classes) <= MOST_CLASSES:
+            raise UserError(f"classes {self.classes}: give numbers from 2 to {MOST_CLASSES}")
+
+
+@dataclass(frozen=True)
 class CurvesConfig:
     """Which ways are compared, on what, and how long."""
 

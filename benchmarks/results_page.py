@@ -18,12 +18,13 @@ HEAD = """# Speed, by processor
 Medians; a ratio's range over the rounds in brackets, behind the stroke the ratio of what the processor spent, workers
 included. What the names mean: [docs/speed.md](../../docs/speed.md). Made by `python -m benchmarks.results_page`.
 """
+PRECISIONS = {"off": "fp32", "bf16": "bf16", "fp16": "fp16"}
 Column = tuple[str, dict[str, Any]]  # a head, and what the cells below it are read from
 
 
 def page(results: Path = RESULTS) -> str:
     """Return the whole page."""
-    parts = [HEAD, *_ratios(results), *_backends(results)]
+    parts = [HEAD, *_ratios(results), *_backends(results), *_parts(results)]
     return "\n".join(parts)
 
 
@@ -71,6 +72,24 @@ def _backends(results: Path) -> Iterator[str]:
             [*heads, "mean IoU"],
             [[*row, f"{of['mean_iou']:.3f}"] for row, of in zip(rows, content["rows"], strict=True)],
         )
+        yield _origin(name, content)
+
+
+def _parts(results: Path) -> Iterator[str]:
+    """Yield a table of each file of parts, and its command."""
+    for path, content in _found(results, "parts*.json", "rows"):
+        name = f"{path.parent.name}, {content['settings']['size']} px"
+        yield f"## Beside the network: {name}\n"
+        rows = [
+            [
+                row["part"],
+                ", ".join((row["way"], row["layout"].replace("_", " "), PRECISIONS[row["precision"]])),
+                f"{row['milliseconds']['median']:.2f} ({row['milliseconds']['min']:.2f})",
+                f"{over['median']:.2f} ({over['min']:.2f} to {over['max']:.2f})",
+            ]
+            for row, over in ((row, row["over_ours"]) for row in content["rows"])
+        ]
+        yield _markdown(["part", "way", "ms a batch (smallest)", "times ours"], rows)
         yield _origin(name, content)
 
 

@@ -65,6 +65,7 @@ COMMANDS = (
     Command("benchmarks.growth", "GrowthConfig", "growth", "time and memory over pictures and classes"),
     Command("benchmarks.backends", "BackendsConfig", "backends", "what computes a network fastest, and how alike"),
     Command("benchmarks.kernels", "KernelsConfig", "kernels", "which layout and kernels are fastest here"),
+    Command("benchmarks.parts", "PartsConfig", "parts", "losses, targets and augmentation against others'"),
     Command("benchmarks.curves", "CurvesConfig", "curves", "whether all ways to compute learn the same"),
     Command("benchmarks.cluster", "ClusterConfig", "cluster", "a grid over the number of Ray workers"),
     Command("benchmarks.step_profile", "StepProfileConfig", "step_profile", "where the time of a step goes"),

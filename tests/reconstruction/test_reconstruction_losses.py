@@ -2,12 +2,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from pytorch_msssim import ssim
 from scipy.ndimage import maximum_filter
 from skimage.metrics import structural_similarity
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from core.errors import UserError
-from reconstruction.losses import ReconstructionLoss
+from reconstruction.losses import ReconstructionLoss, similarity
 from reconstruction.perceptual import PerceptualDistance
 
 PARTS = {"mse": (1, 0, 0), "perceptual": (0, 1, 0), "ssim": (0, 0, 1)}
@@ -147,3 +148,15 @@ def test_weights_that_are_no_weights_are_refused(weights):
 def test_all_weights_zero_is_refused():
     with pytest.raises(UserError, match="mse_weight, perceptual_weight, ssim_weight are all 0"):
         ReconstructionLoss(0, 0, 0)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_ssim_keeps_the_bits_and_the_layout_of_the_packages_gradient(pictures, layout):
+    ours, theirs = (pictures[0].clone(memory_format=layout).requires_grad_() for _ in range(2))
+    found = similarity(ours, pictures[1])
+    expected = ssim(theirs, pictures[1], data_range=1, size_average=False)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)  # a mean in another order
+    found.sum().backward()
+    expected.sum().backward()
+    assert torch.equal(ours.grad, theirs.grad)
+    assert ours.grad.is_contiguous(memory_format=layout)
