@@ -14,7 +14,7 @@ from core.terminal.progress import track
 from data.augment.batch import Batch
 from data.loading import plain_batches
 from data.split import Split
-from data.volumes.geometry import resample_scores
+from data.volumes.geometry import resample_linearly
 from data.volumes.split import VolumeSplit
 from transfer_learning.figures import pictures as visualize
 from transfer_learning.figures import scores as score_figures
@@ -111,7 +111,7 @@ class _Artist:
         places = best_and_worst([row[TRUE_CLASSES] for row in self.rows], self.config.visualize_samples)
         for place, reading in zip(places, self._read(places), strict=True):
             index, name = int(self.split.labelled[place]), self.rows[place]["name"]
-            picture = resample_scores(self.split.volume(index)[:1], self.split.geometries[index].original_shape)
+            picture = resample_linearly(self.split.volume(index)[:1], self.split.geometries[index].original_shape)
             shown = [(picture, self.split.truth(index), reading.labels)]
             file = self._free_name(f"{SLICES}_{re.sub(r'[^0-9A-Za-z_-]+', '_', name)}")
             title = f"Slices through the most errors: {self._label(place)}".replace("\n", ", ")
