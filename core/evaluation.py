@@ -183,8 +183,8 @@ def provenance(
 
 
 def resolution_of(size: Sequence[int]) -> int | list[int]:
-    """Return height and width, or depth too, as results name them: a square or cube by its side."""
-    return size[0] if len(set(size)) == 1 else list(size)
+    """Return height and width, or depth too, as results name them: a square by its side."""
+    return size[0] if len(size) == 2 and len(set(size)) == 1 else list(size)
 
 
 def in_words(size: Sequence[int]) -> str:

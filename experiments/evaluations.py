@@ -35,7 +35,7 @@ Count = Annotated[int, Field(ge=0)]
 Score = FiniteFloat | None
 
 
-# Side of the square that a network sees, or height and width.
+# Side of the square that a network sees, or height and width; of volumes depth, height and width.
 Resolution = int | list[int]
 
 
@@ -181,6 +181,18 @@ def same_classes(first: ClassSet | None, second: ClassSet | None) -> bool:
 def in_pixels(resolution: Resolution) -> str:
     """Return a resolution in words, as the flag `--size` takes it."""
     return str(resolution) if isinstance(resolution, int) else in_words(resolution)
+
+
+def with_unit(resolution: Resolution) -> str:
+    """Return a resolution in words for readers: 128 px, 360x480 px, 32x32x32 voxels."""
+    if not isinstance(resolution, int) and is_of_volumes(resolution):
+        return f"{'x'.join(map(str, resolution))} voxels"
+    return f"{in_pixels(resolution)} px"
+
+
+def is_of_volumes(resolution: Resolution) -> bool:
+    """Say whether a resolution has three sides."""
+    return isinstance(resolution, list) and len(resolution) == 3
 
 
 def read_json(path: Path) -> dict[str, Any]:

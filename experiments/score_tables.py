@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from core.classes import ClassSet
 from core.errors import UserError
-from experiments.evaluations import Evaluation, Provenance, in_pixels, same_classes
+from experiments.evaluations import Evaluation, Provenance, same_classes, with_unit
 from experiments.table_formats import MOST_CLASS_COLUMNS, UNKNOWN, Table, class_list
 
 SHORT = 7  # characters of a fingerprint that tell it from others
@@ -23,7 +23,7 @@ def reconstruction_table(results: Mapping[str, Evaluation]) -> Table:
     rows = []
     for name, result in results.items():
         known = result.provenance
-        size = f"{in_pixels(known.resolution)} px" if known.resolution else UNKNOWN
+        size = with_unit(known.resolution) if known.resolution else UNKNOWN
         cells = [*_origin(result, origins), str(result.num_images), size, known.training.get("skips", UNKNOWN)]
         scores = [_number(result.scores.get(key), places) for key, places in OF_PICTURES.values()]
         rows.append([name, *cells, *scores])

@@ -9,6 +9,7 @@ from core.classes import IGNORED
 
 Triple = tuple[int, int, int]
 Spacing = tuple[float, float, float]
+LEAST = 1e-3  # probability; without a bound one sure voxel would outweigh all its neighbours
 SAME_SPACING = 1e-3  # a relative difference below it is rounding of a header, and nothing is resampled
 
 
@@ -77,11 +78,24 @@ def resample_label(label: np.ndarray, shape: Triple) -> np.ndarray:
     return result
 
 
-def resample_scores(scores: np.ndarray, shape: Triple) -> np.ndarray:
-    """Resample probabilities [K, D, H, W] float32 linearly."""
-    if scores.shape[1:] == shape:
-        return scores
-    return np.stack([_zoomed(plane.astype(np.float32), shape, 1) for plane in scores])
+def resample_linearly(volume: np.ndarray, shape: Triple) -> np.ndarray:
+    """Resample a volume [C, D, H, W] linearly; float32."""
+    if volume.shape[1:] == shape:
+        return volume
+    return np.stack([_zoomed(plane.astype(np.float32), shape, 1) for plane in volume])
+
+
+def resample_probabilities(probabilities: np.ndarray, shape: Triple) -> np.ndarray:
+    """Resample probabilities [K, D, H, W] float32 that sum to 1 by their logarithms, linearly.
+
+    That is resampling the logits, as nnU-Net does: what logits have beside the logarithms is the same for all classes,
+    and falls out again. A surface between two voxels then lies where the classes are as probable, however sure the
+    network is of either voxel; probabilities themselves would draw it to the middle. Below `LEAST` they say nothing.
+    """
+    if probabilities.shape[1:] == shape:
+        return probabilities
+    scores = np.exp(resample_linearly(np.log(np.maximum(probabilities, LEAST)), shape))
+    return scores / scores.sum(axis=0)
 
 
 def _zoomed(array: np.ndarray, shape: Triple, order: int) -> np.ndarray:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.volumes.geometry import VolumeGeometry, resample_scores
+from data.volumes.geometry import VolumeGeometry, resample_probabilities
 from data.volumes.reading import Frame, write_label
 
 
@@ -13,13 +13,13 @@ def original_label(prediction: np.ndarray, geometry: VolumeGeometry) -> np.ndarr
 
     Args:
         prediction: probabilities [K, D, H, W], or a label [D, H, W] uint8, of the shape as prepared. Both are resampled
-            as probabilities, linearly, and the most probable class is taken, as nnU-Net does.
+            as probabilities, and the most probable class is taken.
     """
     if prediction.ndim == 3:
         if not geometry.is_resampled:
             return prediction
         prediction = np.stack([prediction == number for number in range(int(prediction.max()) + 1)]).astype(np.float32)
-    return resample_scores(prediction, geometry.original_shape).argmax(0).astype(np.uint8)
+    return resample_probabilities(prediction, geometry.original_shape).argmax(0).astype(np.uint8)
 
 
 def restore(path: Path, prediction: np.ndarray, geometry: VolumeGeometry, values: tuple[int, ...] = ()) -> np.ndarray:

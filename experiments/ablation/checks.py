@@ -5,7 +5,7 @@ from pathlib import Path
 
 from core.errors import UserError
 from experiments.ablation.format import ArmContent, PlanContent, PretrainingRun, Trial
-from experiments.evaluations import in_pixels, same_classes
+from experiments.evaluations import same_classes, with_unit
 
 # Equally many pictures in equally many steps, and equally many choices among them on Val.
 OF_STEPS = ("max_steps", "batch_size", "val_every")
@@ -48,9 +48,9 @@ def check_same(first: tuple[Path, ArmContent], path: Path, content: ArmContent |
     """Refuse an arm or trial of other resolution, classes or images than the first arm."""
     known = first[1]
     if content.resolution != known.resolution:
-        sizes = [in_pixels(resolution) for resolution in (known.resolution, content.resolution)]
+        sizes = [with_unit(resolution) for resolution in (known.resolution, content.resolution)]
         raise UserError(
-            f"{first[0]} was trained at {sizes[0]} px and {path} at {sizes[1]} px: keep them in different folders"
+            f"{first[0]} was trained at {sizes[0]} and {path} at {sizes[1]}: keep them in different folders"
         )
     if isinstance(content, Trial):
         return

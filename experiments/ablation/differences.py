@@ -14,7 +14,7 @@ far the drawn seeds lie from all seeds is widened by both factors; the images' p
 Every arm of a variant starts from the same phase 1, so that what another seed of phase 1 would change is not in it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +30,7 @@ COLUMNS = 2000
 
 @dataclass(frozen=True)
 class VariantDifference:
-    """How far a variant is ahead of the one that it is compared with, in mean IoU on Test.
+    """How far a variant is ahead of the one that it is compared with, in a score on Test.
 
     Args:
         baseline: the other variant.
@@ -73,7 +73,11 @@ def resampled_mean_iou(ablation: Ablation, resamples: int) -> np.ndarray:
 
 
 def difference_of(
-    arms: Sequence[Arm], others: Sequence[Arm], baseline: str, drawn: Mapping[int, np.ndarray]
+    arms: Sequence[Arm],
+    others: Sequence[Arm],
+    baseline: str,
+    drawn: Mapping[int, np.ndarray],
+    score: Callable[[Arm], float],
 ) -> VariantDifference:
     """Return how far arms are ahead of others, one a seed each.
 
@@ -81,7 +85,8 @@ def difference_of(
         arms: of the variant, at least one.
         others: of the baseline at the same fraction.
         baseline: its name.
-        drawn: id of an arm -> its mean IoU on the drawn images [B].
+        drawn: id of an arm -> its score on the drawn images [B].
+        score: of an arm, on all images.
     """
     if not others:
         return VariantDifference(baseline, remark=f"no arm of {baseline} at this fraction")
@@ -90,7 +95,7 @@ def difference_of(
     seeds = tuple(sorted(first.keys() & second.keys()))
     if not seeds:
         return VariantDifference(baseline, remark=f"no seed that {baseline} has too")
-    means = tuple(float(np.mean([mean_iou(side[seed]) for seed in seeds])) for side in (first, second))
+    means = tuple(float(np.mean([score(side[seed]) for seed in seeds])) for side in (first, second))
     gains = np.stack([drawn[id(second[seed])] - drawn[id(first[seed])] for seed in seeds], axis=1)  # [B, S]
     limits = interval(mean_over_drawn_seeds(gains))
     alone = sorted(first.keys() ^ second.keys())

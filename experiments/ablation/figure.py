@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from core.figures.style import LINE_COLOURS, save
+from experiments.ablation.forest import draw_differences, draw_rows, height_of
 from experiments.ablation.format import ArmContent
 from experiments.ablation.statistics import Analysis, Group
 from experiments.page.command_lines import defaults
-from experiments.table_formats import share
+from experiments.table_formats import counted, share
 
 DOTS_PER_INCH = 150
 BASELINE_COLOUR, GREY = "#000000", "#9A9A9A"
@@ -18,33 +19,52 @@ COLOURS = tuple(colour for colour in LINE_COLOURS if colour != BASELINE_COLOUR)
 # (colour, marker) of lines that are drawn out; with more of them, none would stand out.
 STYLES = tuple(zip((BASELINE_COLOUR, *COLOURS), "osD^vP", strict=False))
 Style = tuple[str, str]
+SCORES = "Scores: mean and range of the seeds"
 # Names at the ends of lines stand at least so far apart, as a share of the axis's height.
 LINE_HEIGHT = 0.048
 # Neighbouring bars at one number of labels stand apart by this share of the axis's length.
 APART = 0.012
-AXIS_MARGIN = 1.1  # a factor on either side, which a single number of labels needs
+AXIS_MARGIN = 1.1  # a factor on either side
 
 
 def save_label_efficiency(path: Path, analysis: Analysis) -> None:
-    """Save two panels: mean IoU on Test over the number of labels, and the differences from the baseline.
+    """Save two panels: the score on Test over the number of labels, and the differences from the baseline.
 
     Left, a line a variant through the means of the seeds, bars from the lowest to the highest seed; right, the
     differences of the variants that are drawn out, with 95 % intervals, where they are compared with the plan's
-    baseline: zero would mean another thing to the others. Equal results give equal bytes.
+    baseline: zero would mean another thing to the others. With one number of labels a row a variant instead of a line.
+    The score is mean IoU, of volumes the mean Dice of a case. Equal results give equal bytes.
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11.5, 4.9), layout="constrained", dpi=DOTS_PER_INCH)
+    alone = len(analysis.fractions) == 1
+    height = height_of(analysis) if alone else 4.9
+    figure = Figure(figsize=(11.5, height), layout="constrained", dpi=DOTS_PER_INCH)
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
-    styles = emphasised(analysis)
+    (_draw_rows if alone else _draw_curves)(left, right, analysis, emphasised(analysis))
+    for axis in (left, right):
+        axis.title.set_fontsize(11)
+        axis.set_axisbelow(True)
+        axis.spines[["top", "right"]].set_visible(False)
+    save(figure, path)
+
+
+def _draw_curves(left: Any, right: Any, analysis: Analysis, styles: Mapping[str, Style]) -> None:
     _draw_scores(left, analysis, styles)
     _draw_differences(right, analysis, styles)
     for axis in (left, right):
         _label_axis(axis, analysis)
         axis.grid(axis="y", color="0.92")
-        axis.set_axisbelow(True)
-        axis.spines[["top", "right"]].set_visible(False)
-    save(figure, path)
+
+
+def _draw_rows(left: Any, right: Any, analysis: Analysis, styles: Mapping[str, Style]) -> None:
+    told = {name: styles.get(name, (GREY, ".")) for name in analysis.variants}
+    shown = [group for group in analysis.groups if _drawable(group, analysis)]
+    draw_rows(left, analysis, told)
+    draw_differences(right, analysis, shown, told)
+    labels = counted(analysis.groups[0].num_labels, f"labelled {analysis.ablation.called('picture')}")
+    left.set(xlabel=f"{analysis.measure} on Test", title=f"{SCORES}, {labels}")
+    right.set(xlabel=f"{analysis.measure} ahead of it", title=_title_of_differences(analysis, shown))
 
 
 def emphasised(analysis: Analysis) -> dict[str, Style]:
@@ -77,19 +97,19 @@ def _draw_scores(axis: Any, analysis: Analysis, styles: Mapping[str, Style]) -> 
     ends = {}
     for variant in sorted(analysis.variants, key=lambda name: name in styles):  # those drawn out lie on top
         groups = analysis.of(variant)
-        means = [group.test.mean for group in groups]
+        tests = [group.drawn.test for group in groups]
+        means = [test.mean for test in tests]
         if variant not in styles:
             labels = [group.num_labels for group in groups]
             axis.plot(labels, means, color=GREY, linewidth=0.9, marker=".", markersize=4)
         else:
             labels = _side_by_side(analysis, groups, list(styles), variant)
-            below = [group.test.mean - group.test.low for group in groups]
-            above = [group.test.high - group.test.mean for group in groups]
+            below = [test.mean - test.low for test in tests]
+            above = [test.high - test.mean for test in tests]
             bars = {"elinewidth": 1, "capsize": 2, "linewidth": 1.8}
             _draw_bars(axis, labels, means, [below, above], styles[variant], **bars)
         ends[variant] = (labels[-1], means[-1])
-    axis.set(ylabel="mean IoU on Test", title="Scores: mean and range of the seeds")
-    axis.title.set_fontsize(11)
+    axis.set(ylabel=f"{analysis.measure} on Test", title=SCORES)
     _name_lines(axis, ends, {name: colour for name, (colour, _) in styles.items()})
 
 
@@ -144,23 +164,27 @@ def _draw_differences(axis: Any, analysis: Analysis, styles: Mapping[str, Style]
     shown = [name for name, groups in drawn.items() if groups]
     axis.axhline(0, color=BASELINE_COLOUR, linewidth=1)
     for variant in shown:
-        differences = [group.difference for group in drawn[variant]]
+        differences = [group.drawn.difference for group in drawn[variant]]
         values = np.array([difference.value for difference in differences])
         limits = np.array([difference.interval for difference in differences])  # [F, 2]
         labels = _side_by_side(analysis, drawn[variant], shown, variant)
         bars = {"elinewidth": 1.5, "capsize": 2.5, "linestyle": "none", "label": variant}
         _draw_bars(axis, labels, values, [values - limits[:, 0], limits[:, 1] - values], styles[variant], **bars)
-    alone = any(len(group.difference.seeds) == 1 for name in shown for group in drawn[name])
-    title = f"Differences from {analysis.ablation.plan.baseline}, 95 % intervals"
-    axis.set(ylabel="mean IoU ahead of it", title=title + "\n(one seed: over images only)" * alone)
-    axis.title.set_fontsize(11)
+    title = _title_of_differences(analysis, [group for name in shown for group in drawn[name]])
+    axis.set(ylabel=f"{analysis.measure} ahead of it", title=title)
     if shown:
         axis.legend(fontsize=8, frameon=False)
 
 
+def _title_of_differences(analysis: Analysis, shown: Sequence[Group]) -> str:
+    alone = any(group.difference and len(group.difference.seeds) == 1 for group in shown)
+    note = f"\n(one seed: over {analysis.ablation.called('image')}s only)" * alone
+    return f"Differences from {analysis.ablation.plan.baseline}, 95 % intervals{note}"
+
+
 def _drawable(group: Group, analysis: Analysis) -> bool:
     """Say whether a group has a difference from the plan's baseline, with an interval."""
-    difference = group.difference
+    difference = group.drawn.difference
     if difference is None or difference.value is None or difference.interval is None:
         return False
     return difference.baseline == analysis.ablation.plan.baseline
@@ -173,4 +197,5 @@ def _label_axis(axis: Any, analysis: Analysis) -> None:
     axis.set_xticks([], minor=True)
     margin = AXIS_MARGIN * (max(labels) / min(labels)) ** 0.05
     axis.set_xlim(min(labels) / margin, max(labels) * margin)
-    axis.set_xlabel("labelled training pictures (logarithmic), share of all")
+    pictures = analysis.ablation.called("picture")
+    axis.set_xlabel(f"labelled training {pictures}s (logarithmic), share of all")

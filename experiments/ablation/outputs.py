@@ -95,6 +95,23 @@ def _entry(group: Group) -> dict[str, Any]:
         "seeds": list(seeds),
         "learning_rate": group.learning_rates[0] if len(group.learning_rates) == 1 else list(group.learning_rates),
         "remark": "; ".join(reading(group)),
+        **_case_scores(group),
+    }
+
+
+def _case_scores(group: Group) -> dict[str, Any]:
+    """Return what rows and entries say of the mean Dice of a case, nothing where there is none."""
+    if group.by_case is None:
+        return {}
+    test, difference = group.by_case.test, group.by_case.difference
+    low, high = (difference and difference.interval) or (None, None)
+    return {
+        "case_dice": test.mean,
+        "case_dice_lowest": test.low,
+        "case_dice_highest": test.high,
+        "case_dice_difference": difference.value if difference else None,
+        "case_dice_ci_low": low,
+        "case_dice_ci_high": high,
     }
 
 
@@ -149,4 +166,5 @@ def _long_row(analysis: Analysis, group: Group) -> dict[str, Any]:
         "images": sum(cost.images for cost in costs) / len(costs),
         "parameters": costs[0].parameters,
         "device": "; ".join(dict.fromkeys(cost.device for cost in costs)),
+        **_case_scores(group),
     }

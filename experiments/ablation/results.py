@@ -24,7 +24,7 @@ from experiments.ablation.format import (
     read,
     results_of,
 )
-from experiments.evaluations import Resolution
+from experiments.evaluations import Resolution, is_of_volumes
 
 # The mean IoU that an arm states must be that of its counts, up to how it was rounded.
 ROUNDING = 1e-3
@@ -68,6 +68,15 @@ class Ablation:
     def resolution(self) -> Resolution:
         """Side of the network's input in pixels, or its height and width."""
         return self.arms[0].content.resolution
+
+    @property
+    def is_of_volumes(self) -> bool:
+        """Whether its images have three dimensions."""
+        return is_of_volumes(self.resolution)
+
+    def called(self, name: str) -> str:
+        """Return what one of its images is called: a volume, or the `name` for it (picture, image)."""
+        return "volume" if self.is_of_volumes else name
 
 
 def is_ablation(folder: Path) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.statistics import RESAMPLES
+from experiments.ablation.case_dice import MEASURE, case_dice, is_by_case, resampled_case_dice
 from experiments.ablation.differences import VariantDifference, difference_of, mean_iou, resampled_mean_iou
 from experiments.ablation.results import Ablation, Arm
 
@@ -25,6 +26,14 @@ class Spread:
 
 
 @dataclass(frozen=True)
+class CaseScores:
+    """The mean Dice of a case on Test, of volumes; the difference is that from the same baseline."""
+
+    test: Spread
+    difference: VariantDifference | None
+
+
+@dataclass(frozen=True)
 class Group:
     """The arms of one variant at one label fraction, one a seed.
 
@@ -33,6 +42,7 @@ class Group:
         foreground: likewise of all foreground as one.
         pixel_accuracy: mean over the seeds of the share of pixels on Test that are right.
         difference: None for the variant that the others are compared with.
+        by_case: None of pictures, or where there is no background.
     """
 
     variant: str
@@ -45,6 +55,7 @@ class Group:
     foreground: float | None
     pixel_accuracy: float | None
     difference: VariantDifference | None
+    by_case: CaseScores | None
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -65,6 +76,11 @@ class Group:
         return float(np.mean([mean_iou(arm) for arm in self.arms if arm.name.seed in seeds]))
 
     @property
+    def drawn(self) -> "CaseScores | Group":
+        """What of it is drawn: see `Analysis.measure`."""
+        return self.by_case or self
+
+    @property
     def descriptive_only(self) -> bool:
         """Whether the number of labels is too small to conclude anything from so many seeds."""
         few = self.num_labels < FEW_LABELS and len(self.arms) < ENOUGH_SEEDS
@@ -77,6 +93,11 @@ class Analysis:
 
     ablation: Ablation
     groups: tuple[Group, ...]
+
+    @property
+    def measure(self) -> str:
+        """The score that is drawn: the mean Dice of a case where there is one."""
+        return MEASURE if is_by_case(self.ablation) else "mean IoU"
 
     @property
     def fractions(self) -> list[float]:
@@ -156,7 +177,9 @@ def analysed(ablation: Ablation, resamples: int = RESAMPLES) -> Analysis:
 
 
 def _groups(ablation: Ablation, resamples: int) -> list[Group]:
-    drawn = dict(zip(map(id, ablation.arms), resampled_mean_iou(ablation, resamples).T, strict=True))
+    ids = [id(arm) for arm in ablation.arms]
+    drawn = dict(zip(ids, resampled_mean_iou(ablation, resamples).T, strict=True))
+    of_cases = dict(zip(ids, resampled_case_dice(ablation, resamples).T, strict=True)) if is_by_case(ablation) else {}
     cells: dict[tuple[float, str], list[Arm]] = {}
     for arm in ablation.arms:
         cells.setdefault((arm.name.fraction, arm.name.variant), []).append(arm)
@@ -164,7 +187,7 @@ def _groups(ablation: Ablation, resamples: int) -> list[Group]:
     for (fraction, variant), arms in cells.items():
         baseline = ablation.plan.variants[variant].baseline or ablation.plan.baseline
         others = cells.get((fraction, baseline), [])
-        difference = None if variant == baseline else difference_of(arms, others, baseline, drawn)
+        compared = None if variant == baseline else (arms, others, baseline)
         groups.append(
             Group(
                 variant,
@@ -174,10 +197,18 @@ def _groups(ablation: Ablation, resamples: int) -> list[Group]:
                 _spread([arm.content.val_mean_iou for arm in arms]),
                 _spread([mean_iou(arm) for arm in arms]),
                 *_class_scores(arms),
-                difference,
+                difference_of(*compared, drawn, mean_iou) if compared else None,
+                _by_case(arms, compared, of_cases) if of_cases else None,
             )
         )
     return groups
+
+
+def _by_case(
+    arms: Sequence[Arm], compared: tuple[Sequence[Arm], Sequence[Arm], str] | None, drawn: Mapping[int, np.ndarray]
+) -> CaseScores:
+    difference = difference_of(*compared, drawn, case_dice) if compared else None
+    return CaseScores(_spread([case_dice(arm) for arm in arms]), difference)
 
 
 def _class_scores(arms: Sequence[Arm]) -> tuple[dict[str, float | None], float | None, float | None]:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from core.classes import ClassSet
+from experiments.ablation.case_dice import is_by_case
+from experiments.ablation.case_table import case_table
 from experiments.ablation.costs import compute_table, tuning_table
 from experiments.ablation.format import PlanContent
 from experiments.ablation.label_savings import Savings, label_savings
@@ -10,7 +12,7 @@ from experiments.ablation.pace import COLUMN, NOTE, has_pace, pace
 from experiments.ablation.pretraining_length import length_curves, length_table
 from experiments.ablation.provenance_notes import origin_notes
 from experiments.ablation.statistics import Analysis, Group
-from experiments.evaluations import in_pixels
+from experiments.evaluations import with_unit
 from experiments.table_formats import MOST_CLASS_COLUMNS, UNKNOWN, Table, counted, listed, number, share, signed
 
 
@@ -20,6 +22,7 @@ def tables_of(analysis: Analysis) -> list[Table]:
     return [
         variants_table(analysis),
         *(main_table(analysis, fraction) for fraction in analysis.fractions),
+        *([case_table(analysis)] if is_by_case(analysis.ablation) else []),
         difference_table(analysis),
         savings_table(analysis),
         *([length_table(curves)] if curves else []),
@@ -39,9 +42,11 @@ def variants_table(analysis: Analysis) -> Table:
         rows.append([name, variant.title, _kind(plan, name), variant.pretraining or UNKNOWN, outside])
     columns = ["variant", "what it is", "kind", "phase 1", "outside weights"]
     ablation = analysis.ablation
-    arms, images = counted(len(ablation.arms), "arm"), counted(len(ablation.image_names), "test image")
-    size = in_pixels(ablation.resolution)
-    notes = [f"{arms} at {size} px, each scored on the same {images} at their masks' original size."]
+    image = "test " + ablation.called("image")
+    arms, images = counted(len(ablation.arms), "arm"), counted(len(ablation.image_names), image)
+    size = with_unit(ablation.resolution)
+    at = f"on volumes of up to {size}" if ablation.is_of_volumes else f"at {size}"
+    notes = [f"{arms} {at}, each scored on the same {images} at their masks' original size."]
     if any(variant.control for variant in told.values()):
         notes.append("Variants that the plan names controls may differ in more than one thing, and are never the best.")
     return Table("The variants", columns, rows, columns, notes)
@@ -91,7 +96,8 @@ def main_table(analysis: Analysis, fraction: float) -> Table:
     notes += _choice(analysis, fraction)
     notes += _descriptive([group for group in groups if group.descriptive_only])
     bold = frozenset(row for row, group in enumerate(groups) if group is best)
-    title = f"{share(fraction)} of the labels ({groups[0].num_labels} pictures)"
+    pictures = counted(groups[0].num_labels, analysis.ablation.called("picture"))
+    title = f"{share(fraction)} of the labels ({pictures})"
     return Table(title, columns, rows, ["variant"], notes, bold)
 
 
@@ -137,7 +143,8 @@ def difference_table(analysis: Analysis) -> Table:
     columns = ["labels", "variant", "compared with", "seeds", "difference", "95 % interval", *further, "reading"]
     notes = [
         "Mean IoU on Test, the variant's mean over the seeds minus the baseline's. Intervals: paired bootstrap over "
-        'images and seeds, the same draws for both; "not told apart": the interval holds 0.',
+        f"{analysis.ablation.called('image')}s and seeds, the same draws for both; "
+        '"not told apart": the interval holds 0.',
         "Few seeds, drawn again, spread too little: their part of an interval is widened as Student's t asks for so "
         "many. It stays an estimate from few seeds; with one there is no such part, and no verdict.",
         "Bold: the best on Val at this fraction, as in its table.",

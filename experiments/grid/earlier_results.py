@@ -17,7 +17,7 @@ from experiments.ablation.format import (
     read,
     results_of,
 )
-from experiments.evaluations import in_pixels
+from experiments.evaluations import with_unit
 from experiments.grid.planning.prepared import GridData
 from experiments.grid.planning.variants import Plan, differing, plain
 
@@ -52,7 +52,7 @@ def _other_data(content: Result, data: GridData) -> Iterator[str]:
     if content.data_sha256 != data.sha256:
         yield f"data_sha256 {_short(content.data_sha256)} there, {_short(data.sha256)} now"
     if not isinstance(content, PretrainingRun) and content.resolution != data.resolution:
-        yield f"resolution {in_pixels(content.resolution)} there, {in_pixels(data.resolution)} now"
+        yield f"resolution {with_unit(content.resolution)} there, {with_unit(data.resolution)} now"
 
 
 def _other_settings(content: Result, plan: Plan) -> Iterator[str]:

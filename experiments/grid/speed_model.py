@@ -14,7 +14,8 @@ from core.files import write_json
 from core.filing.json_file import parse_json, read_json
 from core.filing.paths import user_cache
 from core.train_config import OWN_ENCODER
-from experiments.evaluations import Resolution, is_number
+from data.volumes.settings import triple_of
+from experiments.evaluations import Resolution, is_number, is_of_volumes
 from experiments.page.command_lines import defaults
 
 FILE = "speeds.json"
@@ -36,7 +37,7 @@ def kind_of(phase: str, settings: Mapping[str, Any], resolution: Resolution) -> 
     Args:
         phase: "reconstruction" or "transfer_learning".
         settings: of the run; those that it does not name are the phase's defaults.
-        resolution: of its pictures, a side or height and width.
+        resolution: of its pictures, a side or height and width; of volumes the patch decides.
     """
     known = defaults(phase)
     values = {name: settings.get(name, known[name]) for name in LIKE if name in known}
@@ -44,7 +45,12 @@ def kind_of(phase: str, settings: Mapping[str, Any], resolution: Resolution) -> 
         values["freeze"] = values["freeze"] == "always"
     if not values.get("perceptual_weight"):
         values.pop("perceptual_network", None)
-    return json.dumps([phase, values, resolution], default=str)
+    return json.dumps([phase, values, _patch(settings) or resolution], default=str)
+
+
+def _patch(settings: Mapping[str, Any]) -> list[int] | None:
+    patch = settings.get("patch")
+    return list(triple_of(patch, "patch")) if patch else None
 
 
 def scaled(known: Mapping[str, float], kind: str) -> float | None:
@@ -62,12 +68,14 @@ def _factor(known: str, wanted: str) -> float | None:
     alike = {name: value for name, value in there.items() if name not in SCALED}
     if phase != other_phase or alike != {name: value for name, value in here.items() if name not in SCALED}:
         return None
-    factor = _pixels(other_size) / _pixels(size)
+    if is_of_volumes(size) != is_of_volumes(other_size):
+        return None
+    factor, wider = _pixels(other_size) / _pixels(size), _cost(here["width"]) / _cost(there["width"])
     if there["width"] == here["width"]:
         return factor
     if here["encoder"] != OWN_ENCODER or here.get("perceptual_weight"):  # what else is computed does not grow with it
         return None
-    return factor * _cost(here["width"]) / _cost(there["width"])
+    return factor * wider
 
 
 def _cost(width: int) -> int:
@@ -75,8 +83,7 @@ def _cost(width: int) -> int:
 
 
 def _pixels(resolution: Resolution) -> int:
-    height, width = (resolution, resolution) if isinstance(resolution, int) else resolution
-    return height * width
+    return resolution**2 if isinstance(resolution, int) else math.prod(resolution)
 
 
 def kept(is_here: Callable[[str], bool]) -> Speeds:

@@ -17,7 +17,7 @@ from experiments.table_formats import MOST_CLASS_COLUMNS
 # Not settings, but what else may make runs differ.
 CIRCUMSTANCES = {
     "split": "split scored",
-    "resolution": "resolution (px)",
+    "resolution": "resolution",
     "views": "pictures were seen",
     "data_sha256": "data scored (fingerprint)",
     "commit": "code (commit)",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.evaluations import in_pixels
+from experiments.evaluations import with_unit
 from experiments.page.classes import ClassTables, class_tables, tag_tables
 from experiments.page.command_lines import (
     changed,
@@ -25,7 +25,7 @@ ORIGIN = {
     "checkpoint_sha256": "weights (SHA-256)",
     "data_sha256": "data (fingerprint)",
     "split": "split",
-    "resolution": "resolution (px)",
+    "resolution": "resolution",
     "views": "pictures were seen",
     "seed": "seed",
     "epoch": "epoch kept (row of the log)",
@@ -113,7 +113,7 @@ def _facts(run: Run) -> str:
         return ""
     known = run.provenance
     parts = [f"{images(run):,} images of {known.split or 'an unknown split'}".replace(",", "\u202f")]
-    parts += [f"at {in_pixels(known.resolution)} px"] if known.resolution is not None else []
+    parts += [f"at {with_unit(known.resolution)}"] if known.resolution is not None else []
     parts += [f"seed {known.seed}"] if known.seed is not None else []
     parts += [f"weights of epoch {known.epoch}"] if known.epoch is not None else []
     return ", ".join(parts)
@@ -172,7 +172,7 @@ def _origin(run: Run) -> list[tuple[str, str]]:
 def origin_words(run: Run, key: str) -> str:
     """Return a field of a run's provenance in words."""
     value = getattr(run.provenance, key)
-    return in_pixels(value) if key == "resolution" and value is not None else plain(value)
+    return with_unit(value) if key == "resolution" and value is not None else plain(value)
 
 
 def _settings(run: Run) -> PageTable:

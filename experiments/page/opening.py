@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from experiments.evaluations import in_pixels
+from experiments.evaluations import with_unit
 from experiments.page.content import images
 from experiments.page.tables import count
 from experiments.page.verdicts import trained
@@ -63,7 +63,7 @@ def _data(runs: Sequence[Run]) -> list[tuple[str, str]]:
     for run in runs:
         known = run.provenance
         words = _place(run)
-        words += f" at {in_pixels(known.resolution)} px" if known.resolution is not None else ""
+        words += f" at {with_unit(known.resolution)}" if known.resolution is not None else ""
         words += f", fingerprint {known.data_sha256[:SHORT]}" if known.data_sha256 else ""
         kinds.setdefault(words, []).append(run.name)
     if len(kinds) == 1:

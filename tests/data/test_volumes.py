@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import ndimage
+from scipy.special import softmax
 
 from core.errors import UserError
 from data.opened import open_data
 from data.prepare import main
-from data.volumes.geometry import resample_scores
+from data.volumes.geometry import resample_linearly, resample_probabilities
 from data.volumes.reading import kept_locale
 from data.volumes.restoring import original_label, restore
 
@@ -95,12 +97,22 @@ def test_at_doubled_spacing_nearly_all_comes_back(tmp_path):
     assert data.manifest.size == (24, 24, 24)
     assert data.manifest.intensity[0].kind == "ct"
     geometry, truth = test.geometries[0], test.truth(0)
-    shares = np.stack(
-        [resample_scores((truth == number)[None].astype(np.float32), (24, 24, 24))[0] for number in (0, 1)]
-    )
-    for prediction, least in ((shares, 0.98), (test.label(0), 0.97)):  # probabilities say more than the class alone
+    shares = np.stack([resample_linearly((truth == number)[None], (24, 24, 24))[0] for number in (0, 1)])
+    sure = shares**4 / (shares**4).sum(axis=0)
+    # Shares say where in a voxel the surface lies, and a network that is too sure still does; the class alone does not.
+    for prediction, least in ((shares, 0.995), (sure, 0.985), (test.label(0), 0.97)):
         found = original_label(prediction, geometry)
         assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) >= least
+
+
+def test_probabilities_are_resampled_as_logits_are():
+    logits = np.random.default_rng(0).normal(0, 1, (3, 4, 5, 3)).astype(np.float32)
+    shape = (7, 6, 5)
+    wanted = softmax(ndimage.zoom(logits, (1, 7 / 4, 6 / 5, 5 / 3), order=1, mode="nearest", grid_mode=True), axis=0)
+    np.testing.assert_allclose(resample_probabilities(softmax(logits, axis=0), shape), wanted, atol=1e-5)
+    sure = np.stack([np.ones(logits.shape[1:]), np.zeros(logits.shape[1:])]).astype(np.float32)
+    assert resample_probabilities(sure, shape)[0].min() > 0.99
+    assert resample_probabilities(sure, sure.shape[1:]) is sure
 
 
 def test_the_same_again_does_nothing_and_elsewhere_has_the_same_fingerprint(tmp_path, capsys):

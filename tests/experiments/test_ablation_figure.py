@@ -91,8 +91,24 @@ def test_what_is_compared_with_another_baseline_has_no_place_over_this_zero(tmp_
     analysis = analysed(read_ablation(write(tmp_path, plan(flags), arms)), 20)
     ablation_figure.save_label_efficiency(tmp_path / "curve.png", analysis)
     left, right = kept[0].axes
-    assert {text.get_text() for text in left.texts} == set(flags)
-    assert [text.get_text() for text in right.get_legend().get_texts()] == ["mask"]
+    assert [text.get_text() for text in left.get_yticklabels()] == [f"what {name} is" for name in flags]
+    assert len(left.containers) == 4
+    assert [bar.lines[0].get_ydata()[0] for bar in right.containers] == [1, 2]  # the rows of mask and other
+
+
+def test_one_number_of_labels_has_a_row_a_variant_and_can_be_read(tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr(ablation_figure, "save", lambda figure, path: kept.append(figure))
+    title = "Masked, oriented gradients, all skips, encoder and decoder fine-tuned"
+    names = {"scratch": {}, "mask": {"title": title}, "other": {"title": title}}
+    arms = [arm(counts_of(0.5, seed, 3), variant=name, seed=seed) for name in names for seed in (1, 2)]
+    analysis = analysed(read_ablation(write(tmp_path, plan(names), arms)), 20)
+    ablation_figure.save_label_efficiency(tmp_path / "rows.png", analysis)
+    assert_readable(kept[0])
+    left, right = kept[0].axes
+    assert left.get_ylim() == right.get_ylim()
+    assert left.get_position().width > 0.35  # of the figure, whatever the titles
+    assert left.get_title().endswith("522 labelled pictures")
 
 
 def test_names_of_lines_are_spread_out():

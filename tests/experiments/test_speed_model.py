@@ -44,6 +44,13 @@ def test_a_kind_is_judged_by_another(wanted, seconds):
     assert found == (seconds if seconds is None else pytest.approx(seconds))
 
 
+def test_of_volumes_the_patch_decides():
+    known = {kind(patch=8, size=[40, 50, 60]): 0.01}
+    assert scaled(known, kind(patch="8x16x16", size=[30, 30, 30])) == pytest.approx(0.04)
+    assert scaled(known, kind()) is None
+    assert scaled({kind(): 0.09}, kind(patch=8)) is None
+
+
 def test_what_else_is_computed_does_not_grow_with_the_width():
     encoder = {"encoder": "resnet18"}
     assert scaled({kind(**encoder): 0.09}, kind(width=16, **encoder)) is None

@@ -14,7 +14,7 @@ from core.terminal.progress import track
 from data.augment.batch import Batch
 from data.loading import plain_batches
 from data.split import Split
-from data.volumes.geometry import resample_scores
+from data.volumes.geometry import resample_linearly
 from data.volumes.split import VolumeSplit
 from transfer_learning.figures import pictures as visualize
 from transfer_learning.figures import scores as score_figures
@@ -112,7 +112,7 @@ class _Artist:
         for place, reading in zip(places, self._read(places), strict=True):
             index, name = int(self.split.labelled[place]), self.rows[place]["name"]
             geometry = self.split.geometries[index]
-            picture = resample_scores(self.split.volume(index)[:1], geometry.original_shape)
+            picture = resample_linearly(self.split.volume(index)[:1], geometry.original_shape)
             shown = [(picture, self.split.truth(index), reading.labels)]
             file = self._free_name(f"{SLICES}_{re.sub(r'[^0-9A-Za-z_-]+', '_', name)}")
             title = f"Slices through the most errors: {self._label(place)}".replace("\n", ", ")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from core.errors import RunError, UserError
 from core.evaluation import resolution_of
-from data.volumes.geometry import VolumeGeometry, resample_scores
+from data.volumes.geometry import VolumeGeometry, resample_probabilities
 from data.volumes.split import VolumeSplit
 from transfer_learning.inference.backends import Loaded, Network
 from transfer_learning.inference.options import ReadoutOptions
@@ -36,7 +36,7 @@ class SeenVolume:
 
     def probabilities(self) -> np.ndarray:
         """Return the probability of each class at the original spacing, [C, D, H, W] float32."""
-        return resample_scores(self.blended, self.geometry.original_shape)
+        return resample_probabilities(self.blended, self.geometry.original_shape)
 
     def read(self) -> Reading:
         """Return the class of each voxel at the original spacing, its probability, and those of all."""

@@ -1,0 +1,81 @@
+"""The tables of an ablation on volumes: the mean Dice of a case beside mean IoU, in words of volumes."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from ablation_samples import arm_of_today, counts_of, plan, write
+
+from core.classes import ClassSet
+from experiments.ablation.results import read_ablation
+from experiments.ablation.statistics import analysed
+from experiments.tables import main
+
+CLASSES = ClassSet(("background", "front", "back"))
+QUALITY = {"scratch": 0.5, "mask": 0.6}
+
+
+def matrices_of(variant: str, seed: int) -> np.ndarray:
+    matrices = counts_of(QUALITY[variant], seed, 6)
+    matrices[0] = 0
+    matrices[0, 0, 0] = 5000  # a volume without foreground, in which none was found: no case
+    return matrices
+
+
+def grid(folder, classes=CLASSES, resolution=(20, 30, 20)):
+    arms = [
+        arm_of_today(matrices_of(name, seed), classes, variant=name, seed=seed, resolution=list(resolution))
+        for name in QUALITY
+        for seed in (1, 2, 3)
+    ]
+    return write(folder, plan({"scratch": {}, "mask": {}}), arms)
+
+
+def case_dice(matrices: np.ndarray) -> np.ndarray:
+    """The mean Dice of front and back of each volume, by loops over its pixels' definition."""
+    found = []
+    for matrix in matrices:
+        sizes = [matrix[c].sum() + matrix[:, c].sum() for c in (1, 2)]
+        scores = [2 * matrix[c, c] / size for c, size in zip((1, 2), sizes, strict=True) if size]
+        found.append(np.mean(scores) if scores else np.nan)
+    return np.array(found)
+
+
+def test_tables_have_the_mean_dice_of_a_case_and_speak_of_volumes(tmp_path):
+    folder = grid(tmp_path)
+    assert main(["--results", str(folder)]) == 0
+    with (folder / "tables.csv").open() as file:
+        rows = {row["variant"]: row for row in csv.DictReader(file)}
+    wanted = {name: np.mean([np.nanmean(case_dice(matrices_of(name, seed))) for seed in (1, 2, 3)]) for name in QUALITY}
+    for name, value in wanted.items():
+        assert float(rows[name]["case_dice"]) == pytest.approx(value)
+    assert float(rows["mask"]["case_dice_difference"]) == pytest.approx(wanted["mask"] - wanted["scratch"])
+    assert not rows["scratch"]["case_dice_difference"]
+    text = (folder / "tables.md").read_text()
+    assert "6 arms on volumes of up to 20x30x20 voxels, each scored on the same 6 test volumes" in text
+    assert "(522 volumes)" in text
+    assert f"{wanted['mask']:.3f} (" in text.split("## Mean Dice of a case")[1].split("## ")[0]
+    (entry,) = json.loads((folder / "summary.json").read_text())
+    assert entry["variants"] == []
+    assert " px" not in text.split("## The variants")[1].split("## Public")[0]
+
+
+def test_the_interval_is_that_of_drawing_cases_in_pairs(tmp_path):
+    analysis = analysed(read_ablation(grid(tmp_path)), 4000)
+    difference = analysis.get(1.0, "mask").by_case.difference
+    gains = np.mean([case_dice(matrices_of("mask", s)) - case_dice(matrices_of("scratch", s)) for s in (1, 2, 3)], 0)
+    drawn = np.random.default_rng(5).choice(gains[1:], (4000, 5)).mean(axis=1)
+    low, high = difference.interval
+    assert low < np.quantile(drawn, 0.025) < difference.value < np.quantile(drawn, 0.975) < high  # seeds vary too
+    assert difference.verdict == "ahead"
+
+
+@pytest.mark.parametrize(
+    ("classes", "resolution"),
+    [(CLASSES, (20, 30)), (ClassSet(("road", "front", "back"), background=None), (20, 20, 20))],
+)
+def test_pictures_and_classes_without_a_background_have_none(tmp_path, classes, resolution):
+    analysis = analysed(read_ablation(grid(tmp_path, classes, resolution)), 20)
+    assert all(group.by_case is None for group in analysis.groups)
+    assert analysis.measure == "mean IoU"
