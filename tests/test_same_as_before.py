@@ -1,8 +1,9 @@
 """Both phases on drawn pets learn what they learned before classes came from the data: the losses of commit 9647ce8.
 
 The numbers are those of fp32 on one thread of an AMD EPYC, by `reconstruction.train` and `transfer_learning.train` with
-the settings below. Other processors round otherwise: hence a tolerance, far below what any change of arithmetic makes.
-Where the arithmetic is changed on purpose, its new numbers are committed with the change.
+the settings below. Other processors round otherwise, which Adam makes more of with every step: after 5, 10, 15 and 20
+one of Zen 4 is up to 0.15, 0.5, 1.2 and 1.5 % away. Hence tolerances that begin far below what any change of arithmetic
+makes, and grow. Where the arithmetic is changed on purpose, its new numbers are committed with the change.
 """
 
 import csv
@@ -16,7 +17,8 @@ COMMON = (
     "--width 4 --batch_size 4 --max_steps 20 --val_every 5 --amp off --device cpu --seed 3 "
     "--memory_format contiguous --kernels torch"
 )
-# Rows of the log, every five steps.
+# Rows of the log, every five steps, and how far off they may be.
+TOLERANCES = (2e-3, 1e-2, 2e-2, 3e-2)
 RECONSTRUCTION = {
     "train_loss": [0.1519907, 0.1403196, 0.1388189, 0.1371082],
     "val_loss": [0.1410017, 0.1334300, 0.1300347, 0.1293269],
@@ -32,7 +34,8 @@ def check(log, expected):
     with log.open(newline="") as file:
         rows = list(csv.DictReader(file))
     for name, values in expected.items():
-        assert [float(row[name]) for row in rows] == pytest.approx(values, rel=2e-3), name
+        for row, value, tolerance in zip(rows, values, TOLERANCES, strict=True):
+            assert float(row[name]) == pytest.approx(value, rel=tolerance), (name, row)
 
 
 def test_both_phases_learn_as_before(pets, tmp_path):
