@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from ablation_grid import Here, run
 from ablation_samples import arm_of_today, counts_of, plan, write
+from sample_task import write_task
 from sample_volumes import write_volumes
 
+from ae_pretrained.__main__ import main as program
 from core.classes import ClassSet
 from experiments.ablation.case_dice import case_dice as case_dice_of_arm
 from experiments.ablation.results import read_ablation
@@ -113,3 +115,16 @@ def test_a_grid_on_volumes_by_numbers_of_labels(tmp_path, monkeypatch, capsys):
     begun = len(Here.begun)
     assert run(tmp_path / "grid", data, {**content, "fractions": [0.5, 4], "tuned_at": [0.5]}) == 0
     assert len(Here.begun) == begun  # the same grid in other words
+
+
+def test_the_recipe_of_few_cases_runs_quickly(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(local, "Worker", Here)
+    task, here = write_task(tmp_path / "task", 12), tmp_path / "here"
+    words = ["recipe", "medical_hippocampus_cases", "--quick", "--archives", str(task), "--output_dir", str(here)]
+    assert program(words) == 0, capsys.readouterr()
+    text = (here / "results" / "tables.md").read_text()
+    assert "(3 volumes)" in text
+    assert "## Mean Dice of a case" in text
+    arms = read_ablation(here / "results").arms
+    assert {arm.name.variant for arm in arms} == {"scratch", "mask_all"}
+    assert all(arm.content.settings["select"] == "mean_foreground_dice" for arm in arms)
