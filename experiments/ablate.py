@@ -11,6 +11,7 @@ it was stopped, tries again what failed, and says what is done.
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 
 from core.command import run_command
 from core.errors import RunError
@@ -23,7 +24,7 @@ from experiments.grid.estimate import Speeds, left_in_words
 from experiments.grid.jobs import Work
 from experiments.grid.planning.plan import build_plan
 from experiments.grid.planning.plan_file import write_plan
-from experiments.grid.planning.prepared import GridData, read_data
+from experiments.grid.planning.prepared import GridData, in_shares, read_data
 from experiments.grid.planning.variants import Plan
 from experiments.grid.queue import Queue
 from experiments.grid.runners.local import threads_of
@@ -38,7 +39,9 @@ def ablate(config: AblationConfig) -> None:
         UserError: the grid cannot be what its file says (before anything trains).
         RunError: runs failed; all others are finished.
     """
-    plan = build_plan(config)
+    plan = build_plan(config)  # first what is wrong in the file itself
+    config = in_shares(config)
+    plan = replace(plan, config=config)
     data = read_data(config.data_dir, config.fractions, config.seeds, config.tuned_at, config.more_seeds)
     for fraction in config.more_seeds:
         if fraction not in config.fractions:  # which a flag may have made fewer

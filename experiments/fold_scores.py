@@ -10,6 +10,7 @@ from core.classes import ClassSet
 from core.errors import UserError
 from core.evaluation import RESULT_FILES
 from core.statistics import mean_interval
+from experiments.evaluations import is_of_volumes
 from experiments.per_image import image_counts
 from experiments.result_files import read_evaluation
 from experiments.runs import Run
@@ -20,7 +21,7 @@ PHASE = "transfer_learning"
 TITLES = {
     "mean_iou": "mean IoU",
     "mean_foreground_dice": "mean foreground Dice",
-    "mean_case_dice": "mean Dice of a picture",
+    "mean_case_dice": "mean Dice of a {}",
     "pixel_accuracy": "pixel accuracy",
 }
 OF_CLASSES = ("dice", "iou", "precision", "recall", "specificity")
@@ -32,8 +33,9 @@ def content_of(here: Path, folds: int) -> dict[str, Any]:
     Raises:
         UserError: the results of a fold are damaged or of other classes, or two folds hold one picture.
     """
-    found = {fold: _counts(here / f"fold_{fold}" / "results", fold) for fold in range(folds)}
-    counts = {fold: one for fold, one in found.items() if one}
+    read = [_run(here / f"fold_{fold}" / "results", fold) for fold in range(folds)]
+    runs = {fold: run for fold, run in enumerate(read) if run}
+    counts = {fold: (_classes(run), image_counts(run)) for fold, run in runs.items()}
     (class_set, _), *rest = counts.values()
     if any(other.names != class_set.names for other, _ in rest):
         raise UserError(f"{here}: its folds tell other classes apart: give another --output_dir")
@@ -45,6 +47,7 @@ def content_of(here: Path, folds: int) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "folds": folds,
+        "of_volumes": any(is_of_volumes(run.provenance.resolution or 0) for run in runs.values()),
         "pictures": {str(fold): len(one) for fold, one in by_fold.items()},
         "class_set": class_set.content(),
         "scores": {name: scores[name] for name in TITLES},
@@ -52,14 +55,15 @@ def content_of(here: Path, folds: int) -> dict[str, Any]:
     }
 
 
-def _counts(results: Path, fold: int) -> tuple[ClassSet, dict[str, np.ndarray]] | None:
-    """Return the classes of a fold, and of each of its pictures the counts [C, 3]; None where it is not scored yet."""
+def _run(results: Path, fold: int) -> Run | None:
+    """Return the scored run of a fold; None where it is not scored yet."""
     file = results / RESULT_FILES[PHASE]
-    if not file.is_file():
-        return None
-    run = Run(PHASE, file, read_evaluation(file), name=f"fold {fold}")
+    return Run(PHASE, file, read_evaluation(file), name=f"fold {fold}") if file.is_file() else None
+
+
+def _classes(run: Run) -> ClassSet:
     assert run.class_set
-    return run.class_set, image_counts(run)
+    return run.class_set
 
 
 def _summed(by_fold: Mapping[int, np.ndarray], class_set: ClassSet) -> dict[Any, dict[str, Any]]:
@@ -109,22 +113,23 @@ def _case_dice(counts: np.ndarray, class_set: ClassSet) -> np.ndarray:
 def table_of(content: Mapping[str, Any]) -> Table:
     """Return the table of a crossval.json: a row a score, a column a fold."""
     pictures = content["pictures"]
-    heads = [*(f"fold {fold}" for fold in pictures), "mean", "standard deviation", "all pictures", "95 % interval"]
-    rows = [[title, *_cells(score, pictures)] for title, score in _shown(content)]
+    kind = "volume" if content["of_volumes"] else "picture"
+    heads = [*(f"fold {fold}" for fold in pictures), "mean", "standard deviation", f"all {kind}s", "95 % interval"]
+    rows = [[title, *_cells(score, pictures)] for title, score in _shown(content, kind)]
     total = sum(pictures.values())
     notes = [
-        f"{counted(total, 'picture')} in {counted(len(pictures), 'fold')}, each scored by the network that never saw "
-        "it; the interval is of the column before it, by a bootstrap over pictures."
+        f"{counted(total, kind)} in {counted(len(pictures), 'fold')}, each scored by the network that never saw "
+        f"it; the interval is of the column before it, by a bootstrap over {kind}s."
     ]
     if len(pictures) < content["folds"]:
         notes.append(f"{len(pictures)} of {content['folds']} folds are done.")
     return Table("Cross-validation", ["score", *heads], rows, ["score", heads[-1]], notes)
 
 
-def _shown(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _shown(content: Mapping[str, Any], kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for name, title in TITLES.items():
         if content["scores"][name]["pooled"] is not None:
-            yield title, content["scores"][name]
+            yield title.format(kind), content["scores"][name]
     classes = ClassSet.of(content["class_set"])
     for number_of, name in enumerate(classes.names):
         if number_of != classes.background:

@@ -44,7 +44,8 @@ def _train(config: ReconstructionConfig, seal: "Seal") -> None:
     def opening(task: ReconstructionTask) -> Iterator[str]:
         patch = config.patch_sides
         size = f"patches of {in_words(patch)} voxels" if patch else f"{in_words(task.val.size)} px"
-        pictures = f"{len(task.train.names)} training pictures, {len(task.val.names)} for validation"
+        kind = "volumes" if patch else "pictures"
+        pictures = f"{len(task.train.names)} training {kind}, {len(task.val.names)} for validation"
         yield f"{pictures}, {size}"
         if idle := config.without_effect():
             yield f"--target {config.target} is judged by its squared error alone, without {', '.join(idle)}"

@@ -47,7 +47,8 @@ def _train(config: SegmentationConfig, seal: "Seal") -> None:
         return SegmentationTask(config, *splits, machine)
 
     def opening(task: SegmentationTask) -> Iterator[str]:
-        pictures = f"{len(task.chosen)} labelled training pictures, {len(task.val.labelled)} for validation"
+        kind = "pictures" if config.dims == 2 else "volumes"
+        pictures = f"{len(task.chosen)} labelled training {kind}, {len(task.val.labelled)} for validation"
         yield f"{len(task.classes)} classes, {pictures}, {_size(task)}, encoder {_origin(config)}"
         if config.pretrained_encoder and task.pretrained_on != data.fingerprint:
             what = "the encoder learned from other data than these (source, size or division, another fold perhaps)"

@@ -49,7 +49,7 @@ class AblationConfig(DataConfig):
     more_seeds: Draws = field(default_factory=dict)
     """Fraction -> seeds beside the others: five pictures say little, so that 1 % of the labels wants more draws."""
     fractions: tuple[float, ...] = (0.01, 0.05, 0.1, 0.25, 1.0)
-    """Shares of the labelled training pictures."""
+    """Shares of the labelled training pictures or volumes, or whole numbers of them above 1: 3 10 1.0."""
     learning_rates: tuple[float, ...] = (0.001, 0.003, 0.01)
     """Rates that every variant tries; Val chooses. A single one is taken as it is."""
     tuned_at: tuple[float, ...] = (0.1, 1.0)
@@ -93,8 +93,8 @@ class AblationConfig(DataConfig):
                 if not value > 0:
                     raise UserError(f"{name}: {value} must be above 0")
         for fraction, more in self.more_seeds.items():
-            if not 0 < fraction <= 1:
-                raise UserError(f"more_seeds: the fraction {fraction} is outside (0, 1]")
+            if not (0 < fraction <= 1 or is_number_of_labels(fraction)):
+                raise UserError(f"more_seeds: {fraction} is neither a fraction in (0, 1] nor a whole number of labels")
             _require_distinct(f"seeds and more_seeds at {fraction:g}", (*self.seeds, *more))
         for name in (*self.pretraining, *self.variants):
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
@@ -117,6 +117,11 @@ class AblationConfig(DataConfig):
     def seeds_at(self, fraction: float) -> tuple[int, ...]:
         """Return the seeds that arms of a fraction are trained with."""
         return (*self.seeds, *self.more_seeds.get(fraction, ()))
+
+
+def is_number_of_labels(fraction: float) -> bool:
+    """Say whether a label fraction is meant as a number of labels: 1 is all."""
+    return fraction > 1 and float(fraction).is_integer()
 
 
 def _require_distinct(name: str, values: Sequence[float]) -> None:

@@ -1,6 +1,7 @@
 """What the plan of an ablation refuses, and what it makes of its file; nothing trains here."""
 
 import json
+from collections import Counter
 from hashlib import sha256
 
 import pytest
@@ -14,7 +15,7 @@ from experiments.grid.config import AblationConfig
 from experiments.grid.planning.effect import with_effect
 from experiments.grid.planning.plan import build_plan
 from experiments.grid.planning.plan_file import write_plan
-from experiments.grid.planning.prepared import read_data
+from experiments.grid.planning.prepared import in_shares, read_data
 from experiments.grid.to_do import all_works
 from reconstruction.config import ReconstructionConfig
 from transfer_learning.config import SegmentationConfig
@@ -24,11 +25,12 @@ OUTSIDE = "ablation.variants.a: encoder_weights were trained on other pictures: 
 
 REFUSED = [
     (grid(fractions=[0.5, 1.5]), "fraction 1.5 asks for "),
+    (grid(fractions=[0.5, 4000]), " asks for 4000 labels, more than exist: "),
+    (grid(more_seeds={1.5: [3]}), "more_seeds: 1.5 is neither a fraction in (0, 1] nor a whole number of labels"),
     (grid(fractions=[0.001, 0.002]), "fractions 0.001 and 0.002 mean the same 2 labelled pictures"),
     (grid(fractions=[]), "fractions is empty"),
     (grid(fractions=[0.5, 0.5]), "fractions: 0.5 is given twice"),
     (grid(seeds=[1, 2, 1]), "seeds: 1 is given twice"),
-    (grid(more_seeds={5: [3]}), "more_seeds: the fraction 5.0 is outside (0, 1]"),
     (grid(more_seeds={1.0: [2, 3]}), "seeds and more_seeds at 1: 2 is given twice"),
     (grid(learning_rates=[0.0]), "learning_rates: 0.0 must be above 0"),
     (grid(baseline="scrach"), "baseline 'scrach' is not among the variants; did you mean scratch?"),
@@ -237,6 +239,26 @@ def with_records(folder, pets, stratum, change):
         change(number, record)
     write_manifest(folder, manifest, stratum=stratum)
     return folder
+
+
+def test_numbers_of_labels_are_shares_of_the_labels_or_refused(pets, tmp_path):
+    seen = Counter()
+
+    def halves(number, record):
+        record["tags"] = {"camera": f"camera {seen[record['split']] % 2}"}
+        record["labelled"] = True
+        seen[record["split"]] += 1
+
+    folder = with_records(tmp_path, pets, "camera", halves)
+    data = read_data(folder, [1.0], [1], [1.0])
+    assert data.num_labels[1.0, 1] % 2 == 0
+    config = AblationConfig(data_dir=folder, fractions=(4, 0.5, 1.0), tuned_at=(4, 1), more_seeds={4: (7,)})
+    found = in_shares(config)
+    share = 4 / data.num_labels[1.0, 1]
+    assert (found.fractions, found.tuned_at, found.more_seeds) == ((share, 0.5, 1.0), (share, 1), {share: (7,)})
+    assert read_data(folder, found.fractions, [1], [1.0]).num_labels[share, 1] == 4
+    with pytest.raises(UserError, match=r"^3 labels, the same share of every camera of .* come to 4: "):
+        in_shares(AblationConfig(data_dir=folder, fractions=(3,)))
 
 
 def test_strata_are_what_the_data_say_they_are(pets, tmp_path):

@@ -5,11 +5,17 @@ import json
 
 import numpy as np
 import pytest
+from ablation_grid import Here, run
 from ablation_samples import arm_of_today, counts_of, plan, write
+from sample_task import write_task
+from sample_volumes import write_volumes
 
+from ae_pretrained.__main__ import main as program
 from core.classes import ClassSet
+from experiments.ablation.case_dice import case_dice as case_dice_of_arm
 from experiments.ablation.results import read_ablation
 from experiments.ablation.statistics import analysed
+from experiments.grid.runners import local
 from experiments.tables import main
 
 CLASSES = ClassSet(("background", "front", "back"))
@@ -79,3 +85,46 @@ def test_pictures_and_classes_without_a_background_have_none(tmp_path, classes, 
     analysis = analysed(read_ablation(grid(tmp_path, classes, resolution)), 20)
     assert all(group.by_case is None for group in analysis.groups)
     assert analysis.measure == "mean IoU"
+
+
+def test_a_grid_on_volumes_by_numbers_of_labels(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(local, "Worker", Here)
+    data = write_volumes(tmp_path / "data", (5, 2, 2))
+    small = {"patch": 8, "width": 2, "batch_size": 2, "max_steps": 2, "val_every": 1, "amp": "off", "device": "cpu"}
+    content = {
+        "seeds": [1],
+        "fractions": [2, 1.0],
+        "learning_rates": [0.003],
+        "tuned_at": [2],
+        "pretraining_common": {**small, "perceptual_weight": 0.0, "ssim_weight": 0.0, "mask_patch": 4},
+        "pretraining": {"mask": {"pretext": "mask", "target": "normalised"}},
+        "common": {**small, "select": "mean_foreground_dice"},
+        "variants": {"scratch": {}, "mask": {"pretraining": "mask", "transfer": "all"}},
+    }
+    assert run(tmp_path / "grid", data, content) == 0, capsys.readouterr()
+    ablation = read_ablation(tmp_path / "grid" / "results")
+    assert [(arm.name.variant, arm.content.num_labels) for arm in ablation.arms] == [
+        *[("scratch", 2), ("mask", 2)],
+        *[("scratch", 4), ("mask", 4)],
+    ]
+    assert ablation.plan.fractions == (0.5, 1.0)
+    for arm in ablation.arms:  # what evaluation says of the same weights
+        run_folder = f"{arm.name.variant}__{arm.name.fraction:g}__seed_1__lr_0.003"
+        path = tmp_path / "grid" / "runs" / "runs" / run_folder / "results" / "evaluation_results.json"
+        assert case_dice_of_arm(arm) == pytest.approx(json.loads(path.read_text())["mean_case_dice"])
+    begun = len(Here.begun)
+    assert run(tmp_path / "grid", data, {**content, "fractions": [0.5, 4], "tuned_at": [0.5]}) == 0
+    assert len(Here.begun) == begun  # the same grid in other words
+
+
+def test_the_recipe_of_few_cases_runs_quickly(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(local, "Worker", Here)
+    task, here = write_task(tmp_path / "task", 12), tmp_path / "here"
+    words = ["recipe", "medical_hippocampus_cases", "--quick", "--archives", str(task), "--output_dir", str(here)]
+    assert program(words) == 0, capsys.readouterr()
+    text = (here / "results" / "tables.md").read_text()
+    assert "(3 volumes)" in text
+    assert "## Mean Dice of a case" in text
+    arms = read_ablation(here / "results").arms
+    assert {arm.name.variant for arm in arms} == {"scratch", "mask_all"}
+    assert all(arm.content.settings["select"] == "mean_foreground_dice" for arm in arms)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import yaml
 from sample_layouts import make_drive
+from sample_task import write_task
 
 from core.errors import UserError
 from core.statistics import mean_interval
@@ -63,6 +64,21 @@ def test_folds_become_one_table_and_go_on(own, tmp_path, capsys):
     assert "| mean foreground Dice |" in (out / "crossval.md").read_text()
     assert main([str(own), "--folds", "4", "--output_dir", str(out)]) == 2
     assert "holds the recipe with other settings" in capsys.readouterr().err
+
+
+def test_volumes_are_divided_whole_and_called_so(tmp_path):
+    task, out, path = write_task(tmp_path / "task", 6), tmp_path / "out", tmp_path / "own.yaml"
+    learning = {**FEW, "patch": 8}
+    scoring = {"figures": False, "device": "cpu"}
+    sections = {"data": {"dataset": "msd"}, "transfer_learning": learning, "transfer_learning_evaluation": scoring}
+    path.write_text(yaml.safe_dump(sections))
+    words = [str(path), "--archives", str(task), "--folds", "2", "--only", "0", "--output_dir", str(out)]
+    assert main(words) == 0
+    assert json.loads((out / "crossval.json").read_text())["pictures"] == {"0": 3}
+    text = (out / "crossval.md").read_text()
+    assert "| mean Dice of a volume |" in text
+    assert "3 volumes in 1 fold," in text
+    assert "picture" not in text
 
 
 def test_phase_1_comes_first_unless_it_is_left_out(own, tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from unittest.mock import patch
 import numpy as np
 import yaml
 from PIL import Image
+from sample_volumes import write_volumes
 
 SIDE = 40
 NAMES = [f"{animal}_{number}" for animal in ("cat", "dog") for number in range(7)]
@@ -26,6 +27,8 @@ TRAINING = {
     "phase_1": ["reconstruction.train", *SMALL, *STEPS, "--perceptual_weight", "0"],
     "phase_2": ["transfer_learning.train", *SMALL, *STEPS, "--optimizer", "adamw", "--save_every", "1"],
 }
+
+OF_VOLUMES = ["transfer_learning.train", *SMALL, "--max_steps", "1", "--val_every", "1", "--patch", "8"]
 
 
 def make(folder: Path, quick: bool = False) -> None:
@@ -46,6 +49,9 @@ def make(folder: Path, quick: bool = False) -> None:
                 folder / "results" / name,
             ]
             run(module.replace("train", "evaluate"), *places, *data, *drawn, "--device", "cpu")
+    write_volumes(folder / "volumes", shape=(10, 12, 9))
+    module, *flags = OF_VOLUMES
+    run(module, *flags, "--data_dir", folder / "volumes", "--output_dir", folder / "phase_2_of_volumes")
     _stop_half_way(folder / "half_way", data)
     write_grid(folder)
     write_archives(folder / "archives")

@@ -28,6 +28,7 @@ COSTLY = (
     "visualize_samples",
     "val_every",
 )
+TAKE_VOLUMES = ("reconstruction.train", "transfer_learning.train", "transfer_learning.evaluate")
 PLACES = ("output_dir", "output", "results_dir", "preview", "cache_dir")
 VALUES = (
     *(
@@ -93,10 +94,22 @@ def flags(place: Place, random: Random) -> Scene:
     fields = [field.name for field in dataclasses.fields(settings) if field.name not in LEFT_ALONE]
     _make_odd_files(place)
     argv = _whole(place, command.module)
+    if command.module in TAKE_VOLUMES and random.random() < 0.3:
+        argv = _of_volumes(place, command.module)
     for _ in range(random.choice((1, 1, 2, 3))):
         argv += _odd(place, random.choice(fields), random)
     output = place.folder / "made"
     return Scene(command.module, argv, [], output, outcomes.nothing, codes=(1,), more={"how": str(argv[-6:])})
+
+
+def _of_volumes(place: Place, module: str) -> list[str]:
+    """Return what `_whole` does, of volumes."""
+    to = words("--data_dir", place.corpus / "volumes", "--output_dir", place.folder / "made")
+    if module == "transfer_learning.evaluate":
+        weights = place.corpus / "phase_2_of_volumes/best_model.safetensors"
+        return [*words("--model_path", weights), *to, "--no_figures"]
+    once = [*SMALL, "--max_steps", "1", "--val_every", "1", "--patch", "8", *to]
+    return once if module == "transfer_learning.train" else [*once, "--perceptual_weight", "0"]
 
 
 def _odd(place: Place, name: str, random: Random) -> list[str]:

@@ -69,7 +69,9 @@ def _notes(result: dict[str, Any]) -> Iterator[str]:
     cases = result["cases"]
     if result["mean_case_dice"] is not None:
         left = cases["num_cases"] - cases["num_scored"]
-        kind = "images" if cases["by"] == "image" else f"values of {cases['by']}"
+        resolution = result["provenance"]["resolution"]
+        images = "volumes" if isinstance(resolution, list) and len(resolution) == 3 else "pictures"
+        kind = images if cases["by"] == "image" else f"values of {cases['by']}"
         without = f"; {left} without foreground in truth and prediction are left out" if left else ""
         yield f"mean case dice: over {cases['num_scored']} {kind}{without}"
     if at := result.get("v_rand_at"):

@@ -1,5 +1,6 @@
 """What the data hold for an ablation: how many labels each fraction means, and whether the grid can have them."""
 
+import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from core.errors import UserError
 from core.evaluation import resolution_of
 from data.subsets import label_subset, strata_of
 from experiments.evaluations import Resolution
+from experiments.grid.config import AblationConfig, is_number_of_labels
 
 if TYPE_CHECKING:
     from data.opened import Data
@@ -34,6 +36,28 @@ class GridData:
     num_labels: dict[tuple[float, int], int]
     train_images: int
     test_labels: int
+
+
+def in_shares(config: AblationConfig) -> AblationConfig:
+    """Return a grid whose numbers of labels are shares of those of its data.
+
+    Raises:
+        UserError: no prepared data, more labels asked for than exist, or a number that label subsets do not come to,
+            which hold the same share of every stratum.
+    """
+    asked = {value for value in (*config.fractions, *config.tuned_at, *config.more_seeds) if is_number_of_labels(value)}
+    if not asked:
+        return config
+    from data.opened import open_data
+
+    train = _train_labels(open_data(config.data_dir))
+    shares = {value: train.share_of(int(value)) for value in asked}
+    return dataclasses.replace(
+        config,
+        fractions=tuple(shares.get(value, value) for value in config.fractions),
+        tuned_at=tuple(shares.get(value, value) for value in config.tuned_at),
+        more_seeds={shares.get(value, value): seeds for value, seeds in config.more_seeds.items()},
+    )
 
 
 def read_data(
@@ -64,11 +88,7 @@ def read_data(
     train = _train_labels(data)
     every = sorted({*fractions, *tuned_at})
     for fraction in every:
-        if fraction > 1:
-            asked = round(fraction * len(train.strata))
-            raise UserError(
-                f"fraction {fraction:g} asks for {asked} labels, more than exist: {data_dir} has {len(train.strata)}"
-            )
+        train.require_there(fraction)
     train.require_distinct(fractions)
     return GridData(
         folder=data_dir,
@@ -101,6 +121,26 @@ class _TrainLabels:
                 f"{' or '.join(sorted(missing))} to learn from"
             )
         return len(chosen)
+
+    def require_there(self, fraction: float) -> None:
+        """Raise UserError where a fraction means more labels than exist."""
+        if fraction > 1:
+            asked = round(fraction * len(self.strata))
+            raise UserError(
+                f"fraction {fraction:g} asks for {asked} labels, more than exist: {self.folder} has {len(self.strata)}"
+            )
+
+    def share_of(self, asked: int) -> float:
+        """Return the fraction that means so many labels."""
+        fraction = asked / max(1, len(self.strata))
+        self.require_there(fraction)
+        sizes = [max(1, round(fraction * count)) for count in Counter(self.strata.values()).values()]
+        if sum(sizes) != asked:
+            raise UserError(
+                f"{asked} labels, the same share of every {self.kind} of {self.folder}, come to {sum(sizes)}: "
+                "ask for another number, or for a fraction"
+            )
+        return fraction
 
     def require_distinct(self, fractions: Sequence[float]) -> None:
         """Raise UserError where two fractions mean the same pictures.
