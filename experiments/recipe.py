@@ -25,7 +25,7 @@ from core.calling import commands_called, module_called
 from core.cli import called_as
 from core.command import run_command
 from core.config import DEFAULT_CONFIG, from_mapping, read_section
-from core.errors import RunError, UserError
+from core.errors import UserError
 from core.files import atomic_path
 from core.filing.kinds import FOLDERS
 from core.filing.paths import expanded
@@ -142,7 +142,7 @@ def keep(file: Path, content: Mapping[str, Any]) -> None:
 
 
 def take_all(steps: Sequence[Sequence[str]]) -> None:
-    """Run commands one after another, each shown. Raises RunError where one does not end well."""
+    """Run commands one after another, each shown. Leaves with exit code 1 where one does not end well."""
     for number, words in enumerate(steps, start=1):
         print(f"\nstep {number} of {len(steps)}: ae-pretrained {shlex.join(words)}", flush=True)
         _take(words)
@@ -158,7 +158,9 @@ def _take(words: Sequence[str]) -> None:
     if code in STOPS:
         raise STOPS[code]("the same recipe goes on there")
     if code:
-        raise RunError(f"the step {name} did not end well (the line above says why); the same recipe goes on there")
+        # The step has said what is wrong, in the one line that begins with `error:`.
+        print(f"stopped in the step {name}: the same recipe goes on there", file=sys.stderr)
+        raise SystemExit(1)
 
 
 def _name_in(words: Sequence[str]) -> str | None:

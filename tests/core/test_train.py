@@ -300,7 +300,8 @@ def test_training_moves_the_loss(phase, tmp_path):
     assert losses[-1] < 0.95 * losses[0]  # 0.25 and 0.83 here: rounding cannot eat the margin
 
 
-def test_bf16_on_a_cpu_is_contiguous_unless_asked_otherwise(phase, tmp_path):
+def test_bf16_on_a_cpu_that_nobody_measured_is_contiguous_unless_asked_otherwise(phase, tmp_path, monkeypatch):
+    monkeypatch.setattr("core.machine.choices.measured", lambda *_: None)
     train, _ = phase
     for asked, found in (("auto", "contiguous"), ("channels_last", "channels_last")):
         folder = tmp_path / asked

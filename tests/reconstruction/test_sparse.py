@@ -12,6 +12,9 @@ from reconstruction.network import Autoencoder
 from reconstruction.pretext import Pretext, shown
 from reconstruction.train import main as train
 
+# The deepest maps have four positions, whose norm enlarges what a processor rounds.
+RELATIVE, ABSOLUTE = 1e-2, 1e-3
+
 
 @pytest.fixture
 def encoder():
@@ -29,7 +32,7 @@ def encoder():
 def test_with_everything_seen_it_is_the_plain_encoder(encoder, height, width):
     images = torch.rand(2, 3, height, width)
     for plain, sparse in zip(encoder(images), encoder(images, torch.ones(2, 1, height, width)), strict=True):
-        torch.testing.assert_close(sparse, plain, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(sparse, plain, rtol=RELATIVE, atol=ABSOLUTE)
 
 
 def test_a_part_has_the_features_of_a_picture_that_ends_where_it_does(encoder):
@@ -38,7 +41,7 @@ def test_a_part_has_the_features_of_a_picture_that_ends_where_it_does(encoder):
     seen[..., 96:] = 0
     for stage, (part, alone) in enumerate(zip(encoder(images * seen, seen), encoder(images[..., :96]), strict=True)):
         ends = 96 // 2**stage
-        torch.testing.assert_close(part[..., :ends], alone, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(part[..., :ends], alone, rtol=RELATIVE, atol=ABSOLUTE)
         assert part[..., ends:].abs().max() == 0
     # Without it, this is what masking shifts.
     assert (encoder(images * seen)[-1][..., :3] - alone).abs().max() > 0.1
