@@ -126,5 +126,5 @@ def test_the_recipe_of_few_cases_runs_quickly(tmp_path, monkeypatch, capsys):
     assert "(3 volumes)" in text
     assert "## Mean Dice of a case" in text
     arms = read_ablation(here / "results").arms
-    assert {arm.name.variant for arm in arms} == {"scratch", "mask_all"}
+    assert {arm.name.variant for arm in arms} == {"scratch", "pretrained"}
     assert all(arm.content.settings["select"] == "mean_foreground_dice" for arm in arms)
