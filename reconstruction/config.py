@@ -8,9 +8,9 @@ from core.errors import UserError
 from core.networks.decoders import DECODERS
 from core.train_config import OWN_ENCODER, TrainConfig, require_of_volumes
 from data.augment.settings import AugmentConfig
+from data.pretext.settings import Target
 from data.volumes.settings import PatchConfig
 
-Target = Literal["pixels", "normalised", "hog"]
 SSIM_WINDOW = 11
 # What only --target pixels has.
 TERMS_OF_PIXELS = ("image_statistics", "perceptual_weight", "ssim_weight")

@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from core.filing.seal import Seal
     from core.headers.header import Header
     from data.augment.settings import AugmentConfig
+    from data.pretext.hiding import Pretext
     from data.split import Split
     from reconstruction.figures.evaluation import Gallery
     from reconstruction.network import Autoencoder
-    from reconstruction.pretext import Pretext
 
 MOST_ROWS = 200
 TITLES = {
@@ -86,10 +86,10 @@ def _evaluate(config: ReconstructionEvaluationConfig, seal: "Seal") -> dict[str,
     from core.machine.device import resolve_device
     from core.networks.unet import require_channels
     from data.opened import open_data
+    from data.pretext.hiding import Pretext
     from reconstruction.figures.evaluation import Gallery, corruption_of
     from reconstruction.network import Autoencoder
     from reconstruction.per_image import image_rows, summary
-    from reconstruction.pretext import Pretext
 
     device = resolve_device(config.device)
     model, header = load_model(config.model_path, "reconstruction", Autoencoder, device)
@@ -169,9 +169,9 @@ def _scores(
     pretext: "Pretext",
 ) -> tuple[dict[str, "np.ndarray"], dict[str, Any], list[str | None]]:
     """Return each picture's scores, what the result says about them, and notes."""
+    from data.pretext.targets import TargetLoss
     from reconstruction.per_image import ms_ssim_note, score_split, target_errors
     from reconstruction.perceptual import PerceptualDistance
-    from reconstruction.targets import TargetLoss
 
     if model.target != "pixels":
         loss = TargetLoss(model.target, pretext.mask_patch)

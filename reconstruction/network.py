@@ -16,7 +16,8 @@ from core.networks.network_config import Attention, DecoderName, Dims, NetworkCo
 from core.networks.normalise import Normalisation, Normaliser, content_statistics
 from core.networks.unet import DECODER_DROPOUT, ENCODER_DROPOUT, STAGES
 from core.train_config import OWN_ENCODER
-from reconstruction.targets import Target, target_channels
+from data.pretext.settings import Target
+from data.pretext.targets import target_channels
 
 Skips = Literal["all", "none", "deep"]
 

@@ -13,11 +13,11 @@ from core.statistics import mean_interval
 from core.terminal.progress import track
 from data.augment.batch import Batch
 from data.loading import plain_batches
+from data.pretext.hiding import Pretext, Shown, shown
+from data.pretext.targets import TargetLoss
 from data.split import Split
 from reconstruction.metrics import MS_SSIM_SIDE, mean_scores, multi_scale_ssim, restoration_scores, score_sums
 from reconstruction.perceptual import PerceptualDistance
-from reconstruction.pretext import Pretext, Shown, shown
-from reconstruction.targets import TargetLoss
 
 # Seed of what is hidden or noised in evaluation: the same for all networks that are compared.
 EVALUATION = 0

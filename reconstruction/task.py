@@ -22,14 +22,14 @@ from core.run.sampling import Draws
 from core.run.task import Task
 from data.augment.batch import Batch
 from data.loading import AnySplit, on_device, plain_batches, sampled, strata_groups, training_batch
+from data.pretext.hiding import Pretext, Shown, shown
+from data.pretext.targets import TargetLoss
 from data.volumes.split import VolumeSplit
 from reconstruction.config import ReconstructionConfig
 from reconstruction.losses import ReconstructionLoss
 from reconstruction.metrics import mean_scores, restoration_scores, score_sums
 from reconstruction.network import Autoencoder
 from reconstruction.perceptual import PerceptualDistance
-from reconstruction.pretext import Pretext, Shown, shown
-from reconstruction.targets import TargetLoss
 from reconstruction.volumes import VolumeScores
 
 PARTS = ("mse", "perceptual", "ssim")

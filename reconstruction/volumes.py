@@ -8,9 +8,9 @@ from pytorch_msssim import ssim
 from torch import Tensor
 
 from data.augment.batch import Batch
+from data.pretext.hiding import Shown
 from reconstruction.losses import SSIM_WINDOW
 from reconstruction.metrics import MAX_PSNR
-from reconstruction.pretext import Shown
 
 
 class VolumeScores:

@@ -26,10 +26,10 @@ from core.networks.pretrained import efficientnet_lite0
 from core.randomness import keys
 from data.augment.batch import augment, plain
 from data.augment.settings import AugmentConfig
+from data.pretext.targets import CELL, ORIENTATIONS, oriented_gradients
 from reconstruction.config import SSIM_WINDOW
 from reconstruction.losses import dissimilarity_sums
 from reconstruction.perceptual import PerceptualDistance, fold_batch_norms
-from reconstruction.targets import CELL, ORIENTATIONS, oriented_gradients
 from transfer_learning.inference.backends import TYPES, autocast
 from transfer_learning.losses.expression import parts_of
 from transfer_learning.losses.segmentation import SegmentationLoss

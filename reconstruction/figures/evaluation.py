@@ -15,14 +15,14 @@ from core.figures.picture_grid import picture_grid
 from core.figures.style import curves, drawable
 from data.augment.settings import LARGEST, AugmentConfig
 from data.loading import training_batch
+from data.pretext.hiding import Pretext
+from data.pretext.settings import Target
 from data.split import Split
 from reconstruction.figures.captions import CURVES
 from reconstruction.figures.pictures import errors, file_stems, pictures, printable, save_comparisons, save_grid
 from reconstruction.figures.pretext import pretext_columns
 from reconstruction.metrics import restoration_scores
 from reconstruction.per_image import restored_batches, shown_batches
-from reconstruction.pretext import Pretext
-from reconstruction.targets import Target
 
 EXTREMES = 4
 TARGETS = {

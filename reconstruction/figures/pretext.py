@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from data.pretext.hiding import Shown
+from data.pretext.settings import Target
+from data.pretext.targets import CELL, ORIENTATIONS, oriented_gradients, patch_statistics
 from reconstruction.figures.pictures import pictures
-from reconstruction.pretext import Shown
-from reconstruction.targets import CELL, ORIENTATIONS, Target, oriented_gradients, patch_statistics
 
 # Pixels of a drawn cell of gradients, a multiple of CELL: below a dozen its strokes cannot be told apart.
 GLYPH = 16

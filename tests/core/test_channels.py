@@ -11,13 +11,13 @@ from core.networks.normalise import Normaliser
 from core.networks.unet import count_parameters, initialise
 from core.randomness import keys
 from core.weights import save_weights
+from data.pretext.hiding import Pretext, shown
+from data.pretext.targets import normalised_patches, oriented_gradients, target_channels
 from reconstruction.figures.pictures import errors, pictures
 from reconstruction.figures.pretext import pretext_columns
 from reconstruction.losses import ReconstructionLoss
 from reconstruction.network import Autoencoder
 from reconstruction.perceptual import PerceptualDistance
-from reconstruction.pretext import Pretext, shown
-from reconstruction.targets import normalised_patches, oriented_gradients, target_channels
 from transfer_learning.network import SegmentationUNet
 from transfer_learning.transfer import load_pretrained
 

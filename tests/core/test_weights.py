@@ -13,8 +13,8 @@ from sample_header import sample_header
 from core.errors import UserError
 from core.headers.header import HEADER_KEY, header_content, read_header
 from core.weights import build, load_strictly, load_weights, save_weights
+from data.pretext.hiding import Pretext
 from reconstruction.network import Autoencoder
-from reconstruction.pretext import Pretext
 from transfer_learning.network import SegmentationUNet
 from transfer_learning.predict import main as predict
 

@@ -14,11 +14,11 @@ from core.errors import UserError
 from core.machine.machine import make_machine
 from core.randomness import keys
 from data.opened import open_data
+from data.pretext.hiding import Pretext, hidden_patches, shown
+from data.pretext.targets import CELL, TargetLoss, normalised_patches, oriented_gradients
 from reconstruction.config import ReconstructionConfig
 from reconstruction.evaluate import main as evaluate
 from reconstruction.network import Autoencoder
-from reconstruction.pretext import Pretext, hidden_patches, shown
-from reconstruction.targets import CELL, TargetLoss, normalised_patches, oriented_gradients
 from reconstruction.task import ReconstructionTask
 from reconstruction.train import main as train
 

@@ -13,12 +13,12 @@ from core.evaluation import load_model
 from core.randomness import keys
 from data.loading import plain_batches
 from data.opened import open_data
+from data.pretext.hiding import Pretext, shown
+from data.pretext.targets import CELL, normalised_patches, oriented_gradients
 from experiments.report import main as report
 from reconstruction.evaluate import main as evaluate
 from reconstruction.figures.pretext import pretext_columns, strokes
 from reconstruction.network import Autoencoder
-from reconstruction.pretext import Pretext, shown
-from reconstruction.targets import CELL, normalised_patches, oriented_gradients
 from reconstruction.train import main as train
 
 

@@ -7,9 +7,9 @@ from torch import nn
 
 from core.networks.unet import Encoder, InstanceNorm, initialise
 from core.randomness import keys
+from data.pretext.hiding import Pretext, shown
 from reconstruction.evaluate import main as evaluate
 from reconstruction.network import Autoencoder
-from reconstruction.pretext import Pretext, shown
 from reconstruction.train import main as train
 
 # The deepest maps have four positions, whose norm enlarges what a processor rounds.

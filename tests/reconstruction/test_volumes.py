@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from core.randomness import keys
+from data.pretext.hiding import hidden_patches
+from data.pretext.targets import normalised_patches
 from reconstruction.losses import dissimilarity_sums
-from reconstruction.pretext import hidden_patches
-from reconstruction.targets import normalised_patches
 from reconstruction.volumes import VolumeScores
 
 

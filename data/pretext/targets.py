@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.losses import ratio
 from core.networks.layers import cut, layers_of, spread
-from reconstruction.config import Target
-from reconstruction.losses import ratio
+from data.pretext.settings import Target
 
 ORIENTATIONS = 9
 CELL = 8
