@@ -1,5 +1,6 @@
 """Phase 2 for the training loop: segment augmented pictures."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from transfer_learning.losses.segmentation import SegmentationLoss
 from transfer_learning.network import SegmentationUNet
 from transfer_learning.scores.confusion import confusion_matrix, known, scores_of_counts, segmentation_scores
 from transfer_learning.transfer import TRANSFERRED, load_pretrained, parameter_groups
+from transfer_learning.unlabelled.parts import Part, make_parts, unlabelled_pool, with_parts
 
 PICTURES, VOLUMES = 6, 3
 # Beside the sums of the loss.
@@ -94,22 +96,26 @@ class SegmentationTask(Task):
         if config.restore_batch_norm:
             restore_encoder(self.model, sampled(train, self.chosen, config.batch_size))
         begun_with = [read_header(path).seen for path in (config.pretrained_encoder, config.init_weights) if path]
-        self.seen = united(train.contents[self.chosen], *begun_with)
+        pool = unlabelled_pool(train, self.chosen, config)
+        self.seen = united(train.contents[np.union1d(self.chosen, pool)], *begun_with)
         pixels = class_pixels(train, self.chosen)
         self.loss = SegmentationLoss(config.loss_parts, config.weighted_ce, pixels, train.class_set.background).to(
             device
         )
-        self.optimizer = _optimizer(self.model, config, fused=not machine.scales_gradients)
         groups = strata_groups(train, self.chosen, config.class_balance)
         self.draws = _draws(groups, config, device)
         self.scales = Scales(config.scales, config.window or train.size, config.seed)
         self.counts = torch.zeros(len(self.classes), 3, dtype=torch.int64, device=device)
         self.train = on_device(train, device, config.device_memory_limit)
+        steps = config.length if config.max_steps else config.length * self.draws.steps_per_pass
+        self.parts = make_parts(config, self.train, pool, self.model, len(self.classes), steps, machine)
+        self.optimizer = _optimizer(self.model, self.parts, config, fused=not machine.scales_gradients)
 
     @property
     def log_columns(self) -> tuple[str, ...]:
         """Columns of `training_log.csv`."""
-        return log_columns(self.classes, self.select)
+        own = log_columns(self.classes, self.select)
+        return (*own, *(column for part in self.parts for column in part.columns))
 
     def begin_epoch(self, epoch: int) -> None:
         """Set training mode; the encoder's depends on `freeze`."""
@@ -140,7 +146,7 @@ class SegmentationTask(Task):
         self.counts += sums[COUNTS][0]
         if isinstance(self.draws, HardDraws):
             self.draws.note(sums[LOSSES][0])
-        return self.loss.from_sums(sums)
+        return with_parts(self.loss.from_sums(sums), self.parts, step, self.model, self.scales.resized)
 
     def training_scores(self) -> dict[str, float | None]:
         """Mean IoU over the pixels that training saw, as the network was at each step."""
@@ -149,8 +155,11 @@ class SegmentationTask(Task):
         return {"train_mean_iou": known(scores["mean_iou"][0])}
 
     def carried(self) -> dict[str, Tensor]:
-        """Return the counts of the row under way, and what hard draws go by."""
-        return {COUNTS: self.counts, **(self.draws.state() if isinstance(self.draws, HardDraws) else {})}
+        """Return the counts of the row under way, what hard draws go by, and what parts of the loss carry."""
+        carried = {COUNTS: self.counts, **(self.draws.state() if isinstance(self.draws, HardDraws) else {})}
+        for part in self.parts:
+            carried |= part.state(self.model)
+        return carried
 
     def carry_on(self, carried: dict[str, Tensor]) -> None:
         """Go on from what `carried` returned."""
@@ -158,6 +167,8 @@ class SegmentationTask(Task):
             self.counts.copy_(carried[COUNTS])
         if isinstance(self.draws, HardDraws):
             self.draws.load(carried)
+        for part in self.parts:
+            part.load(carried, self.model)
 
     def validate(self) -> dict[str, float | None]:
         """Loss and scores of all labelled pictures of Val, at the size that the network sees.
@@ -252,8 +263,12 @@ def _draws(groups: list[np.ndarray], config: SegmentationConfig, device: torch.d
     return HardDraws(*common, config.hard_examples, device) if config.hard_examples else Draws(*common)
 
 
-def _optimizer(model: torch.nn.Module, config: SegmentationConfig, fused: bool) -> torch.optim.Optimizer:
+def _optimizer(
+    model: torch.nn.Module, parts: Sequence[Part], config: SegmentationConfig, fused: bool
+) -> torch.optim.Optimizer:
     groups = parameter_groups(model, config)
+    if own := [parameter for part in parts for parameter in part.parameters()]:
+        groups.append({"params": own, "initial_lr": config.lr})
     common = {"lr": config.lr, "weight_decay": config.weight_decay, "fused": fused}
     if config.optimizer != "sgd":
         adam = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
