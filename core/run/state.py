@@ -132,7 +132,7 @@ class State:
                 f"the state in {folder} is of other pictures ({reason}): delete the folder to train anew"
             ) from None
         if average:
-            average.load(self.average, folder)
+            average.load(self.average, f"the averaged weights in the state in {folder}")
 
 
 def _require_kept(optimizer: Optimizer, parameter: Tensor, kept: Mapping[str, Any]) -> None:

@@ -91,5 +91,5 @@ class Consistency:
         def of(prefix: str) -> dict[str, Tensor]:
             return {name.removeprefix(prefix): value for name, value in carried.items() if name.startswith(prefix)}
 
-        self.teacher(model).load(of(TEACHER))
+        self.teacher(model).load(of(TEACHER), "the teacher in the state of the run folder")
         self.confidence.load(of(THRESHOLDS))

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -68,11 +67,11 @@ class Average:
         """Return what `load` goes on from."""
         return self._average.state_dict()
 
-    def load(self, state: dict[str, Tensor], folder: Path) -> None:
-        """Go on from a state.
+    def load(self, state: dict[str, Tensor], called: str) -> None:
+        """Go on from a state, which errors call by a name.
 
         Raises:
             UserError: it is that of another network, or there is none.
         """
-        require_fit(self._average.state_dict(), state, f"the averaged weights in the state in {folder}")
+        require_fit(self._average.state_dict(), state, called)
         self._average.load_state_dict(state)
