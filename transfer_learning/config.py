@@ -78,6 +78,11 @@ class SegmentationConfig(UnlabelledConfig, LossConfig, FittingConfig, PatchConfi
         self._check_transfer()
 
     @property
+    def begun_with(self) -> list[Path]:
+        """The weights that the run learns from beside its pictures: what it begins with, and a teacher."""
+        return [path for path in (self.pretrained_encoder, self.init_weights, self.teacher_weights) if path]
+
+    @property
     def passes_per_step(self) -> int:
         """Picture passes of a step, those of unlabelled pictures and of a teacher among them."""
         return super().passes_per_step + self.unlabelled_passes

@@ -95,7 +95,7 @@ class SegmentationTask(Task):
             self.pretrained_on: str | None = header.run.data_fingerprint
         if config.restore_batch_norm:
             restore_encoder(self.model, sampled(train, self.chosen, config.batch_size))
-        begun_with = [read_header(path).seen for path in (config.pretrained_encoder, config.init_weights) if path]
+        begun_with = [read_header(path).seen for path in config.begun_with]
         pool = unlabelled_pool(train, self.chosen, config)
         self.seen = united(train.contents[np.union1d(self.chosen, pool)], *begun_with)
         pixels = class_pixels(train, self.chosen)
@@ -108,7 +108,7 @@ class SegmentationTask(Task):
         self.counts = torch.zeros(len(self.classes), 3, dtype=torch.int64, device=device)
         self.train = on_device(train, device, config.device_memory_limit)
         steps = config.length if config.max_steps else config.length * self.draws.steps_per_pass
-        self.parts = make_parts(config, self.train, pool, self.model, len(self.classes), steps, machine)
+        self.parts = make_parts(config, self.train, pool, self.model, steps, machine)
         self.optimizer = _optimizer(self.model, self.parts, config, fused=not machine.scales_gradients)
 
     @property

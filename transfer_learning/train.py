@@ -39,9 +39,8 @@ def _train(config: SegmentationConfig, seal: "Seal") -> None:
     from transfer_learning.task import SegmentationTask
 
     data = open_data(config.data_dir, config.cache_dir)
-    begun_with = (config.pretrained_encoder, config.init_weights)
     splits = open_training(data, config)
-    told = require_unseen(data, begun_with, config.allow_seen)
+    told = require_unseen(data, config.begun_with, config.allow_seen)
 
     def make_task(machine: Machine) -> SegmentationTask:
         return SegmentationTask(config, *splits, machine)
@@ -64,6 +63,7 @@ def _train(config: SegmentationConfig, seal: "Seal") -> None:
     read = {
         "data_fingerprint": data.fingerprint,
         "pretrained_encoder_sha256": file_sha256(config.pretrained_encoder) if config.pretrained_encoder else None,
+        **({"teacher_weights_sha256": file_sha256(config.teacher_weights)} if config.teacher_weights else {}),
     }
     train_task(config, make_task, read, opening, seal, partly_frozen=config.freeze != "never")
 

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
+from core.classes import ClassSet
 from core.errors import UserError
 from core.machine.machine import make_machine
 from core.randomness import keys
@@ -20,7 +22,10 @@ from data.opened import open_data
 from transfer_learning.config import SegmentationConfig
 from transfer_learning.task import SegmentationTask
 from transfer_learning.train import main as train
+from transfer_learning.unlabelled import stability
 from transfer_learning.unlabelled.parts import with_parts
+from transfer_learning.unlabelled.stability import agreement
+from transfer_learning.unlabelled.teachers import load_teacher
 from transfer_learning.unlabelled.thresholds import MOMENTUM, Confidence
 from transfer_learning.unlabelled.views import AREA, believed, pasted, pieces, strong_view
 
@@ -145,7 +150,7 @@ def test_the_teacher_is_the_average_of_the_weights_after_each_step(task):
     seen = []
     for step in range(5):
         part.losses(step, own.model, lambda batch, _: batch)
-        teacher = part.teacher(own.model).network.head.weight.clone()
+        teacher = part.teacher.state(own.model)["teacher.module.head.weight"].clone()
         expected = seen[0] if seen else weights
         for number, other in enumerate(seen[1:], start=1):
             kept = min(0.6, 1 - 1 / (number + 1))
@@ -251,16 +256,19 @@ def test_a_state_of_another_network_is_refused(task, tmp_path):
     ("settings", "problem"),
     [
         ({"unlabelled_batch": 0}, "unlabelled_batch 0 must be at least 1"),
-        ({"threshold": 1.1}, r"threshold 1\.1 is outside \(0, 1\]"),
+        ({"threshold": 1.1}, r"threshold 1\.1 is outside \[0, 1\]"),
         ({"teacher_ema": 1.0}, r"teacher_ema 1\.0 is outside \[0, 1\)"),
         ({"cutmix": -0.1}, r"cutmix -0\.1 is outside \[0, 1\]"),
         ({"unlabelled_weight": 0.0}, r"unlabelled_weight 0\.0 must be above 0"),
         ({"unlabelled_rampup": -1}, "unlabelled_rampup -1 must be at least 0"),
+        ({"stable": 0.0}, r"stable 0\.0 is outside \(0, 1\]"),
+        ({"unlabelled": "self_training"}, "self_training and --teacher_weights go together"),
+        ({"teacher_weights": Path("w")}, "self_training and --teacher_weights go together"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings, problem):
     with pytest.raises(UserError, match=problem):
-        SegmentationConfig(unlabelled="consistency", **settings)
+        SegmentationConfig(**{"unlabelled": "consistency"} | settings)
 
 
 def test_networks_that_end_in_scores_cannot_restore(task):
@@ -271,3 +279,52 @@ def test_networks_that_end_in_scores_cannot_restore(task):
 def test_passes_count_the_teacher_and_the_unlabelled_pictures():
     assert SegmentationConfig(batch_size=8).passes_per_step == 24
     assert SegmentationConfig(batch_size=8, unlabelled="consistency", unlabelled_batch=6).passes_per_step == 48
+
+
+def test_agreement_is_the_mean_iou_over_classes_that_either_holds():
+    one = torch.tensor([[[0, 0, 1, 1]], [[2, 2, 2, 0]]])
+    other = torch.tensor([[[0, 1, 1, 1]], [[2, 2, 2, 1]]])
+    content = torch.tensor([[[True] * 4], [[True, True, True, False]]])
+    assert agreement(one, other, content, 3).tolist() == pytest.approx([(1 / 2 + 2 / 3) / 2, 1.0])
+
+
+def test_a_finished_run_labels_what_it_labelled_alike_throughout(run, tmp_path, capsys):
+    length = ["--max_steps", "4", "--val_every", "2", "--label_fraction", "0.3"]
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert run(first, *length, "--save_every", "1") == 0
+    taught = ["--unlabelled", "self_training", "--teacher_weights", str(first / "best_model.safetensors")]
+    assert run(second, *length, *taught, "--stable", "0.5", "--threshold", "0") == 0
+    assert [float(row["train_believed"]) for row in rows_of(second)] == [1, 1]
+    assert "teacher_weights_sha256" in (second / "training_config.json").read_text()
+    shutil.rmtree(first / "checkpoints")
+    assert run(tmp_path / "third", *length, *taught, "--stable", "0.5") == 2
+    assert "has no checkpoints, by which --stable tells" in capsys.readouterr().err
+
+
+def test_the_most_stable_pictures_are_learned_from(task, run, tmp_path, monkeypatch):
+    first = tmp_path / "first"
+    assert run(first, "--max_steps", "2", "--val_every", "1", "--save_every", "1") == 0
+    drawn = iter(range(100))
+    monkeypatch.setattr(
+        stability, "agreement", lambda one, other, content, classes: torch.tensor([next(drawn)] * len(one)).double()
+    )
+    weights = first / "best_model.safetensors"
+    own = task(unlabelled="self_training", teacher_weights=weights, stable=0.25, label_fraction=0.3)
+    (part,) = own.parts
+    assert len(stability.checkpoints_of(weights)) == 2
+    # Of batches of four pictures the later ones agree more.
+    (chosen,) = part.pictures.draws.groups
+    count = len(own.train.names)
+    assert chosen.tolist() == list(range(count - round(0.25 * count), count))
+
+
+def test_a_teacher_of_other_classes_is_refused(run, tmp_path):
+    first = tmp_path / "first"
+    assert run(first, "--max_steps", "1", "--val_every", "1") == 0
+    weights = first / "best_model.safetensors"
+    machine = make_machine(SegmentationConfig(amp="off"))
+    own, other = ClassSet(("background", "cat", "dog")), ClassSet(("a", "b"))
+    with pytest.raises(UserError, match="tells other classes apart: background, cat, dog there, a, b here"):
+        load_teacher(weights, other, 3, machine)
+    with pytest.raises(UserError, match="is of pictures of 3 channels, these are pictures of 1"):
+        load_teacher(weights, own, 1, machine)

@@ -1,4 +1,4 @@
-"""Learning what a teacher says of unlabelled pictures: mean teacher, FixMatch and CutMix in one loss."""
+"""Learning what a teacher says of unlabelled pictures, from a strongly changed view of them: FixMatch and CutMix."""
 
 import math
 from collections.abc import Callable
@@ -10,25 +10,23 @@ from torch import Tensor, nn
 from core.classes import IGNORED
 from core.machine.fabric import Fabric
 from core.networks.dropout import share_of_batch
-from core.run.learning.average import Average
 from data.augment.batch import Batch
 from transfer_learning.unlabelled.pictures import Pictures
 from transfer_learning.unlabelled.settings import UnlabelledConfig
+from transfer_learning.unlabelled.teachers import Teacher
 from transfer_learning.unlabelled.thresholds import Confidence
 from transfer_learning.unlabelled.views import believed, pasted, pieces, strong_view
 
-TEACHER, THRESHOLDS = "teacher.", "thresholds."
+THRESHOLDS = "thresholds."
 
 
 class Consistency:
     """The part of a step's loss that a teacher gives.
 
-    The teacher is the moving average of the network's weights (Tarvainen & Valpola 2017), in eval mode. It begins as
-    the network, and takes a step's weights in before the next step: so what a run carries is complete between steps.
-
     Args:
         config: the settings.
         pictures: what it learns from; the teacher's view of them.
+        teacher: who labels them.
         num_classes: C.
         steps: of the run.
         fabric: computes the teacher at the precision of the run.
@@ -37,28 +35,24 @@ class Consistency:
     columns = ("train_unlabelled", "train_believed")
 
     def __init__(
-        self, config: UnlabelledConfig, pictures: Pictures, num_classes: int, steps: int, fabric: Fabric
+        self,
+        config: UnlabelledConfig,
+        pictures: Pictures,
+        teacher: Teacher,
+        num_classes: int,
+        steps: int,
+        fabric: Fabric,
     ) -> None:
-        self.config, self.pictures, self.fabric = config, pictures, fabric
+        self.config, self.pictures, self.teacher, self.fabric = config, pictures, teacher, fabric
         self.confidence = Confidence(config.thresholds, config.threshold, num_classes, steps, fabric.device)
-        self._teacher: Average | None = None
-
-    def teacher(self, model: nn.Module) -> Average:
-        """Return the teacher; `model` is the network as Fabric set it up."""
-        if self._teacher is None:
-            self._teacher = Average(model, self.config.teacher_ema, warms_up=True)
-            self._teacher.network.requires_grad_(False).eval()
-        return self._teacher
 
     def losses(self, step: int, model: nn.Module, resized: Callable[[Batch, int], Batch]) -> dict[str, Tensor]:
         """Return `unlabelled`, the loss with its graph, and `believed`, the share of the content's pixels in it."""
-        teacher = self.teacher(model)
-        if step:
-            teacher.update()
+        teacher = self.teacher.at(step, model)
         weak, keys = self.pictures.batch(step)
         weak = resized(weak, step)
         with torch.no_grad(), self.fabric.autocast():
-            probabilities = teacher.network(weak.clean, weak.content).float().softmax(dim=1)
+            probabilities = teacher(weak.clean, weak.content).float().softmax(dim=1)
         self.confidence.see(probabilities, weak.content)
         label, content = believed(probabilities, weak.content, self.confidence.at(step))
         height, width = weak.clean.shape[2:]
@@ -82,14 +76,11 @@ class Consistency:
 
     def state(self, model: nn.Module) -> dict[str, Tensor]:
         """Return what `load` goes on from."""
-        kept = {f"{TEACHER}{name}": value for name, value in self.teacher(model).state().items()}
-        return {**kept, **{f"{THRESHOLDS}{name}": value for name, value in self.confidence.state().items()}}
+        known = {f"{THRESHOLDS}{name}": value for name, value in self.confidence.state().items()}
+        return {**self.teacher.state(model), **known}
 
     def load(self, carried: dict[str, Tensor], model: nn.Module) -> None:
-        """Go on from a state. Raises LookupError or RuntimeError where it is of another network."""
-
-        def of(prefix: str) -> dict[str, Tensor]:
-            return {name.removeprefix(prefix): value for name, value in carried.items() if name.startswith(prefix)}
-
-        self.teacher(model).load(of(TEACHER), "the teacher in the state of the run folder")
-        self.confidence.load(of(THRESHOLDS))
+        """Go on from a state. Raises LookupError, RuntimeError or UserError where it is of another network."""
+        self.teacher.load(carried, model)
+        known = {name.removeprefix(THRESHOLDS): value for name, value in carried.items() if THRESHOLDS in name}
+        self.confidence.load(known)

@@ -10,12 +10,15 @@ from core.errors import UserError
 from core.machine.machine import Machine
 from data.augment.batch import Batch
 from data.loading import AnySplit
+from data.split import Split
 from data.volumes.split import VolumeSplit
 from transfer_learning.config import SegmentationConfig
 from transfer_learning.network import SegmentationUNet
 from transfer_learning.unlabelled.auxiliary import MaskedGradients
 from transfer_learning.unlabelled.consistency import Consistency
 from transfer_learning.unlabelled.pictures import Pictures, require_unlabelled
+from transfer_learning.unlabelled.stability import most_stable
+from transfer_learning.unlabelled.teachers import FixedTeacher, MovingTeacher, Teacher, load_teacher
 from transfer_learning.unlabelled.views import weak_settings
 
 
@@ -65,7 +68,6 @@ def make_parts(
     train: AnySplit,
     pool: np.ndarray,
     network: SegmentationUNet,
-    num_classes: int,
     steps: int,
     machine: Machine,
 ) -> list[Part]:
@@ -76,12 +78,11 @@ def make_parts(
         train: its arrays on the device perhaps.
         pool: `unlabelled_pool`.
         network: before Fabric sets it up.
-        num_classes: C.
         steps: of the run.
         machine: what it computes on.
 
     Raises:
-        UserError: several processes, or a network that a part cannot use.
+        UserError: several processes, a network that a part cannot use, or a teacher that cannot label these pictures.
     """
     if not config.learns_unlabelled:
         return []
@@ -90,13 +91,27 @@ def make_parts(
     assert not isinstance(train, VolumeSplit)
     seen_by = (config.unlabelled_batch, config.seed, machine.device)
     parts: list[Part] = []
-    if config.unlabelled == "consistency":
-        pictures = Pictures(train, pool, weak_settings(config), *seen_by)
-        parts.append(Consistency(config, pictures, num_classes, steps, machine.fabric))
+    if config.unlabelled != "off":
+        teacher, chosen = _teacher(config, train, pool, machine)
+        pictures = Pictures(train, chosen, weak_settings(config), *seen_by)
+        parts.append(Consistency(config, pictures, teacher, len(train.class_set), steps, machine.fabric))
     if config.auxiliary == "mask_hog":
         pictures = Pictures(train, pool, config, *seen_by)
         parts.append(MaskedGradients(pictures, network, config.auxiliary_weight, steps, machine.fabric))
     return parts
+
+
+def _teacher(
+    config: SegmentationConfig, train: Split, pool: np.ndarray, machine: Machine
+) -> tuple[Teacher, np.ndarray]:
+    """Return who labels the pool, and what of it is learned from."""
+    if config.teacher_weights is None:
+        return MovingTeacher(config.teacher_ema), pool
+    network = load_teacher(config.teacher_weights, train.class_set, train.channels, machine)
+    if config.stable < 1:
+        kept = (config.teacher_weights, config.stable, config.batch_size, train.class_set, machine)
+        pool = most_stable(train, pool, *kept)
+    return FixedTeacher(network), pool
 
 
 def with_parts(
