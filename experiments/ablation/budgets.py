@@ -108,7 +108,8 @@ def _best(groups: Sequence[Group]) -> Group | None:
 
 def is_from_scratch(analysis: Analysis, group: Group) -> bool:
     """Say whether nothing but masks taught a group's arms: no phase 1, no weights from outside, no other pictures."""
-    if analysis.ablation.plan.variants[group.variant].outside_weights:
+    variant = analysis.ablation.plan.variants[group.variant]
+    if variant.outside_weights or variant.autoencoder:
         return False
     return all(
         arm.content.pretraining is None

@@ -129,7 +129,7 @@ def _finish(axis: Any, analysis: Analysis, fraction: float) -> None:
     axis.set_xlim(min(ends) / 1.3, max(ends) * 1.3)
     axis.set_xticks(analysis.ablation.plan.budgets, [_short(budget) for budget in analysis.ablation.plan.budgets])
     axis.set_xticks([], minor=True)
-    axis.set_xlabel("picture passes with phase 1's, at budgets (logarithmic)", fontsize=9)
+    axis.set_xlabel("picture passes, phase 1 whole (logarithmic; lines: budgets)", fontsize=9)
     axis.tick_params(axis="x", labelsize=8)
     labels = counted(analysis.labels(fraction), f"labelled {analysis.ablation.called('picture')}")
     axis.set_title(f"{labels} ({share(fraction)})", fontsize=11)

@@ -117,7 +117,7 @@ def passes_table(analysis: Analysis) -> Table:
             ]
         )
     shared = [f"phase 1 shared by {tasks}" for tasks in TASKS]
-    columns = ["variant", "phase 2", "phase 1", "total", *shared, "multiply-adds (10¹²)", "rates tried"]
+    columns = ["variant", "phase 2", "phase 1", "total", *shared, "multiply-adds (trillions)", "rates tried"]
     notes = [
         "Picture passes of an arm: a forward pass counts 1 a picture, one with its way back 3. Arms of before counted "
         "none: there they are 3 a picture. Passes compare within one network alone. Shared: with so many tasks that "
@@ -134,7 +134,7 @@ def _total_passes(arms: Sequence[ArmContent], tasks: int) -> str:
 
 
 def _multiply_adds(arms: Sequence[ArmContent]) -> str:
-    """Return millions of millions of multiply-adds with three digits; unknown where they are of any arm."""
+    """Return trillions (10^12) of multiply-adds with three digits; unknown where they are of any arm."""
     found = [arm.total_multiply_adds for arm in arms]
     known = [number / 1e12 for number in found if number is not None]
     return _digits(known) if len(known) == len(found) else UNKNOWN
