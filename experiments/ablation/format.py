@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
-from pydantic import Field, FiniteFloat, ValidationError, model_validator
+from pydantic import AfterValidator, Field, FiniteFloat, ValidationError, model_validator
 
 from core.errors import UserError, first_problem
 from core.filing.json_file import NotJSONError, read_json
@@ -14,6 +14,12 @@ PLAN = "plan.json"
 
 Settings = Annotated[dict[str, Any], Field(default_factory=dict)]
 Seconds = Annotated[FiniteFloat, Field(ge=0)]
+
+
+def _rising(values: tuple[int, ...]) -> tuple[int, ...]:
+    if list(values) != sorted({*values}):
+        raise ValueError("each must be above the one before")
+    return values
 
 
 class ArmName(Content):
@@ -26,12 +32,26 @@ class ArmName(Content):
 
 
 class Compute(Content):
-    """What one training cost."""
+    """What one training cost.
+
+    Args:
+        images: training pictures, each as often as it was drawn.
+        passes: picture passes of all steps: a forward pass counts 1 a picture, one with its way back 3. None in files
+            of before.
+        multiply_adds: of all passes, each at what a forward pass takes; None where that was not counted.
+    """
 
     seconds: Seconds
     images: Count
     parameters: Count | None = None
     device: str = "not noted"
+    passes: Count | None = None
+    multiply_adds: Annotated[FiniteFloat, Field(ge=0)] | None = None
+
+    @property
+    def picture_passes(self) -> int:
+        """Its picture passes; runs of before had no other pictures than those of `images`."""
+        return 3 * self.images if self.passes is None else self.passes
 
 
 class Encoder(Content):
@@ -43,6 +63,14 @@ class Encoder(Content):
     seconds: Seconds | None = None
     images: Count | None = None
     val_loss: FiniteFloat | None = None
+    compute: Compute | None = None
+
+    @property
+    def picture_passes(self) -> int | None:
+        """As of `Compute`; None where the file does not say how many pictures it saw."""
+        if self.compute:
+            return self.compute.picture_passes
+        return None if self.images is None else 3 * self.images
 
 
 class ArmProvenance(Content):
@@ -63,6 +91,7 @@ class PhaseTwo(Content):
         settings: all that made the run what it is.
         pretraining: None where it began from scratch.
         data_sha256: the fingerprint of the prepared data.
+        num_val_labels: the masks of Val that selected its checkpoint; None in files of before, which had all.
     """
 
     format: str
@@ -76,6 +105,23 @@ class PhaseTwo(Content):
     resolution: Resolution
     data_sha256: str
     compute: Compute
+    num_val_labels: Count | None = None
+
+    def total_passes(self, tasks: int = 1) -> int | None:
+        """Return its picture passes and those of its phase 1, which so many tasks share; None where not known."""
+        if self.pretraining is None:
+            return self.compute.picture_passes
+        before = self.pretraining.picture_passes
+        return None if before is None else self.compute.picture_passes + round(before / tasks)
+
+    @property
+    def total_multiply_adds(self) -> float | None:
+        """Those of its passes and of its phase 1's; None where either was not counted."""
+        parts = [self.compute.multiply_adds]
+        if self.pretraining:
+            parts.append(self.pretraining.compute and self.pretraining.compute.multiply_adds)
+        known = [part for part in parts if part is not None]
+        return sum(known) if len(known) == len(parts) else None
 
 
 class Trial(PhaseTwo):
@@ -151,7 +197,8 @@ class VariantContent(Content):
     """What the plan says of a variant.
 
     `baseline`: the variant that it is compared with, if not the plan's; `control`: whether it may differ in more than
-    one thing, its steps among them, and so is never the best.
+    one thing, its steps among them, and so is never the best after equal steps; `tags`: what it learned from beside
+    pictures and masks; `family`: of variants that are one curve over compute, None of one that is its own.
     """
 
     title: str
@@ -161,10 +208,16 @@ class VariantContent(Content):
     settings: Settings
     pretraining: str | None = None
     baseline: str | None = None
+    tags: tuple[str, ...] = ()
+    family: str | None = None
 
 
 class PlanContent(Content):
-    """What the grid was; `more_seeds`: fraction -> seeds beyond those of all fractions."""
+    """What the grid was.
+
+    `more_seeds`: fraction -> seeds beyond those of all fractions; `budgets`: picture passes, rising, within which arms
+    are compared whatever their steps.
+    """
 
     format: Literal["ablation plan 1"] = "ablation plan 1"
     baseline: str
@@ -173,6 +226,7 @@ class PlanContent(Content):
     more_seeds: Annotated[dict[float, tuple[int, ...]], Field(default_factory=dict)]
     learning_rates: tuple[float, ...] = ()
     tuned_at: tuple[float, ...] = ()
+    budgets: Annotated[tuple[Annotated[int, Field(gt=0)], ...], AfterValidator(_rising)] = ()
     variants: dict[str, VariantContent]
 
     def seeds_at(self, fraction: float) -> tuple[int, ...]:

@@ -91,7 +91,7 @@ def length_table(curves: Iterable[LengthCurve]) -> Table:
             encoder = group.arms[0].content.pretraining
             rows.append(
                 [
-                    f"{group.num_labels} ({share(group.fraction)})",
+                    f"{group.labels} ({share(group.fraction)})",
                     group.variant,
                     encoder.name if encoder else UNKNOWN,
                     f"{point.steps:,}",

@@ -15,11 +15,10 @@ SHORT = 7  # characters of a commit or a checksum that tell it from others
 def origin_notes(analysis: Analysis) -> list[str]:
     """Return a sentence for each thing that moves scores and is not the same in both arms of some difference.
 
-    That is precision, memory layout and kernels, the kind of device, the steps of a control, and the weights of a
+    That is memory layout and kernels, the kind of device, the steps of a control, and the weights of a
     pretraining that was made more than once; of commits and versions only that there are several.
     """
     notes = [
-        *_mixed(analysis, "Precision mixed in one difference", lambda arm: _setting(arm, "amp")),
         *_mixed(analysis, "Memory layouts mixed in one difference", lambda arm: _setting(arm, "memory_format")),
         *_mixed(analysis, "Kernels mixed in one difference", lambda arm: _setting(arm, "kernels")),
         *_mixed(analysis, "Kinds of device mixed in one difference", _device),

@@ -13,7 +13,14 @@ import numpy as np
 
 from core.classes import ClassSet
 from core.errors import UserError
-from experiments.ablation.checks import check_data, check_names, check_plan, check_same, check_steps
+from experiments.ablation.checks import (
+    check_data,
+    check_names,
+    check_plan,
+    check_precision,
+    check_same,
+    check_steps,
+)
 from experiments.ablation.format import (
     PLAN,
     ArmContent,
@@ -104,6 +111,7 @@ def read_ablation(folder: Path) -> Ablation:
     check_data(arms, [*trials, *runs])
     for path, content in [*arms[1:], *trials]:
         check_same(first, path, content)
+    check_precision(arms)
     check_steps(plan, arms)
     order = list(plan.variants)
     rank = {

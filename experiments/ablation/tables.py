@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 from core.classes import ClassSet
+from experiments.ablation.budget_table import budget_table
+from experiments.ablation.budgets import contests
 from experiments.ablation.case_dice import is_by_case
 from experiments.ablation.case_table import case_table
-from experiments.ablation.costs import compute_table, tuning_table
+from experiments.ablation.costs import compute_table, passes_table, tuning_table
 from experiments.ablation.format import PlanContent
 from experiments.ablation.label_savings import Savings, label_savings
 from experiments.ablation.pace import COLUMN, NOTE, has_pace, pace
@@ -19,8 +21,10 @@ from experiments.table_formats import MOST_CLASS_COLUMNS, UNKNOWN, Table, counte
 def tables_of(analysis: Analysis) -> list[Table]:
     """Return all tables that speak of this ablation alone, in reading order."""
     curves = length_curves(analysis)
+    within = contests(analysis)
     return [
         variants_table(analysis),
+        *([budget_table(analysis, within)] if within else []),
         *(main_table(analysis, fraction) for fraction in analysis.fractions),
         *([case_table(analysis)] if is_by_case(analysis.ablation) else []),
         difference_table(analysis),
@@ -28,6 +32,7 @@ def tables_of(analysis: Analysis) -> list[Table]:
         *([length_table(curves)] if curves else []),
         tuning_table(analysis),
         compute_table(analysis),
+        passes_table(analysis),
     ]
 
 
@@ -48,7 +53,10 @@ def variants_table(analysis: Analysis) -> Table:
     at = f"on volumes of up to {size}" if ablation.is_of_volumes else f"at {size}"
     notes = [f"{arms} {at}, each scored on the same {images} at their masks' original size."]
     if any(variant.control for variant in told.values()):
-        notes.append("Variants that the plan names controls may differ in more than one thing, and are never the best.")
+        within = ", but within a budget" if plan.budgets else ""
+        notes.append(
+            f"Variants that the plan names controls may differ in more than one thing, and are never the best{within}."
+        )
     return Table("The variants", columns, rows, columns, notes)
 
 
@@ -93,10 +101,12 @@ def main_table(analysis: Analysis, fraction: float) -> Table:
         )
     elif best:
         notes.append(f"Bold: the best on Val among the autoencoder variants without outside weights, {best.variant}.")
+    if "+" in (labels := analysis.labels(fraction)):
+        notes.append(f"{labels}: masks that are learned from, and masks of Val that select the checkpoint.")
     notes += _choice(analysis, fraction)
     notes += _descriptive([group for group in groups if group.descriptive_only])
     bold = frozenset(row for row, group in enumerate(groups) if group is best)
-    pictures = counted(groups[0].num_labels, analysis.ablation.called("picture"))
+    pictures = counted(analysis.labels(fraction), analysis.ablation.called("picture"))
     title = f"{share(fraction)} of the labels ({pictures})"
     return Table(title, columns, rows, ["variant"], notes, bold)
 
@@ -170,7 +180,7 @@ def _difference_row(group: Group) -> list[str]:
     if difference.interval:
         limits = f"{signed(difference.interval[0])} to {signed(difference.interval[1])}"
     return [
-        f"{group.num_labels} ({share(group.fraction)})",
+        f"{group.labels} ({share(group.fraction)})",
         group.variant,
         difference.baseline,
         str(len(difference.seeds)),
@@ -215,7 +225,7 @@ def savings_table(analysis: Analysis) -> Table:
             continue
         found = [savings_of(analysis, group) if group else None for group in groups]
         rows.append([variant, *(UNKNOWN if saved is None else str(saved) for saved in found)])
-    heads = [f"{analysis.at(fraction)[0].num_labels} ({share(fraction)})" for fraction in analysis.fractions]
+    heads = [f"{analysis.labels(fraction)} ({share(fraction)})" for fraction in analysis.fractions]
     notes = [
         "How many times the labels the baseline needs for the same mean IoU on Test, read off its own curve over the "
         "logarithm of the number of labels (made to rise by isotonic regression): below 1, the variant wastes labels. "

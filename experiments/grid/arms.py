@@ -9,13 +9,13 @@ from typing import Any
 from core.errors import UserError
 from experiments.ablation.format import ArmContent, ArmName, Trial, read
 from experiments.grid.jobs import Command, PretrainingWork, Work
+from experiments.grid.passes import with_passes
 from experiments.grid.planning.variants import Variant, plain
 from experiments.grid.run_folder import (
     WEIGHTS,
     Training,
     broken_training_of,
     counts_by_image,
-    pretraining_of,
     provenance_of,
     training_of,
     write_result,
@@ -85,9 +85,7 @@ class ArmWork(Work):
 
     def described(self, training: Training) -> dict[str, Any]:
         """Return what its JSON says whether it was tested or not: the fields of `PhaseTwo`."""
-        pretraining = self.pretraining and pretraining_of(
-            self.pretraining.folder, self.pretraining.pretraining.name, self.data
-        )
+        compute = with_passes(training.compute, self.config, self.folder / WEIGHTS, self.data.resolution)
         return {
             "arm": ArmName(variant=self.variant.name, fraction=self.fraction, seed=self.seed, learning_rate=self.rate),
             "num_labels": self.data.num_labels[self.fraction, self.seed],
@@ -95,10 +93,10 @@ class ArmWork(Work):
             "best_step": training.best_step,
             "log": training.log,
             "settings": training.settings,
-            "pretraining": pretraining.encoder if pretraining else None,
+            "pretraining": self.pretraining.content().encoder if self.pretraining else None,
             "resolution": self.data.resolution,
             "data_sha256": self.data.sha256,
-            "compute": training.compute,
+            "compute": compute,
         }
 
 

@@ -56,6 +56,9 @@ class AblationConfig(DataConfig):
     """Fractions at which the rate is tuned; the others take that of the nearest, by their ratio."""
     baseline: str = "scratch"
     """The variant without pretraining that the others are compared with."""
+    budgets: tuple[int, ...] = ()
+    """Picture passes, rising, phase 1's among them (a forward pass counts 1 a picture, one with its way back 3): within
+    each the best arm is compared with the best from scratch, whatever their steps."""
     only: Annotated[tuple[str, ...], tyro.conf.arg(name="variants")] = ()
     """Restrict the grid to these variants of the file. Without it: all."""
     list: bool = False
@@ -92,6 +95,8 @@ class AblationConfig(DataConfig):
             for value in getattr(self, name):
                 if not value > 0:
                     raise UserError(f"{name}: {value} must be above 0")
+        if list(self.budgets) != sorted({*self.budgets}) or any(budget < 1 for budget in self.budgets):
+            raise UserError(f"budgets {', '.join(map(str, self.budgets))}: give numbers above 0, each above the last")
         for fraction, more in self.more_seeds.items():
             if not (0 < fraction <= 1 or is_number_of_labels(fraction)):
                 raise UserError(f"more_seeds: {fraction} is neither a fraction in (0, 1] nor a whole number of labels")

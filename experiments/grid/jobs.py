@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from core.files import file_sha256, read_text
 from experiments.ablation.format import PretrainingRun, Result, read
+from experiments.grid.passes import with_passes
 from experiments.grid.planning.prepared import GridData
 from experiments.grid.planning.variants import MANAGED, Plan, Pretraining, plain
 from experiments.grid.run_folder import WEIGHTS, pretraining_of, write_result
@@ -172,9 +173,16 @@ class PretrainingWork(Work):
         """Return what its process does."""
         return [self.training_command()]
 
+    def content(self) -> PretrainingRun:
+        """Return what its finished run folder says."""
+        run = pretraining_of(self.folder, self.pretraining.name, self.data)
+        assert run.compute
+        cost = with_passes(run.compute, self.config, self.weights, self.data.resolution)
+        return run.model_copy(update={"compute": cost})
+
     def finish(self) -> str:
         """Write its JSON; returns the scores in words."""
-        content = pretraining_of(self.folder, self.pretraining.name, self.data)
+        content = self.content()
         if not self.done:
             write_result(self.file, content)
         elif content.sha256 != read(self.file, PretrainingRun).sha256:

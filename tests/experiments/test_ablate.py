@@ -62,6 +62,7 @@ def test_an_arm_says_what_its_scores_are_made_of(finished, pets):
     assert (arm["val_mean_iou"], arm["best_step"]) == (float(best["mean_iou"]), 3 * int(best["epoch"]))
     assert arm["compute"]["seconds"] == pytest.approx(sum(float(row["epoch_time"]) for row in rows))
     assert arm["compute"]["images"] == 24
+    assert arm["compute"]["passes"] == 72
     assert arm["data_sha256"] == manifest["fingerprint"]
     pretraining = read(folder, "pretraining")["denoise"]
     assert arm["pretraining"]["sha256"] == pretraining["sha256"] == arm["settings"]["pretrained_encoder_sha256"]
@@ -78,6 +79,22 @@ def test_the_parameters_are_those_of_the_network(finished):
     network = SegmentationUNet(width=2)
     counted = sum(parameter.numel() for parameter in network.parameters())
     assert read(folder, "arms")["scratch__1__seed_1"]["compute"]["parameters"] == counted
+
+
+def test_multiply_adds_are_those_of_the_networks_on_these_pictures(finished, pets):
+    from reconstruction.network import Autoencoder
+    from transfer_learning.description import counted
+    from transfer_learning.network import SegmentationUNet
+
+    folder, _ = finished
+    size = json.loads((pets / "manifest.json").read_text())["size"]
+    size = [size, size] if isinstance(size, int) else size
+    arm = read(folder, "arms")["denoise_all__1__seed_2"]
+    before = arm["pretraining"]["compute"]
+    assert arm["compute"]["multiply_adds"] == 72 * counted(SegmentationUNet(width=2).eval(), size).multiply_adds
+    assert before["multiply_adds"] == before["passes"] * counted(Autoencoder(width=2).eval(), size).multiply_adds
+    assert before == read(folder, "pretraining")["denoise"]["compute"]
+    assert before["passes"] == 3 * before["images"]
 
 
 def test_finished_arms_are_not_run_again_without_run_folders(finished, pets, tmp_path, here, capsys):

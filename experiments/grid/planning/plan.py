@@ -20,7 +20,15 @@ from experiments.grid.planning.variants import MANAGED, Plan, Pretraining, Varia
 from experiments.page.command_lines import CONFIGS
 
 # What a variant says of itself beside its settings, and what it means to say nothing.
-ABOUT = {"title": None, "pretraining": None, "outside_weights": False, "control": False, "baseline": None}
+ABOUT: dict[str, Any] = {
+    "title": None,
+    "pretraining": None,
+    "outside_weights": False,
+    "control": False,
+    "baseline": None,
+    "family": None,
+    "tags": [],
+}
 
 
 def build_plan(config: AblationConfig) -> Plan:
@@ -79,11 +87,14 @@ def _about(own: Mapping[str, Any], source: str) -> dict[str, Any]:
         if isinstance(ABOUT[name], bool):
             if not isinstance(value, bool):
                 raise UserError(f"{source}: {name} is true or false, got {value!r}")
+        elif name == "tags":
+            if not isinstance(value, list) or not all(isinstance(tag, str) for tag in value):
+                raise UserError(f"{source}: tags is a list of names, got {value!r}")
         elif not isinstance(value, str | None):
             raise UserError(f"{source}: {name} is one {'line' if name == 'title' else 'name'}, got {value!r}")
     if found["pretraining"] == "none":
         found["pretraining"] = None
-    return found
+    return {**found, "tags": tuple(found["tags"])}
 
 
 def _resolved(config: AblationConfig, phase: str, name: str, own: Mapping[str, Any], **grid: Any) -> Any:

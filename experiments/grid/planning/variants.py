@@ -36,8 +36,11 @@ class Variant:
         title: a line for readers.
         pretraining: name of the phase 1 run; None to start from scratch.
         outside_weights: whether anything in it was trained on other data.
-        control: whether it may differ in what all arms must share (steps, augmentation, …); never the best variant.
+        control: whether it may differ in what all arms must share (steps, augmentation, …); never the best variant
+            after equal steps.
         baseline: the variant that it is compared with, where it is not the plan's.
+        tags: what it learns from beside pictures and masks.
+        family: of the variants that are one curve over compute; None where it is its own.
         own: the phase 2 settings that make it different.
         config: all its phase 2 settings; those that the grid sets are at their defaults.
     """
@@ -48,6 +51,8 @@ class Variant:
     outside_weights: bool
     control: bool
     baseline: str | None
+    tags: tuple[str, ...]
+    family: str | None
     own: dict[str, Any]
     config: SegmentationConfig
 
