@@ -157,6 +157,11 @@ class TrainConfig(LearningConfig, NetworkConfig, DataConfig):
         """Rows that the log will have, unless the run stops early."""
         return math.ceil(self.length / self.val_every) if self.max_steps else self.length
 
+    @property
+    def passes_per_step(self) -> int:
+        """Picture passes that a step takes: a forward pass counts 1 a picture, one with its way back 3."""
+        return 3 * self.batch_size
+
     def idle(self) -> dict[str, str]:
         """Return the settings that have no say beside the others, and why."""
         if self.max_steps:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from experiments.ablation.format import ArmContent
 from experiments.ablation.statistics import Analysis
 from experiments.table_formats import UNKNOWN, Table, between, listed, share
 
@@ -78,7 +79,7 @@ def compute_table(analysis: Analysis) -> Table:
                 between([cost.images for cost in costs]),
                 between([round(cost.seconds) for cost in costs]),
                 _speed([cost.images / cost.seconds for cost in costs if cost.seconds]),
-                listed(encoder.name for encoder in encoders.values()),
+                listed(_phase_1(analysis, arm) for arm in arms if arm.pretraining),
                 between([encoder.images for encoder in encoders.values() if encoder.images is not None]),
                 between([round(encoder.seconds) for encoder in encoders.values() if encoder.seconds is not None]),
                 listed(cost.device for cost in costs),
@@ -95,6 +96,11 @@ def compute_table(analysis: Analysis) -> Table:
     return Table(
         "Compute of an arm, and of the phase 1 behind it", columns, rows, ["variant", "phase 1", "device"], notes
     )
+
+
+def _phase_1(analysis: Analysis, arm: ArmContent) -> str:
+    own = " (one a seed)" if analysis.ablation.plan.is_paired(arm) else ""
+    return f"{analysis.ablation.plan.phase_1_of(arm)}{own}"
 
 
 def _speed(found: Sequence[float]) -> str:

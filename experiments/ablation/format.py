@@ -14,6 +14,7 @@ PLAN = "plan.json"
 
 Settings = Annotated[dict[str, Any], Field(default_factory=dict)]
 Seconds = Annotated[FiniteFloat, Field(ge=0)]
+PretrainingSeeds = Literal["shared", "paired"]
 
 
 class ArmName(Content):
@@ -35,7 +36,7 @@ class Compute(Content):
 
 
 class Encoder(Content):
-    """The phase 1 run that an arm started from; several arms share it."""
+    """The phase 1 run that an arm started from; other arms may share it."""
 
     name: str
     settings: Settings
@@ -63,6 +64,7 @@ class PhaseTwo(Content):
         settings: all that made the run what it is.
         pretraining: None where it began from scratch.
         data_sha256: the fingerprint of the prepared data.
+        num_val_labels: the masks of Val that selected its checkpoint; None in files of before, which had all.
     """
 
     format: str
@@ -76,6 +78,7 @@ class PhaseTwo(Content):
     resolution: Resolution
     data_sha256: str
     compute: Compute
+    num_val_labels: Count | None = None
 
 
 class Trial(PhaseTwo):
@@ -164,7 +167,11 @@ class VariantContent(Content):
 
 
 class PlanContent(Content):
-    """What the grid was; `more_seeds`: fraction -> seeds beyond those of all fractions."""
+    """What the grid was.
+
+    `more_seeds`: fraction -> seeds beyond those of all fractions; `pretraining_seeds`: whether the pretrainings of the
+    call that wrote it are shared by the arms' seeds, or each seed has its own.
+    """
 
     format: Literal["ablation plan 1"] = "ablation plan 1"
     baseline: str
@@ -173,11 +180,28 @@ class PlanContent(Content):
     more_seeds: Annotated[dict[float, tuple[int, ...]], Field(default_factory=dict)]
     learning_rates: tuple[float, ...] = ()
     tuned_at: tuple[float, ...] = ()
+    pretraining_seeds: PretrainingSeeds = "shared"
     variants: dict[str, VariantContent]
 
     def seeds_at(self, fraction: float) -> tuple[int, ...]:
         """Return all seeds that a fraction has, rising."""
         return tuple(sorted({*self.seeds, *self.more_seeds.get(fraction, ())}))
+
+    def is_paired(self, content: PhaseTwo) -> bool:
+        """Say whether a run began with a phase 1 of its own seed."""
+        name = self.variants[content.arm.variant].pretraining
+        return bool(content.pretraining and name and content.pretraining.name == paired_name(name, content.arm.seed))
+
+    def phase_1_of(self, content: PhaseTwo) -> str | None:
+        """Return what the phase 1 of a run is called, whichever seed it has; None where it began from scratch."""
+        if self.is_paired(content):
+            return self.variants[content.arm.variant].pretraining
+        return content.pretraining.name if content.pretraining else None
+
+
+def paired_name(name: str, seed: int) -> str:
+    """Return what a pretraining is called that only arms of a seed begin with."""
+    return f"{name}__seed_{seed}"
 
 
 MADE_AGAIN = "delete it, and the same `experiments.ablate` command makes it again"

@@ -99,6 +99,7 @@ class ArmWork(Work):
             "resolution": self.data.resolution,
             "data_sha256": self.data.sha256,
             "compute": training.compute,
+            "num_val_labels": self.config.judging(self.data.val_labels),
         }
 
 
