@@ -66,6 +66,11 @@ class SegmentationConfig(UnlabelledConfig, LossConfig, FittingConfig, PatchConfi
         LossConfig.__post_init__(self)
         FittingConfig.__post_init__(self)
         UnlabelledConfig.__post_init__(self)
+        if self.select == "last" and self.schedule == "plateau":
+            raise UserError(
+                "--schedule plateau goes by the score of --select, and with --select last none has a say: give "
+                "--schedule cosine, poly or constant"
+            )
         if not self.encoder_lr_scale >= 0:
             raise UserError(f"encoder_lr_scale {self.encoder_lr_scale} must be at least 0")
         if not 0 <= self.momentum < 1:
@@ -98,6 +103,10 @@ class SegmentationConfig(UnlabelledConfig, LossConfig, FittingConfig, PatchConfi
         }
         if not self.pretrained_encoder:
             found["transfer"] = "without --pretrained_encoder"
+        if not self.val_labels:
+            found["val_labels"] = "which is all"
+        if self.select == "last":
+            found["patience"] = "with --select last, where no score says when to stop"
         if self.optimizer != "sgd":
             found["momentum"] = f"with --optimizer {self.optimizer}"
         if self.freeze == "always":  # in eval mode

@@ -9,8 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.classes import IGNORED
-from core.errors import UserError
 from core.evaluation import spread
 from core.headers.header import read_header
 from core.headers.seen import united
@@ -27,13 +25,13 @@ from core.run.sampling import Draws
 from core.run.task import Task
 from data.augment.batch import Batch
 from data.loading import AnySplit, on_device, plain_batches, sampled, strata_groups, training_batch
-from data.subsets import label_subset
 from data.volumes.split import VolumeSplit
 from transfer_learning.columns import log_columns, score_columns, selected
 from transfer_learning.config import SegmentationConfig
 from transfer_learning.fitting import Scales, among_all, picture_losses, training_counts
 from transfer_learning.freezing import is_frozen, norms_learn, set_training_mode, still_parameters
 from transfer_learning.losses.segmentation import SegmentationLoss
+from transfer_learning.masks import chosen_labels, class_pixels, judging_labels, require_masks
 from transfer_learning.network import SegmentationUNet
 from transfer_learning.scores.confusion import confusion_matrix, known, scores_of_counts, segmentation_scores
 from transfer_learning.transfer import TRANSFERRED, load_pretrained, parameter_groups
@@ -70,10 +68,11 @@ class SegmentationTask(Task):
         self.config, self.val = config, val
         self.device, self.processes = device, processes = machine.device, machine.processes
         self.classes = train.class_set
-        self.select = selected(config, self.classes)
-        for split in (train, val):
-            require_masks(split)
-        processes.require_enough(len(val.labelled), "the masks of Val")
+        self.select, self.keeps_last = selected(config, self.classes), config.select == "last"
+        self.judging = judging_labels(val, config)
+        for split, masks in ((train, train.labelled), (val, self.judging)):
+            require_masks(split, masks)
+        processes.require_enough(len(self.judging), "the masks of Val")
         self.chosen = chosen_labels(train, config)
         torch.manual_seed(seed_of(config.seed))
         self.architecture = architecture_of(config, train)
@@ -171,15 +170,15 @@ class SegmentationTask(Task):
             part.load(carried, self.model)
 
     def validate(self) -> dict[str, float | None]:
-        """Loss and scores of all labelled pictures of Val, at the size that the network sees.
+        """Loss and scores of the pictures of Val whose masks judge, at the size that the network sees.
 
-        Both are ratios of sums over all of Val, so that they do not depend on the batch size.
+        Both are ratios of sums over all of them, so that they do not depend on the batch size.
         """
         num_classes = len(self.classes)
         matrix = torch.zeros(num_classes, num_classes, dtype=torch.int64, device=self.device)
         sums: Sums = {}
-        labelled = self.val.labelled[self.processes.share(len(self.val.labelled))]
-        for _, batch in plain_batches(self.val, labelled, self.config.batch_size, self.device):
+        own = self.judging[self.processes.share(len(self.judging))]
+        for _, batch in plain_batches(self.val, own, self.config.batch_size, self.device):
             logits = self.model(batch.input, batch.content)
             sums = merged(sums, self.loss.sums(logits, batch.label))
             prediction = logits.max(dim=1).indices  # argmax takes up to nine times as long (benchmarks.parts)
@@ -212,7 +211,7 @@ class SegmentationTask(Task):
         from transfer_learning.figures.pictures import as_rgb, save_panels
         from transfer_learning.figures.volumes import save_patches
 
-        chosen = self.val.labelled[spread(len(self.val.labelled), PICTURES)]
+        chosen = self.judging[spread(len(self.judging), PICTURES)]
         self.model.eval()
         if isinstance(self.val, VolumeSplit):
             save_patches(path, self.model, self.val, chosen[:VOLUMES], self.config.batch_size, self.device)
@@ -223,39 +222,6 @@ class SegmentationTask(Task):
         names = [self.val.names[index] for index in chosen]
         pictures = as_rgb(batch.clean.permute(0, 2, 3, 1).cpu().numpy())
         save_panels(path, names, pictures, batch.label.cpu().numpy(), prediction.cpu().numpy(), self.classes)
-
-
-def chosen_labels(train: AnySplit, config: SegmentationConfig) -> np.ndarray:
-    """Return the indices of the labelled pictures to learn from; see `data.subsets`."""
-    labelled = train.labelled
-    names = [train.names[index] for index in labelled]
-    strata = [train.strata[index] or "" for index in labelled]
-    chosen = set(label_subset(names, strata, config.label_fraction, config.seed))
-    return labelled[[name in chosen for name in names]]
-
-
-def require_masks(split: AnySplit) -> None:
-    """Raise UserError unless a split has a mask, and a pixel in it that is not left out; Train two classes to tell."""
-    if not len(split.labelled):
-        raise UserError(f"{split.data_dir}: {split.lacking}")
-    held = np.flatnonzero(class_pixels(split, split.labelled))
-    if not len(held):
-        raise UserError(f"{split.data_dir}: the masks of {split.name} hold no pixel of any class, only {IGNORED}")
-    if split.name == "Train" and len(held) < 2:
-        only = split.class_set.names[held[0]]
-        raise UserError(f"{split.data_dir}: the masks of Train hold {only!r} alone: learning needs two classes or more")
-
-
-def class_pixels(split: AnySplit, chosen: np.ndarray) -> list[int]:
-    """Count the pixels of each class in the chosen pictures' labels."""
-    counts = np.zeros(256, dtype=np.int64)
-    if isinstance(split, VolumeSplit):
-        labels = map(split.label, chosen.tolist())
-    else:
-        labels = (split.labels[row] for row in split.label_rows[chosen])
-    for label in labels:
-        counts += np.bincount(label.ravel(), minlength=256)
-    return counts[: len(split.class_set)].tolist()
 
 
 def _draws(groups: list[np.ndarray], config: SegmentationConfig, device: torch.device) -> Draws:

@@ -2,8 +2,8 @@
 
 --pretrained_encoder takes the weights of phase 1; without it everything starts from scratch. What the encoder is, where
 it comes from and how it goes on learning: docs/transfer.md. What it is judged by, and which pictures it
-sees more often: docs/losses.md. The best epoch on Val (by --select) is kept as best_model.safetensors. The same command
-again goes on or says it is done.
+sees more often: docs/losses.md. The best epoch on Val (by --select, or the last) is kept as best_model.safetensors. The
+same command again goes on or says it is done.
 
     python -m transfer_learning.train --config config/pets128.yaml --data_dir data/pets128 \\
         --pretrained_encoder runs/autoencoder/best_model.safetensors --output_dir runs/pretrained
@@ -47,7 +47,7 @@ def _train(config: SegmentationConfig, seal: "Seal") -> None:
 
     def opening(task: SegmentationTask) -> Iterator[str]:
         kind = "pictures" if config.dims == 2 else "volumes"
-        pictures = f"{len(task.chosen)} labelled training {kind}, {len(task.val.labelled)} for validation"
+        pictures = f"{len(task.chosen)} labelled training {kind}, {_judging(task)}"
         yield f"{len(task.classes)} classes, {pictures}, {_size(task)}, encoder {_origin(config)}"
         if config.pretrained_encoder and task.pretrained_on != data.fingerprint:
             what = "the encoder learned from other data than these (source, size or division, another fold perhaps)"
@@ -66,6 +66,13 @@ def _train(config: SegmentationConfig, seal: "Seal") -> None:
         **({"teacher_weights_sha256": file_sha256(config.teacher_weights)} if config.teacher_weights else {}),
     }
     train_task(config, make_task, read, opening, seal, partly_frozen=config.freeze != "never")
+
+
+def _judging(task: "SegmentationTask") -> str:
+    number, there = len(task.judging), len(task.val.labelled)
+    if task.keeps_last:
+        return f"{number} for validation, which chooses nothing"
+    return f"{number} for validation" if number == there else f"{number} of {there} for validation"
 
 
 def _size(task: "SegmentationTask") -> str:

@@ -39,7 +39,7 @@ _Count = Annotated[StrictInt, Field(ge=0)]
 
 @dataclass(frozen=True)
 class Best:
-    """The best epoch so far, and its score."""
+    """The best epoch so far, or the last (`Task.keeps_last`), and its score."""
 
     score: FiniteFloat
     epoch: Annotated[StrictInt, Field(ge=1)]

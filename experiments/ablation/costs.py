@@ -80,7 +80,7 @@ def compute_table(analysis: Analysis) -> Table:
                 between([cost.images for cost in costs]),
                 between([round(cost.seconds) for cost in costs]),
                 _digits([cost.images / cost.seconds for cost in costs if cost.seconds]),
-                listed(encoder.name for encoder in encoders.values()),
+                listed(_phase_1(analysis, arm) for arm in arms if arm.pretraining),
                 between([encoder.images for encoder in encoders.values() if encoder.images is not None]),
                 between([round(encoder.seconds) for encoder in encoders.values() if encoder.seconds is not None]),
                 listed(cost.device for cost in costs),
@@ -146,6 +146,11 @@ def _digits(found: Sequence[float]) -> str:
         return UNKNOWN
     ends = (min(found), max(found))
     return " to ".join(dict.fromkeys(f"{value:.3g}" if value < 1000 else f"{value:,.0f}" for value in ends))
+
+
+def _phase_1(analysis: Analysis, arm: ArmContent) -> str:
+    own = " (one a seed)" if analysis.ablation.plan.is_paired(arm) else ""
+    return f"{analysis.ablation.plan.phase_1_of(arm)}{own}"
 
 
 def _total(analysis: Analysis) -> str:

@@ -11,7 +11,8 @@ Bootstrap"). With three seeds that matters: where only seeds vary, 75 % of such 
 far the drawn seeds lie from all seeds is widened by both factors; the images' part stays as it is. Simulated with 2 to
 10 seeds, 93 to 99 % of the intervals then hold the truth, the more the larger the images' part.
 
-Every arm of a variant starts from the same phase 1, so that what another seed of phase 1 would change is not in it.
+Where all arms of a variant start from the same phase 1, what another seed of phase 1 would change is not in it; where
+each starts from a phase 1 of its own seed (`pretraining_seeds: paired`), it is.
 """
 
 from collections.abc import Callable, Mapping, Sequence

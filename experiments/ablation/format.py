@@ -14,6 +14,7 @@ PLAN = "plan.json"
 
 Settings = Annotated[dict[str, Any], Field(default_factory=dict)]
 Seconds = Annotated[FiniteFloat, Field(ge=0)]
+PretrainingSeeds = Literal["shared", "paired"]
 
 
 def _rising(values: tuple[int, ...]) -> tuple[int, ...]:
@@ -55,7 +56,7 @@ class Compute(Content):
 
 
 class Encoder(Content):
-    """The phase 1 run that an arm started from; several arms share it."""
+    """The phase 1 run that an arm started from; other arms may share it."""
 
     name: str
     settings: Settings
@@ -216,7 +217,8 @@ class PlanContent(Content):
     """What the grid was.
 
     `more_seeds`: fraction -> seeds beyond those of all fractions; `budgets`: picture passes, rising, within which arms
-    are compared whatever their steps.
+    are compared whatever their steps; `pretraining_seeds`: whether the pretrainings of the call that wrote it are
+    shared by the arms' seeds, or each seed has its own.
     """
 
     format: Literal["ablation plan 1"] = "ablation plan 1"
@@ -227,11 +229,28 @@ class PlanContent(Content):
     learning_rates: tuple[float, ...] = ()
     tuned_at: tuple[float, ...] = ()
     budgets: Annotated[tuple[Annotated[int, Field(gt=0)], ...], AfterValidator(_rising)] = ()
+    pretraining_seeds: PretrainingSeeds = "shared"
     variants: dict[str, VariantContent]
 
     def seeds_at(self, fraction: float) -> tuple[int, ...]:
         """Return all seeds that a fraction has, rising."""
         return tuple(sorted({*self.seeds, *self.more_seeds.get(fraction, ())}))
+
+    def is_paired(self, content: PhaseTwo) -> bool:
+        """Say whether a run began with a phase 1 of its own seed."""
+        name = self.variants[content.arm.variant].pretraining
+        return bool(content.pretraining and name and content.pretraining.name == paired_name(name, content.arm.seed))
+
+    def phase_1_of(self, content: PhaseTwo) -> str | None:
+        """Return what the phase 1 of a run is called, whichever seed it has; None where it began from scratch."""
+        if self.is_paired(content):
+            return self.variants[content.arm.variant].pretraining
+        return content.pretraining.name if content.pretraining else None
+
+
+def paired_name(name: str, seed: int) -> str:
+    """Return what a pretraining is called that only arms of a seed begin with."""
+    return f"{name}__seed_{seed}"
 
 
 MADE_AGAIN = "delete it, and the same `experiments.ablate` command makes it again"

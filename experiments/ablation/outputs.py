@@ -169,7 +169,7 @@ def _long_row(analysis: Analysis, group: Group) -> dict[str, Any]:
         "descriptive_only": group.descriptive_only,
         "label_savings": saved.factor if saved else None,
         "label_savings_more_than": saved.more_than if saved else None,
-        "pretraining": encoder.name if encoder else None,
+        "pretraining": plan.phase_1_of(group.arms[0].content),
         "pretraining_seconds": encoder.seconds if encoder else None,
         "pretraining_images": encoder.images if encoder else None,
         "seconds": sum(cost.seconds for cost in costs) / len(costs),

@@ -12,7 +12,7 @@ from experiments.ablation.format import PlanContent
 from experiments.ablation.label_savings import Savings, label_savings
 from experiments.ablation.pace import COLUMN, NOTE, has_pace, pace
 from experiments.ablation.pretraining_length import length_curves, length_table
-from experiments.ablation.provenance_notes import origin_notes
+from experiments.ablation.provenance_notes import origin_notes, phase_1_notes
 from experiments.ablation.statistics import Analysis, Group
 from experiments.evaluations import with_unit
 from experiments.table_formats import MOST_CLASS_COLUMNS, UNKNOWN, Table, counted, listed, number, share, signed
@@ -161,12 +161,7 @@ def difference_table(analysis: Analysis) -> Table:
     ]
     if paced:
         notes.append(NOTE)
-    if any(arm.content.pretraining for arm in analysis.ablation.arms):
-        notes.append(
-            "Each phase 1 was trained once, and all arms of a variant begin with it: the intervals hold for these "
-            "pretrained weights, and leave out what phase 1 with another seed would change."
-        )
-    notes += origin_notes(analysis)
+    notes += [*phase_1_notes(analysis), *origin_notes(analysis)]
     if missing:
         notes.append(f"No arm of {analysis.ablation.plan.baseline} at {', '.join(missing)}: no difference there.")
     title = "Differences from the baseline in mean IoU"

@@ -97,6 +97,7 @@ class ArmWork(Work):
             "resolution": self.data.resolution,
             "data_sha256": self.data.sha256,
             "compute": compute,
+            "num_val_labels": self.config.judging(self.data.val_labels),
         }
 
 

@@ -12,6 +12,7 @@ from core.errors import UserError
 from core.filing.data_config import DataConfig
 from core.filing.kinds import ABLATION, FOLDERS
 from core.filing.paths import expanded
+from experiments.ablation.format import PretrainingSeeds
 
 # Whole mappings: they have no flags, only the file gives them.
 Settings = tyro.conf.Suppress[dict[str, Any] | None]
@@ -59,6 +60,9 @@ class AblationConfig(DataConfig):
     budgets: tuple[int, ...] = ()
     """Picture passes, rising, phase 1's among them (a forward pass counts 1 a picture, one with its way back 3): within
     each the best arm is compared with the best from scratch, whatever their steps."""
+    pretraining_seeds: PretrainingSeeds = "shared"
+    """shared: every pretraining is trained once, and arms of all seeds begin with it. paired: once a seed of the arms,
+    with that seed, and arms begin with that of their own, so that seeds are independent from end to end."""
     only: Annotated[tuple[str, ...], tyro.conf.arg(name="variants")] = ()
     """Restrict the grid to these variants of the file. Without it: all."""
     list: bool = False

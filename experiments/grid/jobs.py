@@ -108,6 +108,11 @@ class Work(ABC):
             return self.config.max_steps * self.config.batch_size
         return self.config.epochs * self.data.train_images
 
+    @property
+    def passes(self) -> int:
+        """Picture passes that it will take, likewise."""
+        return round(self.images * self.config.passes_per_step / self.config.batch_size)
+
     def run_folders(self) -> list[tuple[Path, dict[str, Any]]]:
         """Return the run folders that it may go on in, each with the settings of the run there."""
         return [(self.folder, plain(self.config))]
@@ -130,7 +135,7 @@ class Work(ABC):
 
 @dataclass(eq=False)
 class PretrainingWork(Work):
-    """A phase 1 run that several variants begin with."""
+    """A phase 1 run that several variants begin with, of paired ones the arms of one seed alone."""
 
     pretraining: Pretraining
 

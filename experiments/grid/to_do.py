@@ -1,6 +1,6 @@
 """All runs of an ablation in the order in which they are begun, which are to do, and whose their run folders are."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +16,41 @@ from experiments.grid.planning.variants import Plan, Variant, differing
 Trials = dict[tuple[str, float], list[TuningWork]]
 
 
+class Pretrainings:
+    """The phase 1 runs of a grid, each made once, when first asked for."""
+
+    def __init__(self, plan: Plan, data: GridData) -> None:
+        self._plan, self._data = plan, data
+        self._made: dict[str, PretrainingWork] = {}
+
+    def before(self, variant: Variant, seed: int) -> list[PretrainingWork]:
+        """Return what an arm of a variant and seed begins with: one run or none."""
+        if variant.pretraining is None:
+            return []
+        pretraining = self._plan.pretraining_at(variant.pretraining, seed)
+        found = self._made.setdefault(pretraining.name, PretrainingWork(self._plan, self._data, pretraining))
+        return [found]
+
+
 def all_works(plan: Plan, data: GridData) -> list[Work]:
     """Return the runs of the grid in the order in which they are begun.
 
-    First the rates are tuned, each pretraining right before the first run that needs it; then the arms, all variants
-    and fractions of a seed before the next seed, so that a grid that is stopped is a fair comparison of fewer seeds.
-    Seeds that some fractions alone have come last.
+    First the rates are tuned, with the first seed; then the arms, all variants and fractions of a seed before the next
+    seed, so that a grid that is stopped is a fair comparison of fewer seeds. Seeds that some fractions alone have come
+    last. Each pretraining comes right before the first run that needs it.
     """
     variants = [plan.variants[name] for name in plan.chosen]
-    needed = dict.fromkeys(variant.pretraining for variant in variants if variant.pretraining)
-    pretrainings = {name: PretrainingWork(plan, data, plan.pretrainings[name]) for name in needed}
-    works: list[Work] = []
+    pretrainings = Pretrainings(plan, data)
+    works: dict[Work, None] = {}  # in order, each once
     trials: Trials = {}
     for variant in variants:
-        before = _before(variant, pretrainings)
-        works += [work for work in before if work not in works]
+        before = pretrainings.before(variant, plan.config.seeds[0])
+        works |= dict.fromkeys(before)
         trials |= _tuning(plan, data, variant, before)
-        works += [work for (name, _), tried in trials.items() if name == variant.name for work in tried]
-    return works + _arms(plan, data, variants, pretrainings, trials)
-
-
-def _before(variant: Variant, pretrainings: Mapping[str, PretrainingWork]) -> list[PretrainingWork]:
-    return [pretrainings[variant.pretraining]] if variant.pretraining else []
+        works |= dict.fromkeys(work for (name, _), tried in trials.items() if name == variant.name for work in tried)
+    for arm in _arms(plan, data, variants, pretrainings, trials):
+        works |= dict.fromkeys((*(need for need in arm.needs if isinstance(need, PretrainingWork)), arm))
+    return list(works)
 
 
 def _tuning(plan: Plan, data: GridData, variant: Variant, before: list[PretrainingWork]) -> Trials:
@@ -52,15 +65,15 @@ def _tuning(plan: Plan, data: GridData, variant: Variant, before: list[Pretraini
 
 
 def _arms(
-    plan: Plan, data: GridData, variants: list[Variant], pretrainings: Mapping[str, PretrainingWork], trials: Trials
-) -> list[Work]:
+    plan: Plan, data: GridData, variants: list[Variant], pretrainings: Pretrainings, trials: Trials
+) -> list[TestedArm]:
     config = plan.config
     more = [seed for seeds in config.more_seeds.values() for seed in seeds]
-    works: list[Work] = []
+    works: list[TestedArm] = []
     for seed in dict.fromkeys((*config.seeds, *more)):
         for fraction in config.fractions:
             for variant in variants if seed in config.seeds_at(fraction) else ():
-                needs = [*_before(variant, pretrainings), *trials[variant.name, plan.tuned_at(fraction)]]
+                needs = [*pretrainings.before(variant, seed), *trials[variant.name, plan.tuned_at(fraction)]]
                 works.append(TestedArm(plan, data, variant, fraction, seed, needs=needs))
     return works
 

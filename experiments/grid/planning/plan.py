@@ -14,6 +14,8 @@ from experiments.grid.planning.checks import (
     require_comparable,
     require_different,
     require_honest,
+    require_own_seeds,
+    require_pinned,
     require_released,
 )
 from experiments.grid.planning.variants import MANAGED, Plan, Pretraining, Variant
@@ -50,10 +52,12 @@ def build_plan(config: AblationConfig) -> Plan:
             raise UserError(
                 f"unknown variant {name!r}{nearest(name, list(variants))} (there are {', '.join(variants)})"
             )
+    require_own_seeds(config)
     require_different("pretrainings", pretrainings)
     require_different("variants", variants)
     require_all_used(pretrainings, variants.values())
     require_baselines(config.baseline, variants)
+    require_pinned(config.budgets, variants, pretrainings)
     return Plan(
         config, pretrainings, variants, tuple(name for name in variants if name in config.only or not config.only)
     )

@@ -24,6 +24,7 @@ def write_plan(plan: Plan) -> None:
         learning_rates=config.learning_rates,
         tuned_at=config.tuned_at,
         budgets=config.budgets,
+        pretraining_seeds=config.pretraining_seeds,
         variants={**variants, **(_still_there(config.results_dir, earlier.variants, variants) if earlier else {})},
     )
     write_json(path, content.model_dump(mode="json"))

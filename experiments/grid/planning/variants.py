@@ -5,9 +5,11 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from core.train_config import CHOSEN, NOT_COMPARED, by_content
+from experiments.ablation.format import paired_name
 from experiments.grid.config import AblationConfig
 from experiments.page.command_lines import defaults
 from reconstruction.config import ReconstructionConfig
@@ -22,7 +24,7 @@ MANAGED = {
 
 @dataclass(frozen=True)
 class Pretraining:
-    """A phase 1 run that variants share."""
+    """A phase 1 run that variants share; `Plan.pretraining_at` says with which seed."""
 
     name: str
     config: ReconstructionConfig
@@ -65,6 +67,21 @@ class Plan:
     pretrainings: dict[str, Pretraining]
     variants: dict[str, Variant]
     chosen: tuple[str, ...]
+
+    def pretraining_at(self, name: str, seed: int) -> Pretraining:
+        """Return the phase 1 run that arms of a seed begin with, where their variant has the pretraining of a name."""
+        shared = self.pretrainings[name]
+        if self.config.pretraining_seeds == "shared":
+            return shared
+        return Pretraining(paired_name(name, seed), dataclasses.replace(shared.config, seed=seed))
+
+    @cached_property
+    def all_pretrainings(self) -> dict[str, Pretraining]:
+        """Every phase 1 run that an arm of the grid may begin with, by its name."""
+        more = [seed for seeds in self.config.more_seeds.values() for seed in seeds]
+        seeds = dict.fromkeys((*self.config.seeds, *more))
+        runs = (self.pretraining_at(name, seed) for name in self.pretrainings for seed in seeds)
+        return {run.name: run for run in runs}
 
     def tuned_at(self, fraction: float) -> float:
         """Return the fraction whose learning rate an arm takes: the nearest by ratio, the larger of two as near."""
