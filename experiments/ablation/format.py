@@ -133,11 +133,19 @@ class Trial(PhaseTwo):
     format: Literal["ablation tuning 1"] = "ablation tuning 1"
 
 
+class OneObject(Content):
+    """Scores of pictures that hold one foreground class each; None where these do not, or there is nothing to tell."""
+
+    class_accuracy: Score = None
+    outline_mean_iou: Score = None
+
+
 class ArmContent(PhaseTwo):
     """One finished arm.
 
     `per_image`: name -> 3 * C counts of pixels: what was hit of each class, then what is true of it, then what was
     said. The first format had the confusion matrix of each picture, C * C counts, and the names of the classes alone.
+    `one_object`: None in files of before; the counts give it.
     """
 
     FOLDER: ClassVar = "arms"
@@ -146,6 +154,7 @@ class ArmContent(PhaseTwo):
     val_mean_iou: FiniteFloat
     mean_iou: FiniteFloat
     class_set: Classes
+    one_object: OneObject | None = None
     width: int | None
     provenance: ArmProvenance
     per_image: dict[str, list[Count]]

@@ -158,6 +158,7 @@ def _long_row(analysis: Analysis, group: Group) -> dict[str, Any]:
         "test_mean_iou_highest": group.test.high,
         "test_pixel_accuracy": group.pixel_accuracy,
         **{f"test_iou_{name}": score for name, score in scores.items()},
+        **{f"test_{name}": score for name, score in group.one_object},
         "control": variant.control,
         "compared_with": difference.baseline if difference else None,
         "baseline_mean_iou": difference.means[0] if difference and difference.means else None,

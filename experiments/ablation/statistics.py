@@ -8,6 +8,8 @@ import numpy as np
 from core.statistics import RESAMPLES
 from experiments.ablation.case_dice import MEASURE, case_dice, is_by_case, resampled_case_dice
 from experiments.ablation.differences import VariantDifference, difference_of, mean_iou, resampled_mean_iou
+from experiments.ablation.format import OneObject
+from experiments.ablation.one_object import one_object_means
 from experiments.ablation.results import Ablation, Arm
 
 # Below this number of labels a score says which pictures were drawn; below the next one, at least so many seeds must
@@ -43,6 +45,7 @@ class Group:
         pixel_accuracy: mean over the seeds of the share of pixels on Test that are right.
         difference: None for the variant that the others are compared with.
         by_case: None of pictures, or where there is no background.
+        one_object: means over the seeds, where pictures hold one foreground class each.
     """
 
     variant: str
@@ -56,6 +59,7 @@ class Group:
     pixel_accuracy: float | None
     difference: VariantDifference | None
     by_case: CaseScores | None
+    one_object: OneObject
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -227,6 +231,7 @@ def _groups(ablation: Ablation, drawn: Mapping[int, np.ndarray], resamples: int)
                 *_class_scores(arms),
                 difference_of(*compared, drawn, mean_iou) if compared else None,
                 _by_case(arms, compared, of_cases) if of_cases else None,
+                one_object_means(arms),
             )
         )
     return groups

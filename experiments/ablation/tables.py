@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from core.classes import ClassSet
+from experiments.ablation import one_object
 from experiments.ablation.budget_table import budget_table
 from experiments.ablation.budgets import contests
 from experiments.ablation.case_dice import is_by_case
@@ -78,20 +79,25 @@ def main_table(analysis: Analysis, fraction: float) -> Table:
     names = classes.names if len(classes) <= MOST_CLASS_COLUMNS else ()
     foreground = foreground_name(classes)
     alike = classes.background is None  # so that the share of right pixels says something
+    told = one_object.has_one_object(groups[0].one_object)
     best = analysis.best(fraction)
     rows = []
     for group in groups:
         spreads = [f"{spread.mean:.3f} ({spread.low:.3f} to {spread.high:.3f})" for spread in (group.val, group.test)]
         scores = [number(group.classes[name]) for name in names]
         scores += [number(group.foreground)] if foreground else []
+        scores += [number(value) for _, value in group.one_object] if told else []
         accuracy = [number(group.pixel_accuracy)] if alike else []
         rows.append([group.variant, str(len(group.seeds)), rates(group), *spreads, *accuracy, *scores])
     further = ["Test pixel accuracy"] if alike else []
     columns = ["variant", "seeds", "learning rate", "Val mean IoU", "Test mean IoU", *further, *names]
     columns += [foreground] if foreground else []
-    notes = ["Means over the seeds; in brackets the lowest and the highest seed. The last columns: IoU on Test."]
+    columns += one_object.COLUMNS if told else []
+    notes = ["Means over the seeds; in brackets the lowest and the highest seed. Columns of classes: IoU on Test."]
     if not names:
         notes = [f"{notes[0].split('.')[0]}. The IoU of each of the {len(classes)} classes is in tables.csv."]
+    if told:
+        notes.append(one_object.NOTE)
     if len({group.seeds for group in groups}) > 1:
         notes.append("Not all variants have the same seeds here.")
     if best and len(analysis.candidates(fraction)) == 1:

@@ -53,6 +53,17 @@ def test_an_arm_says_what_its_scores_are_made_of(finished, pets):
     hit, true, said = np.sum(list(arm["per_image"].values()), axis=0).reshape(3, -1)
     assert arm["class_set"] == manifest["class_set"]
     assert np.mean(hit / (true + said - hit)) == arm["mean_iou"]
+    painted, told = np.zeros(9), 0  # all that was said to be cat or dog as the one that is there
+    for counts in arm["per_image"].values():
+        hit, true, said = np.reshape(counts, (3, -1))
+        (c,) = 1 + np.flatnonzero(true[1:])
+        both = true.sum() - true[0] - said[0] + hit[0]
+        for row, values in enumerate(((hit[0], both), (true[0], true[c]), (said[0], true.sum() - said[0]))):
+            painted[[3 * row, 3 * row + c]] += values
+        told += said[c] > said[3 - c]
+    hit, true, said = painted.reshape(3, -1)
+    outline = np.mean(hit / (true + said - hit))
+    assert arm["one_object"] == {"class_accuracy": told / len(arm["per_image"]), "outline_mean_iou": outline}
     tested = {image["name"] for image in manifest["images"] if image["split"] == "Test" and image["labelled"]}
     assert set(arm["per_image"]) == tested
     run_folder = next((folder / "runs/runs").glob("denoise_all__1__seed_2__lr_*"))

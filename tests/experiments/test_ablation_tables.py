@@ -40,6 +40,10 @@ def test_csv_says_what_the_summary_says(tables):
             assert float(row[column]) == entry[key]
     assert rows[1.0, "scratch"]["difference"] == ""
     assert rows[0.01, "scratch"]["descriptive_only"] == "True"
+    frozen = rows[0.1, "plain_frozen"]
+    told, outline = (float(frozen[f"test_{name}"]) for name in ("class_accuracy", "outline_mean_iou"))
+    assert f" | {told:.3f} | {outline:.3f} |" in (tables / "tables.md").read_text()
+    assert outline > float(frozen["test_mean_iou"])
     assert rows[1.0, "mask_all"]["pretraining_seconds"] == "1800.0"
 
 
