@@ -74,6 +74,14 @@ class Encoder(Content):
         return None if self.images is None else 3 * self.images
 
 
+class Teacher(Content):
+    """The arm that labelled unlabelled pictures for another; `passes` are its own and those of all before it."""
+
+    variant: str
+    sha256: str
+    passes: Count | None = None
+
+
 class ArmProvenance(Content):
     """The code and the weights that made an arm; versions by library."""
 
@@ -91,6 +99,7 @@ class PhaseTwo(Content):
         log: steps and the mean IoU on Val after them; () in files of before.
         settings: all that made the run what it is.
         pretraining: None where it began from scratch.
+        teacher: of self-training; None of all else.
         data_sha256: the fingerprint of the prepared data.
         num_val_labels: the masks of Val that selected its checkpoint; None in files of before, which had all.
     """
@@ -107,17 +116,24 @@ class PhaseTwo(Content):
     data_sha256: str
     compute: Compute
     num_val_labels: Count | None = None
+    teacher: Teacher | None = None
 
     def total_passes(self, tasks: int = 1) -> int | None:
-        """Return its picture passes and those of its phase 1, which so many tasks share; None where not known."""
-        if self.pretraining is None:
-            return self.compute.picture_passes
-        before = self.pretraining.picture_passes
-        return None if before is None else self.compute.picture_passes + round(before / tasks)
+        """Return its picture passes, its teacher's, and those of its phase 1, which so many tasks share.
+
+        None where not known.
+        """
+        phase_1 = self.pretraining.picture_passes if self.pretraining else 0
+        teacher = self.teacher.passes if self.teacher else 0
+        if phase_1 is None or teacher is None:
+            return None
+        return self.compute.picture_passes + teacher + round(phase_1 / tasks)
 
     @property
     def total_multiply_adds(self) -> float | None:
-        """Those of its passes and of its phase 1's; None where either was not counted."""
+        """Those of its passes and of its phase 1's; None where either was not counted, or a teacher's were not."""
+        if self.teacher:
+            return None
         parts = [self.compute.multiply_adds]
         if self.pretraining:
             parts.append(self.pretraining.compute and self.pretraining.compute.multiply_adds)
@@ -208,7 +224,8 @@ class VariantContent(Content):
 
     `baseline`: the variant that it is compared with, if not the plan's; `control`: whether it may differ in more than
     one thing, its steps among them, and so is never the best after equal steps; `tags`: what it learned from beside
-    pictures and masks; `family`: of variants that are one curve over compute, None of one that is its own.
+    pictures and masks; `family`: of variants that are one curve over compute, None of one that is its own; `taught_by`:
+    the variant whose arms label unlabelled pictures for its own.
     """
 
     title: str
@@ -220,6 +237,7 @@ class VariantContent(Content):
     baseline: str | None = None
     tags: tuple[str, ...] = ()
     family: str | None = None
+    taught_by: str | None = None
 
 
 class PlanContent(Content):

@@ -12,7 +12,8 @@ from experiments.grid.to_do import all_works
 
 def total_passes(arm: TestedArm) -> int:
     """Return the picture passes of an arm and of its phase 1, which counts whole; tuning is not among them."""
-    return arm.passes + sum(need.passes for need in arm.needs if isinstance(need, PretrainingWork))
+    phase_1 = sum(need.passes for need in arm.needs if isinstance(need, PretrainingWork))
+    return arm.passes + phase_1 + (total_passes(arm.teacher) if arm.teacher else 0)
 
 
 def require_met(plan: Plan, data: GridData) -> None:

@@ -7,7 +7,9 @@ from experiments.ablation.format import Compute
 from experiments.evaluations import Resolution
 
 
-def with_passes(compute: Compute, config: TrainConfig, weights: Path, resolution: Resolution) -> Compute:
+def with_passes(
+    compute: Compute, config: TrainConfig, weights: Path, resolution: Resolution, before: int = 0
+) -> Compute:
     """Return what a training cost with its picture passes and, where they can be counted, its multiply-adds.
 
     Multiply-adds are those of the network alone, each pass at a forward pass of one picture as large as those that it
@@ -19,8 +21,9 @@ def with_passes(compute: Compute, config: TrainConfig, weights: Path, resolution
         config: its settings.
         weights: what it left; they need not be there.
         resolution: side of the pictures in pixels, or height and width.
+        before: passes beside those of its steps.
     """
-    passes = round(compute.images * config.passes_per_step / config.batch_size)
+    passes = before + round(compute.images * config.passes_per_step / config.batch_size)
     window, scales = getattr(config, "window", None), getattr(config, "scales", ())
     sides = window or ((resolution, resolution) if isinstance(resolution, int) else tuple(resolution))
     once = None if config.dims != 2 or scales or not weights.exists() else forward_multiply_adds(weights, sides)

@@ -12,6 +12,9 @@ Thresholds = Literal["fixed", "ramp", "class"]
 OF_A_TEACHER = ("unlabelled_weight", "unlabelled_rampup", "teacher_ema", "threshold", "thresholds", "cutmix", "stable")
 # Picture passes: a forward pass counts 1, a forward and a backward pass 3.
 LEARNED, LOOKED_AT = 3, 1
+# Checkpoints that tell which pictures are stable, evenly spread over the teacher's run, as in ST++; and the teacher.
+CHECKPOINTS = 3
+STABILITY_PASSES = CHECKPOINTS + 1
 
 
 @dataclass(frozen=True)

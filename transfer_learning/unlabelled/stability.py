@@ -12,13 +12,12 @@ from core.machine.machine import Machine
 from core.terminal.progress import track
 from data.loading import plain_batches
 from data.split import Split
+from transfer_learning.unlabelled.settings import CHECKPOINTS
 from transfer_learning.unlabelled.teachers import load_teacher
-
-MOST = 3  # checkpoints that are compared, evenly spread over the run, as in the paper
 
 
 def checkpoints_of(weights: Path) -> list[Path]:
-    """Return the checkpoints that lie beside weights, oldest first, at most `MOST` of them.
+    """Return the checkpoints that lie beside weights, oldest first, at most `CHECKPOINTS` of them.
 
     Raises:
         UserError: there are none.
@@ -32,7 +31,7 @@ def checkpoints_of(weights: Path) -> list[Path]:
             f"{weights.parent} has no checkpoints, by which --stable tells: train it with --save_every, or give "
             "--stable 1"
         )
-    return [found[round(place)] for place in np.linspace(0, len(found) - 1, min(MOST, len(found)))]
+    return [found[round(place)] for place in np.linspace(0, len(found) - 1, min(CHECKPOINTS, len(found)))]
 
 
 def most_stable(

@@ -71,6 +71,34 @@ def require_baselines(default: str, variants: Mapping[str, Variant]) -> None:
         raise UserError(f"baseline {default} is a control: what the grid compares with must be trained like the others")
 
 
+def require_teachers(config: AblationConfig, variants: Mapping[str, Variant]) -> None:
+    """Raise UserError where a variant is taught by one that does not stand above it, or cannot teach it so."""
+    above: list[str] = []
+    for name, variant in variants.items():
+        where, teacher = f"ablation.variants.{name}", variant.taught_by
+        if teacher is not None:
+            if teacher not in above:
+                known = nearest(teacher, above) or (f" (there are {', '.join(above)})" if above else "")
+                raise UserError(f"{where}: taught_by {teacher} is none of the variants above it{known}")
+            if variants[teacher].outside_weights and not variant.outside_weights:
+                raise UserError(f"{where}: taught_by {teacher}, which has outside weights: say outside_weights true")
+            _require_checkpoints(config, where, variant, variants[teacher])
+        above.append(name)
+
+
+def _require_checkpoints(config: AblationConfig, where: str, variant: Variant, teacher: Variant) -> None:
+    stable = variant.config.stable
+    if stable < 1 and not teacher.config.save_every:
+        raise UserError(
+            f"{where}: stable {stable:g} goes by the checkpoints of {teacher.name}, which keeps none: give that "
+            "save_every, or leave stable out"
+        )
+    if stable < 1 and config.node_dir:
+        raise UserError(
+            f"{where}: stable {stable:g} goes by checkpoints, which --node_dir does not carry: leave one out"
+        )
+
+
 def require_honest(variant: Variant, phase_1: ReconstructionConfig | None) -> None:
     """Compare a variant with its pretraining, and with what it says of weights from outside.
 
@@ -152,7 +180,8 @@ def require_different(what: str, entries: Mapping[str, Any]) -> None:
     """
     seen: dict[str, str] = {}
     for name, entry in entries.items():
-        counts = {**with_effect(entry.config), "pretraining": getattr(entry, "pretraining", None)}
+        begun = {about: getattr(entry, about, None) for about in ("pretraining", "taught_by")}
+        counts = {**with_effect(entry.config), **begun}
         key = json.dumps(counts, sort_keys=True)
         if key in seen:
             raise UserError(f"the {what} {seen[key]} and {name} differ in nothing that has an effect: leave one out")

@@ -17,6 +17,7 @@ from experiments.grid.planning.checks import (
     require_own_seeds,
     require_pinned,
     require_released,
+    require_teachers,
 )
 from experiments.grid.planning.variants import MANAGED, Plan, Pretraining, Variant
 from experiments.page.command_lines import CONFIGS
@@ -29,6 +30,7 @@ ABOUT: dict[str, Any] = {
     "control": False,
     "baseline": None,
     "family": None,
+    "taught_by": None,
     "tags": [],
 }
 
@@ -57,6 +59,7 @@ def build_plan(config: AblationConfig) -> Plan:
     require_different("variants", variants)
     require_all_used(pretrainings, variants.values())
     require_baselines(config.baseline, variants)
+    require_teachers(config, variants)
     require_pinned(config.budgets, variants, pretrainings)
     return Plan(
         config, pretrainings, variants, tuple(name for name in variants if name in config.only or not config.only)
@@ -74,6 +77,8 @@ def _variant(
         raise UserError(f"{source}: unknown pretraining {pretraining!r}{nearest(pretraining, list(pretrainings))}")
     # Whether there is one decides which settings make sense; where it lies is the grid's.
     place = {"pretrained_encoder": "pretrained"} if pretraining else {}
+    if about["taught_by"]:
+        place["teacher_weights"] = "taught"
     resolved = _resolved(config, "transfer_learning", f"variants.{name}", settings, **place)
     if not resolved.max_steps:
         raise UserError(f"{source}: arms are compared after equally many steps: give max_steps in common")

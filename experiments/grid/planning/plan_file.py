@@ -43,6 +43,7 @@ def _content(variant: Variant) -> VariantContent:
         baseline=variant.baseline,
         tags=variant.tags,
         family=variant.family,
+        taught_by=variant.taught_by,
     )
 
 

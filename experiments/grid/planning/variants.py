@@ -18,7 +18,15 @@ from transfer_learning.config import SegmentationConfig
 # What the grid itself sets.
 MANAGED = {
     "reconstruction": ("data_dir", "output_dir"),
-    "transfer_learning": ("data_dir", "output_dir", "pretrained_encoder", "label_fraction", "seed", "lr"),
+    "transfer_learning": (
+        "data_dir",
+        "output_dir",
+        "pretrained_encoder",
+        "teacher_weights",
+        "label_fraction",
+        "seed",
+        "lr",
+    ),
 }
 
 
@@ -43,6 +51,7 @@ class Variant:
         baseline: the variant that it is compared with, where it is not the plan's.
         tags: what it learns from beside pictures and masks.
         family: of the variants that are one curve over compute; None where it is its own.
+        taught_by: the variant, above it in the file, whose arms label unlabelled pictures for its own.
         own: the phase 2 settings that make it different.
         config: all its phase 2 settings; those that the grid sets are at their defaults.
     """
@@ -55,6 +64,7 @@ class Variant:
     baseline: str | None
     tags: tuple[str, ...]
     family: str | None
+    taught_by: str | None
     own: dict[str, Any]
     config: SegmentationConfig
 
