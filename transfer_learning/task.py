@@ -95,8 +95,8 @@ class SegmentationTask(Task):
         if config.restore_batch_norm:
             restore_encoder(self.model, sampled(train, self.chosen, config.batch_size))
         begun_with = [read_header(path).seen for path in config.begun_with]
-        pool = unlabelled_pool(train, self.chosen, config)
-        self.seen = united(train.contents[np.union1d(self.chosen, pool)], *begun_with)
+        self.pool = unlabelled_pool(train, self.chosen, config)
+        self.seen = united(train.contents[np.union1d(self.chosen, self.pool)], *begun_with)
         pixels = class_pixels(train, self.chosen)
         self.loss = SegmentationLoss(config.loss_parts, config.weighted_ce, pixels, train.class_set.background).to(
             device
@@ -107,7 +107,7 @@ class SegmentationTask(Task):
         self.counts = torch.zeros(len(self.classes), 3, dtype=torch.int64, device=device)
         self.train = on_device(train, device, config.device_memory_limit)
         steps = config.length if config.max_steps else config.length * self.draws.steps_per_pass
-        self.parts = make_parts(config, self.train, pool, self.model, steps, machine)
+        self.parts = make_parts(config, self.train, self.pool, self.model, steps, machine)
         self.optimizer = _optimizer(self.model, self.parts, config, fused=not machine.scales_gradients)
 
     @property

@@ -36,18 +36,22 @@ def _train(config: SegmentationConfig, seal: "Seal") -> None:
     from core.run.train import train_task
     from data.loading import open_training, require_unseen
     from data.opened import open_data
+    from data.pool import pool
     from transfer_learning.task import SegmentationTask
 
     data = open_data(config.data_dir, config.cache_dir)
     splits = open_training(data, config)
     told = require_unseen(data, config.begun_with, config.allow_seen)
+    if config.learns_unlabelled:
+        data.require_apart(splits[0], pool(splits[0], config.unlabelled_pictures), config.allow_seen)
 
     def make_task(machine: Machine) -> SegmentationTask:
         return SegmentationTask(config, *splits, machine)
 
     def opening(task: SegmentationTask) -> Iterator[str]:
         kind = "pictures" if config.dims == 2 else "volumes"
-        pictures = f"{len(task.chosen)} labelled training {kind}, {_judging(task)}"
+        beside = f", {len(task.pool)} without their masks ({config.unlabelled_pictures})" if len(task.pool) else ""
+        pictures = f"{len(task.chosen)} labelled training {kind}{beside}, {_judging(task)}"
         yield f"{len(task.classes)} classes, {pictures}, {_size(task)}, encoder {_origin(config)}"
         if config.pretrained_encoder and task.pretrained_on != data.fingerprint:
             what = "the encoder learned from other data than these (source, size or division, another fold perhaps)"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from core.statistics import holm
 from experiments.ablation.differences import VariantDifference, difference_of, mean_iou
+from experiments.ablation.results import Arm
 from experiments.ablation.statistics import Analysis, Group
 
 # A smaller p value, adjusted, is a verdict.
@@ -87,7 +88,9 @@ def contests(analysis: Analysis) -> list[Contest]:
 
 def _contests(analysis: Analysis, fraction: float, budget: int) -> list[Contest]:
     variants = analysis.ablation.plan.variants
-    within = [group for group in analysis.at(fraction) if group.passes is not None and group.passes <= budget]
+    # Scores on a few masks of Val do not compare with scores on all of them.
+    of_all = [group for group in analysis.at(fraction) if not any(_few_of_val(arm) for arm in group.arms)]
+    within = [group for group in of_all if group.passes is not None and group.passes <= budget]
     own = [group for group in within if not variants[group.variant].outside_weights]
     baseline = _best([group for group in own if is_from_scratch(analysis, group)])
     best, anyone = _best(own), _best(within)
@@ -123,6 +126,11 @@ def _difference(analysis: Analysis, baseline: Group | None, best: Group | None) 
     if baseline is None or best is None:
         return None
     return difference_of(best.arms, baseline.arms, baseline.variant, analysis.drawn, mean_iou)
+
+
+def _few_of_val(arm: Arm) -> bool:
+    """Say whether some masks of Val alone chose an arm's weights (`--val_labels`)."""
+    return bool(arm.content.settings.get("val_labels"))
 
 
 def _parameters(group: Group) -> int | None:

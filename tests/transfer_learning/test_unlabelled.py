@@ -328,3 +328,14 @@ def test_a_teacher_of_other_classes_is_refused(run, tmp_path):
         load_teacher(weights, other, 3, machine)
     with pytest.raises(UserError, match="is of pictures of 3 channels, these are pictures of 1"):
         load_teacher(weights, own, 1, machine)
+
+
+def test_a_pool_is_a_part_of_train_and_said(run, tmp_path, capsys):
+    length = ["--max_steps", "1", "--val_every", "1", "--unlabelled", "consistency", "--label_fraction", "0.3"]
+    assert run(tmp_path / "some", *length, "--unlabelled_pictures", "species=cat") == 0
+    said = capsys.readouterr().out
+    assert " without their masks (species=cat), " in said
+    assert run(tmp_path / "none", *length, "--unlabelled_pictures", "species=lynx") == 2
+    assert "no picture of Train has the species 'lynx'" in capsys.readouterr().err
+    assert run(tmp_path / "odd", *length, "--unlabelled_pictures", "everything") == 2
+    assert "'everything' names no pictures" in capsys.readouterr().err

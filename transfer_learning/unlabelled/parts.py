@@ -10,6 +10,7 @@ from core.errors import UserError
 from core.machine.machine import Machine
 from data.augment.batch import Batch
 from data.loading import AnySplit
+from data.pool import pool
 from data.split import Split
 from data.volumes.split import VolumeSplit
 from transfer_learning.config import SegmentationConfig
@@ -52,21 +53,21 @@ def unlabelled_pool(train: AnySplit, labelled: np.ndarray, config: SegmentationC
         config: the settings.
 
     Raises:
-        UserError: there are none, or they are volumes.
+        UserError: there are none (`data.pool`), or they are volumes.
     """
     if not config.learns_unlabelled:
         return np.arange(0)
     if isinstance(train, VolumeSplit):
         raise UserError("--unlabelled and --auxiliary are of pictures: with --patch leave them out")
-    pool = np.arange(len(train.names))
-    require_unlabelled(train, pool, labelled)
-    return pool
+    chosen = pool(train, config.unlabelled_pictures)
+    require_unlabelled(train, chosen, labelled)
+    return chosen
 
 
 def make_parts(
     config: SegmentationConfig,
     train: AnySplit,
-    pool: np.ndarray,
+    chosen: np.ndarray,
     network: SegmentationUNet,
     steps: int,
     machine: Machine,
@@ -76,7 +77,7 @@ def make_parts(
     Args:
         config: the settings.
         train: its arrays on the device perhaps.
-        pool: `unlabelled_pool`.
+        chosen: of `unlabelled_pool`.
         network: before Fabric sets it up.
         steps: of the run.
         machine: what it computes on.
@@ -92,26 +93,26 @@ def make_parts(
     seen_by = (config.unlabelled_batch, config.seed, machine.device)
     parts: list[Part] = []
     if config.unlabelled != "off":
-        teacher, chosen = _teacher(config, train, pool, machine)
-        pictures = Pictures(train, chosen, weak_settings(config), *seen_by)
+        teacher, taught = _teacher(config, train, chosen, machine)
+        pictures = Pictures(train, taught, weak_settings(config), *seen_by)
         parts.append(Consistency(config, pictures, teacher, len(train.class_set), steps, machine.fabric))
     if config.auxiliary == "mask_hog":
-        pictures = Pictures(train, pool, config, *seen_by)
+        pictures = Pictures(train, chosen, config, *seen_by)
         parts.append(MaskedGradients(pictures, network, config.auxiliary_weight, steps, machine.fabric))
     return parts
 
 
 def _teacher(
-    config: SegmentationConfig, train: Split, pool: np.ndarray, machine: Machine
+    config: SegmentationConfig, train: Split, chosen: np.ndarray, machine: Machine
 ) -> tuple[Teacher, np.ndarray]:
-    """Return who labels the pool, and what of it is learned from."""
+    """Return who labels the chosen pictures, and what of them is learned from."""
     if config.teacher_weights is None:
-        return MovingTeacher(config.teacher_ema), pool
+        return MovingTeacher(config.teacher_ema), chosen
     network = load_teacher(config.teacher_weights, train.class_set, train.channels, machine)
     if config.stable < 1:
         kept = (config.teacher_weights, config.stable, config.batch_size, train.class_set, machine)
-        pool = most_stable(train, pool, *kept)
-    return FixedTeacher(network), pool
+        chosen = most_stable(train, chosen, *kept)
+    return FixedTeacher(network), chosen
 
 
 def with_parts(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from core.errors import UserError
+from data.pool import require_pool
 
 Unlabelled = Literal["off", "consistency", "self_training"]
 Auxiliary = Literal["none", "mask_hog"]
@@ -30,6 +31,10 @@ class UnlabelledConfig:
     auxiliary: Auxiliary = "none"
     """mask_hog: in each step the network also predicts oriented gradients behind hidden patches of unlabelled pictures,
     by a layer of its own that is not kept: phase 1's task and phase 2's in one run."""
+    unlabelled_pictures: str = "all"
+    """Which pictures of Train are learned from without their masks: all; unlabelled, those that have none; those of
+    some values of a tag, breed=beagle,Bengal or breed!=..., or breed=labelled, the values that pictures with a mask
+    have; unlabelled+breed=labelled, what is in both."""
     unlabelled_batch: int = 8
     """Unlabelled pictures a step, beside --batch_size labelled ones."""
     unlabelled_weight: float = 1.0
@@ -57,6 +62,7 @@ class UnlabelledConfig:
     """With --auxiliary: its weight at the first step; it falls to 0 with the last."""
 
     def __post_init__(self) -> None:
+        require_pool(self.unlabelled_pictures)
         if self.unlabelled_batch < 1:
             raise UserError(f"unlabelled_batch {self.unlabelled_batch} must be at least 1")
         for name in ("unlabelled_weight", "auxiliary_weight"):
@@ -100,5 +106,5 @@ class UnlabelledConfig:
         if self.auxiliary == "none":
             found["auxiliary_weight"] = "without --auxiliary"
         if not self.learns_unlabelled:
-            found["unlabelled_batch"] = "without --unlabelled or --auxiliary"
+            found |= dict.fromkeys(("unlabelled_batch", "unlabelled_pictures"), "without --unlabelled or --auxiliary")
         return found
