@@ -297,7 +297,7 @@ def test_scores_on_a_few_masks_of_val_win_nothing(tmp_path):
     race(tmp_path)
     lucky = of_seeds("few", 0.95, 0.5, settings={**STEPS, "val_labels": 5}, num_val_labels=5)
     for content in lucky:
-        path_of(tmp_path, content).write_text(json.dumps(content))
+        (tmp_path / path_of(content)).write_text(json.dumps(content))
     described = json.loads((tmp_path / "plan.json").read_text())
     described["variants"]["few"] = {**described["variants"]["scratch"], "control": True}
     (tmp_path / "plan.json").write_text(json.dumps(described))
@@ -306,5 +306,5 @@ def test_scores_on_a_few_masks_of_val_win_nothing(tmp_path):
     described["variants"]["few"]["settings"] = {}
     for content in lucky:
         content["settings"].pop("val_labels")
-        path_of(tmp_path, content).write_text(json.dumps(content))
+        (tmp_path / path_of(content)).write_text(json.dumps(content))
     assert "few" in {contest.best.variant for contest in contests(analysed(read_ablation(tmp_path)))}
