@@ -32,6 +32,7 @@ def _train(config: ReconstructionConfig, seal: "Seal") -> None:
     from core.run.train import train_task
     from data.loading import open_training, require_unseen
     from data.opened import open_data
+    from reconstruction.distillation.task import DistillationTask
     from reconstruction.task import ReconstructionTask
 
     data = open_data(config.data_dir, config.cache_dir)
@@ -39,7 +40,8 @@ def _train(config: ReconstructionConfig, seal: "Seal") -> None:
     require_unseen(data, [config.init_weights], config.allow_seen)
 
     def make_task(machine: Machine) -> ReconstructionTask:
-        return ReconstructionTask(config, *splits, machine)
+        task = DistillationTask if config.pretext == "distil" else ReconstructionTask
+        return task(config, *splits, machine)
 
     def opening(task: ReconstructionTask) -> Iterator[str]:
         patch = config.patch_sides
@@ -48,7 +50,8 @@ def _train(config: ReconstructionConfig, seal: "Seal") -> None:
         pictures = f"{len(task.train.names)} training {kind}, {len(task.val.names)} for validation"
         yield f"{pictures}, {size}"
         if idle := config.without_effect():
-            yield f"--target {config.target} is judged by its squared error alone, without {', '.join(idle)}"
+            what = f"--target {config.target}" if config.pretext != "distil" else "--pretext distil"
+            yield f"{what} is judged by its squared error alone, without {', '.join(idle)}"
 
     train_task(config, make_task, {"data_fingerprint": data.fingerprint}, opening, seal)
 
