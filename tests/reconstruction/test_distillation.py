@@ -129,7 +129,7 @@ def test_neither_weights_nor_state_hold_the_teacher_and_the_header_names_it(weig
     assert state["model"].keys() == tensors.keys()
     assert header.phase == "reconstruction"
     assert header.outside_weights == (header.architecture["teacher"],) == (LITE0,)
-    assert (weights.parent / "figures/epoch_1.png").exists()
+    assert (weights.parent / "figures/epoch_0001.png").exists()
 
 
 def test_a_stopped_run_goes_on_to_the_same_bits(weights, pets, tmp_path, monkeypatch):
