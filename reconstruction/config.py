@@ -6,15 +6,20 @@ from typing import Literal
 
 from core.errors import UserError
 from core.networks.decoders import DECODERS
-from core.train_config import OWN_ENCODER, TrainConfig, require_of_volumes
+from core.train_config import OWN_ENCODER, OWN_ENCODERS, WHOLE_NETWORKS, TrainConfig, require_of_volumes
 from data.augment.settings import AugmentConfig
 from data.pool import require_pool
-from data.pretext.settings import Target
+from data.pretext.settings import PretextName, Target
 from data.volumes.settings import PatchConfig
 
 SSIM_WINDOW = 11
 # What only --target pixels has.
 TERMS_OF_PIXELS = ("image_statistics", "perceptual_weight", "ssim_weight")
+# What only a network with a decoder has.
+OF_DECODER = (
+    *("decoder", "decoder_dropout", "output_stride", "decoder_channels", "bottleneck_channels", "atrous_rates"),
+    *("attention", "skips", "target"),
+)
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,12 @@ class ReconstructionConfig(PatchConfig, AugmentConfig, TrainConfig):
     --folds moves to another split: one phase 1 then serves all folds); by a tag breed=beagle,Bengal or
     breed!=beagle,Bengal, or breed=labelled for the values that the pictures with a mask have;
     unlabelled+breed=beagle."""
-    pretext: Literal["reconstruct", "denoise", "mask"] = "reconstruct"
-    """What is restored: the picture as it is, the picture under noise, or the picture behind hidden patches."""
+    pretext: PretextName = "reconstruct"
+    """What is learned: to restore the picture as it is, the picture under noise, or the picture behind hidden patches;
+    distil: to predict the features that --teacher has of it (weights from outside), by an encoder alone."""
+    teacher: str = "tf_efficientnet_lite0"
+    """With --pretext distil: a network of timm with its ImageNet weights, from an installed package
+    (tf_efficientnet_lite0 to 2) or downloaded once from timm's hub. It never learns, and no file keeps it."""
     noise_sigma: float = 0.25
     """With --pretext denoise: standard deviation of the noise, with values in [0, 1]."""
     mask_ratio: float = 0.6
@@ -75,9 +84,11 @@ class ReconstructionConfig(PatchConfig, AugmentConfig, TrainConfig):
             raise UserError(f"mask_patch {self.mask_patch} must be at least 1")
         if self.sparse and (self.pretext != "mask" or self.encoder != OWN_ENCODER):
             raise UserError("sparse leaves out what --pretext mask hides, in --encoder unet: give both, or --no_sparse")
+        if self.pretext == "distil":
+            self._require_teacher()
         if not self.noise_sigma > 0:
             raise UserError(f"noise_sigma {self.noise_sigma} must be above 0")
-        statistics = self.image_statistics and self.target == "pixels"
+        statistics = self.image_statistics and self.predicts_pixels
         if statistics and self.pretext == "denoise":
             raise UserError(
                 "image_statistics hands on the input's mean and deviation, which noise falsifies: "
@@ -98,21 +109,48 @@ class ReconstructionConfig(PatchConfig, AugmentConfig, TrainConfig):
             found |= dict.fromkeys(("mask_ratio", "loss_on"), "without --pretext mask")
             if self.target != "normalised":
                 found["mask_patch"] = "without --pretext mask or --target normalised"
-        if self.target != "pixels":  # judged by its own squared error alone
-            found |= dict.fromkeys(
-                ("mse_weight", *TERMS_OF_PIXELS, "perceptual_network"), f"with --target {self.target}"
-            )
+        if self.pretext != "distil":
+            found["teacher"] = "without --pretext distil"
+        if not self.predicts_pixels:  # judged by its own squared error alone
+            why = "with --pretext distil" if self.pretext == "distil" else f"with --target {self.target}"
+            found |= dict.fromkeys(("mse_weight", *TERMS_OF_PIXELS, "perceptual_network"), why)
         elif not self.perceptual_weight:
             found["perceptual_network"] = "without --perceptual_weight"
         if not DECODERS[self.decoder].skips:
             found["skips"] = f"with --decoder {self.decoder}"
+        if self.pretext == "distil":
+            found |= dict.fromkeys((*OF_DECODER, "mask_patch"), "with --pretext distil")
+            if self.encoder not in OWN_ENCODERS:
+                found["width"] = f"with --pretext distil and --encoder {self.encoder}"
         return found
+
+    @property
+    def predicts_pixels(self) -> bool:
+        """Whether pictures come out, which all terms of the loss can judge."""
+        return self.target == "pixels" and self.pretext != "distil"
+
+    @property
+    def passes_per_step(self) -> int:
+        """What a step costs in passes of a picture through a network; a teacher's forward pass is one of them."""
+        return super().passes_per_step + (self.batch_size if self.pretext == "distil" else 0)
+
+    def _require_teacher(self) -> None:
+        """Refuse teachers that have no weights from outside, or take volumes."""
+        if self.teacher in WHOLE_NETWORKS:
+            why = "takes volumes, --pretext distil learns from pictures"
+        elif self.teacher in OWN_ENCODERS:
+            why = "is this project's own, of which there are no ImageNet weights"
+        else:
+            return
+        raise UserError(f"--teacher {self.teacher} {why}: name one of timm's, as --teacher tf_efficientnet_lite0")
 
     def _require_of_volumes(self) -> None:
         """Refuse what pictures alone can be judged by."""
         require_of_volumes(self)
         if self.encoder != OWN_ENCODER:
             raise UserError(f"--encoder {self.encoder} is a network of phase 2: give --encoder {OWN_ENCODER}")
+        if self.pretext == "distil":
+            raise UserError("--pretext distil is of pictures, which its teacher takes: with --patch take another")
         if self.target == "hog":
             raise UserError("--target hog is of pictures: with --patch take pixels or normalised")
         if self.target == "pixels" and self.perceptual_weight:
@@ -125,4 +163,4 @@ class ReconstructionConfig(PatchConfig, AugmentConfig, TrainConfig):
 
     def without_effect(self) -> list[str]:
         """Return what is on, by default or not, and has no say because other things than pixels are predicted."""
-        return [name for name in TERMS_OF_PIXELS if self.target != "pixels" and getattr(self, name)]
+        return [name for name in TERMS_OF_PIXELS if not self.predicts_pixels and getattr(self, name)]

@@ -2,9 +2,9 @@
 
 MSE, PSNR, SSIM, MS-SSIM and perceptual distance of each picture, over content pixels (no letterbox bars): means over
 all pictures of the split, masked or not, with 95 % bootstrap intervals in reconstruction_metrics.json, each picture's
-own in per_image.csv, pictures and training curves in figures/. A network that predicts gradients or normalised patches
-is scored by its squared error there. --analyze_latent_space adds PCA, t-SNE, probes for every tag of the pictures
-(latent_space.json), and the same of a random encoder.
+own in per_image.csv, pictures and training curves in figures/. A network that predicts gradients, normalised patches
+or a teacher's features is scored by its squared error there. --analyze_latent_space adds PCA, t-SNE, probes for every
+tag of the pictures (latent_space.json), and the same of a random encoder.
 
     python -m reconstruction.evaluate --model_path runs/autoencoder/best_model.safetensors --data_dir data/pets128
 """
@@ -12,6 +12,7 @@ is scored by its squared error there. --analyze_latent_space adds PCA, t-SNE, pr
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from core.command import run_command
@@ -31,6 +32,7 @@ from core.evaluation import (
 if TYPE_CHECKING:
     import numpy as np
     import torch
+    from torch import nn
 
     from core.filing.seal import Seal
     from core.headers.header import Header
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
     from data.pretext.hiding import Pretext
     from data.split import Split
     from reconstruction.figures.evaluation import Gallery
-    from reconstruction.network import Autoencoder
 
 MOST_ROWS = 200
 TITLES = {
@@ -88,11 +89,10 @@ def _evaluate(config: ReconstructionEvaluationConfig, seal: "Seal") -> dict[str,
     from data.opened import open_data
     from data.pretext.hiding import Pretext
     from reconstruction.figures.evaluation import Gallery, corruption_of
-    from reconstruction.network import Autoencoder
     from reconstruction.per_image import image_rows, summary
 
     device = resolve_device(config.device)
-    model, header = load_model(config.model_path, "reconstruction", Autoencoder, device)
+    model, header = load_model(config.model_path, "reconstruction", _network_of(config.model_path), device)
     pretext = Pretext.of(header.config, str(config.model_path))
     damage = corruption_of(header.config, str(config.model_path))
     data = open_data(config.data_dir, config.cache_dir)
@@ -126,6 +126,15 @@ def _evaluate(config: ReconstructionEvaluationConfig, seal: "Seal") -> dict[str,
         raise failure
     _print(result, config, in_words(split.size))
     return result
+
+
+def _network_of(weights: Path | None) -> type["nn.Module"]:
+    """Return what phase 1's weights are of: an autoencoder, or an encoder that learned by distillation."""
+    from core.headers.header import read_header
+    from reconstruction.distillation.network import Student
+    from reconstruction.network import Autoencoder
+
+    return Student if weights and "teacher" in read_header(weights).architecture else Autoencoder
 
 
 def _require_pictures(*dims: int) -> None:
@@ -163,16 +172,24 @@ def _drawn(
 
 def _scores(
     config: ReconstructionEvaluationConfig,
-    model: "Autoencoder",
+    model: "nn.Module",
     split: "Split",
     device: "torch.device",
     pretext: "Pretext",
 ) -> tuple[dict[str, "np.ndarray"], dict[str, Any], list[str | None]]:
     """Return each picture's scores, what the result says about them, and notes."""
     from data.pretext.targets import TargetLoss
+    from reconstruction.distillation.network import Student
+    from reconstruction.distillation.scoring import feature_errors, teacher_of
     from reconstruction.per_image import ms_ssim_note, score_split, target_errors
     from reconstruction.perceptual import PerceptualDistance
 
+    if isinstance(model, Student):
+        teacher = teacher_of(model, str(config.model_path)).to(device)
+        target = f"features of {model.teacher}"
+        note = f"the network predicts {target}, not pictures: no MSE, PSNR, SSIM or perceptual distance"
+        about = {"target": target, "outside_weights": [model.teacher]}
+        return feature_errors(model, teacher, split, config.batch_size, device), about, [note]
     if model.target != "pixels":
         loss = TargetLoss(model.target, pretext.mask_patch)
         note = f"the network predicts {model.target}, not pictures: no PSNR, SSIM or perceptual distance"

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from core.evaluation import spread
 from core.headers.header import read_header
@@ -63,10 +64,9 @@ class ReconstructionTask(Task):
         self.device, self.processes = device, processes = machine.device, machine.processes
         processes.require_enough(len(val.names), "the pictures of Val")
         torch.manual_seed(seed_of(config.seed))
-        self.model = Autoencoder(**architecture_of(config, train.channels))
+        self.model = self._network(self._architecture(train.channels))
         self.norms_learn = not config.freeze_batch_norm
         require_one_process(self.model.encoder, processes, f"--encoder {config.encoder}", not self.norms_learn)
-        require_one_process(self.model.decoder, processes, f"--decoder {config.decoder}")
         initialise(self.model)
         if config.gradient_checkpointing:
             checkpoint_blocks(self.model.encoder)
@@ -74,7 +74,7 @@ class ReconstructionTask(Task):
         self.pool = chosen = pool(train, config.pictures)
         if config.restore_batch_norm:
             restore_encoder(self.model, sampled(train, chosen, config.batch_size))
-        self.loss = _loss(config).to(device)
+        self.loss = self._criterion().to(device)
         self.pretext = Pretext.of(vars(config))
         parameters = [{"params": list(self.model.parameters()), "initial_lr": config.lr}]
         # Adam with decoupled decay (Loshchilov & Hutter 2019). Added to the gradient instead, the decay is all that a
@@ -90,6 +90,21 @@ class ReconstructionTask(Task):
         self.draws = Draws(groups, config.batch_size, config.seed, refill=bool(config.max_steps))
         self.seen = united(train.contents[chosen], *(read_header(path).seen for path in (config.init_weights,) if path))
         self.train = on_device(train, device, config.device_memory_limit)
+
+    def _architecture(self, in_channels: int) -> dict[str, Any]:
+        return architecture_of(self.config, in_channels)
+
+    def _network(self, architecture: dict[str, Any]) -> nn.Module:
+        model = Autoencoder(**architecture)
+        require_one_process(model.decoder, self.processes, f"--decoder {self.config.decoder}")
+        return model
+
+    def _criterion(self) -> nn.Module:
+        if self.config.target != "pixels":
+            return TargetLoss(self.config.target, self.config.mask_patch)
+        weights = (self.config.mse_weight, self.config.perceptual_weight, self.config.ssim_weight)
+        perceptual = PerceptualDistance(self.config.perceptual_network) if self.config.perceptual_weight else None
+        return ReconstructionLoss(*weights, perceptual)
 
     def begin_epoch(self, epoch: int) -> None:
         """Set training mode, batch norms of the encoder perhaps not."""
@@ -137,7 +152,7 @@ class ReconstructionTask(Task):
 
     def header(self) -> dict[str, Any]:
         """What the weights file says of the network."""
-        return {"phase": "reconstruction", "architecture": architecture_of(self.config, self.val.channels)}
+        return {"phase": "reconstruction", "architecture": self._architecture(self.val.channels)}
 
     def save_pictures(self, path: Path) -> None:
         """Save the first pictures of Val: what the network was shown, what it made of it, what was asked for."""
@@ -160,10 +175,3 @@ class ReconstructionTask(Task):
             return
         columns = pretext_columns(output, batch.clean, batch.content, seen, self.config.target, self.config.mask_patch)
         picture_grid(path, f"The pretext task: {self.config.pretext}", [*map(printable, names)], columns)
-
-
-def _loss(config: ReconstructionConfig) -> ReconstructionLoss | TargetLoss:
-    if config.target != "pixels":
-        return TargetLoss(config.target, config.mask_patch)
-    perceptual = PerceptualDistance(config.perceptual_network) if config.perceptual_weight else None
-    return ReconstructionLoss(config.mse_weight, config.perceptual_weight, config.ssim_weight, perceptual)

@@ -33,6 +33,7 @@ def _train(config: ReconstructionConfig, seal: "Seal") -> None:
     from data.loading import open_training, require_unseen
     from data.opened import open_data
     from data.pool import pool
+    from reconstruction.distillation.task import DistillationTask
     from reconstruction.task import ReconstructionTask
 
     data = open_data(config.data_dir, config.cache_dir)
@@ -41,7 +42,8 @@ def _train(config: ReconstructionConfig, seal: "Seal") -> None:
     data.require_apart(splits[0], pool(splits[0], config.pictures), config.allow_seen)
 
     def make_task(machine: Machine) -> ReconstructionTask:
-        return ReconstructionTask(config, *splits, machine)
+        task = DistillationTask if config.pretext == "distil" else ReconstructionTask
+        return task(config, *splits, machine)
 
     def opening(task: ReconstructionTask) -> Iterator[str]:
         patch = config.patch_sides
@@ -51,7 +53,8 @@ def _train(config: ReconstructionConfig, seal: "Seal") -> None:
         pictures = f"{some}{len(task.train.names)} training {kind}, {len(task.val.names)} for validation"
         yield f"{pictures}, {size}"
         if idle := config.without_effect():
-            yield f"--target {config.target} is judged by its squared error alone, without {', '.join(idle)}"
+            what = f"--target {config.target}" if config.pretext != "distil" else "--pretext distil"
+            yield f"{what} is judged by its squared error alone, without {', '.join(idle)}"
 
     train_task(config, make_task, {"data_fingerprint": data.fingerprint}, opening, seal)
 

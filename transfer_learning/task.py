@@ -94,9 +94,11 @@ class SegmentationTask(Task):
             self.pretrained_on: str | None = header.run.data_fingerprint
         if config.restore_batch_norm:
             restore_encoder(self.model, sampled(train, self.chosen, config.batch_size))
-        begun_with = [read_header(path).seen for path in config.begun_with]
+        begun_with = [read_header(path) for path in config.begun_with]
         self.pool = unlabelled_pool(train, self.chosen, config)
-        self.seen = united(train.contents[np.union1d(self.chosen, self.pool)], *begun_with)
+        learned_from = train.contents[np.union1d(self.chosen, self.pool)]
+        self.seen = united(learned_from, *(header.seen for header in begun_with))
+        self.outside = tuple(dict.fromkeys(name for header in begun_with for name in header.outside_weights))
         pixels = class_pixels(train, self.chosen)
         self.loss = SegmentationLoss(config.loss_parts, config.weighted_ce, pixels, train.class_set.background).to(
             device
@@ -192,6 +194,8 @@ class SegmentationTask(Task):
         """What the weights file says of the network."""
         data = self.val.manifest
         said = {"phase": "transfer_learning", "architecture": self.architecture, "class_set": self.classes.content()}
+        if self.outside:
+            said["outside_weights"] = self.outside
         if data.dims == 3:
             how = {"spacing": data.spacing, "label_values": data.label_values}
             intensity = [asdict(one) for one in data.intensity]

@@ -50,6 +50,8 @@ def load_pretrained(
         raise UserError(
             f"{path} holds --encoder {theirs.encoder}, this run has {encoder}: give --encoder {theirs.encoder}"
         )
+    if "decoder" in parts and "teacher" in header.architecture:
+        raise UserError(f"{path} holds an encoder alone, as --pretext distil learns it: leave out --transfer all")
     if "decoder" in parts:
         model.settings.require_same_decoder(header.parts, str(path))
     for part in parts:

@@ -114,6 +114,8 @@ class Header:
             as in the manifest (`data.manifest.Manifest`).
         pictures_seen: of which pictures the weights learned, as `core.headers.seen` writes them; weights of before, and
             of data prepared before, do not say it.
+        outside_weights: of which networks it learned by distillation, whose weights come from other pictures, in either
+            phase; what it began with from outside, `config` says (`encoder_weights`).
         sha256: over all of the above and the tensors; None in weights of format 1 from before there was one.
     """
 
@@ -132,6 +134,7 @@ class Header:
     preprocess: str | None = None
     volumes: dict[str, Any] | None = None
     pictures_seen: Annotated[str, AfterValidator(_pictures)] = ""
+    outside_weights: tuple[str, ...] = ()
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
 
     def __post_init__(self) -> None:

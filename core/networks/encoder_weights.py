@@ -19,7 +19,7 @@ from core.networks.hub_weights import from_hub
 from core.networks.normalise import STATISTICS
 from core.networks.pretrained import match_in_order
 from core.networks.state_dicts import OF_TORCHVISION, is_head, of_timm, read_state_dict, without_prefixes
-from core.train_config import PACKAGED, TrainConfig
+from core.train_config import PACKAGED, Normalisation, TrainConfig
 
 SHOWN = 3
 COUNTER = "num_batches_tracked"  # of batch norms; older files lack it, and nothing reads it
@@ -48,10 +48,11 @@ def start_encoder(encoder: nn.Module, config: TrainConfig, norms_learn: bool) ->
     require_norms_fit(encoder, str(path), norms_learn and not config.restore_batch_norm)
 
 
-def load_imagenet(encoder: nn.Module, name: str) -> None:
+def load_imagenet(encoder: nn.Module, name: str, instead: str | None = None) -> None:
     """Load ImageNet's weights: from a package where one carries them, else as timm keeps them on its hub.
 
-    They are downloaded once (`core.networks.hub_weights`).
+    They are downloaded once (`core.networks.hub_weights`). `instead`: what to do where they cannot be had, of a setting
+    other than `--encoder_weights`.
 
     Raises:
         UserError: there are none, they cannot be fetched, or the package holds others.
@@ -59,7 +60,7 @@ def load_imagenet(encoder: nn.Module, name: str) -> None:
     if name in PACKAGED and find_spec(PACKAGED[name]):
         fill(encoder, name, _packaged(name), f"the package {PACKAGED[name].replace('_', '-')}")
     else:
-        fill(encoder, name, from_hub(name), f"timm's hub for {name}")
+        fill(encoder, name, from_hub(name, instead), f"timm's hub for {name}")
 
 
 def load_file(encoder: nn.Module, name: str, path: Path) -> None:
@@ -149,22 +150,31 @@ def _packaged(name: str) -> dict[str, Tensor]:
     return match_in_order(weights, _whole(name))
 
 
-def _require_normalisation(config: TrainConfig) -> None:
-    """Raise UserError where the hub's weights were trained with other means and deviations than the run has."""
+def normalisation_of(name: str) -> Normalisation | None:
+    """Return what the pictures were normalised with that a network's pretrained weights come from.
+
+    None where timm knows of no weights. Raises UserError where it is none of ours.
+    """
     import timm
 
-    theirs = timm.get_pretrained_cfg(config.encoder)
+    theirs = timm.get_pretrained_cfg(name)
     if theirs is None:
-        return
+        return None
     statistics = (tuple(theirs.mean), tuple(theirs.std))
-    if statistics == STATISTICS[config.normalisation]:
+    for known, values in STATISTICS.items():
+        if values == statistics:
+            return known
+    raise UserError(
+        f"the pretrained weights of {name} were trained with mean {statistics[0]} and deviation {statistics[1]}, which "
+        "no --normalisation is: take another network"
+    )
+
+
+def _require_normalisation(config: TrainConfig) -> None:
+    """Raise UserError where the hub's weights were trained with other means and deviations than the run has."""
+    named = normalisation_of(config.encoder)
+    if named in (None, config.normalisation):
         return
-    named = next((name for name, known in STATISTICS.items() if known == statistics), None)
-    if named is None:
-        raise UserError(
-            f"the pretrained weights of {config.encoder} were trained with mean {statistics[0]} and deviation "
-            f"{statistics[1]}, which no --normalisation is: take another encoder"
-        )
     raise UserError(
         f"the ImageNet weights of {config.encoder} were trained with --normalisation {named}, this run has "
         f"{config.normalisation}: give --normalisation {named}"

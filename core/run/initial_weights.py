@@ -29,6 +29,11 @@ def load_initial(task: Task, path: Path) -> None:
             f"{path} comes from {theirs.phase}, this run is {ours['phase']}: --init_weights takes weights of its "
             "own phase (--pretrained_encoder carries phase 1's encoder over to phase 2)"
         )
+    if ("teacher" in theirs.architecture) != ("teacher" in ours["architecture"]):
+        raise UserError(
+            f"{path} is of another network: --init_weights takes what --pretext distil left for such a run alone "
+            "(phase 2 takes its encoder: --pretrained_encoder)"
+        )
     before = NetworkConfig().network()
     there = arguments_of(type(task.model), theirs, str(path))
     for name, value in ours["architecture"].items():

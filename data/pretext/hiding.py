@@ -1,7 +1,8 @@
 """The pretext task: what the network is shown of a picture, and where its restoration is judged.
 
 `denoise` adds Gaussian noise (Vincent et al. 2008; Brempong et al. 2022 for segmentation), `mask` hides patches
-(Context Encoders, Pathak et al. 2016; MAE, He et al. 2022; SparK, Tian et al. 2023), `reconstruct` shows everything.
+(Context Encoders, Pathak et al. 2016; MAE, He et al. 2022; SparK, Tian et al. 2023), `reconstruct` shows everything,
+and so does `distil`, which predicts another network's features (FitNets, Romero et al. 2015).
 """
 
 import math
@@ -18,13 +19,14 @@ from core.headers.header import ANEW
 from core.networks.layers import cut, spread
 from core.randomness import uniform
 from data.augment.corruption import standard_normal
+from data.pretext.settings import PretextName
 
 
 @dataclass(frozen=True)
 class Pretext:
     """The settings of a pretext task; what they mean stands in `ReconstructionConfig`."""
 
-    pretext: Literal["reconstruct", "denoise", "mask"] = "reconstruct"
+    pretext: PretextName = "reconstruct"
     noise_sigma: Annotated[FiniteFloat, Field(strict=True, gt=0)] = 0.25
     mask_ratio: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.6
     mask_patch: Annotated[int, Field(strict=True, ge=1)] = 16

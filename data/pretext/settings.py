@@ -2,4 +2,5 @@
 
 from typing import Literal
 
+PretextName = Literal["reconstruct", "denoise", "mask", "distil"]
 Target = Literal["pixels", "normalised", "hog"]

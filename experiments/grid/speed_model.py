@@ -20,7 +20,7 @@ from experiments.page.command_lines import defaults
 
 FILE = "speeds.json"
 # What moves the time of a step much; other settings do not.
-LIKE = ("width", "batch_size", "encoder", "decoder", "freeze", "perceptual_network", "perceptual_weight")
+LIKE = ("width", "batch_size", "encoder", "decoder", "freeze", "perceptual_network", "perceptual_weight", "teacher")
 # Of these the time of a picture is known to follow: they may differ between a run and the one that it is judged by.
 SCALED = ("width", "batch_size")
 SLOWEST = 3600.0  # seconds a picture: what says more was not measured
@@ -45,6 +45,8 @@ def kind_of(phase: str, settings: Mapping[str, Any], resolution: Resolution) -> 
         values["freeze"] = values["freeze"] == "always"
     if not values.get("perceptual_weight"):
         values.pop("perceptual_network", None)
+    if settings.get("pretext") != "distil":
+        values.pop("teacher", None)
     return json.dumps([phase, values, _patch(settings) or resolution], default=str)
 
 
@@ -73,7 +75,8 @@ def _factor(known: str, wanted: str) -> float | None:
     factor, wider = _pixels(other_size) / _pixels(size), _cost(here["width"]) / _cost(there["width"])
     if there["width"] == here["width"]:
         return factor
-    if here["encoder"] != OWN_ENCODER or here.get("perceptual_weight"):  # what else is computed does not grow with it
+    others = here.get("perceptual_weight") or here.get("teacher")
+    if here["encoder"] != OWN_ENCODER or others:  # what else is computed does not grow with it
         return None
     return factor * wider
 

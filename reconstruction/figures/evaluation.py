@@ -18,6 +18,9 @@ from data.loading import training_batch
 from data.pretext.hiding import Pretext
 from data.pretext.settings import Target
 from data.split import Split
+from reconstruction.distillation.figures import save_errors
+from reconstruction.distillation.network import Student
+from reconstruction.distillation.teacher import Teacher
 from reconstruction.figures.captions import CURVES
 from reconstruction.figures.pictures import errors, file_stems, pictures, printable, save_comparisons, save_grid
 from reconstruction.figures.pretext import pretext_columns
@@ -92,6 +95,8 @@ def draw_pictures(gallery: Gallery, wanted: int, damage: AugmentConfig, seed: in
     shown = np.array(spread(len(gallery.split.names), wanted), dtype=np.int64)
     if not len(shown):
         return []
+    if isinstance(gallery.model, Student):
+        return _tried(draw_distilled, gallery, shown)
     if gallery.target != "pixels":
         return _tried(draw_pretext, gallery, shown)
     entries = _tried(draw_samples, gallery, shown) + _tried(draw_extremes, gallery)
@@ -168,6 +173,18 @@ def draw_pretext(gallery: Gallery, shown: np.ndarray) -> Entries:
     caption = (
         f"The pretext task ({gallery.pretext.pretext}): what the network is shown, what it makes of it, the picture. "
         f"{TARGETS[gallery.target]} What a network that learned hidden patches was shown is kept as it was."
+    )
+    return [figure(file, "The pretext task", caption)]
+
+
+def draw_distilled(gallery: Gallery, shown: np.ndarray) -> Entries:
+    """Draw where the features of a student and of its teacher differ, in the pictures `shown` [K]."""
+    teacher = Teacher(gallery.model.teacher).to(gallery.device)
+    file = "figures/pretext.png"
+    save_errors(gallery.folder / file, gallery.model, teacher, gallery.split, shown, gallery.device)
+    caption = (
+        f"The pretext task (distil): {len(shown)} pictures spread evenly over {gallery.split.name}, and how far the "
+        f"features predicted are from those of {gallery.model.teacher}: squared error of vectors of unit length."
     )
     return [figure(file, "The pretext task", caption)]
 

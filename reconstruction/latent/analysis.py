@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from core.evaluation import figure, print_table
 from core.files import write_json
@@ -21,13 +22,12 @@ from reconstruction.latent.space import (
     random_twin,
     separability,
 )
-from reconstruction.network import Autoencoder
 
 OF_ENCODER = ("linear_probe", "knn", "silhouette")
 
 
 def analyse(
-    model: Autoencoder, architecture: dict[str, Any], split: Split, folder: Path, batch_size: int, device: torch.device
+    model: nn.Module, architecture: dict[str, Any], split: Split, folder: Path, batch_size: int, device: torch.device
 ) -> tuple[dict[str, Any], list[dict[str, str]]]:
     """Analyse the bottleneck's features of a split; write latent_space.json and figures, print a table.
 
@@ -42,7 +42,7 @@ def analyse(
     Returns:
         The content of latent_space.json, and the figures' entries.
     """
-    encoders = {"trained": model, "random": random_twin(architecture, device)}
+    encoders = {"trained": model, "random": random_twin(architecture, device, type(model))}
     features = {name: features_of_split(encoder, split, batch_size, device, name) for name, encoder in encoders.items()}
     print("PCA, t-SNE and probes ...")
     projections = {name: project(of_encoder) for name, of_encoder in features.items()}

@@ -23,7 +23,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.machine.device import for_inference
 from core.networks.unet import initialise
@@ -58,20 +58,22 @@ class Projection:
     tsne: np.ndarray | None
 
 
-def random_twin(architecture: dict[str, Any], device: torch.device) -> Autoencoder:
+def random_twin(
+    architecture: dict[str, Any], device: torch.device, network: type[nn.Module] = Autoencoder
+) -> nn.Module:
     """Return an untrained network of the same architecture, its weights those of a fixed seed, in eval mode."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
-        twin = Autoencoder(**architecture)
+        twin = network(**architecture)
         initialise(twin)
     return for_inference(twin, device)
 
 
-def pooled_bottleneck(model: Autoencoder, images: Tensor, content: Tensor) -> Tensor:
+def pooled_bottleneck(model: nn.Module, images: Tensor, content: Tensor) -> Tensor:
     """Return the mean over content positions of the encoder's last stage, [N, C] float32.
 
     Args:
-        model: in eval mode.
+        model: of phase 1, in eval mode.
         images: [N, C, H, W] in [0, 1].
         content: [N, 1, H, W] bool; a position counts by the share of its area that is content.
     """
@@ -80,7 +82,7 @@ def pooled_bottleneck(model: Autoencoder, images: Tensor, content: Tensor) -> Te
     return (features * weight).sum((2, 3)) / weight.sum((2, 3))
 
 
-def features_of_split(model: Autoencoder, split: Split, batch_size: int, device: torch.device, what: str) -> np.ndarray:
+def features_of_split(model: nn.Module, split: Split, batch_size: int, device: torch.device, what: str) -> np.ndarray:
     """Return `pooled_bottleneck` of every picture, [N, C] float32; `what` names the encoder beside the progress bar."""
     everything = np.arange(len(split.names))
     batches = plain_batches(split, everything, batch_size, device)

@@ -16,6 +16,7 @@ import torch
 
 PHASES = {
     "reconstruction": ["--perceptual_weight", "0"],
+    "reconstruction distil": ["--pretext", "distil"],
     "transfer_learning": ["--optimizer", "adamw", "--ema", "0.9", "--hard_examples", "0.3", "--schedule", "plateau"],
 }
 SMALL = ["--width", "2", "--batch_size", "4", "--device", "cpu", "--lr", "0.002"]
@@ -25,7 +26,7 @@ class Run:
     """A training command, in a process of its own or here."""
 
     def __init__(self, phase: str, amp: str, data: Path, steps: int) -> None:
-        self.module = f"{phase}.train"
+        self.module = f"{phase.split()[0]}.train"
         length = ["--max_steps", str(steps), "--val_every", str(steps // 3), "--save_every_steps", "7"]
         self.flags = [*PHASES[phase], *SMALL, *length, "--amp", amp, "--data_dir", str(data)]
 
@@ -85,7 +86,9 @@ def killed_run_is_the_same(run: Run, folder: Path, kills: int) -> None:
     assert_same(left_by(folder / "whole"), left_by(folder / "killed"))
 
 
-@pytest.mark.parametrize(("phase", "kills"), [("reconstruction", 1), ("transfer_learning", 2)])
+@pytest.mark.parametrize(
+    ("phase", "kills"), [("reconstruction", 1), ("reconstruction distil", 1), ("transfer_learning", 2)]
+)
 def test_a_run_killed_anywhere_ends_with_the_same_bits(phase, kills, pets, tmp_path):
     killed_run_is_the_same(Run(phase, "off", pets, steps=60), tmp_path, kills)
 

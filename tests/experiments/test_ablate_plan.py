@@ -118,6 +118,18 @@ REFUSED = [
         change(grid(), pretraining_common={"perceptual_weight": 0.1}),
         "give perceptual_weight 0 there",
     ),
+    (
+        change(grid(), pretraining={"d": {"pretext": "distil"}}, variants={"a": {"pretraining": "d"}}),
+        "ablation.variants.a: its pretraining d distils tf_efficientnet_lite0, which learned from other pictures",
+    ),
+    (
+        change(
+            grid(),
+            pretraining={"d": {"pretext": "distil"}},
+            variants={"a": {"pretraining": "d", "transfer": "all", "outside_weights": True}},
+        ),
+        "ablation.variants.a: transfer all, but its pretraining d has no decoder",
+    ),
     (change(grid(), pretraining_common={"skip": "all"}), "ablation.pretraining_common: unknown setting 'skip'"),
     ({**grid(), "comon": {}}, "unknown setting 'comon'; did you mean common?"),
     (grid(variants={}), "has no variants"),

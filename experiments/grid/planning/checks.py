@@ -115,11 +115,18 @@ def require_honest(variant: Variant, phase_1: ReconstructionConfig | None) -> No
             here, there = (getattr(config, name) for config in (variant.config, phase_1))
             if here != there:
                 raise UserError(f"{where}: {name} {here}, but {there} in its pretraining {variant.pretraining}")
+        if variant.config.transfer == "all" and phase_1.pretext == "distil":
+            raise UserError(f"{where}: transfer all, but its pretraining {variant.pretraining} has no decoder")
         if variant.config.transfer == "all":
             variant.config.require_same_decoder(phase_1, f"{where}: its pretraining {variant.pretraining}")
     if variant.outside_weights:
         return
-    if phase_1 and phase_1.target == "pixels" and phase_1.perceptual_weight:
+    if phase_1 and phase_1.pretext == "distil":
+        raise UserError(
+            f"{where}: its pretraining {variant.pretraining} distils {phase_1.teacher}, which learned from other "
+            "pictures: say outside_weights true"
+        )
+    if phase_1 and phase_1.predicts_pixels and phase_1.perceptual_weight:
         raise UserError(
             f"{where}: the perceptual loss of its pretraining {variant.pretraining} looks through a network that "
             "learned from other pictures: give perceptual_weight 0 there, or outside_weights true here"
