@@ -230,7 +230,8 @@ def chosen_labels(train: AnySplit, config: SegmentationConfig) -> np.ndarray:
     labelled = train.labelled
     names = [train.names[index] for index in labelled]
     strata = [train.strata[index] or "" for index in labelled]
-    chosen = set(label_subset(names, strata, config.label_fraction, config.seed))
+    groups = [train.groups[index] for index in labelled]
+    chosen = set(label_subset(names, strata, config.label_fraction, config.seed, groups))
     return labelled[[name in chosen for name in names]]
 
 

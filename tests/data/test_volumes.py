@@ -15,6 +15,10 @@ from data.prepare import main
 from data.volumes.geometry import resample_linearly, resample_probabilities
 from data.volumes.reading import kept_locale
 from data.volumes.restoring import original_label, restore
+from experiments.grid.config import AblationConfig
+from experiments.grid.planning.prepared import in_shares, read_data
+from transfer_learning.config import SegmentationConfig
+from transfer_learning.task import chosen_labels
 
 nibabel = pytest.importorskip("nibabel")
 
@@ -218,6 +222,24 @@ def test_a_dicom_folder_of_two_series_is_left_out_and_one_is_read(tmp_path, caps
     assert main([*own[:-1], str(tmp_path / "ct"), "--intensity", "ct"]) == 2
     assert "give --intensity window:40/400" in capsys.readouterr().err
     assert not (tmp_path / "ct").exists()
+
+
+def test_label_fractions_take_the_volumes_of_a_patient_together(tmp_path):
+    root = write_task(tmp_path / "task", count=12, values=(0, 1, 2))
+    rows = [f"case_{number},{'abcdef'[number % 6]}" for number in range(12)]
+    (tmp_path / "tags.csv").write_text("\n".join(["file,patient", *rows]))
+    own = ["--dataset", "volumes", "--images", str(root / "imagesTr"), "--masks", str(root / "labelsTr")]
+    divided = ["--group_by", "patient", "--tag_file", str(tmp_path / "tags.csv"), "--output_dir", str(tmp_path / "own")]
+    assert main([*own, *divided]) == 0
+    train = open_data(tmp_path / "own").split("Train")
+    assert len(set(train.groups)) == 4
+    for fraction, patients in ((0.25, 1), (0.5, 2), (1.0, 4)):
+        chosen = chosen_labels(train, SegmentationConfig(label_fraction=fraction, seed=3))
+        assert len(chosen) == 2 * patients
+        assert len({train.tags["patient"][index] for index in chosen}) == patients
+    grid = AblationConfig(data_dir=tmp_path / "own", fractions=(2, 1.0))
+    assert in_shares(grid).fractions == (0.5, 1.0)
+    assert read_data(tmp_path / "own", (0.5, 1.0), (1, 2), ()).num_labels[0.5, 1] == 4
 
 
 def _write_series(itk, folder: Path, number: int) -> None:
