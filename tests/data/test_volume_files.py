@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sample_series import write_series
 from sample_task import AFFINE, SHAPE, prepare, save, write_task
 
 from data.decoders.opening import PictureError
 from data.opened import open_data
 from data.prepare import main
-from data.volumes.itk_files import kept_locale
 from data.volumes.reading import read_frame, read_volume
 
 nibabel = pytest.importorskip("nibabel")
@@ -103,10 +103,9 @@ def test_own_volumes_of_other_formats_are_read_alike(tmp_path):
 
 def test_a_dicom_folder_of_two_series_is_left_out_and_one_is_read(tmp_path, capsys):
     encoding = locale.getencoding()
-    with kept_locale():
-        for case, series in (("one", 1), ("two", 2), ("three", 1), ("four", 1)):
-            for number in range(series):
-                _write_series(tmp_path / "images" / case, number + len(case))
+    for case, series in (("one", 1), ("two", 2), ("three", 1), ("four", 1)):
+        for number in range(series):
+            write_series(tmp_path / "images" / case, number + len(case))
     own = ["--dataset", "volumes", "--images", str(tmp_path / "images"), "--output_dir", str(tmp_path / "out")]
     assert main(own) == 0, capsys.readouterr()
     assert locale.getencoding() == encoding  # which ITK changes
@@ -123,7 +122,7 @@ def test_a_dicom_folder_of_two_series_is_left_out_and_one_is_read(tmp_path, caps
 DAMAGE = {
     "its 5 slices do not lie evenly behind each other (2 to 4 mm apart": lambda series: series[3].unlink(),
     "1 of its slices cannot be read, as 3_3.dcm": lambda series: series[3].write_bytes(series[3].read_bytes()[:-100]),
-    "its 6 slices do not lie evenly": lambda series: _write_series(series[0].parent, 3, apart=0),
+    "its 6 slices do not lie evenly": lambda series: write_series(series[0].parent, 3, apart=0),
     "": lambda series: [
         path.rename(path.with_name(path.name.replace("_", ".").removesuffix(".dcm"))) for path in series
     ],
@@ -133,9 +132,8 @@ DAMAGE = {
 
 @pytest.mark.parametrize("message", DAMAGE)
 def test_a_dicom_series_with_a_gap_is_left_out_and_one_named_otherwise_is_read(tmp_path, message):
-    with kept_locale():
-        for case in ("a", "b", "c"):
-            _write_series(tmp_path / "images" / case, 3)
+    for case in ("a", "b", "c"):
+        write_series(tmp_path / "images" / case, 3)
     DAMAGE[message](sorted((tmp_path / "images" / "a").iterdir()))
     own = ["--dataset", "volumes", "--images", str(tmp_path / "images"), "--output_dir", str(tmp_path / "out")]
     assert main(own) == 0
@@ -187,21 +185,3 @@ def test_no_text_of_a_header_and_no_unused_number_comes_through(tmp_path):
     assert b"MILLER" not in kept
     assert (19510203).to_bytes(4, "little") not in kept
     assert nibabel.Nifti1Header(kept, check=False).get_sform().tolist() == AFFINE.tolist()
-
-
-def _write_series(folder: Path, number: int, apart: int = 2) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    voxels = np.random.default_rng(number).integers(-900, 900, (6, 12, 10)).astype(np.int16)
-    writer = sitk.ImageFileWriter()
-    writer.KeepOriginalImageUIDOn()
-    for place, plane in enumerate(voxels):
-        image = sitk.GetImageFromArray(plane)
-        tags = {
-            **{"0008|0060": "CT", "0020|000e": f"1.2.3.{number}", "0020|000d": "1.2.9", "0010|0010": "MILLER"},
-            **{"0020|0032": f"0\\0\\{apart * place}", "0020|0037": "1\\0\\0\\0\\1\\0", "0020|0013": str(place)},
-            **{"0008|0018": f"1.2.3.{number}.{place}", "0008|0016": "1.2.840.10008.5.1.4.1.1.2"},
-        }
-        for name, value in tags.items():
-            image.SetMetaData(name, value)
-        writer.SetFileName(str(folder / f"{number}_{place}.dcm"))
-        writer.Execute(image)
