@@ -36,7 +36,8 @@ class Listed:
         folder = config.require_images()
         self.images, self.others = _volumes(folder)
         if not self.images:
-            raise UserError(f"{folder} holds no volume ({', '.join(SUFFIXES)}, or folders of DICOM files)")
+            held = "a DICOM series itself: give the folder above it" if slices_in(folder) else "no volume"
+            raise UserError(f"{folder} holds {held} ({', '.join(SUFFIXES)}, or a folder a DICOM series)")
         masks = _volumes(config.masks)[0] if config.masks else {}
         self.masks = {name: path for name, path in masks.items() if name in self.images}
         self.strays = [str(path) for name, path in masks.items() if name not in self.images]

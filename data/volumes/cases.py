@@ -18,6 +18,7 @@ from data.volumes.itk_files import slices_in
 from data.volumes.preparing import indices_of
 from data.volumes.reading import difference, read_frame, read_modalities, read_volume
 
+LARGEST_VALUE = 2**31 - 1  # of a class in a mask
 Files = Mapping[str, tuple[Path, ...]]  # name -> the files of its modalities, one with all of them or one each
 
 
@@ -102,7 +103,12 @@ def plan_of(
         train: the names of Train, whose median is the spacing.
         kinds: what each channel is: "CT", or anything else.
         values: of the masks, one a class.
+
+    Raises:
+        UserError: no volume of Train can be read, or a value is none that a prediction could be written with.
     """
+    if wrong := [value for value in values if not 0 <= value <= LARGEST_VALUE]:
+        raise UserError(f"a class of value {wrong[0]}: masks of volumes hold 0 to {LARGEST_VALUE}: number them anew")
     spacings = np.array([frames[name].spacing for name in train if name in frames])
     if not len(spacings):
         raise UserError("no volume of Train can be read: look at the files, or at the division")

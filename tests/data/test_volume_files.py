@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sample_series import write_series
-from sample_task import AFFINE, SHAPE, prepare, save, write_task
+from sample_task import AFFINE, SHAPE, ball, prepare, save, write_task
 
 from data.decoders.opening import PictureError
 from data.opened import open_data
@@ -140,6 +140,25 @@ def test_a_dicom_series_with_a_gap_is_left_out_and_one_named_otherwise_is_read(t
     left_out = json.loads((tmp_path / "out" / "prepare_report.json").read_text())["counts"].get("left out", 0)
     assert left_out == bool(message.strip())
     assert message.strip() in (tmp_path / "out" / "prepare_report.json").read_text()
+
+
+def test_places_and_values_that_are_of_no_volume_are_refused_with_the_remedy(tmp_path, capsys):
+    write_series(tmp_path / "scan", 3)
+    out = ["--output_dir", str(tmp_path / "out")]
+    assert main(["--dataset", "volumes", "--images", str(tmp_path / "scan"), *out]) == 2
+    assert "a DICOM series itself: give the folder above it" in capsys.readouterr().err
+    for number in range(4):
+        save(tmp_path / "images" / f"{number}.nii.gz", noise() + number)
+        save(tmp_path / "masks" / f"{number}.nii.gz", ball(number).astype(np.int16) - 1)
+    own = ["--images", str(tmp_path / "images"), "--masks", str(tmp_path / "masks"), *out]
+    assert main(["--dataset", "volumes", *own]) == 2
+    assert "a class of value -1: masks of volumes hold 0 to 2147483647" in capsys.readouterr().err
+    assert main(["--dataset", "folder", "--images", str(tmp_path / "images"), *out]) == 2
+    assert "volumes are read by python -m data.prepare --dataset volumes" in capsys.readouterr().err
+    (tmp_path / "images" / "gone.nii.gz").symlink_to(tmp_path / "nothing")
+    assert main(["--dataset", "volumes", "--images", str(tmp_path / "images"), *out]) == 2
+    assert "gone.nii.gz leads nowhere" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_odd_first_volume_does_not_decide_for_all(tmp_path):
