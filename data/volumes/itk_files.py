@@ -1,6 +1,7 @@
 """NRRD, MHA and DICOM series through SimpleITK."""
 
 import locale
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,7 +98,7 @@ def _require_whole(path: Path) -> None:
         return
     if not data.is_file():
         raise PictureError(f"its voxels' file {where} is not there: lay it beside")
-    wanted = np.prod([int(side) for side in fields["DimSize"].split()], dtype=np.int64) * _META_BYTES.get(kind, 0)
+    wanted = math.prod(map(int, fields["DimSize"].split())) * _META_BYTES.get(kind, 0)
     wanted *= int(fields.get("ElementNumberOfChannels", 1))
     if fields.get("CompressedData", "").lower() == "true":
         wanted = int(fields.get("CompressedDataSize", 0))
