@@ -204,3 +204,26 @@ def test_no_text_of_a_header_and_no_unused_number_comes_through(tmp_path):
     assert b"MILLER" not in kept
     assert (19510203).to_bytes(4, "little") not in kept
     assert nibabel.Nifti1Header(kept, check=False).get_sform().tolist() == AFFINE.tolist()
+
+
+def test_modalities_lie_in_a_file_each_and_numbers_of_cases_are_none(tmp_path, capsys):
+    root = write_task(tmp_path / "task", modalities=2)
+    for path in sorted((root / "imagesTr").iterdir()):
+        number = int(path.name[5])
+        (root / "labelsTr" / path.name).rename(root / "labelsTr" / f"case_{number + 1:04d}.nii.gz")
+        if number % 2:  # both modalities in one file
+            path.rename(path.with_name(f"case_{number + 1:04d}.nii.gz"))
+            continue
+        image = nibabel.load(path)
+        for modality in range(2):
+            save(path.with_name(f"case_{number + 1:04d}_000{modality}.nii.gz"), image.get_fdata()[..., modality])
+        path.unlink()
+    assert prepare(tmp_path) == 0, capsys.readouterr()
+    records = open_data(tmp_path / "out").records("Train", "Val", "Test")
+    names = sorted(record.name for split in records.values() for record in split)
+    assert names == [f"case_{number:04d}" for number in range(1, 9)]
+    assert all(record.labelled for split in records.values() for record in split)
+    (root / "imagesTr" / "case_0001_0001.nii.gz").rename(root / "imagesTr" / "case_0001_0002.nii.gz")
+    assert main(["--dataset", "msd", "--archives", str(root), "--output_dir", str(tmp_path / "again")]) == 0
+    report = (tmp_path / "again" / "prepare_report.json").read_text()
+    assert "1 modalities, these data have 2" in report
