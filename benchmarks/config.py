@@ -62,12 +62,13 @@ class ThroughputConfig:
 class GrowthConfig:
     """How many pictures, and how many classes, and with which small network."""
 
-    of: Literal["all", "pictures", "classes"] = "all"
-    """What grows: pictures (growth.json), classes (class_growth.json), or all: one after the other."""
+    of: Literal["all", "pictures", "classes", "volumes"] = "all"
+    """What grows: pictures (growth.json), classes (class_growth.json), volumes (volume_growth.json), or all: one
+    after the other."""
     counts: tuple[int, ...] = (5000, 20000, 80000)
     """Numbers of pictures, smallest first."""
     output_dir: Path = Path("benchmarks/results")
-    """Where growth.json and class_growth.json go, in a folder named after the processor."""
+    """Where growth.json, class_growth.json and volume_growth.json go, in a folder named after the processor."""
     work_dir: Path = Path("benchmarks/data")
     """Where the pictures are drawn."""
     size: int = 40
@@ -86,19 +87,25 @@ class GrowthConfig:
     """With classes: pictures a step."""
     repeats: int = 5
     """With classes: how often each is timed."""
+    volume_counts: tuple[int, ...] = (10, 200)
+    """Numbers of volumes, smallest first."""
+    volume_size: int = 96
+    """With volumes: voxels of a side."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1 or mps."""
 
     def idle(self) -> dict[str, str]:
         """Return the settings that have no say beside the others, and why."""
         names = {
-            "classes": ("counts", "size", "width", "batch_size"),
-            "pictures": ("classes", "class_size", "class_width", "class_batch_size", "repeats"),
+            "pictures": ("counts", "size", "width", "batch_size"),
+            "classes": ("classes", "class_size", "class_width", "class_batch_size", "repeats"),
+            "volumes": ("volume_counts", "volume_size"),
         }
-        return dict.fromkeys(names.get(self.of, ()), f"with --of {self.of}")
+        others = () if self.of == "all" else (kind for kind in names if kind != self.of)
+        return {name: f"with --of {self.of}" for kind in others for name in names[kind]}
 
     def __post_init__(self) -> None:
-        for name, least, most in (("counts", 10, None), ("classes", 2, MOST_CLASSES)):
+        for name, least, most in (("counts", 10, None), ("classes", 2, MOST_CLASSES), ("volume_counts", 6, None)):
             values = getattr(self, name)
             if len(values) < 2 or list(values) != sorted(set(values)) or values[0] < least:
                 raise UserError(f"{name} {values}: give at least two numbers from {least} upwards, smallest first")

@@ -1,13 +1,15 @@
-"""Measure how time and memory grow: with pictures time linearly and memory not at all, with classes both linearly.
+"""Measure how time and memory grow: with pictures time linearly and memory not at all, with classes both linearly, with
+volumes memory not at all.
 
 Every number of pictures is prepared and trained on for one epoch, and with every number of classes pictures are scored
 at original size and a step of phase 2 is taken, all in processes of their own. Memory is what they allocate (RssAnon,
 so Linux only); pages of the memory-mapped arrays belong to the system's cache. Processor seconds stand beside those of
-the clock, since they hold on a machine that is busy with other work too. Writes growth.json and class_growth.json and
-prints tables.
+the clock, since they hold on a machine that is busy with other work too. Writes growth.json,
+class_growth.json and volume_growth.json and prints tables.
 
     python -m benchmarks.growth --counts 5000 20000 80000
     python -m benchmarks.growth --of classes --classes 3 21 50 150
+    python -m benchmarks.growth --of volumes --volume_counts 10 200
 """
 
 import os
@@ -31,6 +33,7 @@ def growth(config: GrowthConfig) -> dict[str, Any]:
     from benchmarks.class_growth import class_growth
     from benchmarks.filing import write_results
     from benchmarks.timing import require_proc
+    from benchmarks.volume_growth import volume_growth
     from core.machine.device import resolve_device
 
     require_proc()
@@ -38,6 +41,7 @@ def growth(config: GrowthConfig) -> dict[str, Any]:
     for name, kind, measure in (
         ("growth.json", "pictures", _of_pictures),
         ("class_growth.json", "classes", class_growth),
+        ("volume_growth.json", "volumes", volume_growth),
     ):
         if config.of in ("all", kind):
             results[name] = measure(config)

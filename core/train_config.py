@@ -186,11 +186,6 @@ class TrainConfig(LearningConfig, NetworkConfig, DataConfig):
         return {**found, **NetworkConfig.idle(self)}
 
     @property
-    def passes_per_step(self) -> int:
-        """What a step costs in passes of a picture through a network: a forward pass is 1, with a backward pass 3."""
-        return 3 * self.batch_size
-
-    @property
     def dims(self) -> int:
         """Axes of what is learned from: 2 of pictures, 3 of volumes."""
         return 2

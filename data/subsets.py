@@ -1,6 +1,6 @@
 """Nested, stratified subsets of the labelled images, for label-efficiency experiments.
 
-A subset depends on `(names, strata, fraction, seed)` alone, and a smaller fraction is always
+A subset depends on `(names, strata, groups, fraction, seed)` alone, and a smaller fraction is always
 contained in a larger one, so that arms with fewer labels never see an image that arms with
 more labels lack.
 """
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from data.manifest import Manifest, Record
 
 
-def label_subset(names: Sequence[str], strata: Sequence[str], fraction: float, seed: int) -> list[str]:
+def label_subset(
+    names: Sequence[str], strata: Sequence[str], fraction: float, seed: int, groups: Sequence[str] | None = None
+) -> list[str]:
     """Choose a fraction of the labelled images, the same share of every stratum.
 
     Args:
@@ -24,6 +26,8 @@ def label_subset(names: Sequence[str], strata: Sequence[str], fraction: float, s
         strata: the stratum of each image (its species, say, or `rarest_classes`), as long as `names`.
         fraction: share to keep, in (0, 1]; every stratum keeps at least one image.
         seed: which of the possible subsets.
+        groups: the group of each image (its patient, say); a group is kept or left whole, the share is one of groups,
+            and a group counts to a single stratum (`strata_of_groups`). None: each image is its own.
 
     Returns:
         The chosen names, sorted.
@@ -35,13 +39,25 @@ def label_subset(names: Sequence[str], strata: Sequence[str], fraction: float, s
         raise UserError(f"{len(names)} names but {len(strata)} strata: give one stratum a name")
     if not 0 < fraction <= 1:
         raise UserError(f"label fraction {fraction} is outside (0, 1]: 0.1 keeps a tenth of the labels")
+    groups = names if groups is None else groups
     by_stratum = defaultdict(list)
-    for name, stratum in zip(names, strata, strict=True):
-        by_stratum[stratum].append(name)
-    chosen = []
+    for group, stratum in strata_of_groups(groups, strata).items():
+        by_stratum[stratum].append(group)
+    chosen: set[str] = set()
     for members in by_stratum.values():
-        chosen += ranked(members, seed)[: max(1, round(fraction * len(members)))]
-    return sorted(chosen)
+        chosen.update(ranked(members, seed)[: max(1, round(fraction * len(members)))])
+    return sorted(name for name, group in zip(names, groups, strict=True) if group in chosen)
+
+
+def strata_of_groups(groups: Sequence[str], strata: Sequence[str]) -> dict[str, str]:
+    """Return the stratum of each group: the one that fewest images have, of those of its images; "" is not known."""
+    counts = Counter(strata)
+    held = defaultdict(set)
+    for group, stratum in zip(groups, strata, strict=True):
+        held[group].add(stratum)
+    return {
+        group: min(found, key=lambda stratum: (not stratum, counts[stratum], stratum)) for group, found in held.items()
+    }
 
 
 def some_labels(names: Sequence[str], strata: Sequence[str], number: int, seed: int) -> list[str]:
@@ -90,3 +106,11 @@ def strata_of(records: "Sequence[Record]", manifest: "Manifest") -> list[str | N
         return [record.tags.get(manifest.stratum) for record in records]
     rarest = rarest_classes([record.classes for record in records])
     return [None if number is None else manifest.class_set.names[number] for number in rarest]
+
+
+def groups_of(records: "Sequence[Record]", manifest: "Manifest") -> list[str]:
+    """Return the group of each image: its value of the tag that --group_by named, or itself where it has none."""
+    tag = manifest.source.get("group_by") or ""
+    values = [record.tags.get(tag) for record in records]
+    # A value must not be taken for an image's name.
+    return [record.name if value is None else f"={value}" for record, value in zip(records, values, strict=True)]

@@ -142,7 +142,7 @@ def keep(file: Path, content: Mapping[str, Any]) -> None:
 
 
 def take_all(steps: Sequence[Sequence[str]]) -> None:
-    """Run commands one after another, each shown. Leaves with exit code 1 where one does not end well."""
+    """Run commands one after another, each shown. Leaves with the exit code of one that does not end well."""
     for number, words in enumerate(steps, start=1):
         print(f"\nstep {number} of {len(steps)}: ae-pretrained {shlex.join(words)}", flush=True)
         _take(words)
@@ -160,7 +160,7 @@ def _take(words: Sequence[str]) -> None:
     if code:
         # The step has said what is wrong, in the one line that begins with `error:`.
         print(f"stopped in the step {name}: the same recipe goes on there", file=sys.stderr)
-        raise SystemExit(1)
+        raise SystemExit(code)
 
 
 def _name_in(words: Sequence[str]) -> str | None:

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data.prepare import main
+
 nibabel = pytest.importorskip("nibabel")
 
 AFFINE = np.array([[0, -1.0, 0, 20], [-1.0, 0, 0, 30], [0, 0, 1.0, -8], [0, 0, 0, 1]])  # voxels lead to P, L, S
@@ -38,3 +40,9 @@ def write_task(root: Path, count: int = 8, values: tuple[int, ...] = (0, 1, 4), 
     content = {"labels": names, "modality": {str(n): "MRI" for n in range(modalities)}}
     (root / "dataset.json").write_text(json.dumps(content))
     return root
+
+
+def prepare(root: Path, *more: str) -> int:
+    """Prepare ROOT/task into ROOT/out; returns the exit code."""
+    source = ["--dataset", "msd", "--archives", str(root / "task")]
+    return main([*source, "--output_dir", str(root / "out"), *more])

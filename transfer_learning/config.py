@@ -53,7 +53,8 @@ class SegmentationConfig(UnlabelledConfig, LossConfig, FittingConfig, PatchConfi
     """How the learning rate falls over the whole run: half a cosine, (1 - t)^0.9, or not at all; plateau: each time the
     score of --select stands still (torch's ReduceLROnPlateau)."""
     label_fraction: float = 1.0
-    """Share of the labelled training pictures to learn from; smaller shares are contained in larger ones."""
+    """Share of the labelled training pictures to learn from, of data divided by --group_by whole groups; smaller shares
+    are contained in larger ones."""
 
     def __post_init__(self) -> None:
         TrainConfig.__post_init__(self)

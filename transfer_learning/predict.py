@@ -4,8 +4,8 @@ Each picture is resized as in training, and its scores are brought back to its o
 pictures in overlapping windows, --tta averages over sizes and the mirror image. Writes of each picture the mask as an
 indexed PNG (its values are the classes, in the weights' order), an overlay and a figure, and of all of them the area
 and mean confidence of each class as predictions.json and predictions.csv. Files that cannot be read are listed and the
-rest goes on; the exit code is then 1. Weights of volumes take NIfTI, NRRD or MHA, all modalities in one file, and write
-each prediction as NIfTI in its file's own space.
+rest goes on; the exit code is then 1. Weights of volumes take NIfTI, NRRD or MHA, all modalities in one file or in one
+each (NAME_0000 and so on), and folders of DICOM, and write each prediction as NIfTI in its file's own space.
 
     python -m transfer_learning.predict --model_path runs/pretrained/best_model.safetensors --input photos
 """
@@ -73,13 +73,14 @@ def _predict(config: PredictConfig, files: dict[str, Path], passed_over: Sequenc
     from transfer_learning.inference.inputs import result_names, unwritable
     from transfer_learning.inference.segmenter import Segmenter
 
+    if _is_of_volumes(config.model_path):
+        return _predict_volumes(config, files, passed_over)
     results = result_names(list(files))
     left_out = dict(unwritable(results))
-    _keep_inputs(files.values(), results.values(), config.output_dir)
+    written = (place for result in results.values() for place in result_places(result).values())
+    _keep_inputs(files.values(), written, config.output_dir)
     options = {field.name: getattr(config, field.name) for field in dataclasses.fields(InferenceOptions)}
     earlier = _results_of_before(config.output_dir, files.values())
-    if _is_of_volumes(config.model_path):
-        return _predict_volumes(config, files, results, earlier)
     with sole_writer(config.output_dir), replacing(config.output_dir, earlier) as folder:
         segmenter = Segmenter.load(config.model_path, **options)
         for line in by_reason(passed_over):
@@ -106,19 +107,30 @@ def _is_of_volumes(model_path: Path | None) -> bool:
 
 
 def _predict_volumes(
-    config: PredictConfig, files: dict[str, Path], results: dict[str, str], earlier: Sequence[str]
+    config: PredictConfig, files: dict[str, Path], passed_over: Sequence[tuple[str, str]]
 ) -> dict[str, Any]:
     from core.files import write_json
-    from transfer_learning.inference.volume_files import segment_volumes
+    from core.headers.header import read_header
+    from data.sources.own.listing import by_reason
+    from transfer_learning.inference.volume_files import plan_of, segment_volumes
+    from transfer_learning.inference.volume_inputs import result_files, volumes_of
 
+    assert config.model_path is not None, "asked for where its weights are of volumes"
+    _, modalities = plan_of(read_header(config.model_path), config.model_path)
+    volumes, others = volumes_of(files, len(modalities))
+    results = result_files(volumes)
+    _keep_inputs(files.values(), results.values(), config.output_dir)
+    earlier = _results_of_before(config.output_dir, files.values())
     with sole_writer(config.output_dir), replacing(config.output_dir, earlier) as folder:
-        content = segment_volumes(config, files, results, folder)
+        for line in by_reason([*passed_over, *others]):
+            print(line, file=sys.stderr)
+        content = segment_volumes(config, volumes, results, folder)
         write_json(folder / TABLES[0], content)
     print(f"{len(content['pictures'])} volumes segmented, each as NIfTI in its own space: {config.output_dir}")
     for entry in content["unreadable"]:
         print(f"{entry['file']}: {entry['reason']}", file=sys.stderr)
     if content["unreadable"]:
-        raise RunError(f"{len(content['unreadable'])} of {len(files)} files could not be read (listed above)")
+        raise RunError(f"{len(content['unreadable'])} of {len(volumes)} volumes could not be read (listed above)")
     return content
 
 
@@ -129,7 +141,8 @@ def _results_of_before(output_dir: Path, inputs: Iterable[Path]) -> list[str]:
 
 
 def _keep_inputs(files: Iterable[Path], results: Iterable[str], output_dir: Path) -> None:
-    written = {real(output_dir / result_places(result)[kind]) for result in results for kind in result_places(result)}
+    """See that no result (relative to `output_dir`) would take the place of an input."""
+    written = {real(output_dir / result) for result in results}
     for path in files:
         if real(path) in written:
             raise UserError(f"{path} would be overwritten by a result: choose another --output_dir")

@@ -12,7 +12,7 @@ from core.errors import UserError
 from core.headers.seen import of_contents
 from data.manifest import Manifest, Record, prepare_hint
 from data.prepared.lacking import without_masks
-from data.subsets import strata_of
+from data.subsets import groups_of, strata_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,8 @@ class Described:
         tags: tag -> its value for each item, None where it is not known.
         strata: what label fractions are shared out by and draws balanced: the value of the tag `stratum`, or where the
             data have none the name of the rarest class that an item holds; None where neither is known.
+        groups: the value of the tag that the data were divided by (--group_by) for each item, or its name where it has
+            none; label fractions take groups whole.
         contents: [N] int64, what an item is known by (`core.headers.seen`); 0: not known.
         digests: SHA-256 of each item as written, with its label and its truth; "" in data prepared before these.
     """
@@ -36,6 +38,7 @@ class Described:
     label_rows: np.ndarray
     tags: dict[str, list[str | None]]
     strata: list[str | None]
+    groups: list[str]
     contents: np.ndarray
     digests: list[str]
 
@@ -90,6 +93,7 @@ def described(data_dir: Path, manifest: Manifest, name: str, records: Sequence[R
         "label_rows": np.where(labelled, np.cumsum(labelled) - 1, -1).astype(np.int64),
         "tags": {tag: [record.tags.get(tag) for record in records] for tag in manifest.tags},
         "strata": strata_of(records, manifest),
+        "groups": groups_of(records, manifest),
         "contents": of_contents(record.content for record in records),
         "digests": [record.sha256 for record in records],
     }

@@ -80,15 +80,21 @@ def _numbered(task: Mapping[str, Any], what: str, base: Path) -> dict[int, str]:
 
 
 def _images(folder: Path, modalities: int) -> Files:
-    """Return the files of each volume: one that holds all modalities, or one each in their order."""
+    """Return the files of each volume: one that holds all modalities, or one each in their order.
+
+    Numbers that cannot be those of modalities, as 0001, 0002, ... without 0000, belong to the name.
+    """
     paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    stems = {
+        path.name.removesuffix(".gz").removesuffix(".nii"): path
+        for path in paths
+        if path.name.endswith(SUFFIX) and not path.name.startswith(".")
+    }
     found: dict[str, dict[int, Path]] = {}
-    for path in paths:
-        if path.name.startswith(".") or not path.name.endswith(SUFFIX):
-            continue
-        stem = path.name.removesuffix(".gz").removesuffix(".nii")
-        parts = _MODALITY.fullmatch(stem) if modalities > 1 or stem.endswith("_0000") else None
-        name, number = (parts[1], int(parts[2])) if parts else (stem, 0)
+    for stem, path in stems.items():
+        parts = _MODALITY.fullmatch(stem)
+        is_part = parts and int(parts[2]) < modalities and f"{parts[1]}_0000" in stems
+        name, number = (parts[1], int(parts[2])) if parts and is_part else (stem, 0)
         found.setdefault(name, {})[number] = path
     if not found and folder.name == "imagesTr":
         raise UserError(f"{folder} holds no .nii.gz: give the folder of the task with --archives")

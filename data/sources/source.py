@@ -12,9 +12,9 @@ from core.classes import ClassSet
 from data.manifest import SPLITS
 from data.preprocessing.pipeline import Preprocessing
 from data.ranking import rank
+from data.volumes.frame import Frame
 from data.volumes.geometry import Spacing
 from data.volumes.intensity import Intensity
-from data.volumes.reading import Frame
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@
 the masks hold is a class. Splits are as of one's own pictures.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -20,7 +21,11 @@ from data.sources.own.dividing.tags import read_tags
 from data.sources.own.progress import with_progress
 from data.sources.source import Source, file_stamp
 from data.volumes.cases import files_in, frames_of, plan_of, sample_of
-from data.volumes.reading import DICOM_SUFFIXES, SUFFIXES, read_volume
+from data.volumes.frame import Frame
+from data.volumes.itk_files import is_dicom, slices_in
+from data.volumes.reading import SUFFIXES, read_volume
+
+_DATA = (".raw", ".zraw", ".raw.gz")  # of an MHD or NHDR beside them
 
 
 class Listed:
@@ -29,10 +34,11 @@ class Listed:
     def __init__(self, config: PrepareConfig) -> None:
         """Raises UserError where there is no folder, or no volume in it."""
         folder = config.require_images()
-        self.images = _volumes(folder)
+        self.images, self.others = _volumes(folder)
         if not self.images:
-            raise UserError(f"{folder} holds no volume ({', '.join(SUFFIXES)}, or folders of DICOM files)")
-        masks = _volumes(config.masks) if config.masks else {}
+            held = "a DICOM series itself: give the folder above it" if slices_in(folder) else "no volume"
+            raise UserError(f"{folder} holds {held} ({', '.join(SUFFIXES)}, or a folder a DICOM series)")
+        masks = _volumes(config.masks)[0] if config.masks else {}
         self.masks = {name: path for name, path in masks.items() if name in self.images}
         self.strays = [str(path) for name, path in masks.items() if name not in self.images]
         if config.masks and not self.masks:
@@ -62,9 +68,9 @@ def read(config: PrepareConfig) -> Source:
     classes, values, said = _classes(listed, config)
     images = {name: (listed.images[name],) for name in division.splits}
     frames, unread = frames_of(images)
-    first = next(iter(frames.values()))
+    channels, modality = _usual(frames)
     train = [name for name, split in division.splits.items() if split == "Train"]
-    plan, how = plan_of(config, frames, train, [first.modality] * first.channels, values)
+    plan, how = plan_of(config, frames, train, [modality] * channels, values)
     samples = [
         sample_of(name, split, images[name], listed.masks.get(name), values, plan.trust_shapes, tags.get(name, {}))
         for name, split in sorted(division.splits.items())
@@ -72,12 +78,15 @@ def read(config: PrepareConfig) -> Source:
     return Source(
         samples,
         classes,
-        channels=first.channels,
+        channels=channels,
         stratum=config.stratify_by,
         official=False,
         drawn=division.drawn,
         group=config.group_by,
-        passed_over=[(path, "a mask without its volume") for path in listed.strays],
+        passed_over=[
+            *((path, "a mask without its volume") for path in listed.strays),
+            *((str(path), _why(path)) for path in listed.others),
+        ],
         details={"listing": listing(config)},
         notes=[*said, *division.notes, *how, *unread],
         plan=plan,
@@ -100,24 +109,37 @@ def files(config: PrepareConfig) -> Iterator[tuple[str, tuple[Path, ...]]]:
         yield name, (*files_in(image), *(files_in(listed.masks[name]) if name in listed.masks else ()))
 
 
-def _volumes(folder: Path) -> Mapping[str, Path]:
-    """Return the volumes below a folder by their names: files, and folders of DICOM files."""
+def _usual(frames: Mapping[str, Frame]) -> tuple[int, str]:
+    """Return how many modalities most volumes have, and what most say of these: the others are left out by name."""
+    channels = Counter(frame.channels for frame in frames.values())
+    usual = min(channels, key=lambda number: (-channels[number], number))
+    kinds = Counter(frame.modality for frame in frames.values() if frame.channels == usual)
+    return usual, kinds.most_common(1)[0][0]
+
+
+def _why(path: Path) -> str:
+    if is_dicom(path):
+        return "a slice of DICOM outside a folder: lay each series into a folder of its own"
+    return f"no volume: {', '.join(SUFFIXES)}, or a folder a DICOM series"
+
+
+def _volumes(folder: Path) -> tuple[Mapping[str, Path], list[Path]]:
+    """Return the volumes below a folder by their names, files and folders of DICOM; and the files of none."""
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder: --images and --masks are folders of volumes")
     found: dict[str, Path] = {}
+    others = []
     for path in sorted(folder.rglob("*")):
-        if path.name.startswith(".") or not (path.name.lower().endswith(SUFFIXES) or _is_series(path)):
+        is_volume = path.name.lower().endswith(SUFFIXES) or (path.is_dir() and slices_in(path))
+        if path.name.startswith(".") or not is_volume:
+            others += [path] if path.is_file() else []
             continue
         name = _bare(path.relative_to(folder).as_posix())
         if name in found:
             raise UserError(f"{found[name]} and {path} are two files for one name: move one away")
         found[name] = path
-    return found
-
-
-def _is_series(path: Path) -> bool:
-    held = [file for file in path.iterdir() if file.is_file()] if path.is_dir() else []
-    return bool(held) and all(file.suffix.lower() in DICOM_SUFFIXES for file in held)
+    series = {path for path in found.values() if path.is_dir()}
+    return found, [path for path in others if path.parent not in series and not path.name.lower().endswith(_DATA)]
 
 
 def _bare(name: str) -> str:

@@ -11,11 +11,14 @@ from core.terminal.progress import track
 from data.decoders.opening import PictureError
 from data.sources.source import Sample, VolumePlan, file_stamp
 from data.volumes.config import VolumeConfig
+from data.volumes.frame import Frame, times
 from data.volumes.geometry import Spacing, resampled_shape
 from data.volumes.intensity import Intensity
+from data.volumes.itk_files import slices_in
 from data.volumes.preparing import indices_of
-from data.volumes.reading import Frame, read_frame, read_volume
+from data.volumes.reading import difference, read_frame, read_modalities, read_volume
 
+LARGEST_VALUE = 2**31 - 1  # of a class in a mask
 Files = Mapping[str, tuple[Path, ...]]  # name -> the files of its modalities, one with all of them or one each
 
 
@@ -45,20 +48,19 @@ def sample_of(
 
 
 def files_in(path: Path) -> tuple[Path, ...]:
-    """Return the files of a volume: itself, or those of a folder of DICOM."""
-    return tuple(sorted(file for file in path.iterdir() if file.is_file())) if path.is_dir() else (path,)
+    """Return the files of a volume: itself, or the slices in a folder of DICOM.
+
+    Raises:
+        UserError: it is a link that leads nowhere.
+    """
+    if not path.exists():
+        raise UserError(f"{path} leads nowhere: mend the link, or take it away")
+    return tuple(slices_in(path)) if path.is_dir() else (path,)
 
 
 def _image(paths: Sequence[Path]) -> tuple[np.ndarray, list[str]]:
     """Read the modalities of a volume, [C, D, H, W]."""
-    first, voxels = read_volume(paths[0])
-    found = [voxels]
-    for path in paths[1:]:
-        frame, more = read_volume(path)
-        if problem := _difference(first, frame):
-            raise PictureError(f"{path.name} {problem} of {paths[0].name}: all modalities need one space")
-        found.append(more)
-    return np.concatenate(found), []
+    return read_modalities(paths)[1], []
 
 
 def _label(image: Path, mask: Path, values: tuple[int, ...], trust: bool) -> np.ndarray:
@@ -66,31 +68,11 @@ def _label(image: Path, mask: Path, values: tuple[int, ...], trust: bool) -> np.
     wanted = read_frame(image)
     if frame.channels != 1:
         raise PictureError(f"a fourth axis of {frame.channels}: a mask has three axes")
-    if problem := _difference(wanted, frame, trust):
+    if problem := difference(wanted, frame, trust):
         hint = "" if frame.shape != wanted.shape else "; --trust_shapes goes on"
         raise PictureError(f"{problem}{hint}")
     # In the axes of its volume: where these are trusted, the mask's own say something else.
     return np.ascontiguousarray(indices_of(wanted.turned(frame.turned_back(voxels[0])), values))
-
-
-def _difference(wanted: Frame, found: Frame, trust: bool = False) -> str:
-    """Say by how much a mask's shape, spacing or affine differs from its volume's; "" where they are the same."""
-    if found.shape != wanted.shape:
-        return f"shape {_times(found.shape)}, its volume has {_times(wanted.shape)}"
-    if trust:
-        return ""
-    lengths = [np.sqrt((frame.affine[:3, :3] ** 2).sum(0)) for frame in (wanted, found)]
-    if not np.allclose(lengths[0], lengths[1], rtol=1e-3, atol=0):
-        return f"spacing {_times(lengths[1])} mm, its volume has {_times(lengths[0])}"
-    corners = np.array([[i, j, k, 1] for i in (0, 1) for j in (0, 1) for k in (0, 1)]) * [*wanted.shape, 1]
-    apart = np.linalg.norm((corners @ (found.affine - wanted.affine).T)[:, :3], axis=1).max()
-    if apart > 0.1 * lengths[0].min():
-        return f"its affine lays it up to {apart:.2f} mm away from its volume"
-    return ""
-
-
-def _times(numbers: Iterable[float]) -> str:
-    return " x ".join(f"{number:g}" for number in numbers)
 
 
 def frames_of(images: Files) -> tuple[dict[str, Frame], list[str]]:
@@ -121,7 +103,12 @@ def plan_of(
         train: the names of Train, whose median is the spacing.
         kinds: what each channel is: "CT", or anything else.
         values: of the masks, one a class.
+
+    Raises:
+        UserError: no volume of Train can be read, or a value is none that a prediction could be written with.
     """
+    if wrong := [value for value in values if not 0 <= value <= LARGEST_VALUE]:
+        raise UserError(f"a class of value {wrong[0]}: masks of volumes hold 0 to {LARGEST_VALUE}: number them anew")
     spacings = np.array([frames[name].spacing for name in train if name in frames])
     if not len(spacings):
         raise UserError("no volume of Train can be read: look at the files, or at the division")
@@ -133,7 +120,7 @@ def plan_of(
         resampled_shape(frame.turned_shape, frame.spacing, spacing) != frame.turned_shape for frame in frames.values()
     )
     notes = [
-        f"{resampled} of {len(frames)} volumes are resampled to {_times(spacing)} mm"
+        f"{resampled} of {len(frames)} volumes are resampled to {times(spacing)} mm"
         if spacing and resampled
         else "no volume is resampled"
     ]

@@ -21,9 +21,9 @@ from data.preparing.looks import SIDE, Look
 from data.preparing.processing import Outcome, record_of
 from data.sources.own.progress import with_progress
 from data.sources.source import Sample, Samples, Source, VolumePlan
+from data.volumes.frame import MOST_BYTES, Frame, times
 from data.volumes.geometry import VolumeGeometry, resample_image, resample_label, resampled_shape
 from data.volumes.intensity import Intensity, of_foreground, sampled
-from data.volumes.reading import Frame
 from data.volumes.split import VOXELS, WHITE
 
 _KEPT = 1000  # voxels of a class, from which patches are drawn
@@ -112,10 +112,8 @@ def process_volume(sample: Sample, job: VolumeJob) -> Outcome:
         voxels, unusual = sample.image()
         frame = sample.frame()
         if len(voxels) != len(job.intensity):
-            raise PictureError(
-                f"a fourth axis of {len(voxels)}, where these data have {len(job.intensity)} modalities: a time "
-                "series? Save the one volume that counts"
-            )
+            raise PictureError(other_modalities(len(voxels), len(job.intensity), "these data have"))
+        volume, geometry = prepared(voxels, frame, job.plan, job.intensity)
     except PictureError as error:
         outcome.notes.append((sample.file, "left out", str(error)))
         return outcome
@@ -128,8 +126,15 @@ def process_volume(sample: Sample, job: VolumeJob) -> Outcome:
             outcome.refused = f"{sample.label_file}: {error}"
             return outcome
         outcome.notes.append((sample.label_file, "mask left out", str(error)))
-    _write(outcome, voxels, frame, label, job)
+    _write(outcome, volume, geometry, label, job)
+    outcome.look = look_of_volume(voxels, volume)
     return outcome
+
+
+def other_modalities(found: int, wanted: int, whose: str) -> str:
+    """Say that a volume has another number of modalities than is asked for."""
+    series = ": a time series? Save the one volume that counts" if found > wanted else ""
+    return f"{found} modalities, {whose} {wanted}{series}"
 
 
 def prepared(
@@ -138,9 +143,17 @@ def prepared(
     """Return a volume [C, D, H, W] as training reads it, 16 bits that stand for [0, 1], and its geometry.
 
     What predicts an original file takes it through here too.
+
+    Raises:
+        PictureError: it would become larger than memory holds.
     """
     own = frame.spacing
     shape = resampled_shape(frame.turned_shape, own, plan.spacing)
+    if 4 * len(voxels) * np.prod(shape, dtype=np.float64) > MOST_BYTES:
+        raise PictureError(
+            f"its voxels of {times(own)} mm would become {times(shape)} at the spacing of these data, more than "
+            f"{MOST_BYTES >> 30} GiB as numbers: mend the spacing in its header, or prepare at another --spacing"
+        )
     units = (kind.unit(channel) for kind, channel in zip(intensity, voxels, strict=True))
     resampled = np.clip(resample_image(np.stack(list(units)), shape), 0, 1)
     is_same = shape == frame.turned_shape
@@ -152,9 +165,10 @@ def prepared(
     return np.round(resampled * WHITE).astype(VOXELS), geometry
 
 
-def _write(outcome: Outcome, voxels: np.ndarray, frame: Frame, truth: np.ndarray | None, job: VolumeJob) -> None:
+def _write(
+    outcome: Outcome, volume: np.ndarray, geometry: VolumeGeometry, truth: np.ndarray | None, job: VolumeJob
+) -> None:
     sample = outcome.sample
-    volume, geometry = prepared(voxels, frame, job.plan, job.intensity)
     digest = sha256(volume.data)
     files = {volume_path: volume}
     if truth is not None:
@@ -166,7 +180,7 @@ def _write(outcome: Outcome, voxels: np.ndarray, frame: Frame, truth: np.ndarray
         digest.update(truth.data)
     for place, array in files.items():
         _save(place(job.root, sample.split, sample.name), array)
-    outcome.digest, outcome.look = digest.hexdigest(), look_of_volume(voxels, volume)
+    outcome.digest = digest.hexdigest()
     outcome.record = record_of(outcome, truth is not None, geometry)
 
 

@@ -1,94 +1,22 @@
 """Volumes from files: NIfTI through nibabel, NRRD, MHA and DICOM series through SimpleITK.
 
-Both are of the extra `[medical]` and imported only here. Arrays come in the axes of the file, (i, j, k) with any
-modality last, beside the affine from voxels to mm in RAS+; `turned` brings them to [C, D, H, W].
+Both are of the extra `[medical]` and imported only where they are needed. Arrays come in the axes of the file,
+(i, j, k) with any modality last, beside the affine from voxels to mm in RAS+; `Frame.turned` brings them to [C, D, H,
+W].
 """
 
-import locale
-import zlib
-from base64 import b64decode, b64encode
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib import import_module
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from core.errors import UserError
-from core.files import atomic_path
 from data.decoders.opening import PictureError
-from data.volumes.geometry import Spacing, Triple
+from data.volumes.frame import Frame, times
+from data.volumes.itk_files import ITK, of_itk
+from data.volumes.nifti import NIFTI, frame_of_nifti, of_nifti
 
-NIFTI = (".nii", ".nii.gz")
-ITK = (".nrrd", ".nhdr", ".mha", ".mhd")
 SUFFIXES = (*NIFTI, *ITK)
-DICOM_SUFFIXES = (".dcm", ".ima", "")
-MOST_BYTES = 2**33  # of one volume as numbers of 32 bits: more than any scanner makes, less than memory has
-_IDENTIFYING = ("descrip", "aux_file", "intent_name", "db_name")
-_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # of ITK, to RAS+
-
-
-@dataclass(frozen=True)
-class Frame:
-    """A volume's place, without its voxels: shape and modalities in the axes of the file.
-
-    Attributes:
-        shape: (i, j, k).
-        channels: of the fourth axis; 1 without one.
-        affine: [4, 4] float64, from voxels to mm in RAS+.
-        header: base64 of a NIfTI header without what could name a patient.
-        modality: what a DICOM series says of itself, else "".
-    """
-
-    shape: Triple
-    channels: int
-    affine: np.ndarray
-    header: str
-    modality: str = ""
-
-    @property
-    def orientation(self) -> str:
-        """Where the axes of the file lead, as "LPS"."""
-        return "".join(_library("nibabel").aff2axcodes(self.affine))
-
-    @property
-    def turned_shape(self) -> Triple:
-        """[D, H, W]."""
-        depth, height, width = (self.shape[axis] for axis in self._axes[::-1])
-        return depth, height, width
-
-    @property
-    def spacing(self) -> Spacing:
-        """Millimetres along [D, H, W]."""
-        lengths = np.sqrt((self.affine[:3, :3] ** 2).sum(0))
-        depth, height, width = (float(lengths[axis]) for axis in self._axes[::-1])
-        return depth, height, width
-
-    @property
-    def _axes(self) -> list[int]:
-        """The axis of the file that leads to the right or left, to the front or back, to the head or feet."""
-        ends = self._ends
-        return [int(np.flatnonzero(ends[:, 0] == axis)[0]) for axis in range(3)]
-
-    @property
-    def _ends(self) -> np.ndarray:
-        ends: np.ndarray = _library("nibabel").io_orientation(self.affine)
-        return ends
-
-    def turned(self, array: np.ndarray) -> np.ndarray:
-        """Return an array (i, j, k) of the file as [D, H, W]: RAS+, then reversed."""
-        turned: np.ndarray = _library("nibabel").apply_orientation(array, self._ends)
-        return turned.transpose(2, 1, 0)
-
-    def turned_back(self, array: np.ndarray) -> np.ndarray:
-        """Return an array [D, H, W] in the axes of the file."""
-        orientations = _library("nibabel").orientations
-        plain = np.array([[axis, 1] for axis in range(3)])
-        back = orientations.ornt_transform(plain, self._ends)
-        found: np.ndarray = orientations.apply_orientation(array.transpose(2, 1, 0), back)
-        return found
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 def read_frame(path: Path) -> Frame:
@@ -97,191 +25,62 @@ def read_frame(path: Path) -> Frame:
     Raises:
         PictureError: it is none, or damaged.
     """
-    return _nifti_frame(path)[0] if _is_nifti(path) else _itk(path)[0]
+    return frame_of_nifti(path) if _is_nifti(path) else of_itk(path)[0]
 
 
 def read_volume(path: Path) -> tuple[Frame, np.ndarray]:
-    """Read a volume: its frame and its voxels [C, D, H, W], of the type that its file has.
+    """Read a volume, or a mask: its frame and its voxels [C, D, H, W], of the type that its file has.
 
     Raises:
-        PictureError: it is none, cut or damaged, empty, larger than memory holds, or holds NaN or infinite values.
+        PictureError: it is none, cut or damaged, larger than memory holds, or holds NaN, infinite values or such that
+            32 bits do not hold.
     """
-    frame, array = _nifti(path) if _is_nifti(path) else _itk(path)
+    frame, array = of_nifti(path) if _is_nifti(path) else of_itk(path)
     if array.dtype.kind not in "iuf":
         raise PictureError(f"voxels of type {array.dtype}: numbers are needed")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         wrong = int((~np.isfinite(array)).sum())
         raise PictureError(f"{wrong} of its {array.size} voxels are NaN or infinite: write them as numbers")
+    if (largest := max(float(array.max()), -float(array.min()))) > _LARGEST:
+        raise PictureError(f"a voxel of {largest:g}, more than 32 bits hold: mend its values or their scale")
     channels = (array[..., number] for number in range(array.shape[3])) if array.ndim == 4 else (array,)
     return frame, np.stack([np.ascontiguousarray(frame.turned(channel)) for channel in channels])
 
 
-def write_label(path: Path, label: np.ndarray, frame: Frame) -> None:
-    """Write a label [D, H, W] (before resampling) as NIfTI in the space of the file that `frame` is of.
+def read_modalities(paths: Sequence[Path]) -> tuple[Frame, np.ndarray]:
+    """Read a volume from the files of its modalities, one with all of them or one each: its frame, [C, D, H, W].
 
-    The header is the file's, but for the type of its voxels and what could name a patient.
+    Raises:
+        PictureError: as `read_volume`; they lie in different places, or nothing is to be seen.
     """
-    nibabel = _library("nibabel")
-    header = nibabel.Nifti1Header.from_fileobj(_stream(b64decode(frame.header)))
-    kind = np.uint8 if label.max(initial=0) < 256 else np.int32
-    header.set_data_dtype(kind)
-    header.set_slope_inter(1, 0)
-    header["cal_min"], header["cal_max"] = 0, 0
-    image = nibabel.Nifti1Image(frame.turned_back(label).astype(kind), None, header)
-    with atomic_path(path) as temporary:
-        data = image.to_bytes()
-        temporary.write_bytes(_gzip(data) if path.name.endswith(".gz") else data)
+    first, voxels = read_volume(paths[0])
+    found = [voxels]
+    for path in paths[1:]:
+        frame, more = read_volume(path)
+        if problem := difference(first, frame):
+            raise PictureError(f"{path.name}: {problem} ({paths[0].name}): all modalities need one space")
+        found.append(more)
+    whole = np.concatenate(found)
+    if all(channel.min() == channel.max() for channel in whole):
+        raise PictureError(f"empty: all its voxels are {whole.flat[0]:g}")
+    return first, whole
 
 
-def _gzip(data: bytes) -> bytes:
-    """Compress without a name or a time: equal labels give equal files."""
-    from gzip import compress
-
-    return compress(data, 6, mtime=0)
-
-
-def _stream(data: bytes) -> Any:
-    from io import BytesIO
-
-    return BytesIO(data)
+def difference(wanted: Frame, found: Frame, trust: bool = False) -> str:
+    """Say by how much a mask's shape, spacing or affine differs from its volume's; "" where they are the same."""
+    if found.shape != wanted.shape:
+        return f"shape {times(found.shape)}, its volume has {times(wanted.shape)}"
+    if trust:
+        return ""
+    lengths = [np.sqrt((frame.affine[:3, :3] ** 2).sum(0)) for frame in (wanted, found)]
+    if not np.allclose(lengths[0], lengths[1], rtol=1e-3, atol=0):
+        return f"spacing {times(lengths[1].tolist())} mm, its volume has {times(lengths[0].tolist())}"
+    corners = np.array([[i, j, k, 1] for i in (0, 1) for j in (0, 1) for k in (0, 1)]) * [*wanted.shape, 1]
+    apart = np.linalg.norm((corners @ (found.affine - wanted.affine).T)[:, :3], axis=1).max()
+    if apart > 0.1 * lengths[0].min():
+        return f"its affine lays it up to {apart:.2f} mm away from its volume"
+    return ""
 
 
 def _is_nifti(path: Path) -> bool:
     return path.name.lower().endswith(NIFTI)
-
-
-def _library(name: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError:
-        raise UserError(f"volumes are read with {name}: pip install 'ae-pretrained[medical]'") from None
-
-
-@contextmanager
-def _decoding() -> Iterator[None]:
-    """Turn whatever a reader raises of a file into a PictureError."""
-    try:
-        yield
-    except (PictureError, UserError):
-        raise
-    except (EOFError, zlib.error):
-        raise PictureError("cut: its compressed data end early, copy it anew") from None
-    except MemoryError:
-        raise PictureError("its voxels do not fit into memory") from None
-    except Exception as error:
-        text = " ".join(str(error).split()) or type(error).__name__
-        early = "Expected" in text and "bytes" in text  # of nibabel, of an uncompressed file
-        raise PictureError(f"{'cut' if early else 'damaged, or no volume'} ({text[-160:]})") from None
-
-
-@contextmanager
-def kept_locale() -> Iterator[None]:
-    """Keep the process's locale: ITK's DICOM reader sets that of C, in which further files would be read as ASCII."""
-    before = locale.setlocale(locale.LC_ALL)
-    try:
-        yield
-    finally:
-        locale.setlocale(locale.LC_ALL, before)
-
-
-def _nifti_frame(path: Path) -> tuple[Frame, Any]:
-    nibabel = _library("nibabel")
-    with _decoding():
-        image = nibabel.load(path)
-        if not isinstance(image, nibabel.Nifti1Image):
-            raise PictureError("not a NIfTI file")
-        shape = _spatial(image.shape)
-        header = image.header.copy() if type(image.header) is nibabel.Nifti1Header else None
-        header = header or nibabel.Nifti1Header()
-        header.set_data_shape(shape[:3])
-        if type(image.header) is not nibabel.Nifti1Header:
-            header.set_sform(image.affine, "aligned")
-        return _frame(shape, np.asarray(image.affine, np.float64), header), image
-
-
-def _nifti(path: Path) -> tuple[Frame, np.ndarray]:
-    frame, image = _nifti_frame(path)
-    with _decoding():
-        slope, intercept = image.header.get_slope_inter()
-        plain = slope in (None, 1) and intercept in (None, 0)
-        array = np.asanyarray(image.dataobj) if plain else image.get_fdata(dtype=np.float32)
-        return frame, array.reshape(*frame.shape, frame.channels)[..., :]
-
-
-def _spatial(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """Return (i, j, k, channels); axes of 1 behind these say nothing."""
-    while len(shape) > 3 and shape[-1] == 1:
-        shape = shape[:-1]
-    if len(shape) not in (3, 4) or (len(shape) == 3 and min(shape) < 1):
-        raise PictureError(
-            f"shape {' x '.join(map(str, shape))}: a volume has three axes, and perhaps one of modalities"
-        )
-    if min(shape) < 1:
-        raise PictureError(f"empty: shape {' x '.join(map(str, shape))}")
-    if 4 * np.prod(shape, dtype=np.float64) > MOST_BYTES:
-        gib = 4 * np.prod(shape, dtype=np.float64) / 2**30
-        raise PictureError(
-            f"declares {' x '.join(map(str, shape))} voxels, {gib:.0f} GiB as numbers, more than the "
-            f"{MOST_BYTES >> 30} that one volume may take: resample or crop it"
-        )
-    first, second, third, *more = shape
-    return first, second, third, more[0] if more else 1
-
-
-def _frame(shape: tuple[int, int, int, int], affine: np.ndarray, header: Any, modality: str = "") -> Frame:
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
-        raise PictureError("its affine leads nowhere (a spacing of 0, or axes that coincide): mend its header")
-    for name in _IDENTIFYING:
-        header[name] = b""
-    header.extensions.clear()
-    return Frame(shape[:3], shape[3], affine, b64encode(header.binaryblock).decode(), modality)
-
-
-def _itk(path: Path) -> tuple[Frame, np.ndarray]:
-    itk, nibabel = _library("SimpleITK"), _library("nibabel")
-    itk.ProcessObject.SetGlobalWarningDisplay(False)
-    with _decoding(), kept_locale():
-        image, modality = _series(itk, path) if path.is_dir() else _itk_file(itk, path)
-        if image.GetDimension() == 4:
-            raise PictureError(_TIME.format(image.GetSize()[3]))
-        if image.GetDimension() != 3:
-            raise PictureError(f"of {image.GetDimension()} dimensions: a volume has three")
-        array = itk.GetArrayFromImage(image)  # [z, y, x] or [z, y, x, C]
-        array = array.reshape(*array.shape[:3], -1).transpose(2, 1, 0, 3)
-        axes = np.array(image.GetDirection()).reshape(3, 3) * image.GetSpacing()
-        affine = np.eye(4)
-        affine[:3, :3], affine[:3, 3] = axes, image.GetOrigin()
-        affine = _LPS @ affine
-        header = nibabel.Nifti1Header()
-        header.set_data_shape(array.shape[:3])
-        header.set_sform(affine, "scanner")
-        header.set_qform(affine, "scanner")
-        header.set_xyzt_units("mm")
-        return _frame(_spatial(array.shape), affine, header, modality), array
-
-
-_TIME = "a fourth axis of {}: a time series, of which one volume can be used: save that one"
-
-
-def _itk_file(itk: Any, path: Path) -> tuple[Any, str]:
-    reader = itk.ImageFileReader()
-    reader.SetFileName(str(path))
-    reader.ReadImageInformation()
-    _spatial(tuple(reader.GetSize())[:3])
-    return reader.Execute(), ""
-
-
-def _series(itk: Any, folder: Path) -> tuple[Any, str]:
-    found = itk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
-    if not found:
-        raise PictureError("a folder without a DICOM series")
-    if len(found) > 1:
-        raise PictureError(f"a folder of {len(found)} DICOM series: lay each into a folder of its own")
-    files = itk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), found[0])
-    first = itk.ImageFileReader()
-    first.SetFileName(files[0])
-    first.ReadImageInformation()
-    modality = first.GetMetaData("0008|0060").strip() if first.HasMetaDataKey("0008|0060") else ""
-    reader = itk.ImageSeriesReader()
-    reader.SetFileNames(files)
-    return reader.Execute(), modality

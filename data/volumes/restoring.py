@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
+from data.volumes.frame import Frame
 from data.volumes.geometry import VolumeGeometry, resample_probabilities
-from data.volumes.reading import Frame, write_label
+from data.volumes.nifti import write_label
 
 
 def original_label(prediction: np.ndarray, geometry: VolumeGeometry) -> np.ndarray:

@@ -24,7 +24,7 @@ def check_names(
 ) -> None:
     """Refuse variants that the plan does not know, twins, and fractions with two numbers of labels."""
     seen: dict[tuple, Path] = {}
-    labels: dict[float, tuple[Path, int]] = {}
+    labels: dict[tuple[float, int], tuple[Path, int]] = {}  # where groups are drawn seeds may come to other numbers
     for path, content in [*arms, *trials]:
         name = content.arm
         if name.variant not in plan.variants:
@@ -36,7 +36,7 @@ def check_names(
         twin = seen.setdefault((path.parent.name, name.variant, name.fraction, last), path)
         if twin != path:
             raise UserError(f"{twin} and {path} hold the same arm: move one of them away")
-        other, number = labels.setdefault(name.fraction, (path, content.num_labels))
+        other, number = labels.setdefault((name.fraction, name.seed), (path, content.num_labels))
         if number != content.num_labels:
             raise UserError(
                 f"{other} and {path} have {number} and {content.num_labels} labels at the same fraction: they are of "

@@ -40,6 +40,7 @@ class Group:
     """The arms of one variant at one label fraction, one a seed.
 
     Args:
+        num_labels: mean over the seeds, which differ where groups of pictures are drawn.
         classes: class -> mean over the seeds of the IoU on Test; None where nothing was scored.
         foreground: likewise of all foreground as one.
         pixel_accuracy: mean over the seeds of the share of pixels on Test that are right.
@@ -224,7 +225,7 @@ def _groups(ablation: Ablation, drawn: Mapping[int, np.ndarray], resamples: int)
             Group(
                 variant,
                 fraction,
-                arms[0].content.num_labels,
+                round(float(np.mean([arm.content.num_labels for arm in arms]))),
                 tuple(arms),
                 _spread([arm.content.val_mean_iou for arm in arms]),
                 _spread([mean_iou(arm) for arm in arms]),

@@ -60,6 +60,7 @@ def drawn_split(pictures: Pictures, count: int) -> Split:
         label_rows=np.arange(count),
         tags={},
         strata=[None] * count,
+        groups=names,
         contents=np.zeros(count, np.int64),
         digests=[""] * count,
         images=images,

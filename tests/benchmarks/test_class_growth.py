@@ -75,3 +75,14 @@ def test_the_command_measures_every_number_of_classes(tmp_path, capsys):
 def test_numbers_that_say_nothing_of_growth_are_refused(wrong, capsys):
     assert growth(wrong) == 2
     assert capsys.readouterr().err
+
+
+@pytest.mark.all
+def test_memory_is_measured_over_numbers_of_volumes(tmp_path):
+    pytest.importorskip("nibabel")
+    small = ["--of", "volumes", "--volume_counts", "8", "16", "--volume_size", "40", "--device", "cpu"]
+    assert growth([*small, "--work_dir", str(tmp_path / "data"), "--output_dir", str(tmp_path)]) == 0
+    result = json.loads((tmp_path / processor(torch.device("cpu")).slug / "volume_growth.json").read_text())
+    assert [row["volumes"] for row in result["rows"]] == [8, 16]
+    assert min(row["train_mebibytes"] for row in result["rows"]) > 50
+    assert result["over_smallest"]["prepare_mebibytes"][0] == 1

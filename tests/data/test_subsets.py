@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.ranking import ranked
-from data.subsets import label_subset, some_labels
+from data.subsets import label_subset, some_labels, strata_of_groups
 
 names = st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=60, unique=True)
 fractions = st.floats(min_value=0.01, max_value=1.0)
@@ -82,3 +82,24 @@ def test_a_number_of_labels_is_the_fraction_that_comes_to_it():
 def test_more_labels_than_there_are_are_refused():
     with pytest.raises(ValueError, match="3 are more than the 2 there are"):
         some_labels(["a", "b"], ["dog", "dog"], 3, 0)
+
+
+@given(names, fractions, fractions, st.integers(0, 9), st.integers(1, 7))
+def test_groups_are_kept_or_left_whole_and_subsets_of_them_are_nested(names, one, other, seed, number):
+    kinds = [species_of(name) for name in names]
+    groups = [f"patient {len(name) % number}" for name in names]
+    small, large = (set(label_subset(names, kinds, f, seed, groups)) for f in sorted((one, other)))
+    assert small <= large
+    kept = {group for name, group in zip(names, groups, strict=True) if name in small}
+    assert small == {name for name, group in zip(names, groups, strict=True) if group in kept}
+
+
+def test_a_share_is_one_of_groups_and_a_group_counts_to_its_rarest_stratum():
+    names = [f"{patient}/{number}" for patient in range(20) for number in range(patient + 1)]
+    groups = [name.split("/")[0] for name in names]
+    chosen = label_subset(names, ["dog"] * len(names), 0.2, 0, groups)
+    assert len({name.split("/")[0] for name in chosen}) == 4
+    found = strata_of_groups(["a", "a", "b", "b", "c"], ["dog", "cat", "dog", "", ""])
+    assert found == {"a": "cat", "b": "dog", "c": ""}
+    alone = label_subset(names, ["dog"] * len(names), 0.2, 0)
+    assert alone == label_subset(names, ["dog"] * len(names), 0.2, 0, names)

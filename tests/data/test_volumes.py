@@ -1,11 +1,9 @@
 import gzip
-import json
-import locale
 from pathlib import Path
 
 import numpy as np
 import pytest
-from sample_task import AFFINE, SHAPE, ball, save, write_task
+from sample_task import AFFINE, ball, prepare, save, write_task
 from scipy import ndimage
 from scipy.special import softmax
 
@@ -13,15 +11,14 @@ from core.errors import UserError
 from data.opened import open_data
 from data.prepare import main
 from data.volumes.geometry import resample_linearly, resample_probabilities
-from data.volumes.reading import kept_locale
 from data.volumes.restoring import original_label, restore
+from experiments.grid.config import AblationConfig
+from experiments.grid.planning.prepared import in_shares, read_data
+from transfer_learning.config import SegmentationConfig
+from transfer_learning.task import chosen_labels
 
 nibabel = pytest.importorskip("nibabel")
-
-
-def prepare(root: Path, *more: str) -> int:
-    source = ["--dataset", "msd", "--archives", str(root / "task")]
-    return main([*source, "--output_dir", str(root / "out"), *more])
+sitk = pytest.importorskip("SimpleITK")
 
 
 @pytest.mark.parametrize("modalities", [1, 2])
@@ -134,108 +131,22 @@ def test_trusted_shapes_go_on(tmp_path, message):
     assert prepare(tmp_path, "--trust_shapes") == 0
 
 
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-2000])
-
-
-def with_nan(path: Path) -> None:
-    array = np.zeros(SHAPE, np.float32)
-    array[3, 4, 5] = np.nan
-    save(path, array)
-
-
-def huge(path: Path) -> None:
-    header = nibabel.Nifti1Header()
-    header.set_data_shape((30000, 30000, 300))
-    path.write_bytes(gzip.compress(header.binaryblock + bytes(4)))
-
-
-def flat(path: Path) -> None:
-    header = nibabel.Nifti1Header()
-    header.set_data_shape(SHAPE)
-    header["sform_code"] = 1  # of rows of zeros
-    path.write_bytes(gzip.compress(header.binaryblock + bytes(4 + 4 * 20 * 18 * 16)))
-
-
-BAD_VOLUMES = {
-    "cut": cut,
-    "1 of its 5760 voxels are NaN": with_nan,
-    "more than the 8 that one volume may take": huge,
-    "a time series?": lambda path: save(path, np.zeros((*SHAPE, 5), np.float32)),
-    "damaged, or no volume": lambda path: path.write_bytes(b"no volume at all"),
-    "a volume has three axes": lambda path: save(path, np.zeros((20, 18), np.float32)),
-    "axes that coincide": flat,
-}
-
-
-@pytest.mark.parametrize("message", BAD_VOLUMES)
-def test_a_volume_that_cannot_be_used_is_left_out_by_name(tmp_path, message, capsys):
-    root = write_task(tmp_path / "task")
-    BAD_VOLUMES[message](root / "imagesTr" / "case_1.nii.gz")
-    assert prepare(tmp_path) == 0, capsys.readouterr()
-    report = json.loads((tmp_path / "out" / "prepare_report.json").read_text())
-    (entry,) = [entry for entry in report["files"] if entry["action"] == "left out"]
-    assert message in entry["reason"]
-    assert entry["file"].endswith("case_1.nii.gz")
-
-
-def test_own_volumes_of_other_formats_are_read_alike(tmp_path):
-    itk = pytest.importorskip("SimpleITK")
-    root = write_task(tmp_path / "task", values=(0, 1, 2))
-    for number in range(8):
-        for folder in ("imagesTr", "labelsTr"):
-            path = root / folder / f"case_{number}.nii.gz"
-            suffix = (".nrrd", ".mha", ".nii")[number % 3]
-            (target := tmp_path / folder).mkdir(exist_ok=True)
-            itk.WriteImage(itk.ReadImage(str(path)), str(target / f"case_{number}{suffix}"))
-    own = ["--images", str(tmp_path / "imagesTr"), "--masks", str(tmp_path / "labelsTr")]
-    assert main(["--dataset", "volumes", *own, "--output_dir", str(tmp_path / "own")]) == 0
-    assert prepare(tmp_path) == 0
-    found = [open_data(tmp_path / name) for name in ("own", "out")]
-    assert found[0].manifest.class_set.names == ("background", "class_1", "class_2")
-    digests = [
-        {record.name: record.sha256 for records in data.records("Train", "Val", "Test").values() for record in records}
-        for data in found
-    ]
-    assert digests[0] == digests[1]
-
-
-def test_a_dicom_folder_of_two_series_is_left_out_and_one_is_read(tmp_path, capsys):
-    itk = pytest.importorskip("SimpleITK")
-    encoding = locale.getencoding()
-    with kept_locale():
-        for case, series in (("one", 1), ("two", 2), ("three", 1), ("four", 1)):
-            for number in range(series):
-                _write_series(itk, tmp_path / "images" / case, number + len(case))
-    own = ["--dataset", "volumes", "--images", str(tmp_path / "images"), "--output_dir", str(tmp_path / "out")]
-    assert main(own) == 0, capsys.readouterr()
-    assert locale.getencoding() == encoding  # which ITK changes
-    assert "a folder of 2 DICOM series" in (tmp_path / "out" / "prepare_report.json").read_text()
-    manifest = open_data(tmp_path / "out").manifest
-    assert "and there are none: each volume is read by" in capsys.readouterr().out
-    assert manifest.intensity[0].kind == "mr"  # CT without a mask has no foreground to go by
-    assert manifest.counts["Train"].labelled == 0
-    assert main([*own[:-1], str(tmp_path / "ct"), "--intensity", "ct"]) == 2
-    assert "give --intensity window:40/400" in capsys.readouterr().err
-    assert not (tmp_path / "ct").exists()
-
-
-def _write_series(itk, folder: Path, number: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    voxels = np.random.default_rng(number).integers(-900, 900, (6, 12, 10)).astype(np.int16)
-    writer = itk.ImageFileWriter()
-    writer.KeepOriginalImageUIDOn()
-    for place, plane in enumerate(voxels):
-        image = itk.GetImageFromArray(plane)
-        tags = {
-            **{"0008|0060": "CT", "0020|000e": f"1.2.3.{number}", "0020|000d": "1.2.9", "0010|0010": "MILLER"},
-            **{"0020|0032": f"0\\0\\{2 * place}", "0020|0037": "1\\0\\0\\0\\1\\0", "0020|0013": str(place)},
-            **{"0008|0018": f"1.2.3.{number}.{place}", "0008|0016": "1.2.840.10008.5.1.4.1.1.2"},
-        }
-        for name, value in tags.items():
-            image.SetMetaData(name, value)
-        writer.SetFileName(str(folder / f"{number}_{place}.dcm"))
-        writer.Execute(image)
+def test_label_fractions_take_the_volumes_of_a_patient_together(tmp_path):
+    root = write_task(tmp_path / "task", count=12, values=(0, 1, 2))
+    rows = [f"case_{number},{'abcdef'[number % 6]}" for number in range(12)]
+    (tmp_path / "tags.csv").write_text("\n".join(["file,patient", *rows]))
+    own = ["--dataset", "volumes", "--images", str(root / "imagesTr"), "--masks", str(root / "labelsTr")]
+    divided = ["--group_by", "patient", "--tag_file", str(tmp_path / "tags.csv"), "--output_dir", str(tmp_path / "own")]
+    assert main([*own, *divided]) == 0
+    train = open_data(tmp_path / "own").split("Train")
+    assert len(set(train.groups)) == 4
+    for fraction, patients in ((0.25, 1), (0.5, 2), (1.0, 4)):
+        chosen = chosen_labels(train, SegmentationConfig(label_fraction=fraction, seed=3))
+        assert len(chosen) == 2 * patients
+        assert len({train.tags["patient"][index] for index in chosen}) == patients
+    grid = AblationConfig(data_dir=tmp_path / "own", fractions=(2, 1.0))
+    assert in_shares(grid).fractions == (0.5, 1.0)
+    assert read_data(tmp_path / "own", (0.5, 1.0), (1, 2), ()).num_labels[0.5, 1] == 4
 
 
 def test_settings_that_cannot_be_are_refused_by_name(tmp_path, capsys):

@@ -96,7 +96,7 @@ def test_commands_follow_each_other_until_one_does_not_end_well(own, tmp_path, c
     path, called, codes = own
     here = ["--output_dir", str(tmp_path / "here")]
     codes += [0, 2]
-    assert main(["recipe", str(path), *here, "--archives", "somewhere"]) == 1
+    assert main(["recipe", str(path), *here, "--archives", "somewhere"]) == 2
     assert called[::2] == ["data.prepare", "transfer_learning.train"]
     assert called[1][-2:] == ["--archives", "somewhere"]
     assert "--archives" not in called[3]

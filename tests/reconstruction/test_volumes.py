@@ -1,13 +1,16 @@
-"""Phase 1 on volumes: similarity, scores over windows, hidden cubes, normalised patches."""
+"""Phase 1 on volumes: similarity, scores over windows, hidden cubes, normalised patches, kills."""
 
 import numpy as np
 import pytest
 import torch
+from sample_volumes import write_volumes
 
 from core.randomness import keys
 from data.pretext.hiding import hidden_patches
 from data.pretext.targets import normalised_patches
 from reconstruction.losses import dissimilarity_sums
+from reconstruction.task import ReconstructionTask
+from reconstruction.train import main
 from reconstruction.volumes import VolumeScores
 
 
@@ -63,3 +66,24 @@ def test_each_cube_loses_its_own_mean_and_deviation():
     expected = (cube - cube.mean()) / np.sqrt(cube.var() + 1e-4)
     np.testing.assert_allclose(normal[1, :, 4:, :4, :4].numpy(), expected, atol=1e-4)
     assert normal.shape == target.shape
+
+
+def test_a_killed_run_ends_with_the_same_bits(tmp_path, monkeypatch):
+    data = write_volumes(tmp_path / "data")
+    flags = "--width 2 --batch_size 2 --max_steps 4 --val_every 2 --save_every 1 --patch 16 --device cpu --amp off"
+    masked = "--perceptual_weight 0 --pretext mask --mask_patch 4 --target normalised"
+    command = [*flags.split(), *masked.split(), "--data_dir", str(data), "--output_dir"]
+    assert main([*command, str(tmp_path / "once")]) == 0
+    usual = ReconstructionTask.training_losses
+
+    def killed(task, step):
+        if step == 3:
+            raise KeyboardInterrupt
+        return usual(task, step)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ReconstructionTask, "training_losses", killed)
+        assert main([*command, str(tmp_path / "again")]) != 0
+    assert main([*command, str(tmp_path / "again")]) == 0
+    once, again = ((tmp_path / run / "best_model.safetensors").read_bytes() for run in ("once", "again"))
+    assert once == again

@@ -6,6 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from sample_series import write_series
+from sample_task import save
 from sample_volumes import write_volumes
 
 from core.errors import UserError
@@ -18,9 +20,11 @@ from transfer_learning.figures.volumes import in_proportion
 from transfer_learning.inference.backends import load_network
 from transfer_learning.inference.fitting import require_alike
 from transfer_learning.inference.options import ReadoutOptions
+from transfer_learning.inference.volume_inputs import volumes_of
 from transfer_learning.inference.volumes import volume_readout
 from transfer_learning.losses.expression import parts_of
 from transfer_learning.losses.segmentation import SegmentationLoss
+from transfer_learning.predict import main as predict
 from transfer_learning.task import SegmentationTask
 from transfer_learning.train import main as train
 
@@ -162,3 +166,58 @@ def test_slices_are_drawn_in_the_proportions_of_the_body():
     assert np.array_equal(in_proportion(cut, (0.7, 0.7)), cut)
     assert np.array_equal(in_proportion(cut, (5.0, 2.0)), cut[[0, 0, 0, 1, 1]])  # 10 mm by 6 in pixels of 2 mm
     assert np.array_equal(in_proportion(cut, (1.0, 2.0)), cut.repeat(2, axis=1))
+
+
+def predict_into(folder, weights, *inputs):
+    flags = ["--model_path", str(weights / "best_model.safetensors"), "--device", "cpu", "--output_dir", str(folder)]
+    return predict([*flags, "--input", *map(str, inputs)])
+
+
+def noise(path, number=0, shape=(16, 18, 14)):
+    save(path, np.random.default_rng(number).normal(0, 5, shape).astype(np.float32))
+
+
+def test_a_prediction_takes_no_input_s_place_and_none_another_s(trained, tmp_path, capsys):
+    sitk = pytest.importorskip("SimpleITK")
+    noise(tmp_path / "in" / "a.nii.gz")
+    before = (tmp_path / "in" / "a.nii.gz").read_bytes()
+    assert predict_into(tmp_path / "in", trained, tmp_path / "in" / "a.nii.gz") == 2
+    assert "a.nii.gz would be overwritten by a result" in capsys.readouterr().err
+    assert (tmp_path / "in" / "a.nii.gz").read_bytes() == before
+    sitk.WriteImage(sitk.ReadImage(str(tmp_path / "in" / "a.nii.gz")), str(tmp_path / "in" / "a.mha"))
+    noise(tmp_path / "in" / "b.nii")
+    (tmp_path / "in" / "notes.txt").write_text("no volume")
+    assert predict_into(tmp_path / "out", trained, tmp_path / "in") == 0
+    assert "1 files passed over: no volume" in capsys.readouterr().err
+    found = {path.name for path in (tmp_path / "out").iterdir()}
+    assert found == {"a.mha.nii.gz", "a.nii.gz.nii.gz", "b.nii.gz", "predictions.json"}
+
+
+def test_a_folder_of_dicom_is_one_volume_of_a_prediction(trained, tmp_path, capsys):
+    for number, case in enumerate(("one", "two")):
+        write_series(tmp_path / "in" / case, number)
+    (tmp_path / "in" / "two" / "0_0.dcm").write_bytes((tmp_path / "in" / "one" / "0_0.dcm").read_bytes())
+    assert predict_into(tmp_path / "out", trained, tmp_path / "in") == 1
+    assert "two: a folder of 2 DICOM series" in capsys.readouterr().err
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"one.nii.gz", "predictions.json"}
+    assert predict_into(tmp_path / "again", trained, tmp_path / "in" / "one") == 0
+    once, again = ((tmp_path / folder / "one.nii.gz").read_bytes() for folder in ("out", "again"))
+    assert once == again
+
+
+def test_modalities_of_a_file_each_are_one_volume(tmp_path, capsys):
+    data = write_volumes(tmp_path / "data", channels=2, intensity={"kind": "mr"})
+    assert train([*FLAGS.split(), "--data_dir", str(data), "--output_dir", str(tmp_path / "seg")]) == 0
+    for number in range(2):
+        noise(tmp_path / "in" / f"case_000{number}.nii.gz", number)
+    noise(tmp_path / "in" / "both_0001.nii.gz", 0, (16, 18, 14, 2))
+    noise(tmp_path / "in" / "alone_0000.nii.gz")
+    noise(tmp_path / "in" / "series.nii.gz", 0, (16, 18, 14, 5))
+    assert predict_into(tmp_path / "out", tmp_path / "seg", tmp_path / "in") == 1
+    told = capsys.readouterr().err
+    assert "alone_0000.nii.gz: 1 modalities, the weights were trained on 2\n" in told
+    assert "series.nii.gz: 5 modalities, the weights were trained on 2: a time series?" in told
+    found = json.loads((tmp_path / "out" / "predictions.json").read_text())["pictures"]
+    assert [row["mask"] for row in found] == ["both_0001.nii.gz", "case.nii.gz"]
+    with pytest.raises(UserError, match="none of 1 files can be read as a volume"):
+        volumes_of({"a.png": tmp_path / "a.png"}, 1)

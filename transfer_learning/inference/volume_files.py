@@ -1,6 +1,7 @@
 """Segment files of volumes: each prediction goes back into its file's own space, as NIfTI."""
 
-from collections.abc import Mapping
+import errno
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,15 @@ from core.filing.paths import readable
 from core.headers.header import ANEW, Header
 from data.pictures import PictureError
 from data.sources.source import VolumePlan
-from data.volumes.geometry import Spacing
+from data.volumes.geometry import Spacing, VolumeGeometry
 from data.volumes.intensity import Intensity
-from data.volumes.preparing import prepared
-from data.volumes.reading import read_volume
+from data.volumes.preparing import other_modalities, prepared
+from data.volumes.reading import read_modalities
 from data.volumes.restoring import restore
 from data.volumes.split import WHITE
 from transfer_learning.inference.backends import load_members
 from transfer_learning.inference.volumes import VolumeReadout
 from transfer_learning.predict_config import PredictConfig
-
-SUFFIX = ".nii.gz"
 
 
 def plan_of(header: Header, path: Path) -> tuple[VolumePlan, tuple[Intensity, ...]]:
@@ -65,16 +64,19 @@ class VolumeSegmenter:
         self.readout, self.header = first, loaded[0].header
         self.plan, self.intensity = plan_of(self.header, members[0])
 
-    def segment(self, path: Path, result: Path) -> dict[str, Any]:
-        """Segment a file and write its prediction; returns its row of predictions.json.
+    def read(self, paths: Sequence[Path]) -> tuple[np.ndarray, VolumeGeometry]:
+        """Read a volume from the files of its modalities, as training reads it.
 
         Raises:
             PictureError, OSError: it cannot be read, or has other modalities than the training.
         """
-        frame, voxels = read_volume(path)
+        frame, voxels = read_modalities(paths)
         if len(voxels) != len(self.intensity):
-            raise PictureError(f"{len(voxels)} modalities, the weights were trained on {len(self.intensity)}")
-        volume, geometry = prepared(voxels, frame, self.plan, self.intensity)
+            raise PictureError(other_modalities(len(voxels), len(self.intensity), "the weights were trained on"))
+        return prepared(voxels, frame, self.plan, self.intensity)
+
+    def segment(self, volume: np.ndarray, geometry: VolumeGeometry, result: Path) -> dict[str, Any]:
+        """Segment what `read` returned and write its prediction; returns its row of predictions.json."""
         probabilities = self.readout.probabilities(volume.astype(np.float32) / np.float32(WHITE))
         result.parent.mkdir(parents=True, exist_ok=True)
         label = restore(result, probabilities, geometry, self.plan.values)
@@ -92,29 +94,36 @@ class VolumeSegmenter:
 
 
 def segment_volumes(
-    config: PredictConfig, files: Mapping[str, Path], results: Mapping[str, str], folder: Path
+    config: PredictConfig, files: Mapping[str, Sequence[Path]], results: Mapping[str, str], folder: Path
 ) -> dict[str, Any]:
     """Segment volumes into a folder; returns the content of predictions.json.
 
     Args:
         config: the settings.
-        files: name -> file.
-        results: name -> that of its result, without a suffix.
+        files: name -> the files of its modalities, one with all of them or one each.
+        results: name -> the file of its result.
         folder: where results go.
     """
     from core.terminal.progress import track
 
     segmenter = VolumeSegmenter(config)
     found, unreadable = [], []
-    for name, path in track(files.items(), "segmenting", len(files)):
-        result = f"{results[name].removesuffix('.nii')}{SUFFIX}"
+    for name, paths in track(files.items(), "segmenting", len(files)):
         try:
-            row = segmenter.segment(path, folder / result)
+            volume, geometry = segmenter.read(paths)
         except (PictureError, OSError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             unreadable.append({"file": readable(name), "reason": readable(reason)})
             continue
-        found.append({"file": readable(name), "mask": result, **row})
+        try:
+            row = segmenter.segment(volume, geometry, folder / results[name])
+        except OSError as error:  # a full disk ends all
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            reason = "its result's name is too long here: shorten it"
+            unreadable.append({"file": readable(name), "reason": reason})
+            continue
+        found.append({"file": readable(name), "mask": results[name], **row})
     if not found:
         reasons = "; ".join(f"{entry['file']}: {entry['reason']}" for entry in unreadable[:3])
         raise UserError(f"none of {len(files)} files can be read as a volume ({reasons})")

@@ -21,6 +21,7 @@ from data.sources.own.lookalikes import masks_for_pictures, polygons_among, refu
 from data.sources.own.patterns import Pattern, pattern_of
 from data.sources.own.progress import with_progress
 from data.sources.own.value_range import PERCENTILES, find_range, require_within
+from data.volumes.reading import SUFFIXES
 
 
 def _ignore(_: object) -> None:
@@ -169,7 +170,9 @@ def _require_pictures(listing: Listing, images: Path) -> None:
     if not len(listing.pictures):
         (file, reason), *_ = listing.passed_over or [("", "")]
         first = f" (of {len(listing.passed_over)} files; first {file}: {reason})" if file else ""
-        raise UserError(f"{images} holds no picture{first}")
+        of_volumes = any(file.lower().endswith((*SUFFIXES, ".dcm")) for file, _ in listing.passed_over)
+        remedy = ": volumes are read by python -m data.prepare --dataset volumes" if of_volumes else ""
+        raise UserError(f"{images} holds no picture{first}{remedy}")
 
 
 def _value_range(pictures: Pictures, config: ReadingConfig) -> tuple[tuple[float, float] | None, str]:

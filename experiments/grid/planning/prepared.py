@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import UserError
 from core.evaluation import resolution_of
-from data.subsets import label_subset, strata_of
+from data.subsets import groups_of, label_subset, strata_of, strata_of_groups
 from experiments.evaluations import Resolution
 from experiments.grid.config import AblationConfig, is_number_of_labels
 
@@ -106,16 +106,21 @@ def read_data(
 
 @dataclass(frozen=True)
 class _TrainLabels:
-    """The labelled training pictures: name -> stratum, "" where it is not known; `wanted`: all strata of Train."""
+    """The labelled training pictures: name -> stratum, "" where it is not known; `wanted`: all strata of Train.
+
+    Where they were divided by a tag, `groups` has more than one picture to a group, and labels are counted in groups.
+    """
 
     strata: dict[str, str]
+    groups: dict[str, str]
     wanted: set[str]
     kind: str
     folder: Path
 
     def count(self, fraction: float, seed: int) -> int:
         """Count the labels of a fraction; every stratum of the training pictures must be among them."""
-        chosen = label_subset(list(self.strata), list(self.strata.values()), fraction, seed)
+        groups = list(self.groups.values())
+        chosen = label_subset(list(self.strata), list(self.strata.values()), fraction, seed, groups)
         missing = self.wanted - {self.strata[name] for name in chosen}
         if missing:
             raise UserError(
@@ -127,16 +132,22 @@ class _TrainLabels:
     def require_there(self, fraction: float) -> None:
         """Raise UserError where a fraction means more labels than exist."""
         if fraction > 1:
-            asked = round(fraction * len(self.strata))
+            there = len(self._drawn)
+            asked = round(fraction * there)
             raise UserError(
-                f"fraction {fraction:g} asks for {asked} labels, more than exist: {self.folder} has {len(self.strata)}"
+                f"fraction {fraction:g} asks for {asked} labels, more than exist: {self.folder} has {there}"
             )
+
+    @property
+    def _drawn(self) -> dict[str, str]:
+        """What is drawn, and its stratum: pictures, or groups of them."""
+        return strata_of_groups(list(self.groups.values()), list(self.strata.values()))
 
     def share_of(self, asked: int) -> float:
         """Return the fraction that means so many labels."""
-        fraction = asked / max(1, len(self.strata))
+        fraction = asked / max(1, len(self._drawn))
         self.require_there(fraction)
-        sizes = [max(1, round(fraction * count)) for count in Counter(self.strata.values()).values()]
+        sizes = [max(1, round(fraction * count)) for count in Counter(self._drawn.values()).values()]
         if sum(sizes) != asked:
             raise UserError(
                 f"{asked} labels, the same share of every {self.kind} of {self.folder}, come to {sum(sizes)}: "
@@ -149,7 +160,7 @@ class _TrainLabels:
 
         Subsets are nested: equally many pictures of each stratum are the same pictures.
         """
-        strata = Counter(self.strata.values())
+        strata = Counter(self._drawn.values())
         ordered = sorted(fractions)
         sizes = [[max(1, round(fraction * count)) for count in strata.values()] for fraction in ordered]
         for (small, size), (large, other) in pairwise(zip(ordered, sizes, strict=True)):
@@ -163,5 +174,12 @@ class _TrainLabels:
 def _train_labels(data: "Data") -> _TrainLabels:
     train = data.records("Train")["Train"]
     strata = strata_of(train, data.manifest)
-    labelled = {record.name: stratum or "" for record, stratum in zip(train, strata, strict=True) if record.labelled}
-    return _TrainLabels(labelled, {*filter(None, strata)}, data.manifest.stratum or "class", data.data_dir)
+    known = zip(train, strata, groups_of(train, data.manifest), strict=True)
+    labelled = [(record.name, stratum or "", group) for record, stratum, group in known if record.labelled]
+    return _TrainLabels(
+        {name: stratum for name, stratum, _ in labelled},
+        {name: group for name, _, group in labelled},
+        {*filter(None, strata)},
+        data.manifest.stratum or "class",
+        data.data_dir,
+    )

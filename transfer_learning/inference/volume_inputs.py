@@ -1,0 +1,74 @@
+"""Which volumes the files found for a prediction are, and what their results are called."""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping
+from pathlib import Path, PurePosixPath
+
+from core.errors import UserError
+from core.filing.paths import readable
+from data.volumes.itk_files import is_dicom
+from data.volumes.reading import SUFFIXES
+
+RESULT = ".nii.gz"
+_MODALITY = re.compile(r"(.+)_(\d{4})")
+_NO_VOLUME = f"no volume: {', '.join(SUFFIXES)}, or a folder a DICOM series"
+
+
+def volumes_of(files: Mapping[str, Path], modalities: int) -> tuple[dict[str, tuple[Path, ...]], list[tuple[str, str]]]:
+    """Return the files of each volume: one, the folder of a DICOM series, or one a modality.
+
+    Args:
+        files: name -> file, of all that was found.
+        modalities: of the weights; where NAME_0000 to the last of them are there, they are the volume NAME.
+
+    Returns:
+        name -> files; and what is no volume, with the reason.
+
+    Raises:
+        UserError: nothing is.
+    """
+    found: dict[str, tuple[Path, ...]] = {}
+    passed_over = []
+    for name, path in files.items():
+        if path.name.lower().endswith(SUFFIXES):
+            found[name] = (path,)
+        elif path.is_file() and is_dicom(path):
+            folder = PurePosixPath(name).parent.as_posix()
+            found[path.parent.name if folder == "." else folder] = (path.parent,)
+        else:
+            passed_over.append((name, _NO_VOLUME))
+    if not found:
+        raise UserError(f"none of {len(files)} files can be read as a volume ({passed_over[0][0]}: {_NO_VOLUME})")
+    return _joined(found, modalities) if modalities > 1 else found, passed_over
+
+
+def _joined(found: dict[str, tuple[Path, ...]], modalities: int) -> dict[str, tuple[Path, ...]]:
+    """Lay the files of a volume's modalities together where all are there."""
+    parts: dict[str, dict[int, str]] = {}
+    for name in found:
+        if match := _MODALITY.fullmatch(_bare(name)):
+            parts.setdefault(f"{match[1]}{name.removeprefix(_bare(name))}", {})[int(match[2])] = name
+    for whole, names in parts.items():
+        if sorted(names) == list(range(modalities)) and whole not in found:
+            found[whole] = tuple(found.pop(names[number])[0] for number in sorted(names))
+    return dict(sorted(found.items()))
+
+
+def result_files(names: Collection[str]) -> dict[str, str]:
+    """Return the file of each volume's result: its name with another suffix, behind its own where two would share it.
+
+    Bytes that are no UTF-8 are spelt out, as `inputs.result_names` does.
+    """
+    chosen = {name: f"{readable(_bare(name))}{RESULT}" for name in names}
+    while twice := {file for file, count in Counter(chosen.values()).items() if count > 1}:
+        before = chosen
+        chosen = {name: f"{readable(name)}{RESULT}" if file in twice else file for name, file in chosen.items()}
+        if chosen == before:
+            break
+    return chosen
+
+
+def _bare(name: str) -> str:
+    suffix = next((suffix for suffix in sorted(SUFFIXES, key=len)[::-1] if name.lower().endswith(suffix)), "")
+    return name[: len(name) - len(suffix)]
