@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from core.errors import UserError
+from core.files import open_bytes
 from data.decoders.opening import PictureError
 from data.volumes.frame import CUT, TIME, Frame, decoding, framed, library, spatial
 
@@ -55,9 +57,9 @@ def is_dicom(path: Path) -> bool:
     if path.suffix.lower() in _DICOM:
         return True
     try:
-        with path.open("rb") as file:
+        with open_bytes(path) as file:
             return file.read(132)[128:] == b"DICM" and path.name.upper() != "DICOMDIR"
-    except OSError:
+    except (OSError, UserError):  # a pipe, say
         return False
 
 
@@ -86,7 +88,7 @@ def _require_whole(path: Path) -> None:
         PictureError: they are not.
     """
     fields: dict[str, str] = {}
-    with path.open("rb") as file:
+    with open_bytes(path) as file:
         while "ElementDataFile" not in fields and (line := file.readline(4096)):
             name, _, value = line.decode("latin-1").partition("=")
             fields[name.strip()] = value.strip()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from core.files import atomic_path
+from core.files import atomic_path, open_bytes
 from data.decoders.opening import PictureError
 from data.volumes.frame import Frame, decoding, framed, library, spatial
 
@@ -69,7 +69,7 @@ def _voxels(image: Any) -> np.ndarray:
 
 def _whole(path: Path, image: Any) -> np.ndarray:
     """Read a compressed file to its very end, where its checksum stands: damage that decompresses is told by it."""
-    with gzip.open(path) as stream:
+    with open_bytes(path) as file, gzip.GzipFile(fileobj=file) as stream:
         array = _voxels(type(image).from_file_map(image.make_file_map({"image": stream})))
         while stream.read(2**20):
             pass
