@@ -13,7 +13,8 @@ from transfer_learning.config import SegmentationConfig
 def chosen_labels(train: AnySplit, config: SegmentationConfig) -> np.ndarray:
     """Return the indices of the labelled pictures to learn from; see `data.subsets`."""
     names, strata = _names_and_strata(train)
-    chosen = set(label_subset(names, strata, config.label_fraction, config.seed))
+    groups = [train.groups[index] for index in train.labelled]
+    chosen = set(label_subset(names, strata, config.label_fraction, config.seed, groups))
     return train.labelled[[name in chosen for name in names]]
 
 
