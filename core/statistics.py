@@ -4,6 +4,8 @@ Scores are functions of sums over images, so resampling needs the sums alone: ev
 image counts. The same seed draws the same images, so that two runs over the same images can be compared in pairs.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 RESAMPLES = 2000
@@ -45,6 +47,28 @@ def interval(values: np.ndarray, level: float = LEVEL) -> list[float] | None:
     if not len(known):
         return None
     return np.quantile(known, [(1 - level) / 2, (1 + level) / 2]).tolist()
+
+
+def two_sided_p(values: np.ndarray) -> float | None:
+    """Return twice the smaller share of resampled differences [B] that lie beyond 0 on one side, at most 1.
+
+    The observed data count as one more draw on either side, so that it is never 0 (Davison & Hinkley 1997). NaN is left
+    out; None where all are.
+    """
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return None
+    beyond = min((known <= 0).sum(), (known >= 0).sum())
+    return min(1.0, 2 * (int(beyond) + 1) / (len(known) + 1))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p values of several comparisons, adjusted so that one false find among all stays as rare (Holm 1979)."""
+    adjusted, highest = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=lambda place: p_values[place])):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = highest
+    return adjusted
 
 
 def mean_interval(values: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> list[float] | None:

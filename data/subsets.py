@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from core.errors import UserError
-from data.ranking import ranked
+from data.ranking import rank, ranked
 
 if TYPE_CHECKING:
     from data.manifest import Manifest, Record
@@ -42,6 +42,32 @@ def label_subset(names: Sequence[str], strata: Sequence[str], fraction: float, s
     for members in by_stratum.values():
         chosen += ranked(members, seed)[: max(1, round(fraction * len(members)))]
     return sorted(chosen)
+
+
+def some_labels(names: Sequence[str], strata: Sequence[str], number: int, seed: int) -> list[str]:
+    """Choose so many of the labelled images, the same share of every stratum as nearly as whole images allow.
+
+    Fewer are contained in more. Where a fraction comes to this number they are those of `label_subset`.
+
+    Args:
+        names, strata, seed: as of `label_subset`.
+        number: how many; where it is less than there are strata, the largest have one.
+
+    Returns:
+        The chosen names, sorted.
+
+    Raises:
+        UserError: there are fewer.
+    """
+    if number > len(names):
+        raise UserError(f"{number} are more than the {len(names)} there are: give {len(names)} or fewer")
+    order = []
+    for stratum in set(strata):
+        members = ranked((name for name, own in zip(names, strata, strict=True) if own == stratum), seed)
+        # The share of the stratum at which rounding takes a member in; every stratum's first comes before all others.
+        shares = ((place > 0, (place + 0.5) / len(members)) for place in range(len(members)))
+        order += [(*share, rank(name, seed), name) for share, name in zip(shares, members, strict=True)]
+    return sorted(name for *_, name in sorted(order)[:number])
 
 
 def rarest_classes(held: Sequence[Sequence[int]]) -> list[int | None]:

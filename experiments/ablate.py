@@ -17,11 +17,13 @@ from core.command import run_command
 from core.errors import RunError
 from core.filing.writing import lock
 from core.terminal.progress import duration
+from experiments.grid.budgets import require_met
 from experiments.grid.config import AblationConfig
 from experiments.grid.console import Console, seconds_left
 from experiments.grid.earlier_results import Found, mixed_encoders, require_same_grid, results_in
 from experiments.grid.estimate import Speeds, left_in_words
 from experiments.grid.jobs import Work
+from experiments.grid.planning.checks import require_val_labels
 from experiments.grid.planning.plan import build_plan
 from experiments.grid.planning.plan_file import write_plan
 from experiments.grid.planning.prepared import GridData, in_shares, read_data
@@ -43,6 +45,8 @@ def ablate(config: AblationConfig) -> None:
     config = in_shares(config)
     plan = replace(plan, config=config)
     data = read_data(config.data_dir, config.fractions, config.seeds, config.tuned_at, config.more_seeds)
+    require_val_labels(plan.variants, data)
+    require_met(plan, data)
     for fraction in config.more_seeds:
         if fraction not in config.fractions:  # which a flag may have made fewer
             print(f"note: more_seeds at {fraction:g} has no say, which is not among the fractions", file=sys.stderr)

@@ -6,8 +6,9 @@ refused without --mix. Prints Markdown and writes it to tables.md in the folder.
 
 A folder of `experiments.ablate` (plan.json, arms) gives the tables of the ablation: scores, differences from the
 baseline with 95 % intervals, label savings, learning rates, compute, and the public results beside them, in tables.md,
-tables.csv and tables.tex; summary.json; and the label-efficiency curve, label_efficiency.png. Where pretrainings differ
-in nothing but `max_steps`, the scores over that length have a table too, and a curve in pretraining_length.png.
+tables.csv and tables.tex; summary.json; and the label-efficiency curve, label_efficiency.png. Where its plan has
+budgets of picture passes: what is best within each, and compute.png. Where pretrainings differ in nothing but
+`max_steps`, the scores over that length have a table too, and a curve in pretraining_length.png.
 
     python -m experiments.tables --results evaluation_results/pets128
     python -m experiments.tables --results evaluation_results/ablation

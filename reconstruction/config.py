@@ -8,6 +8,7 @@ from core.errors import UserError
 from core.networks.decoders import DECODERS
 from core.train_config import OWN_ENCODER, OWN_ENCODERS, WHOLE_NETWORKS, TrainConfig, require_of_volumes
 from data.augment.settings import AugmentConfig
+from data.pool import require_pool
 from data.pretext.settings import PretextName, Target
 from data.volumes.settings import PatchConfig
 
@@ -35,9 +36,11 @@ class ReconstructionConfig(PatchConfig, AugmentConfig, TrainConfig):
     """Weight of 1 - SSIM. 0 leaves it out."""
     perceptual_network: Literal["efficientnet_lite0", "vgg16"] = "efficientnet_lite0"
     """Whose features: EfficientNet-Lite0 (weights from an installed package) or VGG16 (torchvision downloads them)."""
-    pictures: Literal["all", "unlabelled"] = "all"
-    """Which pictures of Train to learn from: all, or those without a mask, which no fold (data.prepare --folds) moves
-    to another split: one phase 1 then serves all folds."""
+    pictures: str = "all"
+    """Which pictures of Train to learn from: all; unlabelled (those without a mask, which no fold of data.prepare
+    --folds moves to another split: one phase 1 then serves all folds); by a tag breed=beagle,Bengal or
+    breed!=beagle,Bengal, or breed=labelled for the values that the pictures with a mask have;
+    unlabelled+breed=beagle."""
     pretext: PretextName = "reconstruct"
     """What is learned: to restore the picture as it is, the picture under noise, or the picture behind hidden patches;
     distil: to predict the features that --teacher has of it (weights from outside), by an encoder alone."""
@@ -67,6 +70,7 @@ class ReconstructionConfig(PatchConfig, AugmentConfig, TrainConfig):
         TrainConfig.__post_init__(self)
         AugmentConfig.__post_init__(self)
         PatchConfig.__post_init__(self)
+        require_pool(self.pictures)
         if self.patch is not None:
             self._require_of_volumes()
         for name in ("mse_weight", "perceptual_weight", "ssim_weight"):
@@ -127,7 +131,7 @@ class ReconstructionConfig(PatchConfig, AugmentConfig, TrainConfig):
 
     @property
     def passes_per_step(self) -> int:
-        """What a step costs in passes of a picture through a network; a teacher's forward pass is one of them."""
+        """Picture passes of a step, the teacher's forward pass among them."""
         return super().passes_per_step + (self.batch_size if self.pretext == "distil" else 0)
 
     def _require_teacher(self) -> None:

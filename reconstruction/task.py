@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from core.errors import UserError
 from core.evaluation import spread
 from core.headers.header import read_header
 from core.headers.seen import united
@@ -23,6 +22,7 @@ from core.run.sampling import Draws
 from core.run.task import Task
 from data.augment.batch import Batch
 from data.loading import AnySplit, on_device, plain_batches, sampled, strata_groups, training_batch
+from data.pool import pool
 from data.pretext.hiding import Pretext, Shown, shown
 from data.pretext.targets import TargetLoss
 from data.volumes.split import VolumeSplit
@@ -71,7 +71,7 @@ class ReconstructionTask(Task):
         if config.gradient_checkpointing:
             checkpoint_blocks(self.model.encoder)
         start_encoder(self.model.encoder, config, self.norms_learn)
-        chosen = _chosen(train, config)
+        self.pool = chosen = pool(train, config.pictures)
         if config.restore_batch_norm:
             restore_encoder(self.model, sampled(train, chosen, config.batch_size))
         self.loss = self._criterion().to(device)
@@ -88,7 +88,7 @@ class ReconstructionTask(Task):
         )
         groups = strata_groups(train, chosen, config.class_balance)
         self.draws = Draws(groups, config.batch_size, config.seed, refill=bool(config.max_steps))
-        self.seen = united(train.contents, *(read_header(path).seen for path in (config.init_weights,) if path))
+        self.seen = united(train.contents[chosen], *(read_header(path).seen for path in (config.init_weights,) if path))
         self.train = on_device(train, device, config.device_memory_limit)
 
     def _architecture(self, in_channels: int) -> dict[str, Any]:
@@ -175,13 +175,3 @@ class ReconstructionTask(Task):
             return
         columns = pretext_columns(output, batch.clean, batch.content, seen, self.config.target, self.config.mask_patch)
         picture_grid(path, f"The pretext task: {self.config.pretext}", [*map(printable, names)], columns)
-
-
-def _chosen(train: AnySplit, config: ReconstructionConfig) -> np.ndarray:
-    """Return the indices of the pictures to learn from; raises UserError where there are none."""
-    if config.pictures == "all":
-        return np.arange(len(train.names))
-    unlabelled = np.flatnonzero(train.label_rows < 0)
-    if not len(unlabelled):
-        raise UserError(f"{train.data_dir}: every picture of Train has a mask: leave out --pictures unlabelled")
-    return unlabelled

@@ -32,12 +32,14 @@ def _train(config: ReconstructionConfig, seal: "Seal") -> None:
     from core.run.train import train_task
     from data.loading import open_training, require_unseen
     from data.opened import open_data
+    from data.pool import pool
     from reconstruction.distillation.task import DistillationTask
     from reconstruction.task import ReconstructionTask
 
     data = open_data(config.data_dir, config.cache_dir)
     splits = open_training(data, config)
     require_unseen(data, [config.init_weights], config.allow_seen)
+    data.require_apart(splits[0], pool(splits[0], config.pictures), config.allow_seen)
 
     def make_task(machine: Machine) -> ReconstructionTask:
         task = DistillationTask if config.pretext == "distil" else ReconstructionTask
@@ -47,7 +49,8 @@ def _train(config: ReconstructionConfig, seal: "Seal") -> None:
         patch = config.patch_sides
         size = f"patches of {in_words(patch)} voxels" if patch else f"{in_words(task.val.size)} px"
         kind = "volumes" if patch else "pictures"
-        pictures = f"{len(task.train.names)} training {kind}, {len(task.val.names)} for validation"
+        some = "" if config.pictures == "all" else f"{len(task.pool)} ({config.pictures}) of "
+        pictures = f"{some}{len(task.train.names)} training {kind}, {len(task.val.names)} for validation"
         yield f"{pictures}, {size}"
         if idle := config.without_effect():
             what = f"--target {config.target}" if config.pretext != "distil" else "--pretext distil"

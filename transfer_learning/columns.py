@@ -8,8 +8,8 @@ from core.evaluation import MANY_CLASSES
 from transfer_learning.config import SegmentationConfig
 
 MEAN_DICE = "dice_mean_foreground"
-# Where the log has another name for a score.
-COLUMNS = {"mean_foreground_dice": MEAN_DICE}
+# Where the log has another name for a score; the last weights, which none chooses, are told by one all the same.
+COLUMNS = {"mean_foreground_dice": MEAN_DICE, "last": "mean_iou"}
 
 
 def selected(config: SegmentationConfig, class_set: ClassSet) -> str:

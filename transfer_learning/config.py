@@ -11,13 +11,14 @@ from data.augment.settings import AugmentConfig
 from data.volumes.settings import PatchConfig
 from transfer_learning.fitting_config import FittingConfig
 from transfer_learning.losses.loss_config import LossConfig
+from transfer_learning.unlabelled.settings import STABILITY_PASSES, UnlabelledConfig
 
 Refinement = Literal["none", "boundary"]
 PARTLY = r"(first_params|stage):([1-9][0-9]{0,5})"
 
 
 @dataclass(frozen=True)
-class SegmentationConfig(LossConfig, FittingConfig, PatchConfig, AugmentConfig, TrainConfig):
+class SegmentationConfig(UnlabelledConfig, LossConfig, FittingConfig, PatchConfig, AugmentConfig, TrainConfig):
     """Phase 2: train a segmentation UNet, its encoder pretrained or from scratch."""
 
     bare_flags: ClassVar[dict[str, str]] = {"amp": "auto", "weighted_ce": "static"}
@@ -64,6 +65,12 @@ class SegmentationConfig(LossConfig, FittingConfig, PatchConfig, AugmentConfig, 
                 raise UserError("train_scales resizes pictures: leave it out with --patch (--scale zooms volumes)")
         LossConfig.__post_init__(self)
         FittingConfig.__post_init__(self)
+        UnlabelledConfig.__post_init__(self)
+        if self.select == "last" and self.schedule == "plateau":
+            raise UserError(
+                "--schedule plateau goes by the score of --select, and with --select last none has a say: give "
+                "--schedule cosine, poly or constant"
+            )
         if not self.encoder_lr_scale >= 0:
             raise UserError(f"encoder_lr_scale {self.encoder_lr_scale} must be at least 0")
         if not 0 <= self.momentum < 1:
@@ -75,6 +82,20 @@ class SegmentationConfig(LossConfig, FittingConfig, PatchConfig, AugmentConfig, 
             raise UserError(f"layer_decay {self.layer_decay} is outside (0, 1]: 0.75 is common, 1 turns it off")
         self._check_transfer()
 
+    @property
+    def begun_with(self) -> list[Path]:
+        """The weights that the run learns from beside its pictures: what it begins with, and a teacher."""
+        return [path for path in (self.pretrained_encoder, self.init_weights, self.teacher_weights) if path]
+
+    @property
+    def passes_per_step(self) -> int:
+        """Picture passes of a step, those of unlabelled pictures and of a teacher among them."""
+        return super().passes_per_step + self.unlabelled_passes
+
+    def passes_before(self, pictures: int) -> int:
+        """Return the picture passes that come before the first step, of so many unlabelled pictures."""
+        return pictures * STABILITY_PASSES if self.stable < 1 else 0
+
     def idle(self) -> dict[str, str]:
         """Return the settings that have no say beside the others, and why."""
         found = {
@@ -82,9 +103,14 @@ class SegmentationConfig(LossConfig, FittingConfig, PatchConfig, AugmentConfig, 
             **AugmentConfig.idle(self),
             **PatchConfig.idle(self),
             **LossConfig.idle(self),
+            **UnlabelledConfig.idle(self),
         }
         if not self.pretrained_encoder:
             found["transfer"] = "without --pretrained_encoder"
+        if not self.val_labels:
+            found["val_labels"] = "which is all"
+        if self.select == "last":
+            found["patience"] = "with --select last, where no score says when to stop"
         if self.optimizer != "sgd":
             found["momentum"] = f"with --optimizer {self.optimizer}"
         if self.freeze == "always":  # in eval mode

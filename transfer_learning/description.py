@@ -85,14 +85,20 @@ def described(arguments: Mapping[str, Any], size: Sequence[int]) -> Description:
 
 def counted(network: SegmentationUNet, size: Sequence[int]) -> Counts:
     """Count a network in eval mode, on a picture of a height and width. Raises UserError where that is too small."""
-    picture = torch.zeros(1, network.in_channels, *size)
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(picture)
+    multiply_adds = forward_multiply_adds(network, network.in_channels, size)
     return Counts(
         parameters={part: count for part in PARTS if (count := _count(network, part))},
-        multiply_adds=counter.get_total_flops() // 2,
+        multiply_adds=multiply_adds,
         bytes_on_disk=sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values()),
     )
+
+
+def forward_multiply_adds(network: nn.Module, in_channels: int, size: Sequence[int]) -> int:
+    """Count convolutions and matrix products of one picture through a network of either phase."""
+    picture = torch.zeros(1, in_channels, *size)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(picture)
+    return counter.get_total_flops() // 2
 
 
 def receptive_field(encoder: nn.Module, in_channels: int = 3) -> int | None:

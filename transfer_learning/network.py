@@ -84,6 +84,10 @@ class SegmentationUNet(nn.Module):
         Returns:
             logits [N, num_classes, *sides].
         """
-        *features, deepest = self.encoder(self.normalise(images, content))
-        logits = self.head(self.decoder([*features, self.attention(deepest)]))
+        logits = self.head(self.features(images, content))
         return self.refine(to_picture(logits, images.shape[2:], self.multiple))
+
+    def features(self, images: Tensor, content: Tensor | None = None) -> Tensor:
+        """Return what the decoder makes of pictures, at its own size; arguments as those of `forward`."""
+        *features, deepest = self.encoder(self.normalise(images, content))
+        return self.decoder([*features, self.attention(deepest)])

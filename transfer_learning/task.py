@@ -1,5 +1,6 @@
 """Phase 2 for the training loop: segment augmented pictures."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.classes import IGNORED
-from core.errors import UserError
 from core.evaluation import spread
 from core.headers.header import read_header
 from core.headers.seen import united
@@ -26,16 +25,17 @@ from core.run.sampling import Draws
 from core.run.task import Task
 from data.augment.batch import Batch
 from data.loading import AnySplit, on_device, plain_batches, sampled, strata_groups, training_batch
-from data.subsets import label_subset
 from data.volumes.split import VolumeSplit
 from transfer_learning.columns import log_columns, score_columns, selected
 from transfer_learning.config import SegmentationConfig
 from transfer_learning.fitting import Scales, among_all, picture_losses, training_counts
 from transfer_learning.freezing import is_frozen, norms_learn, set_training_mode, still_parameters
 from transfer_learning.losses.segmentation import SegmentationLoss
+from transfer_learning.masks import chosen_labels, class_pixels, judging_labels, require_masks
 from transfer_learning.network import SegmentationUNet
 from transfer_learning.scores.confusion import confusion_matrix, known, scores_of_counts, segmentation_scores
 from transfer_learning.transfer import TRANSFERRED, load_pretrained, parameter_groups
+from transfer_learning.unlabelled.parts import Part, make_parts, unlabelled_pool, with_parts
 
 PICTURES, VOLUMES = 6, 3
 # Beside the sums of the loss.
@@ -68,10 +68,11 @@ class SegmentationTask(Task):
         self.config, self.val = config, val
         self.device, self.processes = device, processes = machine.device, machine.processes
         self.classes = train.class_set
-        self.select = selected(config, self.classes)
-        for split in (train, val):
-            require_masks(split)
-        processes.require_enough(len(val.labelled), "the masks of Val")
+        self.select, self.keeps_last = selected(config, self.classes), config.select == "last"
+        self.judging = judging_labels(val, config)
+        for split, masks in ((train, train.labelled), (val, self.judging)):
+            require_masks(split, masks)
+        processes.require_enough(len(self.judging), "the masks of Val")
         self.chosen = chosen_labels(train, config)
         torch.manual_seed(seed_of(config.seed))
         self.architecture = architecture_of(config, train)
@@ -93,24 +94,28 @@ class SegmentationTask(Task):
             self.pretrained_on: str | None = header.run.data_fingerprint
         if config.restore_batch_norm:
             restore_encoder(self.model, sampled(train, self.chosen, config.batch_size))
-        begun_with = [read_header(path) for path in (config.pretrained_encoder, config.init_weights) if path]
-        self.seen = united(train.contents[self.chosen], *(header.seen for header in begun_with))
+        begun_with = [read_header(path) for path in config.begun_with]
         self.outside = tuple(dict.fromkeys(name for header in begun_with for name in header.outside_weights))
+        self.pool = unlabelled_pool(train, self.chosen, config)
+        self.seen = united(train.contents[np.union1d(self.chosen, self.pool)], *(header.seen for header in begun_with))
         pixels = class_pixels(train, self.chosen)
         self.loss = SegmentationLoss(config.loss_parts, config.weighted_ce, pixels, train.class_set.background).to(
             device
         )
-        self.optimizer = _optimizer(self.model, config, fused=not machine.scales_gradients)
         groups = strata_groups(train, self.chosen, config.class_balance)
         self.draws = _draws(groups, config, device)
         self.scales = Scales(config.scales, config.window or train.size, config.seed)
         self.counts = torch.zeros(len(self.classes), 3, dtype=torch.int64, device=device)
         self.train = on_device(train, device, config.device_memory_limit)
+        steps = config.length if config.max_steps else config.length * self.draws.steps_per_pass
+        self.parts = make_parts(config, self.train, self.pool, self.model, steps, machine)
+        self.optimizer = _optimizer(self.model, self.parts, config, fused=not machine.scales_gradients)
 
     @property
     def log_columns(self) -> tuple[str, ...]:
         """Columns of `training_log.csv`."""
-        return log_columns(self.classes, self.select)
+        own = log_columns(self.classes, self.select)
+        return (*own, *(column for part in self.parts for column in part.columns))
 
     def begin_epoch(self, epoch: int) -> None:
         """Set training mode; the encoder's depends on `freeze`."""
@@ -141,7 +146,7 @@ class SegmentationTask(Task):
         self.counts += sums[COUNTS][0]
         if isinstance(self.draws, HardDraws):
             self.draws.note(sums[LOSSES][0])
-        return self.loss.from_sums(sums)
+        return with_parts(self.loss.from_sums(sums), self.parts, step, self.model, self.scales.resized)
 
     def training_scores(self) -> dict[str, float | None]:
         """Mean IoU over the pixels that training saw, as the network was at each step."""
@@ -150,8 +155,11 @@ class SegmentationTask(Task):
         return {"train_mean_iou": known(scores["mean_iou"][0])}
 
     def carried(self) -> dict[str, Tensor]:
-        """Return the counts of the row under way, and what hard draws go by."""
-        return {COUNTS: self.counts, **(self.draws.state() if isinstance(self.draws, HardDraws) else {})}
+        """Return the counts of the row under way, what hard draws go by, and what parts of the loss carry."""
+        carried = {COUNTS: self.counts, **(self.draws.state() if isinstance(self.draws, HardDraws) else {})}
+        for part in self.parts:
+            carried |= part.state(self.model)
+        return carried
 
     def carry_on(self, carried: dict[str, Tensor]) -> None:
         """Go on from what `carried` returned."""
@@ -159,17 +167,19 @@ class SegmentationTask(Task):
             self.counts.copy_(carried[COUNTS])
         if isinstance(self.draws, HardDraws):
             self.draws.load(carried)
+        for part in self.parts:
+            part.load(carried, self.model)
 
     def validate(self) -> dict[str, float | None]:
-        """Loss and scores of all labelled pictures of Val, at the size that the network sees.
+        """Loss and scores of the pictures of Val whose masks judge, at the size that the network sees.
 
-        Both are ratios of sums over all of Val, so that they do not depend on the batch size.
+        Both are ratios of sums over all of them, so that they do not depend on the batch size.
         """
         num_classes = len(self.classes)
         matrix = torch.zeros(num_classes, num_classes, dtype=torch.int64, device=self.device)
         sums: Sums = {}
-        labelled = self.val.labelled[self.processes.share(len(self.val.labelled))]
-        for _, batch in plain_batches(self.val, labelled, self.config.batch_size, self.device):
+        own = self.judging[self.processes.share(len(self.judging))]
+        for _, batch in plain_batches(self.val, own, self.config.batch_size, self.device):
             logits = self.model(batch.input, batch.content)
             sums = merged(sums, self.loss.sums(logits, batch.label))
             prediction = logits.max(dim=1).indices  # argmax takes up to nine times as long (benchmarks.parts)
@@ -204,7 +214,7 @@ class SegmentationTask(Task):
         from transfer_learning.figures.pictures import as_rgb, save_panels
         from transfer_learning.figures.volumes import save_patches
 
-        chosen = self.val.labelled[spread(len(self.val.labelled), PICTURES)]
+        chosen = self.judging[spread(len(self.judging), PICTURES)]
         self.model.eval()
         if isinstance(self.val, VolumeSplit):
             save_patches(path, self.model, self.val, chosen[:VOLUMES], self.config.batch_size, self.device)
@@ -217,46 +227,17 @@ class SegmentationTask(Task):
         save_panels(path, names, pictures, batch.label.cpu().numpy(), prediction.cpu().numpy(), self.classes)
 
 
-def chosen_labels(train: AnySplit, config: SegmentationConfig) -> np.ndarray:
-    """Return the indices of the labelled pictures to learn from; see `data.subsets`."""
-    labelled = train.labelled
-    names = [train.names[index] for index in labelled]
-    strata = [train.strata[index] or "" for index in labelled]
-    chosen = set(label_subset(names, strata, config.label_fraction, config.seed))
-    return labelled[[name in chosen for name in names]]
-
-
-def require_masks(split: AnySplit) -> None:
-    """Raise UserError unless a split has a mask, and a pixel in it that is not left out; Train two classes to tell."""
-    if not len(split.labelled):
-        raise UserError(f"{split.data_dir}: {split.lacking}")
-    held = np.flatnonzero(class_pixels(split, split.labelled))
-    if not len(held):
-        raise UserError(f"{split.data_dir}: the masks of {split.name} hold no pixel of any class, only {IGNORED}")
-    if split.name == "Train" and len(held) < 2:
-        only = split.class_set.names[held[0]]
-        raise UserError(f"{split.data_dir}: the masks of Train hold {only!r} alone: learning needs two classes or more")
-
-
-def class_pixels(split: AnySplit, chosen: np.ndarray) -> list[int]:
-    """Count the pixels of each class in the chosen pictures' labels."""
-    counts = np.zeros(256, dtype=np.int64)
-    if isinstance(split, VolumeSplit):
-        labels = map(split.label, chosen.tolist())
-    else:
-        labels = (split.labels[row] for row in split.label_rows[chosen])
-    for label in labels:
-        counts += np.bincount(label.ravel(), minlength=256)
-    return counts[: len(split.class_set)].tolist()
-
-
 def _draws(groups: list[np.ndarray], config: SegmentationConfig, device: torch.device) -> Draws:
     common = (groups, config.batch_size, config.seed, bool(config.max_steps))
     return HardDraws(*common, config.hard_examples, device) if config.hard_examples else Draws(*common)
 
 
-def _optimizer(model: torch.nn.Module, config: SegmentationConfig, fused: bool) -> torch.optim.Optimizer:
+def _optimizer(
+    model: torch.nn.Module, parts: Sequence[Part], config: SegmentationConfig, fused: bool
+) -> torch.optim.Optimizer:
     groups = parameter_groups(model, config)
+    if own := [parameter for part in parts for parameter in part.parameters()]:
+        groups.append({"params": own, "initial_lr": config.lr})
     common = {"lr": config.lr, "weight_decay": config.weight_decay, "fused": fused}
     if config.optimizer != "sgd":
         adam = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam

@@ -2,8 +2,8 @@
 
 --pretrained_encoder takes the weights of phase 1; without it everything starts from scratch. What the encoder is, where
 it comes from and how it goes on learning: docs/transfer.md. What it is judged by, and which pictures it
-sees more often: docs/losses.md. The best epoch on Val (by --select) is kept as best_model.safetensors. The same command
-again goes on or says it is done.
+sees more often: docs/losses.md. The best epoch on Val (by --select, or the last) is kept as best_model.safetensors. The
+same command again goes on or says it is done.
 
     python -m transfer_learning.train --config config/pets128.yaml --data_dir data/pets128 \\
         --pretrained_encoder runs/autoencoder/best_model.safetensors --output_dir runs/pretrained
@@ -36,19 +36,22 @@ def _train(config: SegmentationConfig, seal: "Seal") -> None:
     from core.run.train import train_task
     from data.loading import open_training, require_unseen
     from data.opened import open_data
+    from data.pool import pool
     from transfer_learning.task import SegmentationTask
 
     data = open_data(config.data_dir, config.cache_dir)
-    begun_with = (config.pretrained_encoder, config.init_weights)
     splits = open_training(data, config)
-    told = require_unseen(data, begun_with, config.allow_seen)
+    told = require_unseen(data, config.begun_with, config.allow_seen)
+    if config.learns_unlabelled:
+        data.require_apart(splits[0], pool(splits[0], config.unlabelled_pictures), config.allow_seen)
 
     def make_task(machine: Machine) -> SegmentationTask:
         return SegmentationTask(config, *splits, machine)
 
     def opening(task: SegmentationTask) -> Iterator[str]:
         kind = "pictures" if config.dims == 2 else "volumes"
-        pictures = f"{len(task.chosen)} labelled training {kind}, {len(task.val.labelled)} for validation"
+        beside = f", {len(task.pool)} without their masks ({config.unlabelled_pictures})" if len(task.pool) else ""
+        pictures = f"{len(task.chosen)} labelled training {kind}{beside}, {_judging(task)}"
         yield f"{len(task.classes)} classes, {pictures}, {_size(task)}, encoder {_origin(config)}"
         if config.pretrained_encoder and task.pretrained_on != data.fingerprint:
             what = "the encoder learned from other data than these (source, size or division, another fold perhaps)"
@@ -64,8 +67,16 @@ def _train(config: SegmentationConfig, seal: "Seal") -> None:
     read = {
         "data_fingerprint": data.fingerprint,
         "pretrained_encoder_sha256": file_sha256(config.pretrained_encoder) if config.pretrained_encoder else None,
+        **({"teacher_weights_sha256": file_sha256(config.teacher_weights)} if config.teacher_weights else {}),
     }
     train_task(config, make_task, read, opening, seal, partly_frozen=config.freeze != "never")
+
+
+def _judging(task: "SegmentationTask") -> str:
+    number, there = len(task.judging), len(task.val.labelled)
+    if task.keeps_last:
+        return f"{number} for validation, which chooses nothing"
+    return f"{number} for validation" if number == there else f"{number} of {there} for validation"
 
 
 def _size(task: "SegmentationTask") -> str:

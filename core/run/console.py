@@ -107,7 +107,12 @@ class Console:
 
 
 def _shown(row: dict[str, Any]) -> list[str]:
-    """Return the columns of a row that its line has room for: of a kind (dice_...) with more than four, means alone."""
+    """Return the columns of a row that its line has room for: of a kind (dice_...) with more than four, means alone,
+    and the losses."""
     names = [name for name in row if name not in ("learning_rate", "epoch", "epoch_time")]
     kinds = Counter(name.partition("_")[0] for name in names)
-    return [name for name in names if kinds[name.partition("_")[0]] <= MOST_OF_A_KIND or "_mean_" in name]
+
+    def has_room(name: str) -> bool:
+        return kinds[name.partition("_")[0]] <= MOST_OF_A_KIND or "_mean_" in name or name.endswith("_loss")
+
+    return [name for name in names if has_room(name)]

@@ -189,12 +189,12 @@ class Loop:
         """
         config = self.config
         score = scores[self.task.select]
-        better = False
-        if score is not None and self._beats_best(score):
-            better, self.best = True, Best(score, epoch)
+        better = score is not None and self._is_to_be_kept(score)
+        if score is not None and better:
+            self.best = Best(score, epoch)
         best_epoch = max(self.best.epoch if self.best else 0, self.patient_since)
-        patient = config.max_steps or not config.patience or epoch - best_epoch < config.patience
-        self.finished = self.step == self.total_steps or not patient
+        stops_early = config.patience and not (config.max_steps or self.task.keeps_last)
+        self.finished = self.step == self.total_steps or bool(stops_early and epoch - best_epoch >= config.patience)
         kept = bool(config.save_every) and epoch % config.save_every == 0
         if self.processes.is_first:
             header = {**self.task.header(), "epoch": epoch, "metrics": scores, "config": self.folder.identity}
@@ -209,7 +209,9 @@ class Loop:
             with self._averaged():
                 draw(self.folder.path, self.task, epoch)
 
-    def _beats_best(self, score: float) -> bool:
+    def _is_to_be_kept(self, score: float) -> bool:
+        if self.task.keeps_last:
+            return self.step == self.total_steps
         if self.best is None:
             return True
         return score > self.best.score if self.task.maximise else score < self.best.score
@@ -275,4 +277,6 @@ class Loop:
         """Return in words which epoch was best."""
         if self.best is None:
             return "no epoch could be scored"
+        if self.task.keeps_last:
+            return f"the last weights, {self.task.select} {self.best.score:.4f}, of epoch {self.best.epoch}"
         return f"best {self.task.select} {self.best.score:.4f} at epoch {self.best.epoch} of {len(self.rows)}"

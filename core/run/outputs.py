@@ -15,7 +15,7 @@ BEST = "best_model.safetensors"
 
 
 def write_best(folder: Path, task: Task, row: dict[str, Any], header: dict[str, Any]) -> None:
-    """Write the weights of the best epoch so far and its log row."""
+    """Write the weights of the best epoch so far, or of the last, and its log row."""
     write_json(folder / "metrics.json", row)
     _save(folder / BEST, task, header)
 

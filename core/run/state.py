@@ -39,7 +39,7 @@ _Count = Annotated[StrictInt, Field(ge=0)]
 
 @dataclass(frozen=True)
 class Best:
-    """The best epoch so far, and its score."""
+    """The best epoch so far, or the last (`Task.keeps_last`), and its score."""
 
     score: FiniteFloat
     epoch: Annotated[StrictInt, Field(ge=1)]
@@ -132,7 +132,7 @@ class State:
                 f"the state in {folder} is of other pictures ({reason}): delete the folder to train anew"
             ) from None
         if average:
-            average.load(self.average, folder)
+            average.load(self.average, f"the averaged weights in the state in {folder}")
 
 
 def _require_kept(optimizer: Optimizer, parameter: Tensor, kept: Mapping[str, Any]) -> None:

@@ -30,6 +30,7 @@ class Task(ABC):
         draws: which pictures each step reads, in all processes together.
         processes: those of the run; each reads its share of a step and of Val.
         select: the validation score that chooses the best epoch; `maximise` says which way.
+        keeps_last: whether it has no say: the last weights are kept, and no run stops early.
         log_columns: of `training_log.csv`, in order; no two of the same name.
         norms_learn: whether batch norms of the encoder ever normalise by the statistics of a batch.
         seen: the pictures that the weights learn from, those of what they begin with among them (`core.headers.seen`).
@@ -42,6 +43,7 @@ class Task(ABC):
     processes: Processes
     select: str
     maximise: bool
+    keeps_last: bool = False
     log_columns: tuple[str, ...]
     norms_learn: bool
     seen: np.ndarray = NOTHING

@@ -52,16 +52,24 @@ def colour_matrix(saturation: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
     return to_grey + saturation[:, None, None] * turned
 
 
+def to_grey(images: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+    """Return images [N, C, H, W], those that are `chosen` ([N] bool) with their luma in every channel."""
+    if images.shape[1] == 1:
+        return images
+    return torch.where(chosen.to(images.device)[:, None, None, None], _luma(images)[:, None], images)
+
+
 def mean_grey(images: torch.Tensor, content: torch.Tensor) -> torch.Tensor:
     """Return the mean luma of each image's content, float32 [N]. The images hold 0 outside their content."""
-    if images.shape[1] == 1:
-        grey = images[:, 0]
-    else:
-        red, green, blue = images.unbind(1)
-        grey = _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
+    grey = images[:, 0] if images.shape[1] == 1 else _luma(images)
     # Whole numbers have the same sum in every order, so that the mean's last bits do not depend on the batch.
     total = (grey * 65536).round().to(torch.int32).sum((1, 2))
     return (total / (65536 * content.sum((1, 2, 3)).clamp(min=1))).float()
+
+
+def _luma(images: torch.Tensor) -> torch.Tensor:
+    red, green, blue = images.unbind(1)
+    return _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
 
 
 def _recolour(images: torch.Tensor, matrix: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:

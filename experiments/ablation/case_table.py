@@ -29,7 +29,7 @@ def _row(group: Group) -> list[str]:
     assert group.by_case
     test, difference = group.by_case.test, group.by_case.difference
     score = f"{number(test.mean)} ({number(test.low)} to {number(test.high)})"
-    labels = f"{group.num_labels} ({share(group.fraction)})"
+    labels = f"{group.labels} ({share(group.fraction)})"
     if difference is None:
         return [labels, group.variant, str(len(group.seeds)), score, *[UNKNOWN] * 4]
     low, high = difference.interval or (None, None)

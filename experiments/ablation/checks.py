@@ -84,6 +84,16 @@ def check_data(
             )
 
 
+def check_precision(arms: Sequence[tuple[Path, ArmContent]]) -> None:
+    """Refuse arms that computed in another precision, which moves scores as a variant may; before, it was fp32."""
+    first, known = arms[0]
+    there = known.settings.get("amp", "off")
+    for path, content in arms[1:]:
+        here = content.settings.get("amp", "off")
+        if here != there:
+            raise UserError(f"{first} was trained with amp {there} and {path} with {here}: keep them in other folders")
+
+
 def check_steps(plan: PlanContent, arms: Sequence[tuple[Path, ArmContent]]) -> None:
     """Refuse arms of one fraction that were trained or selected after other steps, unless they are controls."""
     known: dict[float, tuple[Path, ArmContent]] = {}

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
+from experiments.ablation.format import ArmContent
 from experiments.ablation.statistics import Analysis
 from experiments.table_formats import UNKNOWN, Table, between, listed, share
 
 BROKEN = "broke"
+TASKS = (5, 20)  # that may share a phase 1
 
 
 def tuning_table(analysis: Analysis) -> Table:
@@ -77,8 +79,8 @@ def compute_table(analysis: Analysis) -> Table:
                 between(sorted({cost.parameters for cost in costs if cost.parameters is not None})),
                 between([cost.images for cost in costs]),
                 between([round(cost.seconds) for cost in costs]),
-                _speed([cost.images / cost.seconds for cost in costs if cost.seconds]),
-                listed(encoder.name for encoder in encoders.values()),
+                _digits([cost.images / cost.seconds for cost in costs if cost.seconds]),
+                listed(_phase_1(analysis, arm) for arm in arms if arm.pretraining),
                 between([encoder.images for encoder in encoders.values() if encoder.images is not None]),
                 between([round(encoder.seconds) for encoder in encoders.values() if encoder.seconds is not None]),
                 listed(cost.device for cost in costs),
@@ -97,9 +99,58 @@ def compute_table(analysis: Analysis) -> Table:
     )
 
 
-def _speed(found: Sequence[float]) -> str:
-    """Return images a second with three digits, as one or as the range that they span."""
-    return " to ".join(dict.fromkeys(f"{speed:.3g}" for speed in (min(found), max(found)))) if found else UNKNOWN
+def passes_table(analysis: Analysis) -> Table:
+    """Return what an arm of each variant takes in picture passes, its phase 1 whole and shared, and multiply-adds."""
+    rows = []
+    for variant in analysis.variants:
+        arms = [arm.content for group in analysis.of(variant) for arm in group.arms]
+        encoders = [arm.pretraining.picture_passes for arm in arms if arm.pretraining]
+        tried = [trial.compute.picture_passes for trial in analysis.ablation.trials if trial.arm.variant == variant]
+        rows.append(
+            [
+                variant,
+                between([arm.compute.picture_passes for arm in arms]),
+                between([passes for passes in encoders if passes is not None]),
+                *(_total_passes(arms, tasks) for tasks in (1, *TASKS)),
+                _multiply_adds(arms),
+                f"{sum(tried):,}" if tried else UNKNOWN,
+            ]
+        )
+    shared = [f"phase 1 shared by {tasks}" for tasks in TASKS]
+    columns = ["variant", "phase 2", "phase 1", "total", *shared, "multiply-adds (trillions)", "rates tried"]
+    notes = [
+        "Picture passes of an arm: a forward pass counts 1 a picture, one with its way back 3. Arms of before counted "
+        "none: there they are 3 a picture. Passes compare within one network alone. Shared: with so many tasks that "
+        "begin with the same phase 1.",
+        f"Multiply-adds: each pass as a forward pass of the network, with phase 1's; {UNKNOWN} where they were not "
+        "counted. Rates tried: passes of all runs that chose the variant's learning rates, which no total holds.",
+    ]
+    return Table("Picture passes of an arm, and of the phase 1 behind it", columns, rows, ["variant"], notes)
+
+
+def _total_passes(arms: Sequence[ArmContent], tasks: int) -> str:
+    found = [arm.total_passes(tasks) for arm in arms]
+    return UNKNOWN if None in found else between([passes for passes in found if passes is not None])
+
+
+def _multiply_adds(arms: Sequence[ArmContent]) -> str:
+    """Return trillions (10^12) of multiply-adds with three digits; unknown where they are of any arm."""
+    found = [arm.total_multiply_adds for arm in arms]
+    known = [number / 1e12 for number in found if number is not None]
+    return _digits(known) if len(known) == len(found) else UNKNOWN
+
+
+def _digits(found: Sequence[float]) -> str:
+    """Return numbers with three digits, as one or as the range that they span."""
+    if not found:
+        return UNKNOWN
+    ends = (min(found), max(found))
+    return " to ".join(dict.fromkeys(f"{value:.3g}" if value < 1000 else f"{value:,.0f}" for value in ends))
+
+
+def _phase_1(analysis: Analysis, arm: ArmContent) -> str:
+    own = " (one a seed)" if analysis.ablation.plan.is_paired(arm) else ""
+    return f"{analysis.ablation.plan.phase_1_of(arm)}{own}"
 
 
 def _total(analysis: Analysis) -> str:

@@ -11,7 +11,8 @@ Bootstrap"). With three seeds that matters: where only seeds vary, 75 % of such 
 far the drawn seeds lie from all seeds is widened by both factors; the images' part stays as it is. Simulated with 2 to
 10 seeds, 93 to 99 % of the intervals then hold the truth, the more the larger the images' part.
 
-Every arm of a variant starts from the same phase 1, so that what another seed of phase 1 would change is not in it.
+Where all arms of a variant start from the same phase 1, what another seed of phase 1 would change is not in it; where
+each starts from a phase 1 of its own seed (`pretraining_seeds: paired`), it is.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.statistics import LEVEL, interval, resampled_sums
+from core.statistics import LEVEL, interval, resampled_sums, two_sided_p
 from experiments.ablation.results import Ablation, Arm
 
 # Seeds are drawn from another stream than images.
@@ -36,6 +37,7 @@ class VariantDifference:
         baseline: the other variant.
         value: difference of the means over `seeds`; None where `remark` says why there is none.
         interval: 95 % of the resampled differences; None without a value.
+        p: the two-sided p value of the same; None without a value or with one seed, where no seed was drawn.
         seeds: those that both have.
         means: of the baseline and of the variant, over `seeds`; None without a value.
         remark: what a reader must know about it.
@@ -47,6 +49,7 @@ class VariantDifference:
     seeds: tuple[int, ...] = ()
     means: tuple[float, float] | None = None
     remark: str = ""
+    p: float | None = None
 
     @property
     def verdict(self) -> str:
@@ -97,13 +100,15 @@ def difference_of(
         return VariantDifference(baseline, remark=f"no seed that {baseline} has too")
     means = tuple(float(np.mean([score(side[seed]) for seed in seeds])) for side in (first, second))
     gains = np.stack([drawn[id(second[seed])] - drawn[id(first[seed])] for seed in seeds], axis=1)  # [B, S]
-    limits = interval(mean_over_drawn_seeds(gains))
+    resampled = mean_over_drawn_seeds(gains)
+    limits = interval(resampled)
+    p = two_sided_p(resampled) if len(seeds) > 1 else None
     alone = sorted(first.keys() ^ second.keys())
     remarks = [f"only seed{'s' * (len(seeds) > 1)} {_listed(seeds)}: {_listed(alone)} not in both"] if alone else []
     if len(seeds) == 1:
         remarks.append("the interval is over images only")
     return VariantDifference(
-        baseline, means[1] - means[0], (limits[0], limits[1]) if limits else None, seeds, means, "; ".join(remarks)
+        baseline, means[1] - means[0], (limits[0], limits[1]) if limits else None, seeds, means, "; ".join(remarks), p
     )
 
 

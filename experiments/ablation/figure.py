@@ -62,7 +62,7 @@ def _draw_rows(left: Any, right: Any, analysis: Analysis, styles: Mapping[str, S
     shown = [group for group in analysis.groups if _drawable(group, analysis)]
     draw_rows(left, analysis, told)
     draw_differences(right, analysis, shown, told)
-    labels = counted(analysis.groups[0].num_labels, f"labelled {analysis.ablation.called('picture')}")
+    labels = counted(analysis.labels(analysis.fractions[0]), f"labelled {analysis.ablation.called('picture')}")
     left.set(xlabel=f"{analysis.measure} on Test", title=f"{SCORES}, {labels}")
     right.set(xlabel=f"{analysis.measure} ahead of it", title=_title_of_differences(analysis, shown))
 
@@ -191,11 +191,13 @@ def _drawable(group: Group, analysis: Analysis) -> bool:
 
 
 def _label_axis(axis: Any, analysis: Analysis) -> None:
-    labels = {analysis.at(fraction)[0].num_labels: share(fraction) for fraction in analysis.fractions}
+    labels = [analysis.at(fraction)[0].num_labels for fraction in analysis.fractions]
+    told = [analysis.labels(fraction) for fraction in analysis.fractions]
     axis.set_xscale("log")
-    axis.set_xticks(list(labels), [f"{count}\n{part}" for count, part in labels.items()])
+    axis.set_xticks(labels, [f"{count}\n{share(part)}" for count, part in zip(told, analysis.fractions, strict=True)])
     axis.set_xticks([], minor=True)
     margin = AXIS_MARGIN * (max(labels) / min(labels)) ** 0.05
     axis.set_xlim(min(labels) / margin, max(labels) * margin)
     pictures = analysis.ablation.called("picture")
-    axis.set_xlabel(f"labelled training {pictures}s (logarithmic), share of all")
+    selecting = " + those of Val that select" * any("+" in text for text in told)
+    axis.set_xlabel(f"labelled training {pictures}s{selecting} (logarithmic), share of all")

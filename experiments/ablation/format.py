@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
-from pydantic import Field, FiniteFloat, ValidationError, model_validator
+from pydantic import AfterValidator, Field, FiniteFloat, ValidationError, model_validator
 
 from core.errors import UserError, first_problem
 from core.filing.json_file import NotJSONError, read_json
@@ -14,6 +14,13 @@ PLAN = "plan.json"
 
 Settings = Annotated[dict[str, Any], Field(default_factory=dict)]
 Seconds = Annotated[FiniteFloat, Field(ge=0)]
+PretrainingSeeds = Literal["shared", "paired"]
+
+
+def _rising(values: tuple[int, ...]) -> tuple[int, ...]:
+    if list(values) != sorted({*values}):
+        raise ValueError("each must be above the one before")
+    return values
 
 
 class ArmName(Content):
@@ -26,16 +33,30 @@ class ArmName(Content):
 
 
 class Compute(Content):
-    """What one training cost."""
+    """What one training cost.
+
+    Args:
+        images: training pictures, each as often as it was drawn.
+        passes: picture passes of all steps: a forward pass counts 1 a picture, one with its way back 3. None in files
+            of before.
+        multiply_adds: of all passes, each at what a forward pass takes; None where that was not counted.
+    """
 
     seconds: Seconds
     images: Count
     parameters: Count | None = None
     device: str = "not noted"
+    passes: Count | None = None
+    multiply_adds: Annotated[FiniteFloat, Field(ge=0)] | None = None
+
+    @property
+    def picture_passes(self) -> int:
+        """Its picture passes; runs of before had no other pictures than those of `images`."""
+        return 3 * self.images if self.passes is None else self.passes
 
 
 class Encoder(Content):
-    """The phase 1 run that an arm started from; several arms share it."""
+    """The phase 1 run that an arm started from; other arms may share it."""
 
     name: str
     settings: Settings
@@ -43,6 +64,22 @@ class Encoder(Content):
     seconds: Seconds | None = None
     images: Count | None = None
     val_loss: FiniteFloat | None = None
+    compute: Compute | None = None
+
+    @property
+    def picture_passes(self) -> int | None:
+        """As of `Compute`; None where the file does not say how many pictures it saw."""
+        if self.compute:
+            return self.compute.picture_passes
+        return None if self.images is None else 3 * self.images
+
+
+class Teacher(Content):
+    """The arm that labelled unlabelled pictures for another; `passes` are its own and those of all before it."""
+
+    variant: str
+    sha256: str
+    passes: Count | None = None
 
 
 class ArmProvenance(Content):
@@ -62,7 +99,9 @@ class PhaseTwo(Content):
         log: steps and the mean IoU on Val after them; () in files of before.
         settings: all that made the run what it is.
         pretraining: None where it began from scratch.
+        teacher: of self-training; None of all else.
         data_sha256: the fingerprint of the prepared data.
+        num_val_labels: the masks of Val that selected its checkpoint; None in files of before, which had all.
     """
 
     format: str
@@ -76,6 +115,30 @@ class PhaseTwo(Content):
     resolution: Resolution
     data_sha256: str
     compute: Compute
+    num_val_labels: Count | None = None
+    teacher: Teacher | None = None
+
+    def total_passes(self, tasks: int = 1) -> int | None:
+        """Return its picture passes, its teacher's, and those of its phase 1, which so many tasks share.
+
+        None where not known.
+        """
+        phase_1 = self.pretraining.picture_passes if self.pretraining else 0
+        teacher = self.teacher.passes if self.teacher else 0
+        if phase_1 is None or teacher is None:
+            return None
+        return self.compute.picture_passes + teacher + round(phase_1 / tasks)
+
+    @property
+    def total_multiply_adds(self) -> float | None:
+        """Those of its passes and of its phase 1's; None where either was not counted, or a teacher's were not."""
+        if self.teacher:
+            return None
+        parts = [self.compute.multiply_adds]
+        if self.pretraining:
+            parts.append(self.pretraining.compute and self.pretraining.compute.multiply_adds)
+        known = [part for part in parts if part is not None]
+        return sum(known) if len(known) == len(parts) else None
 
 
 class Trial(PhaseTwo):
@@ -86,11 +149,19 @@ class Trial(PhaseTwo):
     format: Literal["ablation tuning 1"] = "ablation tuning 1"
 
 
+class OneObject(Content):
+    """Scores of pictures that hold one foreground class each; None where these do not, or there is nothing to tell."""
+
+    class_accuracy: Score = None
+    outline_mean_iou: Score = None
+
+
 class ArmContent(PhaseTwo):
     """One finished arm.
 
     `per_image`: name -> 3 * C counts of pixels: what was hit of each class, then what is true of it, then what was
     said. The first format had the confusion matrix of each picture, C * C counts, and the names of the classes alone.
+    `one_object`: None in files of before; the counts give it.
     """
 
     FOLDER: ClassVar = "arms"
@@ -99,6 +170,7 @@ class ArmContent(PhaseTwo):
     val_mean_iou: FiniteFloat
     mean_iou: FiniteFloat
     class_set: Classes
+    one_object: OneObject | None = None
     width: int | None
     provenance: ArmProvenance
     per_image: dict[str, list[Count]]
@@ -151,7 +223,9 @@ class VariantContent(Content):
     """What the plan says of a variant.
 
     `baseline`: the variant that it is compared with, if not the plan's; `control`: whether it may differ in more than
-    one thing, its steps among them, and so is never the best.
+    one thing, its steps among them, and so is never the best after equal steps; `tags`: what it learned from beside
+    pictures and masks; `family`: of variants that are one curve over compute, None of one that is its own; `taught_by`:
+    the variant whose arms label unlabelled pictures for its own.
     """
 
     title: str
@@ -161,10 +235,18 @@ class VariantContent(Content):
     settings: Settings
     pretraining: str | None = None
     baseline: str | None = None
+    tags: tuple[str, ...] = ()
+    family: str | None = None
+    taught_by: str | None = None
 
 
 class PlanContent(Content):
-    """What the grid was; `more_seeds`: fraction -> seeds beyond those of all fractions."""
+    """What the grid was.
+
+    `more_seeds`: fraction -> seeds beyond those of all fractions; `budgets`: picture passes, rising, within which arms
+    are compared whatever their steps; `pretraining_seeds`: whether the pretrainings of the call that wrote it are
+    shared by the arms' seeds, or each seed has its own.
+    """
 
     format: Literal["ablation plan 1"] = "ablation plan 1"
     baseline: str
@@ -173,11 +255,29 @@ class PlanContent(Content):
     more_seeds: Annotated[dict[float, tuple[int, ...]], Field(default_factory=dict)]
     learning_rates: tuple[float, ...] = ()
     tuned_at: tuple[float, ...] = ()
+    budgets: Annotated[tuple[Annotated[int, Field(gt=0)], ...], AfterValidator(_rising)] = ()
+    pretraining_seeds: PretrainingSeeds = "shared"
     variants: dict[str, VariantContent]
 
     def seeds_at(self, fraction: float) -> tuple[int, ...]:
         """Return all seeds that a fraction has, rising."""
         return tuple(sorted({*self.seeds, *self.more_seeds.get(fraction, ())}))
+
+    def is_paired(self, content: PhaseTwo) -> bool:
+        """Say whether a run began with a phase 1 of its own seed."""
+        name = self.variants[content.arm.variant].pretraining
+        return bool(content.pretraining and name and content.pretraining.name == paired_name(name, content.arm.seed))
+
+    def phase_1_of(self, content: PhaseTwo) -> str | None:
+        """Return what the phase 1 of a run is called, whichever seed it has; None where it began from scratch."""
+        if self.is_paired(content):
+            return self.variants[content.arm.variant].pretraining
+        return content.pretraining.name if content.pretraining else None
+
+
+def paired_name(name: str, seed: int) -> str:
+    """Return what a pretraining is called that only arms of a seed begin with."""
+    return f"{name}__seed_{seed}"
 
 
 MADE_AGAIN = "delete it, and the same `experiments.ablate` command makes it again"

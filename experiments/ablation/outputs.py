@@ -4,6 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from core.files import atomic_path, write_csv, write_json
+from experiments.ablation.budget_table import entry_of
+from experiments.ablation.budgets import contests
+from experiments.ablation.compute_figure import save_compute
 from experiments.ablation.figure import save_label_efficiency
 from experiments.ablation.pretraining_length import length_curves, save_pretraining_length
 from experiments.ablation.public_results import public_tables
@@ -12,15 +15,15 @@ from experiments.ablation.statistics import Analysis, Group, analysed
 from experiments.ablation.tables import foreground_name, reading, savings_of, tables_of
 from experiments.table_formats import latex, markdown
 
-FIGURE, LENGTHS = "label_efficiency.png", "pretraining_length.png"
+FIGURE, LENGTHS, COMPUTE = "label_efficiency.png", "pretraining_length.png", "compute.png"
 SUMMARY, CSV, LATEX = "summary.json", "tables.csv", "tables.tex"
 
 
 def write_ablation(folder: Path, into: Path) -> str:
     """Write `tables.csv`, `tables.tex`, `summary.json` and `label_efficiency.png`; return the tables as Markdown.
 
-    Pretrainings that differ in nothing but their steps give `pretraining_length.png` too. Equal results give equal
-    bytes.
+    Budgets give `compute.png` too, pretrainings that differ in nothing but their steps `pretraining_length.png`. Equal
+    results give equal bytes.
 
     Args:
         folder: of the results, with `plan.json` and `arms`.
@@ -40,6 +43,9 @@ def write_ablation(folder: Path, into: Path) -> str:
     write_json(into / SUMMARY, summary(analysis))
     save_label_efficiency(into / FIGURE, analysis)
     pictures = [f"![Label efficiency]({FIGURE})"]
+    if analysis.ablation.plan.budgets:
+        save_compute(into / COMPUTE, analysis)
+        pictures.append(f"![Compute]({COMPUTE})")
     if curves := length_curves(analysis):
         save_pretraining_length(into / LENGTHS, curves)
         pictures.append(f"![Pretraining length]({LENGTHS})")
@@ -51,9 +57,10 @@ def summary(analysis: Analysis) -> list[dict[str, Any]]:
 
     All scores of an entry are means over its `seeds`, those that the variant and its baseline both have, so that the
     difference is that of the scores beside it. None where there is nothing: no baseline, no candidate, no difference.
-    A learning rate is a list where the arms of a variant were trained with several.
+    A learning rate is a list where the arms of a variant were trained with several. `equal_compute`: an entry a budget
+    of the plan, and one more where weights from outside make another the best.
     """
-    name = analysis.ablation.plan.baseline
+    name, within = analysis.ablation.plan.baseline, contests(analysis)
     entries = []
     for fraction in analysis.fractions:
         best, baseline = analysis.best(fraction), analysis.get(fraction, name)
@@ -73,6 +80,7 @@ def summary(analysis: Analysis) -> list[dict[str, Any]]:
                 "best_learning_rate": found.get("learning_rate"),
                 "remark": found.get("remark"),
                 "variants": [_entry(group) for group in others],
+                "equal_compute": [entry_of(contest) for contest in within if contest.fraction == fraction],
             }
         )
     return entries
@@ -131,11 +139,13 @@ def _long_row(analysis: Analysis, group: Group) -> dict[str, Any]:
     return {
         "fraction": group.fraction,
         "num_labels": group.num_labels,
+        "num_val_labels": group.arms[0].content.num_val_labels,
         "variant": group.variant,
         "title": variant.title,
         "is_baseline": group.variant == plan.baseline,
         "autoencoder": variant.autoencoder,
         "outside_weights": variant.outside_weights,
+        "tags": "; ".join(variant.tags),
         "best_on_val": group is analysis.best(group.fraction),
         "num_seeds": len(group.seeds),
         "seeds": " ".join(map(str, group.seeds)),
@@ -148,6 +158,7 @@ def _long_row(analysis: Analysis, group: Group) -> dict[str, Any]:
         "test_mean_iou_highest": group.test.high,
         "test_pixel_accuracy": group.pixel_accuracy,
         **{f"test_iou_{name}": score for name, score in scores.items()},
+        **{f"test_{name}": score for name, score in group.one_object},
         "control": variant.control,
         "compared_with": difference.baseline if difference else None,
         "baseline_mean_iou": difference.means[0] if difference and difference.means else None,
@@ -159,12 +170,14 @@ def _long_row(analysis: Analysis, group: Group) -> dict[str, Any]:
         "descriptive_only": group.descriptive_only,
         "label_savings": saved.factor if saved else None,
         "label_savings_more_than": saved.more_than if saved else None,
-        "pretraining": encoder.name if encoder else None,
+        "pretraining": plan.phase_1_of(group.arms[0].content),
         "pretraining_seconds": encoder.seconds if encoder else None,
         "pretraining_images": encoder.images if encoder else None,
         "seconds": sum(cost.seconds for cost in costs) / len(costs),
         "images": sum(cost.images for cost in costs) / len(costs),
         "parameters": costs[0].parameters,
+        "total_passes": group.passes,
+        "total_multiply_adds": group.arms[0].content.total_multiply_adds,
         "device": "; ".join(dict.fromkeys(cost.device for cost in costs)),
         **_case_scores(group),
     }

@@ -24,6 +24,7 @@ class Point:
     steps: int
     images: int
     group: Group
+    pretraining: str = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ def length_curves(analysis: Analysis) -> list[LengthCurve]:
     for group in analysis.groups:
         encoder = group.arms[0].content.pretraining
         if encoder and encoder.images is not None and encoder.settings.get("max_steps"):
-            point = Point(encoder.settings["max_steps"], encoder.images, group)
+            called = analysis.ablation.plan.phase_1_of(group.arms[0].content) or UNKNOWN
+            point = Point(encoder.settings["max_steps"], encoder.images, group, called)
             families.setdefault((group.fraction, _without_length(analysis, point)), []).append(point)
     curves = []
     for (fraction, _), points in families.items():
@@ -60,10 +62,12 @@ def length_curves(analysis: Analysis) -> list[LengthCurve]:
 def _without_length(analysis: Analysis, point: Point) -> str:
     encoder = point.group.arms[0].content.pretraining
     assert encoder is not None
-    variant = analysis.ablation.plan.variants[point.group.variant]
+    plan = analysis.ablation.plan
+    variant = plan.variants[point.group.variant]
     # A setting that an older version did not have counts as its default.
     settings = {**defaults("reconstruction"), **encoder.settings}
-    before = {name: value for name, value in settings.items() if name not in OF_LENGTH}
+    left_out = {*OF_LENGTH, "seed"} if plan.is_paired(point.group.arms[0].content) else OF_LENGTH
+    before = {name: value for name, value in settings.items() if name not in left_out}
     return json.dumps([before, variant.settings, variant.baseline], sort_keys=True)
 
 
@@ -88,12 +92,11 @@ def length_table(curves: Iterable[LengthCurve]) -> Table:
     for curve in curves:
         for point in [curve.untrained, *curve.points] if curve.untrained else curve.points:
             group, difference = point.group, point.group.difference
-            encoder = group.arms[0].content.pretraining
             rows.append(
                 [
-                    f"{group.num_labels} ({share(group.fraction)})",
+                    f"{group.labels} ({share(group.fraction)})",
                     group.variant,
-                    encoder.name if encoder else UNKNOWN,
+                    point.pretraining,
                     f"{point.steps:,}",
                     f"{point.images:,}",
                     str(len(group.seeds)),

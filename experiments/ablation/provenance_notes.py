@@ -9,17 +9,23 @@ from experiments.ablation.results import Arm
 from experiments.ablation.statistics import Analysis
 from experiments.table_formats import share
 
+# By whether each seed has its own.
+OF_PHASE_1 = {
+    False: "Each phase 1 was trained once, and all arms of a variant begin with it: the intervals hold for these "
+    "pretrained weights, and leave out what phase 1 with another seed would change.",
+    True: "Each phase 1 was trained once a seed, and arms begin with that of their seed: the intervals hold what phase "
+    "1 with another seed would change.",
+}
 SHORT = 7  # characters of a commit or a checksum that tell it from others
 
 
 def origin_notes(analysis: Analysis) -> list[str]:
     """Return a sentence for each thing that moves scores and is not the same in both arms of some difference.
 
-    That is precision, memory layout and kernels, the kind of device, the steps of a control, and the weights of a
+    That is memory layout and kernels, the kind of device, the steps of a control, and the weights of a
     pretraining that was made more than once; of commits and versions only that there are several.
     """
     notes = [
-        *_mixed(analysis, "Precision mixed in one difference", lambda arm: _setting(arm, "amp")),
         *_mixed(analysis, "Memory layouts mixed in one difference", lambda arm: _setting(arm, "memory_format")),
         *_mixed(analysis, "Kernels mixed in one difference", lambda arm: _setting(arm, "kernels")),
         *_mixed(analysis, "Kinds of device mixed in one difference", _device),
@@ -32,6 +38,18 @@ def origin_notes(analysis: Analysis) -> list[str]:
         told = ", ".join(f"{_short_commit(commit)} ({number})" for commit, number in commits.items())
         notes.append(f"Arms of several commits of this code (arms): {told}.")
     return notes + _versions(origin.versions for origin in origins)
+
+
+def phase_1_notes(analysis: Analysis) -> list[str]:
+    """Say whether the intervals hold what another seed of phase 1 would change; variants by name where that differs."""
+    plan, kinds = analysis.ablation.plan, {False: dict[str, None](), True: dict[str, None]()}
+    for arm in analysis.ablation.arms:
+        if arm.content.pretraining:
+            kinds[plan.is_paired(arm.content)].setdefault(arm.name.variant)
+    found = [(OF_PHASE_1[paired], variants) for paired, variants in kinds.items() if variants]
+    if len(found) < 2:
+        return [text for text, _ in found]
+    return [f"{', '.join(variants)}: {text[0].lower()}{text[1:]}" for text, variants in found]
 
 
 def _setting(arm: Arm, name: str) -> str:

@@ -13,11 +13,19 @@ import numpy as np
 
 from core.classes import ClassSet
 from core.errors import UserError
-from experiments.ablation.checks import check_data, check_names, check_plan, check_same, check_steps
+from experiments.ablation.checks import (
+    check_data,
+    check_names,
+    check_plan,
+    check_precision,
+    check_same,
+    check_steps,
+)
 from experiments.ablation.format import (
     PLAN,
     ArmContent,
     ArmName,
+    OneObject,
     PlanContent,
     PretrainingRun,
     Trial,
@@ -26,17 +34,25 @@ from experiments.ablation.format import (
 )
 from experiments.evaluations import Resolution, is_of_volumes
 
-# The mean IoU that an arm states must be that of its counts, up to how it was rounded.
+# The scores that an arm states must be those of its counts, up to how they were rounded.
 ROUNDING = 1e-3
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One finished arm: its file, what it says, and its counts [N, C, 3] (hit, truth, said), images in common order."""
+    """One finished arm.
+
+    Args:
+        path: its file.
+        content: what that says.
+        counts: [N, C, 3] (hit, truth, said), images in common order.
+        one_object: of these counts, so that arms of before have it too.
+    """
 
     path: Path
     content: ArmContent
     counts: np.ndarray
+    one_object: OneObject
 
     @property
     def name(self) -> ArmName:
@@ -104,6 +120,7 @@ def read_ablation(folder: Path) -> Ablation:
     check_data(arms, [*trials, *runs])
     for path, content in [*arms[1:], *trials]:
         check_same(first, path, content)
+    check_precision(arms)
     check_steps(plan, arms)
     order = list(plan.variants)
     rank = {
@@ -123,19 +140,33 @@ def read_ablation(folder: Path) -> Ablation:
 
 
 def _with_counts(arms: Sequence[tuple[Path, ArmContent]], names: Sequence[str]) -> tuple[Arm, ...]:
-    from transfer_learning.scores.confusion import scores_of_counts
-
     found: list[Arm] = []
     for path, content in arms:
         classes = len(content.class_set)
         rows = [content.per_image[name] for name in names]
         if not rows or any(len(row) != 3 * classes for row in rows):
             raise UserError(f"{path} does not have {3 * classes} counts for every image, or no image: delete it")
-        arm = Arm(path, content, np.moveaxis(np.array(rows, np.int64).reshape(-1, 3, classes), 1, -1))
-        score = scores_of_counts(arm.counts.sum(axis=0)[None], content.class_set)["mean_iou"][0]
-        if not abs(score - content.mean_iou) <= ROUNDING:
-            raise UserError(f"{path} states mean IoU {content.mean_iou:.4f}, its counts give {score:.4f}: delete it")
+        arm = _arm(path, content, np.moveaxis(np.array(rows, np.int64).reshape(-1, 3, classes), 1, -1))
         if found and (arm.counts[..., 1] != found[0].counts[..., 1]).any():
             raise UserError(f"{found[0].path} and {path} were scored against other masks: they cannot be compared")
         found.append(arm)
     return tuple(found)
+
+
+def _arm(path: Path, content: ArmContent, counts: np.ndarray) -> Arm:
+    """Return an arm; raises UserError where the scores that it states are not those of its counts."""
+    from transfer_learning.scores.confusion import scores_of_counts
+    from transfer_learning.scores.one_object import one_object_scores
+
+    score = scores_of_counts(counts.sum(axis=0)[None], content.class_set)["mean_iou"][0]
+    of_one = OneObject(**one_object_scores(counts, content.class_set))
+    stated = content.one_object or of_one
+    for name, said, given in (
+        ("mean IoU", content.mean_iou, score),
+        ("class accuracy", stated.class_accuracy, of_one.class_accuracy),
+        ("outline mean IoU", stated.outline_mean_iou, of_one.outline_mean_iou),
+    ):
+        if (said is None) != (given is None) or (said is not None and not abs(said - given) <= ROUNDING):
+            told = ["none" if value is None else f"{value:.4f}" for value in (said, given)]
+            raise UserError(f"{path} states {name} {told[0]}, its counts give {told[1]}: delete it")
+    return Arm(path, content, counts, of_one)

@@ -8,6 +8,8 @@ import numpy as np
 from core.statistics import RESAMPLES
 from experiments.ablation.case_dice import MEASURE, case_dice, is_by_case, resampled_case_dice
 from experiments.ablation.differences import VariantDifference, difference_of, mean_iou, resampled_mean_iou
+from experiments.ablation.format import OneObject
+from experiments.ablation.one_object import one_object_means
 from experiments.ablation.results import Ablation, Arm
 
 # Below this number of labels a score says which pictures were drawn; below the next one, at least so many seeds must
@@ -43,6 +45,7 @@ class Group:
         pixel_accuracy: mean over the seeds of the share of pixels on Test that are right.
         difference: None for the variant that the others are compared with.
         by_case: None of pictures, or where there is no background.
+        one_object: means over the seeds, where pictures hold one foreground class each.
     """
 
     variant: str
@@ -56,11 +59,23 @@ class Group:
     pixel_accuracy: float | None
     difference: VariantDifference | None
     by_case: CaseScores | None
+    one_object: OneObject
 
     @property
     def seeds(self) -> tuple[int, ...]:
         """The seeds of its arms, rising."""
         return tuple(arm.name.seed for arm in self.arms)
+
+    @property
+    def labels(self) -> str:
+        """The masks that its arms learned from and, where they say so, those of Val that selected: "52 + 131"."""
+        return labels_in_words([self])
+
+    @property
+    def passes(self) -> int | None:
+        """Picture passes of its dearest arm, its phase 1 whole; None where an arm's are not known."""
+        found = [arm.content.total_passes() for arm in self.arms]
+        return None if None in found else max(passes for passes in found if passes is not None)
 
     @property
     def learning_rates(self) -> tuple[float, ...]:
@@ -89,10 +104,16 @@ class Group:
 
 @dataclass(frozen=True)
 class Analysis:
-    """An ablation with what its arms amount to; groups by rising fraction, then in the plan's order of variants."""
+    """An ablation with what its arms amount to.
+
+    Args:
+        groups: by rising fraction, then in the plan's order of variants.
+        drawn: id of an arm -> its mean IoU on the drawn images [B], the same images for all.
+    """
 
     ablation: Ablation
     groups: tuple[Group, ...]
+    drawn: Mapping[int, np.ndarray]
 
     @property
     def measure(self) -> str:
@@ -116,6 +137,10 @@ class Analysis:
     def get(self, fraction: float, variant: str) -> Group | None:
         """Return a group, None where it has no arm."""
         return next((group for group in self.at(fraction) if group.variant == variant), None)
+
+    def labels(self, fraction: float) -> str:
+        """Return the number of masks at a fraction: see `labels_in_words`."""
+        return labels_in_words(self.at(fraction))
 
     def of(self, variant: str) -> list[Group]:
         """Return the groups of a variant."""
@@ -173,12 +198,19 @@ class Analysis:
 
 def analysed(ablation: Ablation, resamples: int = RESAMPLES) -> Analysis:
     """Return what the arms of an ablation amount to, every difference with its interval from `resamples` draws."""
-    return Analysis(ablation, tuple(_groups(ablation, resamples)))
+    drawn = dict(zip(map(id, ablation.arms), resampled_mean_iou(ablation, resamples).T, strict=True))
+    return Analysis(ablation, tuple(_groups(ablation, drawn, resamples)), drawn)
 
 
-def _groups(ablation: Ablation, resamples: int) -> list[Group]:
+def labels_in_words(groups: Sequence[Group]) -> str:
+    """Return the number of masks that groups of one fraction learned from, and of those of Val that selected."""
+    numbers = {arm.content.num_val_labels for group in groups for arm in group.arms} - {None}
+    told = " to ".join(f"{number}" for number in sorted({min(numbers), max(numbers)})) if numbers else ""
+    return f"{groups[0].num_labels} + {told}" if told else f"{groups[0].num_labels}"
+
+
+def _groups(ablation: Ablation, drawn: Mapping[int, np.ndarray], resamples: int) -> list[Group]:
     ids = [id(arm) for arm in ablation.arms]
-    drawn = dict(zip(ids, resampled_mean_iou(ablation, resamples).T, strict=True))
     of_cases = dict(zip(ids, resampled_case_dice(ablation, resamples).T, strict=True)) if is_by_case(ablation) else {}
     cells: dict[tuple[float, str], list[Arm]] = {}
     for arm in ablation.arms:
@@ -199,6 +231,7 @@ def _groups(ablation: Ablation, resamples: int) -> list[Group]:
                 *_class_scores(arms),
                 difference_of(*compared, drawn, mean_iou) if compared else None,
                 _by_case(arms, compared, of_cases) if of_cases else None,
+                one_object_means(arms),
             )
         )
     return groups

@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 
 from core.classes import ClassSet
+from experiments.ablation import one_object
+from experiments.ablation.budget_table import budget_table
+from experiments.ablation.budgets import contests
 from experiments.ablation.case_dice import is_by_case
 from experiments.ablation.case_table import case_table
-from experiments.ablation.costs import compute_table, tuning_table
+from experiments.ablation.costs import compute_table, passes_table, tuning_table
 from experiments.ablation.format import PlanContent
 from experiments.ablation.label_savings import Savings, label_savings
 from experiments.ablation.pace import COLUMN, NOTE, has_pace, pace
 from experiments.ablation.pretraining_length import length_curves, length_table
-from experiments.ablation.provenance_notes import origin_notes
+from experiments.ablation.provenance_notes import origin_notes, phase_1_notes
 from experiments.ablation.statistics import Analysis, Group
 from experiments.evaluations import with_unit
 from experiments.table_formats import MOST_CLASS_COLUMNS, UNKNOWN, Table, counted, listed, number, share, signed
@@ -19,8 +22,10 @@ from experiments.table_formats import MOST_CLASS_COLUMNS, UNKNOWN, Table, counte
 def tables_of(analysis: Analysis) -> list[Table]:
     """Return all tables that speak of this ablation alone, in reading order."""
     curves = length_curves(analysis)
+    within = contests(analysis)
     return [
         variants_table(analysis),
+        *([budget_table(analysis, within)] if within else []),
         *(main_table(analysis, fraction) for fraction in analysis.fractions),
         *([case_table(analysis)] if is_by_case(analysis.ablation) else []),
         difference_table(analysis),
@@ -28,6 +33,7 @@ def tables_of(analysis: Analysis) -> list[Table]:
         *([length_table(curves)] if curves else []),
         tuning_table(analysis),
         compute_table(analysis),
+        passes_table(analysis),
     ]
 
 
@@ -48,7 +54,10 @@ def variants_table(analysis: Analysis) -> Table:
     at = f"on volumes of up to {size}" if ablation.is_of_volumes else f"at {size}"
     notes = [f"{arms} {at}, each scored on the same {images} at their masks' original size."]
     if any(variant.control for variant in told.values()):
-        notes.append("Variants that the plan names controls may differ in more than one thing, and are never the best.")
+        within = ", but within a budget" if plan.budgets else ""
+        notes.append(
+            f"Variants that the plan names controls may differ in more than one thing, and are never the best{within}."
+        )
     return Table("The variants", columns, rows, columns, notes)
 
 
@@ -70,20 +79,25 @@ def main_table(analysis: Analysis, fraction: float) -> Table:
     names = classes.names if len(classes) <= MOST_CLASS_COLUMNS else ()
     foreground = foreground_name(classes)
     alike = classes.background is None  # so that the share of right pixels says something
+    told = one_object.has_one_object(groups[0].one_object)
     best = analysis.best(fraction)
     rows = []
     for group in groups:
         spreads = [f"{spread.mean:.3f} ({spread.low:.3f} to {spread.high:.3f})" for spread in (group.val, group.test)]
         scores = [number(group.classes[name]) for name in names]
         scores += [number(group.foreground)] if foreground else []
+        scores += [number(value) for _, value in group.one_object] if told else []
         accuracy = [number(group.pixel_accuracy)] if alike else []
         rows.append([group.variant, str(len(group.seeds)), rates(group), *spreads, *accuracy, *scores])
     further = ["Test pixel accuracy"] if alike else []
     columns = ["variant", "seeds", "learning rate", "Val mean IoU", "Test mean IoU", *further, *names]
     columns += [foreground] if foreground else []
-    notes = ["Means over the seeds; in brackets the lowest and the highest seed. The last columns: IoU on Test."]
+    columns += one_object.COLUMNS if told else []
+    notes = ["Means over the seeds; in brackets the lowest and the highest seed. Columns of classes: IoU on Test."]
     if not names:
         notes = [f"{notes[0].split('.')[0]}. The IoU of each of the {len(classes)} classes is in tables.csv."]
+    if told:
+        notes.append(one_object.NOTE)
     if len({group.seeds for group in groups}) > 1:
         notes.append("Not all variants have the same seeds here.")
     if best and len(analysis.candidates(fraction)) == 1:
@@ -93,10 +107,12 @@ def main_table(analysis: Analysis, fraction: float) -> Table:
         )
     elif best:
         notes.append(f"Bold: the best on Val among the autoencoder variants without outside weights, {best.variant}.")
+    if "+" in (labels := analysis.labels(fraction)):
+        notes.append(f"{labels}: masks that are learned from, and masks of Val that select the checkpoint.")
     notes += _choice(analysis, fraction)
     notes += _descriptive([group for group in groups if group.descriptive_only])
     bold = frozenset(row for row, group in enumerate(groups) if group is best)
-    pictures = counted(groups[0].num_labels, analysis.ablation.called("picture"))
+    pictures = counted(analysis.labels(fraction), analysis.ablation.called("picture"))
     title = f"{share(fraction)} of the labels ({pictures})"
     return Table(title, columns, rows, ["variant"], notes, bold)
 
@@ -151,12 +167,7 @@ def difference_table(analysis: Analysis) -> Table:
     ]
     if paced:
         notes.append(NOTE)
-    if any(arm.content.pretraining for arm in analysis.ablation.arms):
-        notes.append(
-            "Each phase 1 was trained once, and all arms of a variant begin with it: the intervals hold for these "
-            "pretrained weights, and leave out what phase 1 with another seed would change."
-        )
-    notes += origin_notes(analysis)
+    notes += [*phase_1_notes(analysis), *origin_notes(analysis)]
     if missing:
         notes.append(f"No arm of {analysis.ablation.plan.baseline} at {', '.join(missing)}: no difference there.")
     title = "Differences from the baseline in mean IoU"
@@ -170,7 +181,7 @@ def _difference_row(group: Group) -> list[str]:
     if difference.interval:
         limits = f"{signed(difference.interval[0])} to {signed(difference.interval[1])}"
     return [
-        f"{group.num_labels} ({share(group.fraction)})",
+        f"{group.labels} ({share(group.fraction)})",
         group.variant,
         difference.baseline,
         str(len(difference.seeds)),
@@ -215,7 +226,7 @@ def savings_table(analysis: Analysis) -> Table:
             continue
         found = [savings_of(analysis, group) if group else None for group in groups]
         rows.append([variant, *(UNKNOWN if saved is None else str(saved) for saved in found)])
-    heads = [f"{analysis.at(fraction)[0].num_labels} ({share(fraction)})" for fraction in analysis.fractions]
+    heads = [f"{analysis.labels(fraction)} ({share(fraction)})" for fraction in analysis.fractions]
     notes = [
         "How many times the labels the baseline needs for the same mean IoU on Test, read off its own curve over the "
         "logarithm of the number of labels (made to rise by isotonic regression): below 1, the variant wastes labels. "

@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import UserError
-from experiments.ablation.format import ArmContent, ArmName, Trial, read
+from core.files import file_sha256
+from experiments.ablation.format import ArmContent, ArmName, Teacher, Trial, read
 from experiments.grid.jobs import Command, PretrainingWork, Work
+from experiments.grid.passes import with_passes
 from experiments.grid.planning.variants import Variant, plain
 from experiments.grid.run_folder import (
     WEIGHTS,
     Training,
     broken_training_of,
     counts_by_image,
-    pretraining_of,
+    one_object_of,
     provenance_of,
     training_of,
     write_result,
@@ -53,6 +55,16 @@ class ArmWork(Work):
         return next((work for work in self.needs if isinstance(work, PretrainingWork)), None)
 
     @property
+    def teacher(self) -> "TestedArm | None":
+        """The arm that labels unlabelled pictures for it."""
+        return next((work for work in self.needs if isinstance(work, TestedArm)), None)
+
+    @property
+    def passes(self) -> int:
+        """Picture passes that it will take, those that find stable pictures among them."""
+        return super().passes + self.config.passes_before(self.data.train_images)
+
+    @property
     @abstractmethod
     def rate(self) -> float:
         """The learning rate."""
@@ -81,13 +93,14 @@ class ArmWork(Work):
         settings = {"label_fraction": self.fraction, "seed": self.seed, "lr": self.rate}
         if self.pretraining:
             settings["pretrained_encoder"] = str(self.pretraining.weights)
+        if self.teacher:
+            settings["teacher_weights"] = str(self.teacher.weights)
         return self.command_at(self.folder, **settings)
 
     def described(self, training: Training) -> dict[str, Any]:
         """Return what its JSON says whether it was tested or not: the fields of `PhaseTwo`."""
-        pretraining = self.pretraining and pretraining_of(
-            self.pretraining.folder, self.pretraining.pretraining.name, self.data
-        )
+        before = self.config.passes_before(self.data.train_images)
+        compute = with_passes(training.compute, self.config, self.folder / WEIGHTS, self.data.resolution, before)
         return {
             "arm": ArmName(variant=self.variant.name, fraction=self.fraction, seed=self.seed, learning_rate=self.rate),
             "num_labels": self.data.num_labels[self.fraction, self.seed],
@@ -95,10 +108,12 @@ class ArmWork(Work):
             "best_step": training.best_step,
             "log": training.log,
             "settings": training.settings,
-            "pretraining": pretraining.encoder if pretraining else None,
+            "pretraining": self.pretraining.content().encoder if self.pretraining else None,
             "resolution": self.data.resolution,
             "data_sha256": self.data.sha256,
-            "compute": training.compute,
+            "compute": compute,
+            "teacher": self.teacher.as_teacher() if self.teacher else None,
+            "num_val_labels": self.config.judging(self.data.val_labels),
         }
 
 
@@ -181,6 +196,23 @@ class TestedArm(ArmWork):
         return best.rate
 
     @property
+    def weights(self) -> Path:
+        """What arms that it teaches learn from."""
+        return self.folder / WEIGHTS
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether it is finished, and the weights that its JSON speaks of lie in the run folder."""
+        if not self.done or not self.can_begin or not self.weights.exists():
+            return False
+        return file_sha256(self.weights) == read(self.file, ArmContent).provenance.weights_sha256
+
+    def as_teacher(self) -> Teacher:
+        """Return what arms that it teaches say of it."""
+        passes = read(self.file, ArmContent).total_passes()
+        return Teacher(variant=self.variant.name, sha256=file_sha256(self.weights), passes=passes)
+
+    @property
     def can_begin(self) -> bool:
         """Whether its rates have been tried."""
         return all(work.done for work in self.needs if isinstance(work, TuningWork))
@@ -226,9 +258,17 @@ class TestedArm(ArmWork):
             **self.described(training),
             mean_iou=score,
             class_set=run.class_set,
+            one_object=one_object_of(run),
             width=training.settings.get("width") if training.settings.get("encoder", "unet") == "unet" else None,
             provenance=provenance_of(self.folder),
             per_image=counts_by_image(run),
         )
-        write_result(self.file, content)
-        return f"Val mean IoU {training.val_mean_iou:.4f}, Test {score:.4f}"
+        told = f"Val mean IoU {training.val_mean_iou:.4f}, Test {score:.4f}"
+        if not self.done:
+            write_result(self.file, content)
+        elif content.provenance.weights_sha256 != read(self.file, ArmContent).provenance.weights_sha256:
+            told += (
+                f"; WARNING: its weights are others than those of {self.file} (another machine or version), which is "
+                "kept: arms to come that it teaches keep the SHA-256 of these"
+            )
+        return told

@@ -12,6 +12,7 @@ from core.errors import UserError
 from core.filing.data_config import DataConfig
 from core.filing.kinds import ABLATION, FOLDERS
 from core.filing.paths import expanded
+from experiments.ablation.format import PretrainingSeeds
 
 # Whole mappings: they have no flags, only the file gives them.
 Settings = tyro.conf.Suppress[dict[str, Any] | None]
@@ -56,6 +57,12 @@ class AblationConfig(DataConfig):
     """Fractions at which the rate is tuned; the others take that of the nearest, by their ratio."""
     baseline: str = "scratch"
     """The variant without pretraining that the others are compared with."""
+    budgets: tuple[int, ...] = ()
+    """Picture passes, rising, phase 1's among them (a forward pass counts 1 a picture, one with its way back 3): within
+    each the best arm is compared with the best from scratch, whatever their steps."""
+    pretraining_seeds: PretrainingSeeds = "shared"
+    """shared: every pretraining is trained once, and arms of all seeds begin with it. paired: once a seed of the arms,
+    with that seed, and arms begin with that of their own, so that seeds are independent from end to end."""
     only: Annotated[tuple[str, ...], tyro.conf.arg(name="variants")] = ()
     """Restrict the grid to these variants of the file. Without it: all."""
     list: bool = False
@@ -92,6 +99,8 @@ class AblationConfig(DataConfig):
             for value in getattr(self, name):
                 if not value > 0:
                     raise UserError(f"{name}: {value} must be above 0")
+        if list(self.budgets) != sorted({*self.budgets}) or any(budget < 1 for budget in self.budgets):
+            raise UserError(f"budgets {', '.join(map(str, self.budgets))}: give numbers above 0, each above the last")
         for fraction, more in self.more_seeds.items():
             if not (0 < fraction <= 1 or is_number_of_labels(fraction)):
                 raise UserError(f"more_seeds: {fraction} is neither a fraction in (0, 1] nor a whole number of labels")

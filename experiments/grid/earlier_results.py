@@ -19,7 +19,7 @@ from experiments.ablation.format import (
 )
 from experiments.evaluations import with_unit
 from experiments.grid.planning.prepared import GridData
-from experiments.grid.planning.variants import Plan, differing, plain
+from experiments.grid.planning.variants import Plan, Pretraining, differing, plain
 
 # Hundreds of results share a few settings.
 _settings_of = cache(plain)
@@ -58,7 +58,8 @@ def _other_data(content: Result, data: GridData) -> Iterator[str]:
 def _other_settings(content: Result, plan: Plan) -> Iterator[str]:
     """Yield what differs; results of variants that the plan does not have are no business of it."""
     if isinstance(content, PretrainingRun):
-        yield from _other_pretraining(content, plan)
+        if planned := plan.all_pretrainings.get(content.name):
+            yield from _other_pretraining(content, planned)
         return
     arm, variant = content.arm, plan.variants.get(content.arm.variant)
     if variant is None:
@@ -67,10 +68,11 @@ def _other_settings(content: Result, plan: Plan) -> Iterator[str]:
         content.settings, _settings_of(variant.config), "transfer_learning", ("lr", "seed", "label_fraction")
     )
     name = content.pretraining.name if content.pretraining else None
-    if name != variant.pretraining:
-        yield f"pretraining {name} there, {variant.pretraining} now"
-    elif content.pretraining:
-        yield from _other_pretraining(content.pretraining, plan)
+    now = plan.pretraining_at(variant.pretraining, arm.seed) if variant.pretraining else None
+    if name != (now and now.name):
+        yield f"pretraining {name} there, {now and now.name} now"
+    elif content.pretraining and now:
+        yield from _other_pretraining(content.pretraining, now)
     if isinstance(content, Trial) and arm.seed != plan.config.seeds[0]:
         yield f"rates tuned with seed {arm.seed} there, {plan.config.seeds[0]} now"
     if arm.learning_rate not in plan.config.learning_rates:
@@ -78,11 +80,9 @@ def _other_settings(content: Result, plan: Plan) -> Iterator[str]:
         yield f"learning rate {arm.learning_rate:g} there, one of {rates} now"
 
 
-def _other_pretraining(content: PretrainingRun | Encoder, plan: Plan) -> Iterator[str]:
-    planned = plan.pretrainings.get(content.name)
-    if planned:
-        for difference in differing(content.settings, _settings_of(planned.config), "reconstruction"):
-            yield f"pretraining {planned.name}: {difference}"
+def _other_pretraining(content: PretrainingRun | Encoder, planned: Pretraining) -> Iterator[str]:
+    for difference in differing(content.settings, _settings_of(planned.config), "reconstruction"):
+        yield f"pretraining {planned.name}: {difference}"
 
 
 def _require_same_tuning(plan: Plan) -> None:

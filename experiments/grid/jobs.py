@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from core.files import file_sha256, read_text
 from experiments.ablation.format import PretrainingRun, Result, read
+from experiments.grid.passes import with_passes
 from experiments.grid.planning.prepared import GridData
 from experiments.grid.planning.variants import MANAGED, Plan, Pretraining, plain
 from experiments.grid.run_folder import WEIGHTS, pretraining_of, write_result
@@ -107,6 +108,11 @@ class Work(ABC):
             return self.config.max_steps * self.config.batch_size
         return self.config.epochs * self.data.train_images
 
+    @property
+    def passes(self) -> int:
+        """Picture passes that it will take, likewise."""
+        return round(self.images * self.config.passes_per_step / self.config.batch_size)
+
     def run_folders(self) -> list[tuple[Path, dict[str, Any]]]:
         """Return the run folders that it may go on in, each with the settings of the run there."""
         return [(self.folder, plain(self.config))]
@@ -129,7 +135,7 @@ class Work(ABC):
 
 @dataclass(eq=False)
 class PretrainingWork(Work):
-    """A phase 1 run that several variants begin with."""
+    """A phase 1 run that several variants begin with, of paired ones the arms of one seed alone."""
 
     pretraining: Pretraining
 
@@ -172,9 +178,16 @@ class PretrainingWork(Work):
         """Return what its process does."""
         return [self.training_command()]
 
+    def content(self) -> PretrainingRun:
+        """Return what its finished run folder says."""
+        run = pretraining_of(self.folder, self.pretraining.name, self.data)
+        assert run.compute
+        cost = with_passes(run.compute, self.config, self.weights, self.data.resolution)
+        return run.model_copy(update={"compute": cost})
+
     def finish(self) -> str:
         """Write its JSON; returns the scores in words."""
-        content = pretraining_of(self.folder, self.pretraining.name, self.data)
+        content = self.content()
         if not self.done:
             write_result(self.file, content)
         elif content.sha256 != read(self.file, PretrainingRun).sha256:

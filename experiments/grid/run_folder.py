@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
+import numpy as np
 from filelock import FileLock, Timeout
 from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
@@ -14,7 +15,7 @@ from core.errors import UserError, first_problem
 from core.files import atomic_path, file_sha256, require_regular, write_json
 from core.filing.training_log import read_log
 from core.filing.writing import LOCK
-from experiments.ablation.format import ArmContent, ArmProvenance, Compute, PretrainingRun, Result
+from experiments.ablation.format import ArmContent, ArmProvenance, Compute, OneObject, PretrainingRun, Result
 from experiments.evaluations import read_json
 from experiments.grid.planning.prepared import GridData
 from experiments.per_image import image_counts
@@ -190,6 +191,15 @@ def parameters_of(weights: Path) -> int:
 def counts_by_image(run: Run) -> dict[str, list[int]]:
     """Return the counts of each picture as an arm keeps them: all hits, then what is true, then what was said."""
     return {name: counts.T.ravel().astype(int).tolist() for name, counts in image_counts(run).items()}
+
+
+def one_object_of(run: Run) -> OneObject:
+    """Return the scores of pictures that hold one foreground class each, from what an evaluation counted."""
+    from transfer_learning.scores.one_object import one_object_scores
+
+    assert run.class_set
+    counts = np.stack([*image_counts(run).values()]).astype(np.int64)
+    return OneObject(**one_object_scores(counts, run.class_set))
 
 
 def provenance_of(folder: Path) -> ArmProvenance:

@@ -1,6 +1,6 @@
 """All runs of an ablation in the order in which they are begun, which are to do, and whose their run folders are."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,64 +12,96 @@ from experiments.grid.jobs import PretrainingWork, Work
 from experiments.grid.planning.prepared import GridData
 from experiments.grid.planning.variants import Plan, Variant, differing
 
+# Whose weights other runs begin with or learn from.
+BEGUN_WITH = (PretrainingWork, TestedArm)
 # Of a variant at a fraction: the runs of the little grid.
 Trials = dict[tuple[str, float], list[TuningWork]]
+
+
+class Made:
+    """The runs of a grid, each made once, when first asked for."""
+
+    def __init__(self, plan: Plan, data: GridData) -> None:
+        self._plan, self._data = plan, data
+        self._pretrainings: dict[str, PretrainingWork] = {}
+        self._trials: Trials = {}
+        self._arms: dict[tuple[str, float, int], TestedArm] = {}
+
+    def trials(self, variant: Variant, fraction: float) -> list[TuningWork]:
+        """Return the runs that choose the rate of a variant at a fraction; none where there is one rate."""
+        config = self._plan.config
+        at, seed = self._plan.tuned_at(fraction), config.seeds[0]
+        rates = config.learning_rates if len(config.learning_rates) > 1 else ()
+        if (variant.name, at) not in self._trials:
+            self._trials[variant.name, at] = [
+                TuningWork(self._plan, self._data, variant, at, seed, rate, needs=self._before(variant, at, seed))
+                for rate in rates
+            ]
+        return self._trials[variant.name, at]
+
+    def arm(self, variant: Variant, fraction: float, seed: int) -> TestedArm:
+        """Return an arm."""
+        key = (variant.name, fraction, seed)
+        if key not in self._arms:
+            needs = [*self._before(variant, fraction, seed), *self.trials(variant, fraction)]
+            self._arms[key] = TestedArm(self._plan, self._data, variant, fraction, seed, needs=needs)
+        return self._arms[key]
+
+    def _before(self, variant: Variant, fraction: float, seed: int) -> list[Work]:
+        """Return what a run begins with: a phase 1, and the arm that teaches it."""
+        before: list[Work] = []
+        if variant.pretraining is not None:
+            pretraining = self._plan.pretraining_at(variant.pretraining, seed)
+            made = PretrainingWork(self._plan, self._data, pretraining)
+            before.append(self._pretrainings.setdefault(pretraining.name, made))
+        if variant.taught_by is not None:
+            before.append(self.arm(self._plan.variants[variant.taught_by], fraction, seed))
+        return before
+
+
+def _with_needs(work: Work) -> Iterator[Work]:
+    """Yield what a work needs, and what that needs, before the work."""
+    for need in work.needs:
+        yield from _with_needs(need)
+    yield work
 
 
 def all_works(plan: Plan, data: GridData) -> list[Work]:
     """Return the runs of the grid in the order in which they are begun.
 
-    First the rates are tuned, each pretraining right before the first run that needs it; then the arms, all variants
-    and fractions of a seed before the next seed, so that a grid that is stopped is a fair comparison of fewer seeds.
-    Seeds that some fractions alone have come last.
+    First the rates are tuned, with the first seed; then the arms, all variants and fractions of a seed before the next
+    seed, so that a grid that is stopped is a fair comparison of fewer seeds. Seeds that some fractions alone have come
+    last. Each pretraining, and each arm that teaches another, comes right before the first run that needs it.
     """
+    config, made = plan.config, Made(plan, data)
     variants = [plan.variants[name] for name in plan.chosen]
-    needed = dict.fromkeys(variant.pretraining for variant in variants if variant.pretraining)
-    pretrainings = {name: PretrainingWork(plan, data, plan.pretrainings[name]) for name in needed}
-    works: list[Work] = []
-    trials: Trials = {}
+    works: dict[Work, None] = {}  # in order, each once
     for variant in variants:
-        before = _before(variant, pretrainings)
-        works += [work for work in before if work not in works]
-        trials |= _tuning(plan, data, variant, before)
-        works += [work for (name, _), tried in trials.items() if name == variant.name for work in tried]
-    return works + _arms(plan, data, variants, pretrainings, trials)
-
-
-def _before(variant: Variant, pretrainings: Mapping[str, PretrainingWork]) -> list[PretrainingWork]:
-    return [pretrainings[variant.pretraining]] if variant.pretraining else []
-
-
-def _tuning(plan: Plan, data: GridData, variant: Variant, before: list[PretrainingWork]) -> Trials:
-    config = plan.config
-    rates = config.learning_rates if len(config.learning_rates) > 1 else ()
-    return {
-        (variant.name, fraction): [
-            TuningWork(plan, data, variant, fraction, config.seeds[0], rate, needs=list(before)) for rate in rates
-        ]
-        for fraction in dict.fromkeys(map(plan.tuned_at, config.fractions))
-    }
-
-
-def _arms(
-    plan: Plan, data: GridData, variants: list[Variant], pretrainings: Mapping[str, PretrainingWork], trials: Trials
-) -> list[Work]:
-    config = plan.config
+        for fraction in config.fractions:
+            for trial in made.trials(variant, fraction):
+                works |= dict.fromkeys(_with_needs(trial))
     more = [seed for seeds in config.more_seeds.values() for seed in seeds]
-    works: list[Work] = []
     for seed in dict.fromkeys((*config.seeds, *more)):
         for fraction in config.fractions:
             for variant in variants if seed in config.seeds_at(fraction) else ():
-                needs = [*_before(variant, pretrainings), *trials[variant.name, plan.tuned_at(fraction)]]
-                works.append(TestedArm(plan, data, variant, fraction, seed, needs=needs))
-    return works
+                works |= dict.fromkeys(_with_needs(made.arm(variant, fraction, seed)))
+    return list(works)
 
 
 def works_to_do(works: Sequence[Work]) -> list[Work]:
-    """Return the arms that are not finished and what they need: tuning, and pretraining where its weights are gone."""
-    needed = {work for work in works if isinstance(work, TestedArm) and not work.done}
-    needed |= {need for arm in needed for need in arm.needs if not isinstance(need, PretrainingWork) and not need.done}
-    needed |= {need for work in needed for need in work.needs if isinstance(need, PretrainingWork) and not need.at_hand}
+    """Return the arms that are not finished and what they need: tuning, and what they begin with where it is gone."""
+    needed: set[Work] = set()
+
+    def need(work: Work) -> None:
+        needed.add(work)
+        for other in work.needs:
+            lacks = not other.at_hand if isinstance(other, BEGUN_WITH) else not other.done
+            if lacks and other not in needed:
+                need(other)
+
+    for work in works:
+        if isinstance(work, TestedArm) and not work.done and work not in needed:
+            need(work)
     return [work for work in works if work in needed]
 
 
@@ -80,14 +112,14 @@ def require_same_folders(works: Sequence[Work], data: GridData) -> None:
         UserError: names the first folder that holds a run on other data, with other settings or from another
             pretraining, and the difference.
     """
-    encoders = {}
+    begun_with = {}
     for work in works:
         for need in work.needs:
             # Of one that is yet to be trained nothing is known.
-            if isinstance(need, PretrainingWork) and need not in works and need not in encoders:
-                encoders[need] = file_sha256(need.weights)
+            if isinstance(need, BEGUN_WITH) and need not in works and need not in begun_with:
+                begun_with[need] = file_sha256(need.weights)
         for folder, wanted in work.run_folders():
-            found = list(_differences(work, folder, wanted, data, encoders))
+            found = list(_differences(work, folder, wanted, data, begun_with))
             if found:
                 raise UserError(
                     f"{folder} holds another run ({'; '.join(found)}): delete that folder or choose another output_dir"
@@ -95,7 +127,7 @@ def require_same_folders(works: Sequence[Work], data: GridData) -> None:
 
 
 def _differences(
-    work: Work, folder: Path, wanted: dict[str, Any], data: GridData, encoders: dict[Work, str]
+    work: Work, folder: Path, wanted: dict[str, Any], data: GridData, begun_with: dict[Work, str]
 ) -> Iterator[str]:
     path = folder / "training_config.json"
     if not path.exists():
@@ -108,5 +140,6 @@ def _differences(
         yield "other data"
     yield from differing(there, wanted, work.phase)
     for need in work.needs:
-        if need in encoders and there.get("pretrained_encoder_sha256") != encoders[need]:
+        kept = "teacher_weights_sha256" if isinstance(need, TestedArm) else "pretrained_encoder_sha256"
+        if need in begun_with and there.get(kept) != begun_with[need]:
             yield f"began with other weights of {need.name}"

@@ -53,6 +53,17 @@ def test_an_arm_says_what_its_scores_are_made_of(finished, pets):
     hit, true, said = np.sum(list(arm["per_image"].values()), axis=0).reshape(3, -1)
     assert arm["class_set"] == manifest["class_set"]
     assert np.mean(hit / (true + said - hit)) == arm["mean_iou"]
+    painted, told = np.zeros(9), 0  # all that was said to be cat or dog as the one that is there
+    for counts in arm["per_image"].values():
+        hit, true, said = np.reshape(counts, (3, -1))
+        (c,) = 1 + np.flatnonzero(true[1:])
+        both = true.sum() - true[0] - said[0] + hit[0]
+        for row, values in enumerate(((hit[0], both), (true[0], true[c]), (said[0], true.sum() - said[0]))):
+            painted[[3 * row, 3 * row + c]] += values
+        told += said[c] > said[3 - c]
+    hit, true, said = painted.reshape(3, -1)
+    outline = np.mean(hit / (true + said - hit))
+    assert arm["one_object"] == {"class_accuracy": told / len(arm["per_image"]), "outline_mean_iou": outline}
     tested = {image["name"] for image in manifest["images"] if image["split"] == "Test" and image["labelled"]}
     assert set(arm["per_image"]) == tested
     run_folder = next((folder / "runs/runs").glob("denoise_all__1__seed_2__lr_*"))
@@ -62,6 +73,7 @@ def test_an_arm_says_what_its_scores_are_made_of(finished, pets):
     assert (arm["val_mean_iou"], arm["best_step"]) == (float(best["mean_iou"]), 3 * int(best["epoch"]))
     assert arm["compute"]["seconds"] == pytest.approx(sum(float(row["epoch_time"]) for row in rows))
     assert arm["compute"]["images"] == 24
+    assert arm["compute"]["passes"] == 72
     assert arm["data_sha256"] == manifest["fingerprint"]
     pretraining = read(folder, "pretraining")["denoise"]
     assert arm["pretraining"]["sha256"] == pretraining["sha256"] == arm["settings"]["pretrained_encoder_sha256"]
@@ -78,6 +90,22 @@ def test_the_parameters_are_those_of_the_network(finished):
     network = SegmentationUNet(width=2)
     counted = sum(parameter.numel() for parameter in network.parameters())
     assert read(folder, "arms")["scratch__1__seed_1"]["compute"]["parameters"] == counted
+
+
+def test_multiply_adds_are_those_of_the_networks_on_these_pictures(finished, pets):
+    from reconstruction.network import Autoencoder
+    from transfer_learning.description import counted
+    from transfer_learning.network import SegmentationUNet
+
+    folder, _ = finished
+    size = json.loads((pets / "manifest.json").read_text())["size"]
+    size = [size, size] if isinstance(size, int) else size
+    arm = read(folder, "arms")["denoise_all__1__seed_2"]
+    before = arm["pretraining"]["compute"]
+    assert arm["compute"]["multiply_adds"] == 72 * counted(SegmentationUNet(width=2).eval(), size).multiply_adds
+    assert before["multiply_adds"] == before["passes"] * counted(Autoencoder(width=2).eval(), size).multiply_adds
+    assert before == read(folder, "pretraining")["denoise"]["compute"]
+    assert before["passes"] == 3 * before["images"]
 
 
 def test_finished_arms_are_not_run_again_without_run_folders(finished, pets, tmp_path, here, capsys):

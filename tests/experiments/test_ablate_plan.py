@@ -75,6 +75,9 @@ REFUSED = [
     ),
     (change(grid(), variants={"scratch": {"control": True}}), "baseline scratch is a control"),
     (change(grid(), variants={"a": {"init_weights": "w", "control": True}}), "a: init_weights w: every arm of a grid"),
+    (change(grid(), variants={"a": {"freeze": 1, "tags": "species"}}), "a: tags is a list of names, got 'species'"),
+    ({**grid(), "budgets": [144, 72]}, "budgets 144, 72: give numbers above 0, each above the last"),
+    ({**grid(), "budgets": [0]}, "budgets 0: give numbers above 0"),
     (change(grid(), variants={"a": {"freeze": 1, "control": "yes"}}), "control is true or false, got 'yes'"),
     (change(grid(), variants={"a": {"outside_weights": 1}}), "outside_weights is true or false, got 1"),
     (change(grid(), variants={"a": {"pretraining": ["plain"]}}), "pretraining is one name, got ['plain']"),
@@ -188,6 +191,15 @@ def test_a_control_is_told_from_the_variants_and_imagenet_from_the_rest(tmp_path
         "denoise_all",
     ]
     assert plan.variants["imagenet"].config.encoder_weights == "imagenet"
+
+
+def test_budgets_tags_and_families_stand_in_the_plan(tmp_path):
+    own = {"long": {"max_steps": 12, "control": True, "family": "scratch", "tags": ["species tag"]}}
+    write_plan(plan_of(change(grid(), variants=own), results_dir=tmp_path, budgets=(72, 144)))
+    written = json.loads((tmp_path / "plan.json").read_text())
+    assert written["budgets"] == [72, 144]
+    assert (written["variants"]["long"]["family"], written["variants"]["long"]["tags"]) == ("scratch", ["species tag"])
+    assert (written["variants"]["scratch"]["family"], written["variants"]["scratch"]["tags"]) == (None, [])
 
 
 def test_the_plan_holds_the_digest_of_weights_and_not_where_they_lie(tmp_path):

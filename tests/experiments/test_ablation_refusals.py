@@ -27,6 +27,8 @@ def other_masks(matrices):
         (spoiled(class_names=["background", "dog", "cat"]), "tell other classes apart"),
         (spoiled(num_labels=523), "have 523 and 522 labels at the same fraction"),
         (spoiled(mean_iou=0.99), "states mean IoU 0.9900, its counts give"),
+        (spoiled(one_object={"class_accuracy": 1.5}), "states class accuracy 1.5000, its counts give"),
+        (spoiled(one_object={"class_accuracy": 1.0}), "states outline mean IoU none, its counts give"),
         (spoiled(format="ablation arm 3"), "format: Input should be 'ablation arm 1' or 'ablation arm 2'"),
         (spoiled(val_mean_iou=None), "val_mean_iou: Input should be a valid number"),
         (spoiled(fraction=1.5), "arm.fraction: Input should be less than or equal to 1"),

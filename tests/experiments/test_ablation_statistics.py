@@ -10,6 +10,7 @@ from scipy import stats
 from experiments.ablation.differences import SEED_STREAM, mean_over_drawn_seeds, widening
 from experiments.ablation.results import read_ablation
 from experiments.ablation.statistics import analysed
+from experiments.ablation.tables import main_table
 from transfer_learning.scores.confusion import segmentation_scores
 
 
@@ -178,3 +179,32 @@ def test_the_best_is_chosen_on_val_among_what_may_win(tmp_path):
     # A variant with another network is compared with that network from scratch.
     assert analysis.get(1.0, "lite0_denoise").difference.baseline == "lite0"
     assert analysis.get(1.0, "scratch").difference is None
+
+
+def test_arms_of_before_have_the_scores_of_one_object_from_their_counts(tmp_path):
+    """By hand, of two cats and a dog: rows truth, columns prediction."""
+    first = np.array(
+        [[[8, 2, 0], [0, 3, 5], [0, 0, 0]], [[9, 0, 1], [2, 6, 0], [0, 0, 0]], [[9, 1, 0], [0, 0, 0], [8, 0, 0]]]
+    )
+    second = np.array(
+        [[[8, 2, 0], [0, 5, 3], [0, 0, 0]], [[9, 0, 1], [2, 6, 0], [0, 0, 0]], [[9, 1, 0], [0, 0, 0], [0, 0, 8]]]
+    )
+    arms = [arm(matrices, variant="scratch", seed=seed) for seed, matrices in enumerate((first, second), 1)]
+    write(tmp_path, plan({"scratch": {}}), arms)
+    (group,) = analysed(read_ablation(tmp_path), 10).groups
+    # Cat: 8 of 10 said and 6 of 7, of 16 true; dog: nothing of 1 said and all of 9, of 8.
+    background = np.array([26 / (30 + 36 - 26), 26 / (30 + 28 - 26)])
+    cat = 14 / (16 + 17 - 14)
+    dog = np.array([0, 8 / 9])
+    assert group.one_object.class_accuracy == pytest.approx((1 / 3 + 1) / 2)
+    assert group.one_object.outline_mean_iou == pytest.approx(np.mean((background + cat + dog) / 3))
+    assert "one_object" not in arms[0]
+
+
+def test_pictures_with_a_cat_and_a_dog_have_no_such_scores(tmp_path):
+    matrices = counts_of(0.5, 1, 4)
+    matrices[0, 1:, 0] = 1
+    write(tmp_path, plan({"scratch": {}}), [arm(matrices, variant="scratch")])
+    (group,) = analysed(read_ablation(tmp_path), 10).groups
+    assert group.one_object.class_accuracy is group.one_object.outline_mean_iou is None
+    assert "class told" not in main_table(analysed(read_ablation(tmp_path), 10), 1.0).columns

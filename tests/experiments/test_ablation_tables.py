@@ -40,6 +40,10 @@ def test_csv_says_what_the_summary_says(tables):
             assert float(row[column]) == entry[key]
     assert rows[1.0, "scratch"]["difference"] == ""
     assert rows[0.01, "scratch"]["descriptive_only"] == "True"
+    frozen = rows[0.1, "plain_frozen"]
+    told, outline = (float(frozen[f"test_{name}"]) for name in ("class_accuracy", "outline_mean_iou"))
+    assert f" | {told:.3f} | {outline:.3f} |" in (tables / "tables.md").read_text()
+    assert outline > float(frozen["test_mean_iou"])
     assert rows[1.0, "mask_all"]["pretraining_seconds"] == "1800.0"
 
 
@@ -53,6 +57,7 @@ def test_markdown_holds_every_table(tables):
         "Label savings",
         "Learning rates tried, and what each gave on Val",
         "Compute of an arm, and of the phase 1 behind it",
+        "Picture passes of an arm, and of the phase 1 behind it",
         "The public results on the same question",
         "The original's own two tables",
     ]
@@ -71,7 +76,7 @@ def test_markdown_holds_every_table(tables):
 def test_latex_is_balanced_and_escaped(tables):
     text = (tables / "tables.tex").read_text()
     for kind in ("table", "tabular"):
-        assert text.count(rf"\begin{{{kind}}}") == text.count(rf"\end{{{kind}}}") == 10
+        assert text.count(rf"\begin{{{kind}}}") == text.count(rf"\end{{{kind}}}") == 11
     bare = re.sub(r"\\[\\{}_%&#$]", "", text)  # escaped characters and line ends do not count
     assert bare.count("{") == bare.count("}")
     assert bare.count("$") % 2 == 0

@@ -20,6 +20,7 @@ COSTLY = (
     "num_images",
     "width",
     "batch_size",
+    "unlabelled_batch",
     "epochs",
     "max_steps",
     "extend_to",

@@ -12,7 +12,7 @@ import torch
 from reference_inference import reference_scores
 from safetensors.torch import save_file
 from sample_classes import write_manifest
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import jaccard_score, roc_auc_score
 from torchmetrics.functional.classification import multiclass_jaccard_index
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
@@ -225,6 +225,15 @@ def test_segmentation_scores_equal_torchmetrics(results, pets):
         average="none",
     )
     assert [content["classes"][name]["iou"] for name in CLASSES] == pytest.approx(iou.tolist(), abs=1e-6)
+    # Each picture shows a cat or a dog.
+    objects = [truth[truth < 3].max() for truth in truths]
+    painted = [np.where(said > 0, one, 0) for said, one in zip(predictions, objects, strict=True)]
+    judged = np.concatenate(truths) < 3
+    outlines = jaccard_score(np.concatenate(truths)[judged], np.concatenate(painted)[judged], average="macro")
+    assert content["one_object"]["outline_mean_iou"] == pytest.approx(outlines)
+    votes = [np.bincount(said[truth < 3], minlength=3) for said, truth in zip(predictions, truths, strict=True)]
+    told = [vote[one] > vote[3 - one] for vote, one in zip(votes, objects, strict=True)]
+    assert content["one_object"]["class_accuracy"] == np.mean(told)
 
 
 def test_reconstruction_scores_equal_torchmetrics(results, pets):

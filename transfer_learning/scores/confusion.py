@@ -103,7 +103,7 @@ def scores_of_counts(counts: np.ndarray, class_set: ClassSet) -> dict[str, Any]:
     assert counts.shape[1:] == (len(class_set), 3), "three counts for each class"
     whole = counts[..., 1].sum(axis=1)
     columns = _class_scores(counts, whole[:, None])
-    foreground = _class_scores(_foreground_counts(counts, class_set.background), whole)
+    foreground = _class_scores(foreground_counts(counts, class_set.background), whole)
     return {
         "pixel_accuracy": _ratio(counts[..., 0].sum(axis=1), whole),
         "mean_accuracy": _mean(columns["recall"]),
@@ -134,10 +134,10 @@ def _class_scores(counts: np.ndarray, whole: np.ndarray) -> dict[str, np.ndarray
 
 def foreground_iou(counts: np.ndarray, background: int | None) -> np.ndarray:
     """Return the IoU [B] of all classes but the background as one, of counts [B, C, 3]; NaN without a background."""
-    return _class_scores(_foreground_counts(counts, background), counts[..., 1].sum(axis=1))["iou"]
+    return _class_scores(foreground_counts(counts, background), counts[..., 1].sum(axis=1))["iou"]
 
 
-def _foreground_counts(counts: np.ndarray, background: int | None) -> np.ndarray:
+def foreground_counts(counts: np.ndarray, background: int | None) -> np.ndarray:
     """Return the counts [B, 3] of all classes but the background as one, of [B, C, 3]; NaN without a background."""
     if background is None:
         return np.full((len(counts), 3), np.nan)

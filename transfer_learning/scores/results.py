@@ -9,6 +9,7 @@ from core.statistics import interval, mean_interval, resampled_sums
 from transfer_learning.scores.calibration import expected_calibration_error, reliability
 from transfer_learning.scores.cases import case_counts, case_results
 from transfer_learning.scores.confusion import known, score_intervals, segmentation_scores
+from transfer_learning.scores.one_object import one_object_intervals, one_object_scores
 from transfer_learning.scores.rand import rand_results
 from transfer_learning.scores.roc import BINS, auc_error
 from transfer_learning.scores.split import SplitScores
@@ -30,6 +31,7 @@ def results_of(scores: SplitScores) -> dict[str, Any]:
         **found,
         **{name: value for name, (value, _) in more.items()},
         **medical,
+        "one_object": one_object_scores(scores.counts, scores.class_set),
         "class_set": scores.class_set.content(),
         "classes": by_class,
         "confusion_matrix": matrix,
@@ -41,6 +43,7 @@ def results_of(scores: SplitScores) -> dict[str, Any]:
             **intervals,
             **{name: between for name, (_, between) in more.items()},
             **medical_intervals,
+            "one_object": one_object_intervals(scores.counts, scores.class_set),
             "classes": of_classes,
         },
     }

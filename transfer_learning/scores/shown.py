@@ -20,6 +20,8 @@ COLUMNS = {
     "balanced_accuracy": "balanced accuracy",
     "auc": "AUC",
 }
+# Of pictures that hold one foreground class each.
+ONE_OBJECT = {"class_accuracy": "pictures whose class is told", "outline_mean_iou": "mean iou, true class painted in"}
 
 
 def print_scores(result: dict[str, Any], split: str, output_dir: Path) -> None:
@@ -43,6 +45,11 @@ def print_scores(result: dict[str, Any], split: str, output_dir: Path) -> None:
         [name.replace("_", " "), result[name], *(interval or (None, None))]
         for name, interval in result["intervals"].items()
         if not isinstance(interval, dict) and not (result[name] is None and result["class_set"]["background"] is None)
+    ]
+    rows += [
+        [ONE_OBJECT[name], value, *(result["intervals"]["one_object"][name] or (None, None))]
+        for name, value in result["one_object"].items()
+        if value is not None and len(by_class) > 2  # the outline of a single class is the mean IoU
     ]
     print_table("With 95 % intervals over images", ["", "", "from", "to"], rows)
     for line in _notes(result):

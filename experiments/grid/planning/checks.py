@@ -1,7 +1,7 @@
 """Whether the variants of an ablation are what they claim to be, and differ."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -9,11 +9,14 @@ from core.errors import UserError
 from core.filing.words import nearest
 from core.networks.network_config import NetworkConfig
 from core.train_config import NOT_COMPARED
+from experiments.grid.config import AblationConfig
 from experiments.grid.planning.effect import with_effect
-from experiments.grid.planning.variants import Variant, plain
+from experiments.grid.planning.prepared import GridData
+from experiments.grid.planning.variants import Pretraining, Variant, plain
 from experiments.page.command_lines import defaults
 from reconstruction.config import ReconstructionConfig
 
+PINNED = ("off", "bf16")
 # Both phases must agree on these.
 OF_ENCODER = ("width", "normalisation", "encoder")
 # What a variant is: how it begins, and how its encoder learns from there. Everything else the arms have in common.
@@ -68,6 +71,34 @@ def require_baselines(default: str, variants: Mapping[str, Variant]) -> None:
         raise UserError(f"baseline {default} is a control: what the grid compares with must be trained like the others")
 
 
+def require_teachers(config: AblationConfig, variants: Mapping[str, Variant]) -> None:
+    """Raise UserError where a variant is taught by one that does not stand above it, or cannot teach it so."""
+    above: list[str] = []
+    for name, variant in variants.items():
+        where, teacher = f"ablation.variants.{name}", variant.taught_by
+        if teacher is not None:
+            if teacher not in above:
+                known = nearest(teacher, above) or (f" (there are {', '.join(above)})" if above else "")
+                raise UserError(f"{where}: taught_by {teacher} is none of the variants above it{known}")
+            if variants[teacher].outside_weights and not variant.outside_weights:
+                raise UserError(f"{where}: taught_by {teacher}, which has outside weights: say outside_weights true")
+            _require_checkpoints(config, where, variant, variants[teacher])
+        above.append(name)
+
+
+def _require_checkpoints(config: AblationConfig, where: str, variant: Variant, teacher: Variant) -> None:
+    stable = variant.config.stable
+    if stable < 1 and not teacher.config.save_every:
+        raise UserError(
+            f"{where}: stable {stable:g} goes by the checkpoints of {teacher.name}, which keeps none: give that "
+            "save_every, or leave stable out"
+        )
+    if stable < 1 and config.node_dir:
+        raise UserError(
+            f"{where}: stable {stable:g} goes by checkpoints, which --node_dir does not carry: leave one out"
+        )
+
+
 def require_honest(variant: Variant, phase_1: ReconstructionConfig | None) -> None:
     """Compare a variant with its pretraining, and with what it says of weights from outside.
 
@@ -105,6 +136,45 @@ def require_honest(variant: Variant, phase_1: ReconstructionConfig | None) -> No
             raise UserError(f"{where}: encoder_weights were trained on other pictures: say outside_weights true")
 
 
+def require_own_seeds(config: AblationConfig) -> None:
+    """Raise UserError where a pretraining has a seed of its own, and is to have those of the arms."""
+    parts = {"pretraining_common": config.pretraining_common, **config.pretraining}
+    for name, own in parts.items():
+        if config.pretraining_seeds == "paired" and "seed" in (own or {}):
+            where = name if name == "pretraining_common" else f"pretraining.{name}"
+            raise UserError(
+                f"ablation.{where}: seed {(own or {})['seed']}, but with pretraining_seeds paired each pretraining has "
+                "the seed of the arms that begin with it: leave one of them out"
+            )
+
+
+def require_pinned(
+    budgets: Sequence[int], variants: Mapping[str, Variant], pretrainings: Mapping[str, Pretraining]
+) -> None:
+    """Raise UserError where arms are compared within budgets and their precision, or their phase 1's, is not one."""
+    entries: dict[str, Variant | Pretraining] = {f"ablation.variants.{name}": one for name, one in variants.items()}
+    entries |= {f"ablation.pretraining.{name}": one for name, one in pretrainings.items()}
+    first, expected = next(iter(entries)), next(iter(entries.values())).config.amp
+    for name, entry in entries.items() if budgets else ():
+        amp = entry.config.amp
+        if amp not in PINNED:
+            raise UserError(f"{name}: amp {amp}, but with budgets precision is pinned: give amp {' or '.join(PINNED)}")
+        if amp != expected:
+            raise UserError(
+                f"{name}: amp {amp}, but {expected} in {first}: with budgets precision is pinned, give all the same, "
+                "or each a grid and a results folder of its own"
+            )
+
+
+def require_val_labels(variants: Mapping[str, Variant], data: GridData) -> None:
+    """Raise UserError where more masks of Val are to choose than there are."""
+    for name, variant in variants.items():
+        try:
+            variant.config.require_val_labels(data.val_labels, data.folder)
+        except UserError as error:
+            raise UserError(f"ablation.variants.{name}: {error}") from None
+
+
 def require_different(what: str, entries: Mapping[str, Any]) -> None:
     """Compare each with each by the settings that have an effect.
 
@@ -117,7 +187,8 @@ def require_different(what: str, entries: Mapping[str, Any]) -> None:
     """
     seen: dict[str, str] = {}
     for name, entry in entries.items():
-        counts = {**with_effect(entry.config), "pretraining": getattr(entry, "pretraining", None)}
+        begun = {about: getattr(entry, about, None) for about in ("pretraining", "taught_by")}
+        counts = {**with_effect(entry.config), **begun}
         key = json.dumps(counts, sort_keys=True)
         if key in seen:
             raise UserError(f"the {what} {seen[key]} and {name} differ in nothing that has an effect: leave one out")

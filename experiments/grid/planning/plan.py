@@ -14,13 +14,25 @@ from experiments.grid.planning.checks import (
     require_comparable,
     require_different,
     require_honest,
+    require_own_seeds,
+    require_pinned,
     require_released,
+    require_teachers,
 )
 from experiments.grid.planning.variants import MANAGED, Plan, Pretraining, Variant
 from experiments.page.command_lines import CONFIGS
 
 # What a variant says of itself beside its settings, and what it means to say nothing.
-ABOUT = {"title": None, "pretraining": None, "outside_weights": False, "control": False, "baseline": None}
+ABOUT: dict[str, Any] = {
+    "title": None,
+    "pretraining": None,
+    "outside_weights": False,
+    "control": False,
+    "baseline": None,
+    "family": None,
+    "taught_by": None,
+    "tags": [],
+}
 
 
 def build_plan(config: AblationConfig) -> Plan:
@@ -42,10 +54,13 @@ def build_plan(config: AblationConfig) -> Plan:
             raise UserError(
                 f"unknown variant {name!r}{nearest(name, list(variants))} (there are {', '.join(variants)})"
             )
+    require_own_seeds(config)
     require_different("pretrainings", pretrainings)
     require_different("variants", variants)
     require_all_used(pretrainings, variants.values())
     require_baselines(config.baseline, variants)
+    require_teachers(config, variants)
+    require_pinned(config.budgets, variants, pretrainings)
     return Plan(
         config, pretrainings, variants, tuple(name for name in variants if name in config.only or not config.only)
     )
@@ -62,6 +77,8 @@ def _variant(
         raise UserError(f"{source}: unknown pretraining {pretraining!r}{nearest(pretraining, list(pretrainings))}")
     # Whether there is one decides which settings make sense; where it lies is the grid's.
     place = {"pretrained_encoder": "pretrained"} if pretraining else {}
+    if about["taught_by"]:
+        place["teacher_weights"] = "taught"
     resolved = _resolved(config, "transfer_learning", f"variants.{name}", settings, **place)
     if not resolved.max_steps:
         raise UserError(f"{source}: arms are compared after equally many steps: give max_steps in common")
@@ -79,11 +96,14 @@ def _about(own: Mapping[str, Any], source: str) -> dict[str, Any]:
         if isinstance(ABOUT[name], bool):
             if not isinstance(value, bool):
                 raise UserError(f"{source}: {name} is true or false, got {value!r}")
+        elif name == "tags":
+            if not isinstance(value, list) or not all(isinstance(tag, str) for tag in value):
+                raise UserError(f"{source}: tags is a list of names, got {value!r}")
         elif not isinstance(value, str | None):
             raise UserError(f"{source}: {name} is one {'line' if name == 'title' else 'name'}, got {value!r}")
     if found["pretraining"] == "none":
         found["pretraining"] = None
-    return found
+    return {**found, "tags": tuple(found["tags"])}
 
 
 def _resolved(config: AblationConfig, phase: str, name: str, own: Mapping[str, Any], **grid: Any) -> Any:

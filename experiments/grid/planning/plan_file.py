@@ -23,6 +23,8 @@ def write_plan(plan: Plan) -> None:
         more_seeds=more_seeds,
         learning_rates=config.learning_rates,
         tuned_at=config.tuned_at,
+        budgets=config.budgets,
+        pretraining_seeds=config.pretraining_seeds,
         variants={**variants, **(_still_there(config.results_dir, earlier.variants, variants) if earlier else {})},
     )
     write_json(path, content.model_dump(mode="json"))
@@ -39,6 +41,9 @@ def _content(variant: Variant) -> VariantContent:
         settings={**variant.own, **files},
         pretraining=variant.pretraining,
         baseline=variant.baseline,
+        tags=variant.tags,
+        family=variant.family,
+        taught_by=variant.taught_by,
     )
 
 

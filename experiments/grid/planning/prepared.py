@@ -27,7 +27,7 @@ class GridData:
         resolution: side of the pictures in pixels, or height and width.
         num_labels: (fraction, seed) -> number of labelled training pictures.
         train_images: pictures of Train, labelled or not.
-        test_labels: labelled pictures of Test.
+        val_labels, test_labels: labelled pictures of Val, of Test.
     """
 
     folder: Path
@@ -35,6 +35,7 @@ class GridData:
     resolution: Resolution
     num_labels: dict[tuple[float, int], int]
     train_images: int
+    val_labels: int
     test_labels: int
 
 
@@ -98,6 +99,7 @@ def read_data(
             (f, seed): train.count(f, seed) for f in every for seed in (*seeds, *(more_seeds or {}).get(f, ()))
         },
         train_images=counts["Train"].images,
+        val_labels=counts["Val"].labelled,
         test_labels=counts["Test"].labelled,
     )
 

@@ -5,9 +5,11 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from core.train_config import CHOSEN, NOT_COMPARED, by_content
+from experiments.ablation.format import paired_name
 from experiments.grid.config import AblationConfig
 from experiments.page.command_lines import defaults
 from reconstruction.config import ReconstructionConfig
@@ -16,13 +18,21 @@ from transfer_learning.config import SegmentationConfig
 # What the grid itself sets.
 MANAGED = {
     "reconstruction": ("data_dir", "output_dir"),
-    "transfer_learning": ("data_dir", "output_dir", "pretrained_encoder", "label_fraction", "seed", "lr"),
+    "transfer_learning": (
+        "data_dir",
+        "output_dir",
+        "pretrained_encoder",
+        "teacher_weights",
+        "label_fraction",
+        "seed",
+        "lr",
+    ),
 }
 
 
 @dataclass(frozen=True)
 class Pretraining:
-    """A phase 1 run that variants share."""
+    """A phase 1 run that variants share; `Plan.pretraining_at` says with which seed."""
 
     name: str
     config: ReconstructionConfig
@@ -36,8 +46,12 @@ class Variant:
         title: a line for readers.
         pretraining: name of the phase 1 run; None to start from scratch.
         outside_weights: whether anything in it was trained on other data.
-        control: whether it may differ in what all arms must share (steps, augmentation, …); never the best variant.
+        control: whether it may differ in what all arms must share (steps, augmentation, …); never the best variant
+            after equal steps.
         baseline: the variant that it is compared with, where it is not the plan's.
+        tags: what it learns from beside pictures and masks.
+        family: of the variants that are one curve over compute; None where it is its own.
+        taught_by: the variant, above it in the file, whose arms label unlabelled pictures for its own.
         own: the phase 2 settings that make it different.
         config: all its phase 2 settings; those that the grid sets are at their defaults.
     """
@@ -48,6 +62,9 @@ class Variant:
     outside_weights: bool
     control: bool
     baseline: str | None
+    tags: tuple[str, ...]
+    family: str | None
+    taught_by: str | None
     own: dict[str, Any]
     config: SegmentationConfig
 
@@ -60,6 +77,21 @@ class Plan:
     pretrainings: dict[str, Pretraining]
     variants: dict[str, Variant]
     chosen: tuple[str, ...]
+
+    def pretraining_at(self, name: str, seed: int) -> Pretraining:
+        """Return the phase 1 run that arms of a seed begin with, where their variant has the pretraining of a name."""
+        shared = self.pretrainings[name]
+        if self.config.pretraining_seeds == "shared":
+            return shared
+        return Pretraining(paired_name(name, seed), dataclasses.replace(shared.config, seed=seed))
+
+    @cached_property
+    def all_pretrainings(self) -> dict[str, Pretraining]:
+        """Every phase 1 run that an arm of the grid may begin with, by its name."""
+        more = [seed for seeds in self.config.more_seeds.values() for seed in seeds]
+        seeds = dict.fromkeys((*self.config.seeds, *more))
+        runs = (self.pretraining_at(name, seed) for name in self.pretrainings for seed in seeds)
+        return {run.name: run for run in runs}
 
     def tuned_at(self, fraction: float) -> float:
         """Return the fraction whose learning rate an arm takes: the nearest by ratio, the larger of two as near."""

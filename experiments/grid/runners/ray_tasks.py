@@ -16,7 +16,7 @@ from core.errors import UserError
 from core.files import file_sha256
 from core.run.signals import raise_on_sigterm
 from experiments.grid.config import AblationConfig
-from experiments.grid.jobs import PretrainingWork, Work
+from experiments.grid.jobs import Work
 from experiments.grid.run_folder import add_error
 from experiments.grid.runners.node import (
     Ended,
@@ -28,6 +28,7 @@ from experiments.grid.runners.node import (
     packed_run,
     replace_run,
 )
+from experiments.grid.to_do import BEGUN_WITH
 from experiments.grid.workers import Command
 
 LOOK_SECONDS = 0.1
@@ -80,7 +81,7 @@ class RayRunner:
         Raises:
             UserError: the weights that it begins with are gone.
         """
-        weights = [need.weights for need in work.needs if isinstance(need, PretrainingWork)]
+        weights = [need.weights for need in work.needs if isinstance(need, BEGUN_WITH)]
         try:
             digests = [file_sha256(path) for path in weights]
         except OSError as error:

@@ -1,0 +1,92 @@
+"""What is best within each budget of picture passes: the table, and the entries of summary.json."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from experiments.ablation.budgets import Contest
+from experiments.ablation.statistics import Analysis, Group
+from experiments.table_formats import UNKNOWN, Table, listed, number, share, signed
+
+NOTES = (
+    "Of all variants whose arms take no more picture passes than the budget, phase 1 counted whole (a forward pass "
+    "counts 1 a picture, one with its way back 3): the best on Val from scratch, and the best on Val at all, each by "
+    "its mean over its seeds. Controls take part. The passes of learning rates that were tried are told apart.",
+    "Scores: mean IoU on Test, means over the seeds that both have; intervals as of the other differences. p: "
+    "two-sided, from the same resamples, adjusted for all rows of this table (Holm 1979); verdicts go by it.",
+)
+
+
+def budget_table(analysis: Analysis, found: Sequence[Contest]) -> Table:
+    """Return what is best within each budget, a row a contest."""
+    rows = []
+    for contest in found:
+        difference, alone = contest.difference, contest.best is contest.baseline
+        first, second = (difference and difference.means) or (None, None)
+        limits = difference.interval if difference and not alone else None
+        flags = [*(["outside weights"] if contest.outside_weights else []), *contest.tags]
+        rows.append(
+            [
+                f"{analysis.labels(contest.fraction)} ({share(contest.fraction)})",
+                f"{contest.budget:,}",
+                _with_passes(contest.baseline),
+                number(first),
+                _with_passes(contest.best),
+                listed(flags) if contest.best else UNKNOWN,
+                number(second),
+                str(len(difference.seeds)) if difference else UNKNOWN,
+                signed(difference.value if difference and not alone else None),
+                f"{signed(limits[0])} to {signed(limits[1])}" if limits else UNKNOWN,
+                number(None if alone else contest.p),
+                "; ".join([contest.verdict, *contest.remarks]),
+            ]
+        )
+    columns = ["labels", "budget", "best from scratch", "its score", "best", "with", "score", "seeds", "difference"]
+    columns += ["95 % interval", "p", "reading"]
+    text = ["labels", "best from scratch", "best", "with", "reading"]
+    return Table("The best within a budget of picture passes", columns, rows, text, NOTES)
+
+
+def entry_of(contest: Contest) -> dict[str, Any]:
+    """Return what summary.json says of a contest; None where there is nothing."""
+    difference = contest.difference
+    first, second = (difference and difference.means) or (None, None)
+    low, high = (difference and difference.interval) or (None, None)
+    return {
+        "budget": contest.budget,
+        "outside_weights": contest.outside_weights,
+        "tags": list(contest.tags),
+        "baseline": contest.baseline.variant if contest.baseline else None,
+        "best_variant": contest.best.variant if contest.best else None,
+        "baseline_score": _alone(contest.baseline) if first is None else first,
+        "best_score": _alone(contest.best) if second is None else second,
+        "difference": difference.value if difference else None,
+        "ci_low": low,
+        "ci_high": high,
+        "p": difference.p if difference else None,
+        "p_holm": contest.p,
+        "verdict": contest.verdict,
+        "remark": "; ".join(contest.remarks),
+        "seeds": list(difference.seeds) if difference else [],
+        "baseline_compute": _compute(contest.baseline),
+        "best_compute": _compute(contest.best),
+    }
+
+
+def _alone(group: Group | None) -> float | None:
+    return group.test.mean if group else None
+
+
+def _compute(group: Group | None) -> dict[str, Any] | None:
+    """Return the cost of a group's dearest arm."""
+    if group is None:
+        return None
+    content = max((arm.content for arm in group.arms), key=lambda content: content.total_passes() or 0)
+    return {
+        "passes": content.total_passes(),
+        "phase_1_passes": content.pretraining.picture_passes if content.pretraining else 0,
+        "multiply_adds": content.total_multiply_adds,
+    }
+
+
+def _with_passes(group: Group | None) -> str:
+    return UNKNOWN if group is None else f"{group.variant} ({group.passes:,})"

@@ -1,0 +1,137 @@
+"""Who is best within a budget of picture passes: all arms of a fraction, whatever their steps, phase 1 whole."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from core.statistics import holm
+from experiments.ablation.differences import VariantDifference, difference_of, mean_iou
+from experiments.ablation.results import Arm
+from experiments.ablation.statistics import Analysis, Group
+
+# A smaller p value, adjusted, is a verdict.
+SIGNIFICANT = 0.05
+OTHER_NETWORK = "another network, whose passes cost otherwise"
+
+
+@dataclass(frozen=True)
+class Contest:
+    """The best on Val from scratch and the best on Val at all, of those that a budget allows at one fraction.
+
+    Args:
+        baseline: from scratch; None where no such variant is within the budget.
+        best: of all, that from scratch among them; None likewise.
+        difference: of the best from the baseline in mean IoU on Test; None without both.
+        outside_weights: whether weights from outside were allowed.
+        tags: what the best learned from beside pictures and masks.
+        unlike_seeds: whether the means on Val by which both were chosen are over other seeds.
+        p: of the difference, adjusted for all contests of the folder; None where it has none.
+    """
+
+    fraction: float
+    budget: int
+    baseline: Group | None
+    best: Group | None
+    difference: VariantDifference | None
+    outside_weights: bool
+    tags: tuple[str, ...]
+    unlike_seeds: bool
+    p: float | None = None
+
+    @property
+    def verdict(self) -> str:
+        """What the adjusted p value says, in words, or why there is none."""
+        if self.best is None:
+            return "no arm within the budget"
+        if self.baseline is None or self.difference is None:
+            return "nothing from scratch within the budget"
+        if self.best is self.baseline:
+            return "from scratch is the best"
+        if self.difference.value is None or self.p is None:
+            return self.difference.verdict
+        if self.p >= SIGNIFICANT:
+            return "not told apart"
+        return "ahead" if self.difference.value > 0 else "behind"
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a reader must know about it."""
+        if self.best is None or self.baseline is None or self.difference is None:
+            return []
+        sides = (self.best, self.baseline)
+        few = any(group.descriptive_only for group in sides)
+        told = self.difference.value is not None and self.best is not self.baseline
+        found = [self.difference.remark] if told else []
+        found += ["descriptive only"] if few else []
+        found += ["chosen over unlike seeds"] if self.unlike_seeds else []
+        found += [OTHER_NETWORK] if len({_parameters(group) for group in sides}) > 1 else []
+        return [remark for remark in found if remark]
+
+
+def contests(analysis: Analysis) -> list[Contest]:
+    """Return the contests of every fraction and budget, by both rising; none where the plan has no budgets.
+
+    Where weights from outside make another the best, that is a contest of its own, after the one without them. All
+    contests of several seeds are adjusted for together (Holm 1979), those that the baseline wins as p = 1.
+    """
+    found = [
+        contest
+        for fraction in analysis.fractions
+        for budget in analysis.ablation.plan.budgets
+        for contest in _contests(analysis, fraction, budget)
+    ]
+    p_values = [contest.difference.p if contest.difference else None for contest in found]
+    adjusted = iter(holm([p for p in p_values if p is not None]))
+    return [
+        contest if p is None else replace(contest, p=next(adjusted)) for contest, p in zip(found, p_values, strict=True)
+    ]
+
+
+def _contests(analysis: Analysis, fraction: float, budget: int) -> list[Contest]:
+    variants = analysis.ablation.plan.variants
+    # Scores on a few masks of Val do not compare with scores on all of them.
+    of_all = [group for group in analysis.at(fraction) if not any(_few_of_val(arm) for arm in group.arms)]
+    within = [group for group in of_all if group.passes is not None and group.passes <= budget]
+    own = [group for group in within if not variants[group.variant].outside_weights]
+    baseline = _best([group for group in own if is_from_scratch(analysis, group)])
+    best, anyone = _best(own), _best(within)
+
+    def contest(best: Group | None, entrants: Sequence[Group], outside: bool) -> Contest:
+        tags = variants[best.variant].tags if best else ()
+        difference = _difference(analysis, baseline, best)
+        unlike = len({group.seeds for group in entrants}) > 1
+        return Contest(fraction, budget, baseline, best, difference, outside, tags, unlike)
+
+    return [contest(best, own, False), *([] if anyone is best else [contest(anyone, within, True)])]
+
+
+def _best(groups: Sequence[Group]) -> Group | None:
+    """Return the group with the best mean on Val over its seeds, the first in the plan's order among equals."""
+    return max(groups, key=lambda group: group.val.mean, default=None)
+
+
+def is_from_scratch(analysis: Analysis, group: Group) -> bool:
+    """Say whether nothing but masks taught a group's arms: no phase 1, no weights from outside, no other pictures."""
+    variant = analysis.ablation.plan.variants[group.variant]
+    if variant.outside_weights or variant.autoencoder:
+        return False
+    return all(
+        arm.content.pretraining is None
+        and arm.content.settings.get("unlabelled", "off") == "off"
+        and arm.content.settings.get("auxiliary", "none") == "none"
+        for arm in group.arms
+    )
+
+
+def _difference(analysis: Analysis, baseline: Group | None, best: Group | None) -> VariantDifference | None:
+    if baseline is None or best is None:
+        return None
+    return difference_of(best.arms, baseline.arms, baseline.variant, analysis.drawn, mean_iou)
+
+
+def _few_of_val(arm: Arm) -> bool:
+    """Say whether some masks of Val alone chose an arm's weights (`--val_labels`)."""
+    return bool(arm.content.settings.get("val_labels"))
+
+
+def _parameters(group: Group) -> int | None:
+    return group.arms[0].content.compute.parameters

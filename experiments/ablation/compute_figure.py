@@ -1,0 +1,146 @@
+"""The compute figure of an ablation: scores over all that an arm cost, phase 1 counted whole, beside the budgets."""
+
+import itertools
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.figures.style import LINE_COLOURS, as_written, save
+from experiments.ablation.budgets import contests
+from experiments.ablation.statistics import Analysis, Group
+from experiments.table_formats import counted, share
+
+DOTS_PER_INCH = 150
+PANEL, HEIGHT, LEGEND_ROW = 4.6, 3.9, 0.2  # inches
+# Of families that win no budget: grey, told apart by their markers.
+GREY, MARKERS = "#9A9A9A", "osD^vPX*<>hpd8H"
+LONGEST = 62  # characters of a legend's line
+Style = tuple[str, str]  # colour, marker
+
+
+@dataclass(frozen=True)
+class Family:
+    """Variants that are one curve; its title is the variant's where it has one alone."""
+
+    title: str
+    variants: tuple[str, ...]
+    outside_weights: bool
+
+
+def save_compute(path: Path, analysis: Analysis) -> None:
+    """Save a panel a fraction: the score on Test over the picture passes of an arm, a curve a family of variants.
+
+    A point is a variant's mean over its seeds, bars reach from the lowest to the highest seed. Families that are best
+    within a budget, or the best from scratch, are drawn in colour; those with weights from outside dashed and hollow.
+    Budgets are vertical lines. The score is mean IoU, of volumes the mean Dice of a case. Variants whose passes are not
+    known are left out. Equal results give equal bytes.
+    """
+    from matplotlib.figure import Figure
+
+    shown = [family for family in families(analysis) if any(_points(analysis, family, f) for f in analysis.fractions)]
+    styles = dict(zip([family.title for family in shown], _styles(analysis, shown), strict=True))
+    panels, columns = len(analysis.fractions), 2 if len(analysis.fractions) > 1 else 1
+    width = PANEL * max(panels, 1.35)
+    height = HEIGHT + LEGEND_ROW * -(-len(shown) // columns)
+    figure = Figure(figsize=(width, height), layout="constrained", dpi=DOTS_PER_INCH)
+    axes = figure.subplots(1, panels, squeeze=False, sharex=True)[0]
+    for axis, fraction in zip(axes, analysis.fractions, strict=True):
+        for family in sorted(shown, key=lambda family: styles[family.title][0] != GREY):  # colours lie on top
+            _draw(axis, _points(analysis, family, fraction), styles[family.title], family.outside_weights)
+        _finish(axis, analysis, fraction)
+    axes[0].set_ylabel(f"{analysis.measure} on Test")
+    handles = [_handle(family, styles[family.title]) for family in shown]
+    legend = figure.legend(
+        handles=handles, loc="outside lower center", ncols=columns, fontsize=8, frameon=False, handlelength=3
+    )
+    as_written(legend)
+    save(figure, path)
+
+
+def families(analysis: Analysis) -> list[Family]:
+    """Return the families that have an arm, in the plan's order of their first variants."""
+    plan = analysis.ablation.plan
+    members: dict[str, list[str]] = {}
+    for name in analysis.variants:
+        members.setdefault(plan.variants[name].family or name, []).append(name)
+    return [
+        Family(
+            plan.variants[names[0]].title if len(names) == 1 else family,
+            tuple(names),
+            any(plan.variants[name].outside_weights for name in names),
+        )
+        for family, names in members.items()
+    ]
+
+
+def _points(analysis: Analysis, family: Family, fraction: float) -> list[Group]:
+    """Return the groups of a family whose passes are known, by rising passes."""
+    groups = [group for name in family.variants if (group := analysis.get(fraction, name)) and group.passes]
+    return sorted(groups, key=lambda group: group.passes or 0)
+
+
+def _styles(analysis: Analysis, shown: Sequence[Family]) -> Iterable[Style]:
+    """Return colour and marker of each family: a colour for those that the verdicts speak of, as far as they go."""
+    told = [group for contest in contests(analysis) for group in (contest.baseline, contest.best) if group]
+    names = dict.fromkeys(group.variant for group in told)
+    winners = [family for family in shown if not names.keys().isdisjoint(family.variants)]
+    colours = dict(zip([family.title for family in winners], LINE_COLOURS, strict=False))
+    markers = itertools.cycle(MARKERS)
+    return [(colours.get(family.title, GREY), next(markers)) for family in shown]
+
+
+def _draw(axis: Any, groups: Sequence[Group], style: Style, outside: bool) -> None:
+    if not groups:
+        return
+    tests = [group.drawn.test for group in groups]
+    means = [test.mean for test in tests]
+    bars = [[test.mean - test.low for test in tests], [test.high - test.mean for test in tests]]
+    axis.errorbar([group.passes for group in groups], means, yerr=bars, elinewidth=0.8, **_look(style, outside))
+
+
+def _look(style: Style, outside: bool) -> Mapping[str, Any]:
+    colour, marker = style
+    return {
+        "color": colour,
+        "marker": marker,
+        "markersize": 5,
+        "linewidth": 1 if colour == GREY else 1.8,
+        "linestyle": "--" if outside else "-",
+        "markerfacecolor": "white" if outside else colour,
+        "zorder": 2 if colour == GREY else 3,
+    }
+
+
+def _handle(family: Family, style: Style) -> Any:
+    from matplotlib.lines import Line2D
+
+    title = textwrap.shorten(family.title, LONGEST, placeholder=" …") + " (outside weights)" * family.outside_weights
+    return Line2D([], [], label=f" {title}", **_look(style, family.outside_weights))  # a leading _ would hide it
+
+
+def _finish(axis: Any, analysis: Analysis, fraction: float) -> None:
+    for budget in analysis.ablation.plan.budgets:
+        axis.axvline(budget, color="0.65", linewidth=0.5, zorder=1)
+    passes = [group.passes for group in analysis.groups if group.passes]
+    ends = [*passes, *analysis.ablation.plan.budgets]
+    axis.set_xscale("log")
+    axis.set_xlim(min(ends) / 1.3, max(ends) * 1.3)
+    axis.set_xticks(analysis.ablation.plan.budgets, [_short(budget) for budget in analysis.ablation.plan.budgets])
+    axis.set_xticks([], minor=True)
+    axis.set_xlabel("picture passes, phase 1 whole (logarithmic; lines: budgets)", fontsize=9)
+    axis.tick_params(axis="x", labelsize=8)
+    labels = counted(analysis.labels(fraction), f"labelled {analysis.ablation.called('picture')}")
+    axis.set_title(f"{labels} ({share(fraction)})", fontsize=11)
+    axis.grid(axis="y", color="0.92")
+    axis.set_axisbelow(True)
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def _short(number: int) -> str:
+    """Return a number of passes for a tick: 48k, 1.2M."""
+    for size, sign in ((1_000_000, "M"), (1_000, "k")):
+        if number >= size:
+            return f"{number / size:g}{sign}"
+    return str(number)

@@ -1,0 +1,53 @@
+"""What a training cost in picture passes and multiply-adds, by which arms of other steps are compared."""
+
+from pathlib import Path
+
+from core.train_config import TrainConfig
+from experiments.ablation.format import Compute
+from experiments.evaluations import Resolution
+
+
+def with_passes(
+    compute: Compute, config: TrainConfig, weights: Path, resolution: Resolution, before: int = 0
+) -> Compute:
+    """Return what a training cost with its picture passes and, where they can be counted, its multiply-adds.
+
+    Multiply-adds are those of the network alone, each pass at a forward pass of one picture as large as those that it
+    trains on: without losses, a teacher of another shape, or what a sparse encoder leaves out. Volumes, pictures of
+    several sizes and trainings without weights have none.
+
+    Args:
+        compute: what it cost otherwise.
+        config: its settings.
+        weights: what it left; they need not be there.
+        resolution: side of the pictures in pixels, or height and width.
+        before: passes beside those of its steps.
+    """
+    passes = before + round(compute.images * config.passes_per_step / config.batch_size)
+    window, scales = getattr(config, "window", None), getattr(config, "scales", ())
+    sides = window or ((resolution, resolution) if isinstance(resolution, int) else tuple(resolution))
+    once = None if config.dims != 2 or scales or not weights.exists() else forward_multiply_adds(weights, sides)
+    return compute.model_copy(
+        update={"passes": passes, "multiply_adds": None if once is None else float(once * passes)}
+    )
+
+
+def forward_multiply_adds(weights: Path, sides: tuple[int, ...]) -> int:
+    """Return the multiply-adds of one picture of a height and width through the network that weights are of.
+
+    Raises:
+        UserError: the file is none of ours, or its header is damaged.
+    """
+    import torch
+
+    from core.headers.header import read_header
+    from core.weights import arguments_of
+    from reconstruction.distillation.network import network_of
+    from transfer_learning.description import forward_multiply_adds as counted
+    from transfer_learning.network import SegmentationUNet
+
+    header = read_header(weights)
+    kind = SegmentationUNet if header.phase == "transfer_learning" else network_of(header)
+    with torch.device("meta"):  # shapes alone: nothing is computed
+        network = kind(**arguments_of(kind, header, str(weights)))
+        return counted(network.eval(), network.in_channels, sides)

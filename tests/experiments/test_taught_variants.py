@@ -1,0 +1,112 @@
+"""Variants of an ablation that another's arms teach: the order of runs, whose weights, what they cost, refusals."""
+
+import shutil
+
+import pytest
+from ablation_grid import Here, grid, read, run
+
+from core.errors import UserError
+from core.files import file_sha256
+from data.opened import open_data
+from experiments.grid import queue
+from experiments.grid.config import AblationConfig
+from experiments.grid.planning.plan import build_plan
+from experiments.grid.runners import local
+
+TAUGHT = {"unlabelled": "self_training", "unlabelled_batch": 4, "threshold": 0.0, "control": True}
+
+
+def of_rounds(**changes) -> dict:
+    """Return a grid in which two rounds of self-training follow a run from scratch, with half of the labels."""
+    content = grid(**{"seeds": [1], "fractions": [0.5], "tuned_at": [0.5], "learning_rates": [0.0005, 0.02], **changes})
+    content["pretraining"] = {}
+    content["common"] |= {"save_every": 1}
+    content["variants"] = {
+        "scratch": {},
+        "first": {"taught_by": "scratch", "stable": 0.5, **TAUGHT},
+        "second": {"taught_by": "first", **TAUGHT},
+    }
+    return content
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, pets):
+    folder = tmp_path_factory.mktemp("taught")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local, "Worker", Here)
+        patch.setattr(queue, "LOOK_SECONDS", 0.0)
+        Here.begun = []
+        assert run(folder, pets, of_rounds()) == 0
+    return folder, [commands[0][1] for commands in Here.begun]
+
+
+def test_each_round_learns_from_the_arm_before(finished):
+    folder, begun = finished
+    arms = read(folder, "arms")
+    for student, teacher in (("first", "scratch"), ("second", "first")):
+        arm, before = arms[f"{student}__0.5__seed_1"], arms[f"{teacher}__0.5__seed_1"]
+        assert arm["teacher"]["variant"] == teacher
+        assert arm["teacher"]["sha256"] == before["provenance"]["weights_sha256"]
+        assert arm["settings"]["teacher_weights_sha256"] == before["provenance"]["weights_sha256"]
+    assert arms["scratch__0.5__seed_1"]["teacher"] is None
+    tuned = [trial for trial in read(folder, "tuning").values() if trial["arm"]["variant"] == "second"]
+    assert len(tuned) == 2
+    assert {trial["teacher"]["variant"] for trial in tuned} == {"first"}
+    # The rates of a round are tried once the arm that teaches it is there.
+    places = [words[words.index("--output_dir") + 1].split("/")[-1].split("__")[0] for words in begun]
+    assert places == ["scratch", "scratch", "scratch", "first", "first", "first", "second", "second", "second"]
+
+
+def test_an_arm_costs_what_its_teachers_cost(finished, pets):
+    folder, _ = finished
+    arms = {name.split("__")[0]: arm for name, arm in read(folder, "arms").items()}
+    images = arms["scratch"]["compute"]["images"]
+    assert arms["scratch"]["compute"]["passes"] == 3 * images == 3 * 6 * 4
+    pictures = len(open_data(pets, None).splits("Train")[0].names)
+    # A step of 4 labelled pictures and 4 others; three checkpoints and the teacher look at every picture once.
+    assert arms["first"]["compute"]["passes"] == 6 * (3 * 4 + 4 * 4) + 4 * pictures
+    assert arms["first"]["teacher"]["passes"] == 72
+    assert arms["second"]["compute"]["passes"] == 6 * (3 * 4 + 4 * 4)
+    assert arms["second"]["teacher"]["passes"] == 72 + arms["first"]["compute"]["passes"]
+
+
+def test_a_teacher_whose_weights_are_lost_is_trained_again(finished, pets, tmp_path, here, capsys):
+    shutil.copytree(finished[0] / "results", tmp_path / "results")
+    lost = tmp_path / "results/arms/second__0.5__seed_1.json"
+    kept = {path: path.read_bytes() for path in (tmp_path / "results/arms").glob("*.json") if path != lost}
+    lost.unlink()
+    assert run(tmp_path, pets, of_rounds(), "--list") == 0
+    lines = [line.split("  ")[-1] for line in capsys.readouterr().out.splitlines() if line.startswith("to do")]
+    assert lines == [f"{name}, 50 % of the labels, seed 1" for name in ("scratch", "first", "second")]
+    assert run(tmp_path, pets, of_rounds()) == 0
+    assert len(here) == 3
+    assert all(path.read_bytes() == content for path, content in kept.items())
+    weights = next((tmp_path / "runs/runs").glob("first__*")) / "best_model.safetensors"
+    assert read(tmp_path, "arms")["second__0.5__seed_1"]["teacher"]["sha256"] == file_sha256(weights)
+
+
+@pytest.mark.parametrize(
+    ("variants", "problem"),
+    [
+        (
+            {"a": {}, "c": {"taught_by": "b", **TAUGHT}, "b": {"flip": 0.0, "control": True}},
+            "taught_by b is none of the variants above it",
+        ),
+        ({"a": {}, "b": {"taught_by": "a"}}, "self_training and --teacher_weights go together"),
+        ({"a": {}, "b": TAUGHT}, "self_training and --teacher_weights go together"),
+        (
+            {"a": {}, "b": {"outside_weights": True, "flip": 0.0, "control": True}, "c": {"taught_by": "b", **TAUGHT}},
+            "taught_by b, which has outside weights: say outside_weights true",
+        ),
+        (
+            {"a": {"save_every": 0}, "b": {"taught_by": "a", "stable": 0.5, **TAUGHT}},
+            "stable 0.5 goes by the checkpoints of a, which keeps none",
+        ),
+    ],
+)
+def test_what_cannot_teach_is_refused(variants, problem):
+    content = of_rounds(variants=variants, baseline="a")
+    content["variants"] = variants
+    config = AblationConfig(**{name: value for name, value in content.items() if name != "data_dir"})
+    with pytest.raises(UserError, match=problem):
+        build_plan(config)
