@@ -131,7 +131,7 @@ class ReconstructionConfig(PatchConfig, AugmentConfig, TrainConfig):
 
     @property
     def passes_per_step(self) -> int:
-        """What a step costs in passes of a picture through a network; a teacher's forward pass is one of them."""
+        """Picture passes of a step, the teacher's forward pass among them."""
         return super().passes_per_step + (self.batch_size if self.pretext == "distil" else 0)
 
     def _require_teacher(self) -> None:

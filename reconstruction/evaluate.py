@@ -129,12 +129,11 @@ def _evaluate(config: ReconstructionEvaluationConfig, seal: "Seal") -> dict[str,
 
 
 def _network_of(weights: Path | None) -> type["nn.Module"]:
-    """Return what phase 1's weights are of: an autoencoder, or an encoder that learned by distillation."""
     from core.headers.header import read_header
-    from reconstruction.distillation.network import Student
+    from reconstruction.distillation.network import network_of
     from reconstruction.network import Autoencoder
 
-    return Student if weights and "teacher" in read_header(weights).architecture else Autoencoder
+    return network_of(read_header(weights)) if weights else Autoencoder
 
 
 def _require_pictures(*dims: int) -> None:

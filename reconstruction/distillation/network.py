@@ -7,10 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.errors import UserError
+from core.headers.header import Header
 from core.networks.encoders import make_encoder
 from core.networks.normalise import Normalisation, Normaliser
 from core.networks.unet import ENCODER_DROPOUT, STAGES
 from core.train_config import OWN_ENCODER
+from reconstruction.network import Autoencoder
 
 # Where teacher and student are compared: finer features know of edges and colours, which no teacher is needed for.
 STRIDES = (8, 16, 32)
@@ -66,6 +68,11 @@ class Student(nn.Module):
         """
         features = self.encoder(self.normalise(images, content))[-len(STRIDES) :]
         return [head(feature) for head, feature in zip(self.heads, features, strict=True)]
+
+
+def network_of(header: Header) -> type[nn.Module]:
+    """Return what phase 1's weights are of: an autoencoder, or an encoder that learned by distillation."""
+    return Student if "teacher" in header.architecture else Autoencoder
 
 
 def channels_of(encoder: Any, what: str) -> tuple[int, ...]:

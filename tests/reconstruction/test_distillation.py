@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from core.errors import UserError
 from core.headers.header import read_header
 from core.networks.pretrained import efficientnet_lite0
 from core.weights import load_weights
+from experiments.grid.passes import forward_multiply_adds
 from reconstruction.config import ReconstructionConfig
 from reconstruction.distillation.loss import DistillationLoss
 from reconstruction.distillation.network import Student
@@ -188,6 +190,14 @@ def test_evaluation_leaves_the_scores_of_pictures_out_and_looks_at_the_latent_sp
     assert "not pictures: no MSE, PSNR, SSIM or perceptual distance" in capsys.readouterr().out
     # Pictures without bars weigh alike, so that the mean over them is the loss over all.
     assert content["target_error"] == pytest.approx(read_header(weights).metrics["val_loss"], rel=1e-4)
+
+
+def test_an_ablation_counts_the_multiply_adds_of_the_student(weights):
+    encoder = Student(LITE0, (1, 1, 1), 2).encoder
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        encoder(torch.zeros(1, 3, 64, 64))
+    heads = 16 * 40 * 8**2 + 32 * 112 * 4**2 + 32 * 320 * 2**2  # channels in and out, positions
+    assert forward_multiply_adds(weights, (64, 64)) == counter.get_total_flops() // 2 + heads
 
 
 @pytest.mark.parametrize(
