@@ -4,15 +4,15 @@ from pathlib import Path
 from typing import Any
 
 from core.files import atomic_path, write_csv, write_json
-from experiments.ablation.budget_table import entry_of
 from experiments.ablation.budgets import contests
-from experiments.ablation.compute_figure import save_compute
-from experiments.ablation.figure import save_label_efficiency
+from experiments.ablation.figures.compute import save_compute
+from experiments.ablation.figures.label_efficiency import save_label_efficiency
 from experiments.ablation.pretraining_length import length_curves, save_pretraining_length
-from experiments.ablation.public_results import public_tables
 from experiments.ablation.results import read_ablation
 from experiments.ablation.statistics import Analysis, Group, analysed
-from experiments.ablation.tables import foreground_name, reading, savings_of, tables_of
+from experiments.ablation.tables.budgets import entry_of
+from experiments.ablation.tables.public_results import public_tables
+from experiments.ablation.tables.scores import foreground_name, reading, savings_of, tables_of
 from experiments.table_formats import latex, markdown
 
 FIGURE, LENGTHS, COMPUTE = "label_efficiency.png", "pretraining_length.png", "compute.png"

@@ -8,12 +8,12 @@ from ablation_samples import STEPS, arm, counts_of, path_of, plan, write
 from figure_checks import assert_readable, kept_figures
 
 from core.statistics import holm, two_sided_p
-from experiments.ablation import compute_figure
 from experiments.ablation.budgets import contests
-from experiments.ablation.costs import passes_table
+from experiments.ablation.figures import compute as compute_figure
 from experiments.ablation.format import ArmContent
 from experiments.ablation.results import read_ablation
 from experiments.ablation.statistics import analysed
+from experiments.ablation.tables.costs import passes_table
 from experiments.tables import main
 
 # 16,000 pictures at 3 passes each, and what a phase 1 of 50,000 adds.

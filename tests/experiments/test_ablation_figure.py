@@ -4,8 +4,8 @@ import pytest
 from ablation_samples import VARIANTS, arm, counts_of, plan, whole_grid, write
 from figure_checks import assert_readable
 
-from experiments.ablation import figure as ablation_figure
 from experiments.ablation import pretraining_length
+from experiments.ablation.figures import label_efficiency as ablation_figure
 from experiments.ablation.results import read_ablation
 from experiments.ablation.statistics import analysed
 from experiments.tables import main

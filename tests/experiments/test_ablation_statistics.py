@@ -10,7 +10,7 @@ from scipy import stats
 from experiments.ablation.differences import SEED_STREAM, mean_over_drawn_seeds, widening
 from experiments.ablation.results import read_ablation
 from experiments.ablation.statistics import analysed
-from experiments.ablation.tables import main_table
+from experiments.ablation.tables.scores import main_table
 from transfer_learning.scores.confusion import segmentation_scores
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from ablation_samples import STEPS, arm, counts_of, plan, whole_grid, write
 
-from experiments.ablation.provenance_notes import origin_notes
 from experiments.ablation.results import read_ablation
 from experiments.ablation.statistics import analysed
-from experiments.ablation.tables import difference_table, savings_of
+from experiments.ablation.tables.provenance_notes import origin_notes
+from experiments.ablation.tables.scores import difference_table, savings_of
 from experiments.tables import main
 
 

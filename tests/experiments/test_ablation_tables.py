@@ -8,7 +8,7 @@ import pytest
 from ablation_samples import FRACTIONS, VARIANTS, arm, counts_of, plan, trial, whole_grid, write
 from report_samples import write_segmentation
 
-from experiments.ablation.public_results import public_results
+from experiments.ablation.tables.public_results import public_results
 from experiments.table_formats import Table, latex, markdown, signed
 from experiments.tables import main
 

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 
 from core.classes import ClassSet
 from experiments.ablation import one_object
-from experiments.ablation.budget_table import budget_table
 from experiments.ablation.budgets import contests
 from experiments.ablation.case_dice import is_by_case
-from experiments.ablation.case_table import case_table
-from experiments.ablation.costs import compute_table, passes_table, tuning_table
 from experiments.ablation.format import PlanContent
 from experiments.ablation.label_savings import Savings, label_savings
-from experiments.ablation.pace import COLUMN, NOTE, has_pace, pace
 from experiments.ablation.pretraining_length import length_curves, length_table
-from experiments.ablation.provenance_notes import origin_notes, phase_1_notes
 from experiments.ablation.statistics import Analysis, Group
+from experiments.ablation.tables.budgets import budget_table
+from experiments.ablation.tables.cases import case_table
+from experiments.ablation.tables.costs import compute_table, passes_table, tuning_table
+from experiments.ablation.tables.pace import COLUMN, NOTE, has_pace, pace
+from experiments.ablation.tables.provenance_notes import origin_notes, phase_1_notes
 from experiments.evaluations import with_unit
 from experiments.table_formats import MOST_CLASS_COLUMNS, UNKNOWN, Table, counted, listed, number, share, signed
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from core.figures.style import LINE_COLOURS, save
-from experiments.ablation.forest import draw_differences, draw_rows, height_of
+from experiments.ablation.figures.forest import draw_differences, draw_rows, height_of
 from experiments.ablation.format import ArmContent
 from experiments.ablation.statistics import Analysis, Group
 from experiments.page.command_lines import defaults

@@ -1,0 +1,1 @@
+"""The tables of an ablation, and the notes below them."""
