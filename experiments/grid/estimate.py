@@ -26,7 +26,7 @@ MEASURED = {"max_steps": 2 * STEPS + 1, "val_every": STEPS, "save_every": 0, "sa
 
 
 class Speeds:
-    """Seconds a training picture, validation included, by kind of run.
+    """Seconds a training picture, validation included, by kind of run; other passes count as shares of a picture.
 
     What ran on this processor counts first: in this grid, or before (`speed_model.kept`). Of another kind of run, and
     of runs on another processor, the time is a guess.
@@ -61,17 +61,17 @@ class Speeds:
         kind = _kind(work)
         self._add(kind, compute)
         if compute and compute.images >= KEPT_FROM and compute.seconds and compute.device:
-            keep(self._as_called_here(compute.device), kind, compute.seconds / compute.images)
+            keep(self._as_called_here(compute.device), kind, compute.seconds / _learned(compute.picture_passes))
 
     def _add(self, kind: str, compute: Compute | None) -> None:
         if compute and compute.images:
             sums = self._sums[self._is_here(compute.device)].setdefault(kind, [0.0, 0.0])
             sums[0] += compute.seconds
-            sums[1] += compute.images
+            sums[1] += _learned(compute.picture_passes)
 
     def see(self, work: Work, seconds: float, share: float) -> None:
         """Take a run under way into account: it took so long for a share of itself."""
-        self._live[_kind(work)] = seconds / (share * work.images)
+        self._live[_kind(work)] = seconds / (share * _learned(work.passes))
 
     def see_rows(self, works: Iterable[Work]) -> None:
         """Take runs into account that left rows before they were stopped, or are under way in another process."""
@@ -88,7 +88,7 @@ class Speeds:
             return None
         # Scoring costs less than a training step a picture for the network, and more for the masks.
         scored = work.data.test_labels if isinstance(work, TestedArm) else 0
-        return START_SECONDS + per_image * (work.images + scored)
+        return START_SECONDS + per_image * (_learned(work.passes) + scored)
 
     def is_guess(self, work: Work) -> bool:
         """Say whether a work is judged by runs of another kind, or on another processor."""
@@ -133,7 +133,13 @@ class Speeds:
         if step <= 0:  # the machine was busy with other things
             return None
         validation = max(single - step, 0.0)
-        return (step * work.images / work.config.batch_size + validation * work.rows) / work.images
+        steps = work.images / work.config.batch_size
+        return (step * steps + validation * work.rows) / _learned(work.passes)
+
+
+def _learned(passes: int) -> float:
+    """Return to how many learned pictures so many passes come: each takes 3, a teacher's look at one 1."""
+    return passes / 3
 
 
 def left_in_words(each: Sequence[float | None], jobs: int) -> str:

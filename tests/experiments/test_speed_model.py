@@ -109,7 +109,7 @@ def test_the_processor_is_called_as_torch_calls_it():
 class Work:
     """Stands for a run of a grid."""
 
-    phase, images = PHASE_2, 1000
+    phase, images, passes = PHASE_2, 1000, 3000
 
     def __init__(self, size=128):
         self.config = type("Config", (), {})()
@@ -159,3 +159,14 @@ sys.exit(sorted({{"torch", "matplotlib", "sklearn", "timm"}} & {{*sys.modules}})
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stderr.strip()) == (1, "[]"), done.stderr
     assert "left: ?" in done.stdout
+
+
+def test_unlabelled_pictures_take_their_time(monkeypatch, tmp_path):
+    """A step of 8 labelled and 8 other pictures with a teacher takes as long as 56 / 24 steps of labelled ones."""
+    speeds = Speeds([], tmp_path, 128)
+    speeds.add(Work(), Compute(seconds=100.0, images=1000, passes=3000, device=speeds._here))
+    taught = Work()
+    taught.passes = 7000
+    plain = speeds.seconds(Work()) - estimate.START_SECONDS
+    assert plain == pytest.approx(100.0)
+    assert speeds.seconds(taught) - estimate.START_SECONDS == pytest.approx(100.0 * 56 / 24)
