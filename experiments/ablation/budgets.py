@@ -70,7 +70,9 @@ class Contest:
 def contests(analysis: Analysis) -> list[Contest]:
     """Return the contests of every fraction and budget, by both rising; none where the plan has no budgets.
 
-    Where weights from outside make another the best, that is a contest of its own, after the one without them. All
+    They are of the network that the plan's baseline has, since passes compare within one network alone. Where weights
+    from outside make another the best, that is a contest of its own, after the one without them, and open to other
+    networks. All
     contests of several seeds are adjusted for together (Holm 1979), those that the baseline wins as p = 1.
     """
     found = [
@@ -91,9 +93,11 @@ def _contests(analysis: Analysis, fraction: float, budget: int) -> list[Contest]
     # Scores on a few masks of Val do not compare with scores on all of them.
     of_all = [group for group in analysis.at(fraction) if not any(_few_of_val(arm) for arm in group.arms)]
     within = [group for group in of_all if group.passes is not None and group.passes <= budget]
-    own = [group for group in within if not variants[group.variant].outside_weights]
+    network = _network(analysis, fraction)
+    own = [group for group in within if not variants[group.variant].outside_weights and _parameters(group) in network]
     baseline = _best([group for group in own if is_from_scratch(analysis, group)])
-    best, anyone = _best(own), _best(within)
+    allowed = [group for group in within if group in own or variants[group.variant].outside_weights]
+    best, anyone = _best(own), _best(allowed)
 
     def contest(best: Group | None, entrants: Sequence[Group], outside: bool) -> Contest:
         tags = variants[best.variant].tags if best else ()
@@ -101,7 +105,13 @@ def _contests(analysis: Analysis, fraction: float, budget: int) -> list[Contest]
         unlike = len({group.seeds for group in entrants}) > 1
         return Contest(fraction, budget, baseline, best, difference, outside, tags, unlike)
 
-    return [contest(best, own, False), *([] if anyone is best else [contest(anyone, within, True)])]
+    return [contest(best, own, False), *([] if anyone is best else [contest(anyone, allowed, True)])]
+
+
+def _network(analysis: Analysis, fraction: float) -> set[int | None]:
+    """Return the parameters of the networks that compete: the plan's baseline's where it ran, else all that ran."""
+    baseline = analysis.get(fraction, analysis.ablation.plan.baseline)
+    return {_parameters(group) for group in ([baseline] if baseline else analysis.at(fraction))}
 
 
 def _best(groups: Sequence[Group]) -> Group | None:

@@ -140,14 +140,6 @@ def test_what_learns_from_unlabelled_pictures_is_not_from_scratch(tmp_path, sett
     assert (contest.baseline.variant, contest.best.variant) == ("other" if scratch else "scratch", "other")
 
 
-def test_another_network_is_told(tmp_path):
-    small = {"seconds": 9.0, "images": 16000, "parameters": 9, "device": "cpu"}
-    arms = [*of_seeds("scratch", 0.5, 0.5), *of_seeds("other", 0.6, 0.7, compute=small)]
-    folder = write(tmp_path, plan({"scratch": {}, "other": {}}, budgets=[SHORT]), arms)
-    (contest,) = contests(analysed(read_ablation(folder), 50))
-    assert contest.remarks == ["another network, whose passes cost otherwise"]
-
-
 def test_passes_of_an_arm_and_of_its_phase_1():
     matrices = counts_of(0.5, 1, 3)
 
@@ -307,3 +299,20 @@ def test_scores_on_a_few_masks_of_val_win_nothing(tmp_path):
         content["settings"] = STEPS
         (tmp_path / path_of(content)).write_text(json.dumps(content))
     assert "few" in {contest.best.variant for contest in contests(analysed(read_ablation(tmp_path)))}
+
+
+def test_another_network_wins_with_weights_from_outside_alone(tmp_path):
+    race(tmp_path)
+    other = {"seconds": 600.0, "images": 16_000, "parameters": 3_784_619, "device": "cpu"}
+    for content in of_seeds("larger", 0.95, 0.9, compute=other):
+        (tmp_path / path_of(content)).write_text(json.dumps(content))
+    described = json.loads((tmp_path / "plan.json").read_text())
+    described["variants"]["larger"] = {**described["variants"]["scratch"]}
+    (tmp_path / "plan.json").write_text(json.dumps(described))
+    analysis = analysed(read_ablation(tmp_path))
+    assert [c.best.variant for c in contests(analysis) if not c.outside_weights] == ["scratch", "longer", "mask"]
+    described["variants"]["larger"]["outside_weights"] = True
+    (tmp_path / "plan.json").write_text(json.dumps(described))
+    outside = [c for c in contests(analysed(read_ablation(tmp_path))) if c.outside_weights]
+    assert {c.best.variant for c in outside} == {"larger"}
+    assert all("another network" in "; ".join(c.remarks) for c in outside)

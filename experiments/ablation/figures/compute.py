@@ -14,6 +14,7 @@ from experiments.table_formats import counted, share
 
 DOTS_PER_INCH = 150
 PANEL, HEIGHT, LEGEND_ROW = 4.6, 3.9, 0.2  # inches
+ACROSS = 3  # panels side by side
 # Of families that win no budget: grey, told apart by their markers.
 GREY, MARKERS = "#9A9A9A", "osD^vPX*<>hpd8H"
 LONGEST = 62  # characters of a legend's line
@@ -42,15 +43,19 @@ def save_compute(path: Path, analysis: Analysis) -> None:
     shown = [family for family in families(analysis) if any(_points(analysis, family, f) for f in analysis.fractions)]
     styles = dict(zip([family.title for family in shown], _styles(analysis, shown), strict=True))
     panels, columns = len(analysis.fractions), 2 if len(analysis.fractions) > 1 else 1
-    width = PANEL * max(panels, 1.35)
-    height = HEIGHT + LEGEND_ROW * -(-len(shown) // columns)
+    across, down = min(panels, ACROSS), -(-panels // ACROSS)
+    width = PANEL * max(across, 1.35)
+    height = HEIGHT * down + LEGEND_ROW * -(-len(shown) // columns)
     figure = Figure(figsize=(width, height), layout="constrained", dpi=DOTS_PER_INCH)
-    axes = figure.subplots(1, panels, squeeze=False, sharex=True)[0]
-    for axis, fraction in zip(axes, analysis.fractions, strict=True):
+    axes = figure.subplots(down, across, squeeze=False).flatten()
+    for axis in axes[panels:]:
+        axis.set_axis_off()
+    for axis, fraction in zip(axes, analysis.fractions, strict=False):
         for family in sorted(shown, key=lambda family: styles[family.title][0] != GREY):  # colours lie on top
             _draw(axis, _points(analysis, family, fraction), styles[family.title], family.outside_weights)
         _finish(axis, analysis, fraction)
-    axes[0].set_ylabel(f"{analysis.measure} on Test")
+    for axis in axes[:panels:across]:
+        axis.set_ylabel(f"{analysis.measure} on Test")
     handles = [_handle(family, styles[family.title]) for family in shown]
     legend = figure.legend(
         handles=handles, loc="outside lower center", ncols=columns, fontsize=8, frameon=False, handlelength=3

@@ -10,7 +10,8 @@ from experiments.table_formats import UNKNOWN, Table, listed, number, share, sig
 NOTES = (
     "Of all variants whose arms take no more picture passes than the budget, phase 1 counted whole (a forward pass "
     "counts 1 a picture, one with its way back 3): the best on Val from scratch, and the best on Val at all, each by "
-    "its mean over its seeds. Controls take part. The passes of learning rates that were tried are told apart.",
+    "its mean over its seeds. Controls take part; other networks than the baseline's with outside weights alone. The "
+    "passes of learning rates that were tried are told apart.",
     "Scores: mean IoU on Test, means over the seeds that both have; intervals as of the other differences. p: "
     "two-sided, from the same resamples, adjusted for all rows of this table (Holm 1979); verdicts go by it.",
 )
