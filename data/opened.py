@@ -25,6 +25,7 @@ from data.manifest import (
     read_manifest,
     read_records,
 )
+from data.prepared.described import Described
 from data.prepared.fingerprint import fingerprint_of
 from data.split import Split, make_split
 from data.volumes.geometry import VolumeGeometry
@@ -169,7 +170,7 @@ class Data:
             )
         return found
 
-    def require_apart(self, split: Split | VolumeSplit, indices: np.ndarray, allowed: bool) -> None:
+    def require_apart(self, split: Described, indices: np.ndarray, allowed: bool) -> None:
         """See that none of these pictures of Train lies in Val or Test as well, by its content.
 
         Args:

@@ -26,6 +26,7 @@ from experiments.grid.jobs import Work
 from experiments.grid.planning.checks import require_val_labels
 from experiments.grid.planning.plan import build_plan
 from experiments.grid.planning.plan_file import write_plan
+from experiments.grid.planning.pools import require_pools
 from experiments.grid.planning.prepared import GridData, in_shares, read_data
 from experiments.grid.planning.variants import Plan
 from experiments.grid.queue import Queue
@@ -47,6 +48,7 @@ def ablate(config: AblationConfig) -> None:
     data = read_data(config.data_dir, config.fractions, config.seeds, config.tuned_at, config.more_seeds)
     require_val_labels(plan.variants, data)
     require_met(plan, data)
+    require_pools(plan, config.data_dir)
     for fraction in config.more_seeds:
         if fraction not in config.fractions:  # which a flag may have made fewer
             print(f"note: more_seeds at {fraction:g} has no say, which is not among the fractions", file=sys.stderr)

@@ -1,5 +1,6 @@
 """Variants of an ablation that another's arms teach: the order of runs, whose weights, what they cost, refusals."""
 
+import re
 import shutil
 
 import pytest
@@ -110,3 +111,28 @@ def test_what_cannot_teach_is_refused(variants, problem):
     config = AblationConfig(**{name: value for name, value in content.items() if name != "data_dir"})
     with pytest.raises(UserError, match=problem):
         build_plan(config)
+
+
+@pytest.mark.parametrize(
+    ("part", "settings", "problem"),
+    [
+        (
+            "pretraining",
+            {"pictures": "species=lynx"},
+            "ablation.pretraining.denoise: .* no picture of Train has the species 'lynx'",
+        ),
+        (
+            "variants",
+            {"unlabelled": "consistency", "unlabelled_pictures": "colour=red"},
+            "ablation.variants.denoise_all: .* no tag 'colour'",
+        ),
+    ],
+)
+def test_pools_are_looked_at_before_anything_trains(part, settings, problem, pets, tmp_path, here, capsys):
+    content = grid(seeds=[1])
+    content[part]["denoise" if part == "pretraining" else "denoise_all"] |= (
+        {"control": True, **settings} if part == "variants" else settings
+    )
+    assert run(tmp_path, pets, content) == 2
+    assert re.search(problem, capsys.readouterr().err)
+    assert here == []
