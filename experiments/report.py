@@ -20,7 +20,7 @@ from tyro.conf import Positional, arg
 
 from core.command import run_command
 from core.errors import RunError, UserError
-from core.files import atomic_path
+from core.files import atomic_path, open_bytes
 from core.filing.data_config import DataConfig
 from core.filing.kinds import A_FILE
 from core.filing.paths import readable
@@ -58,6 +58,7 @@ def report(config: ReportConfig) -> Path:
     output = config.output or (first.parent if first.is_file() else first) / "report.html"
     if output.is_dir():
         raise UserError(f"--output {output} is a folder: name the HTML file")
+    _require_page(output)
     find_runs(config.runs)  # which says what is wrong with those named
     with sole_writer(output.parent, "--output", output.name):
         if config.data_dir:
@@ -77,6 +78,14 @@ def report(config: ReportConfig) -> Path:
         print(f"note: {note}", file=sys.stderr)
     print(f"written to {output} ({output.stat().st_size / 1e6:.1f} MB)")
     return output
+
+
+def _require_page(output: Path) -> None:
+    """Raise UserError where the page would replace anything but a page: a run's weights, its log, its results."""
+    if output.is_file():
+        with open_bytes(output) as file:
+            if not file.read(64).lstrip().lower().startswith(b"<!doctype html"):
+                raise UserError(f"{output} is there, and no HTML page: choose another --output")
 
 
 def _seal(config: ReportConfig, output: Path, runs: Sequence[Run]) -> Seal:

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.command import run_command
 from core.errors import RunError, UserError
-from core.filing.paths import readable, real
-from core.filing.writing import files_named, publish, replacing, sole_writer
-from transfer_learning.inference.tables import TABLES, print_summary, result_places, shapes_in_words, write_tables
+from core.filing.paths import readable
+from core.filing.writing import publish, replacing, sole_writer
+from transfer_learning.inference.places import TABLES, require_free, result_places, results_of_before
+from transfer_learning.inference.tables import print_summary, shapes_in_words, write_tables
 from transfer_learning.inference.weights_files import is_torchvision
 from transfer_learning.predict_config import InferenceOptions, PredictConfig
 
@@ -73,13 +74,14 @@ def _predict(config: PredictConfig, files: dict[str, Path], passed_over: Sequenc
     from transfer_learning.inference.inputs import result_names, unwritable
     from transfer_learning.inference.segmenter import Segmenter
 
+    earlier = results_of_before(config.output_dir, files.values())
+    if _is_of_volumes(config.model_path):
+        return _predict_volumes(config, files, earlier)
     results = result_names(list(files))
     left_out = dict(unwritable(results))
-    _keep_inputs(files.values(), results.values(), config.output_dir)
+    places = [place for result in results.values() for place in result_places(result).values()]
+    require_free(config.output_dir, places, files.values(), earlier)
     options = {field.name: getattr(config, field.name) for field in dataclasses.fields(InferenceOptions)}
-    earlier = _results_of_before(config.output_dir, files.values())
-    if _is_of_volumes(config.model_path):
-        return _predict_volumes(config, files, results, earlier)
     with sole_writer(config.output_dir), replacing(config.output_dir, earlier) as folder:
         segmenter = Segmenter.load(config.model_path, **options)
         for line in by_reason(passed_over):
@@ -105,12 +107,13 @@ def _is_of_volumes(model_path: Path | None) -> bool:
     return bool(model_path and model_path.suffix == ".safetensors" and read_header(model_path).network.dims == 3)
 
 
-def _predict_volumes(
-    config: PredictConfig, files: dict[str, Path], results: dict[str, str], earlier: Sequence[str]
-) -> dict[str, Any]:
+def _predict_volumes(config: PredictConfig, files: dict[str, Path], earlier: Sequence[str]) -> dict[str, Any]:
     from core.files import write_json
-    from transfer_learning.inference.volume_files import segment_volumes
+    from transfer_learning.inference.inputs import result_names
+    from transfer_learning.inference.volume_files import SUFFIX, segment_volumes, without_suffix
 
+    results = {name: f"{result}{SUFFIX}" for name, result in result_names(list(files), without_suffix).items()}
+    require_free(config.output_dir, results.values(), files.values(), earlier)
     with sole_writer(config.output_dir), replacing(config.output_dir, earlier) as folder:
         content = segment_volumes(config, files, results, folder)
         write_json(folder / TABLES[0], content)
@@ -120,19 +123,6 @@ def _predict_volumes(
     if content["unreadable"]:
         raise RunError(f"{len(content['unreadable'])} of {len(files)} files could not be read (listed above)")
     return content
-
-
-def _results_of_before(output_dir: Path, inputs: Iterable[Path]) -> list[str]:
-    """Return what an earlier prediction left in the folder; these results replace it."""
-    kept = {real(path) for path in inputs}
-    return [file for file in files_named(output_dir / TABLES[0]) if real(output_dir / file) not in kept]
-
-
-def _keep_inputs(files: Iterable[Path], results: Iterable[str], output_dir: Path) -> None:
-    written = {real(output_dir / result_places(result)[kind]) for result in results for kind in result_places(result)}
-    for path in files:
-        if real(path) in written:
-            raise UserError(f"{path} would be overwritten by a result: choose another --output_dir")
 
 
 def _segment_files(

@@ -312,6 +312,12 @@ def test_nothing_named_and_nothing_there(tmp_path, capsys):
     assert report([str(tmp_path), "--output", str(tmp_path)]) == 2
     assert report([str(tmp_path), "--output", str(tmp_path / "new/page.html")]) == 0
     assert (tmp_path / "new/page.html").is_file()
+    assert report([str(tmp_path), "--output", str(tmp_path / "new/page.html")]) == 0
+    (tmp_path / "training_log.csv").write_text("epoch")
+    for read in ("training_log.csv", "evaluation_results.json"):
+        assert report([str(tmp_path), "--output", str(tmp_path / read)]) == 2
+        assert "no HTML page: choose another --output" in capsys.readouterr().err
+    assert (tmp_path / "training_log.csv").read_text() == "epoch"
 
 
 @pytest.mark.parametrize(

@@ -445,6 +445,9 @@ def test_an_input_is_never_overwritten(run, tmp_path, capsys):
     Image.fromarray(picture(1)).save(tmp_path / "out/masks/a.png")
     assert run(tmp_path / "out/masks/a.png")[0] == 2
     assert "would be overwritten" in capsys.readouterr().err
+    Image.fromarray(picture(1)).save(tmp_path / "a.png")
+    assert run(tmp_path / "a.png")[0] == 2  # a mask that somebody drew
+    assert f"{tmp_path / 'out/masks/a.png'} is there, and no result" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("again", [False, True])
@@ -493,7 +496,7 @@ def test_a_second_prediction_replaces_the_first_and_nothing_else(run, tmp_path):
     (tmp_path / "outside.png").write_bytes(b"mine")
     tables = out / "predictions.json"
     content = json.loads(tables.read_text())
-    content["pictures"][0]["mask"] = "../outside.png"
+    content["pictures"].append({"mask": "../outside.png"})
     content["figures"] = [7, {"file": None}, {"file": str(tmp_path / "outside.png")}]
     tables.write_text(json.dumps(content))
     (folder / "tom.png").unlink()

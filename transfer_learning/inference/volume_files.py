@@ -15,7 +15,7 @@ from data.sources.source import VolumePlan
 from data.volumes.geometry import Spacing
 from data.volumes.intensity import Intensity
 from data.volumes.preparing import prepared
-from data.volumes.reading import read_volume
+from data.volumes.reading import SUFFIXES, read_volume
 from data.volumes.restoring import restore
 from data.volumes.split import WHITE
 from transfer_learning.inference.backends import load_members
@@ -23,6 +23,11 @@ from transfer_learning.inference.volumes import VolumeReadout
 from transfer_learning.predict_config import PredictConfig
 
 SUFFIX = ".nii.gz"
+
+
+def without_suffix(name: str) -> str:
+    """Return a name without the suffix of a volume's format, which may be two (.nii.gz); others keep theirs."""
+    return next((name[: -len(suffix)] for suffix in SUFFIXES if name.lower().endswith(suffix)), name)
 
 
 def plan_of(header: Header, path: Path) -> tuple[VolumePlan, tuple[Intensity, ...]]:
@@ -99,7 +104,7 @@ def segment_volumes(
     Args:
         config: the settings.
         files: name -> file.
-        results: name -> that of its result, without a suffix.
+        results: name -> that of its result.
         folder: where results go.
     """
     from core.terminal.progress import track
@@ -107,20 +112,20 @@ def segment_volumes(
     segmenter = VolumeSegmenter(config)
     found, unreadable = [], []
     for name, path in track(files.items(), "segmenting", len(files)):
-        result = f"{results[name].removesuffix('.nii')}{SUFFIX}"
         try:
-            row = segmenter.segment(path, folder / result)
+            row = segmenter.segment(path, folder / results[name])
         except (PictureError, OSError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             unreadable.append({"file": readable(name), "reason": readable(reason)})
             continue
-        found.append({"file": readable(name), "mask": result, **row})
+        found.append({"file": readable(name), "mask": results[name], **row})
     if not found:
         reasons = "; ".join(f"{entry['file']}: {entry['reason']}" for entry in unreadable[:3])
         raise UserError(f"none of {len(files)} files can be read as a volume ({reasons})")
     classes = dict(zip(segmenter.header.classes.names, segmenter.plan.values, strict=True))
     return {
         "format": 1,
+        "num_volumes": len(found),
         "values": classes,
         "pictures": found,
         "unreadable": unreadable,
