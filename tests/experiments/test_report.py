@@ -21,7 +21,7 @@ from report_samples import (
 
 from core.config import parse
 from experiments.page.command_lines import training_command, unknown
-from experiments.page.pictures import overlay
+from experiments.page.pictures import CHOSE, overlay
 from experiments.page.tables import number
 from experiments.report import main as report
 from experiments.runs import find_runs
@@ -171,6 +171,32 @@ def test_epochs_on_an_axis_are_whole_numbers(tmp_path):
     ticks = re.findall(r"<!-- ([\d.]+) -->", svg)
     assert "1" in ticks
     assert not {"1.0", "1.2", "1.5"} & {*ticks}
+
+
+@pytest.mark.parametrize(
+    ("chosen_by", "title", "caption"),
+    [
+        ((None, None), "mean IoU on Val", CHOSE),
+        (("mean_foreground_dice",) * 2, "mean foreground Dice on Val", CHOSE),
+        (("last", "last"), "mean IoU on Val", "Mean IoU (no score chose the weights, the last were kept)"),
+        (
+            ("last", "mean_foreground_dice"),
+            "mean IoU on Val",
+            "Mean IoU (the weights were chosen by nothing in a, mean foreground Dice in b)",
+        ),
+    ],
+)
+def test_the_curves_say_what_chose_the_weights(tmp_path, chosen_by, title, caption):
+    for place, select in enumerate(chosen_by):
+        settings = segmentation_settings(lr=place / 100) | ({"select": select} if select else {})
+        write_run(tmp_path / "ab"[place], settings)
+        log = tmp_path / "ab"[place] / "training_log.csv"
+        head, *rows = log.read_text().splitlines()
+        log.write_text("\n".join([f"{head},dice_mean_foreground", *(f"{row},0.5" for row in rows)]))
+        write_segmentation(tmp_path / "ab"[place] / "results", 1, settings)
+    (drawn,) = overlay(find_runs([tmp_path]))
+    assert drawn.caption == f"{caption}, after each row of the training log."
+    assert f"<!-- {title} -->" in base64.b64decode(drawn.data.partition(",")[2]).decode()
 
 
 def test_the_command_trains_with_the_same_settings(tmp_path):
