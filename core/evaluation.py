@@ -205,6 +205,11 @@ def spread(count: int, wanted: int) -> list[int]:
     return [round(place * (count - 1) / max(1, wanted - 1)) for place in range(wanted)]
 
 
+def counted(count: int | str, noun: str) -> str:
+    """Return a number of things, which may be a sum: "1 seed", "3 seeds", "52 + 131 pictures", "2 species"."""
+    return f"{count} {noun}{'' if str(count) == '1' or noun.endswith('s') else 's'}"
+
+
 def best_and_worst(scores: Sequence[float | None], most: int) -> list[int]:
     """Return the places of scores, best first and those without one last.
 

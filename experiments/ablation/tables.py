@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from core.classes import ClassSet
+from core.evaluation import counted
 from experiments.ablation import one_object
 from experiments.ablation.budget_table import budget_table
 from experiments.ablation.budgets import contests
@@ -16,7 +17,7 @@ from experiments.ablation.pretraining_length import length_curves, length_table
 from experiments.ablation.provenance_notes import origin_notes, phase_1_notes
 from experiments.ablation.statistics import Analysis, Group
 from experiments.evaluations import with_unit
-from experiments.table_formats import MOST_CLASS_COLUMNS, UNKNOWN, Table, counted, listed, number, share, signed
+from experiments.table_formats import MOST_CLASS_COLUMNS, UNKNOWN, Table, listed, number, share, signed
 
 
 def tables_of(analysis: Analysis) -> list[Table]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from core.evaluation import MANY_CLASSES, best_and_worst, print_table
+from core.evaluation import MANY_CLASSES, best_and_worst, counted, print_table
 from transfer_learning.inference.fitting import listed
 from transfer_learning.scores.surface import DISTANCES
 
@@ -77,10 +77,10 @@ def _notes(result: dict[str, Any]) -> Iterator[str]:
     if result["mean_case_dice"] is not None:
         left = cases["num_cases"] - cases["num_scored"]
         resolution = result["provenance"]["resolution"]
-        images = "volumes" if isinstance(resolution, list) and len(resolution) == 3 else "pictures"
-        kind = images if cases["by"] == "image" else f"values of {cases['by']}"
-        without = f"; {left} without foreground in truth and prediction are left out" if left else ""
-        yield f"mean case dice: over {cases['num_scored']} {kind}{without}"
+        images = "volume" if isinstance(resolution, list) and len(resolution) == 3 else "picture"
+        kind = images if cases["by"] == "image" else cases["by"]
+        without = f"; {left} without foreground in truth and prediction left out" if left else ""
+        yield f"mean case dice: over {counted(cases['num_scored'], kind)}{without}"
     if at := result.get("v_rand_at"):
         yield f"v rand: {at['class']} separates from a probability of {at['threshold']} on, the best threshold here"
     if absent := result["classes_without_truth"]:
