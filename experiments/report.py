@@ -30,6 +30,7 @@ from experiments.page.command_lines import flag
 from experiments.runs import Run, find_runs
 
 PAGE = Path(__file__).parent / "page"
+SLICES = "figures/slices_"
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,12 @@ def evaluate_missing(places: Sequence[Path], on: DataConfig) -> None:
         RunError: an evaluation failed, and has said why.
     """
     for run in find_runs(places):
-        if run.file or not run.folder or not (weights := run.folder / "best_model.safetensors").is_file():
+        if (
+            run.file
+            or not run.is_scored
+            or not run.folder
+            or not (weights := run.folder / "best_model.safetensors").is_file()
+        ):
             continue
         print(f"{run.name} was not evaluated yet: scoring it on the Test of {on.data_dir}", flush=True)
         settings = {"model_path": weights, **on.data_settings(), "output_dir": run.folder / "results"}
@@ -150,6 +156,7 @@ def _phases(runs: Sequence[Run]) -> list[dict[str, Any]]:
             "parts": chosen,
             "evaluated": any(part.run.file for part in chosen),
             "strip": strip([part.run for part in chosen]),
+            "slices": any(figure.key.startswith(SLICES) for part in chosen for figure in part.figures),
             "comparison": comparison([part.run for part in chosen]),
         }
         for phase, title in PHASES.items()
