@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.command import run_command
 from core.errors import RunError, UserError
+from core.evaluation import counted
 from core.filing.paths import readable
 from core.filing.writing import publish, replacing, sole_writer
 from transfer_learning.inference.places import TABLES, require_free, result_places, results_of_before
@@ -76,7 +77,7 @@ def _predict(config: PredictConfig, files: dict[str, Path], passed_over: Sequenc
 
     earlier = results_of_before(config.output_dir, files.values())
     if _is_of_volumes(config.model_path):
-        return _predict_volumes(config, files, earlier)
+        return _predict_volumes(config, files, passed_over, earlier)
     results = result_names(list(files))
     left_out = dict(unwritable(results))
     places = [place for result in results.values() for place in result_places(result).values()]
@@ -107,17 +108,24 @@ def _is_of_volumes(model_path: Path | None) -> bool:
     return bool(model_path and model_path.suffix == ".safetensors" and read_header(model_path).network.dims == 3)
 
 
-def _predict_volumes(config: PredictConfig, files: dict[str, Path], earlier: Sequence[str]) -> dict[str, Any]:
+def _predict_volumes(
+    config: PredictConfig, found: dict[str, Path], passed_over: Sequence[tuple[str, str]], earlier: Sequence[str]
+) -> dict[str, Any]:
     from core.files import write_json
+    from data.sources.own.listing import by_reason
     from transfer_learning.inference.inputs import result_names
-    from transfer_learning.inference.volume_files import SUFFIX, segment_volumes, without_suffix
+    from transfer_learning.inference.volume_files import SUFFIX, segment_volumes, volumes_among, without_suffix
 
+    files, others = volumes_among(found, config.input)
     results = {name: f"{result}{SUFFIX}" for name, result in result_names(list(files), without_suffix).items()}
     require_free(config.output_dir, results.values(), files.values(), earlier)
     with sole_writer(config.output_dir), replacing(config.output_dir, earlier) as folder:
+        for line in by_reason([*passed_over, *others]):
+            print(line, file=sys.stderr)
         content = segment_volumes(config, files, results, folder)
         write_json(folder / TABLES[0], content)
-    print(f"{len(content['pictures'])} volumes segmented, each as NIfTI in its own space: {config.output_dir}")
+    done = counted(len(content["pictures"]), "volume")
+    print(f"{done} segmented, each as NIfTI in its own space: {config.output_dir}")
     for entry in content["unreadable"]:
         print(f"{entry['file']}: {entry['reason']}", file=sys.stderr)
     if content["unreadable"]:
@@ -182,6 +190,7 @@ def _read(
     """Yield pictures in order, read in threads; None for one that cannot be read, which goes to `unreadable`."""
     from core.machine.threads import threaded
     from data.pictures import PictureError
+    from data.volumes.telling import is_volume
 
     def read(file: tuple[str, Path]) -> Picture | None:
         name, path = file
@@ -189,7 +198,8 @@ def _read(
             picture, notes = segmenter.read(path)
             segmenter.check(picture)
         except (PictureError, OSError) as error:
-            unreadable[name] = getattr(error, "strerror", None) or str(error)
+            of_volumes = "a volume, and these weights are of pictures" if is_volume(path) else None
+            unreadable[name] = of_volumes or getattr(error, "strerror", None) or str(error)
             return None
         return Picture(name, picture, notes)
 

@@ -41,6 +41,8 @@ def print_summary(output: Path, manifest: Mapping[str, Any], noted: Mapping[str,
 
 def print_data_sets() -> None:
     """Print the table of data sets: a block each, since citations are long."""
+    from rich.text import Text
+
     console = screen(highlight=False)
     for name, row in DATA_SETS.items():
         told = {
@@ -51,7 +53,7 @@ def print_data_sets() -> None:
             "cite": row.citation,
             "from": row.address,
         }
-        console.print(f"[bold]{name}[/bold]: {row.title}", soft_wrap=True)
+        console.print(Text.assemble((name, "bold"), f": {row.title}"), soft_wrap=True)
         for what, text in told.items():
             if text:
                 console.print(f"    {what}: {text}", soft_wrap=True, markup=False)

@@ -440,6 +440,14 @@ def test_no_two_results_share_a_name():
     assert len(set(result_names(names).values())) == len(names)
 
 
+def test_weights_of_pictures_say_that_a_file_is_a_volume(run, tmp_path, capsys):
+    (tmp_path / "scan.nii.gz").write_bytes(b"any")
+    (tmp_path / "slice").write_bytes(bytes(128) + b"DICM")
+    for name in ("scan.nii.gz", "slice"):
+        assert run(tmp_path / name)[0] == 2
+        assert "a volume, and these weights are of pictures" in capsys.readouterr().err
+
+
 def test_an_input_is_never_overwritten(run, tmp_path, capsys):
     (tmp_path / "out/masks").mkdir(parents=True)
     Image.fromarray(picture(1)).save(tmp_path / "out/masks/a.png")

@@ -9,8 +9,10 @@ import pytest
 import torch
 from sample_task import ball, save
 
+from core.errors import UserError
 from core.networks.unet import initialise
 from core.weights import save_weights
+from transfer_learning.inference.segmenter import Segmenter
 from transfer_learning.network import SegmentationUNet
 from transfer_learning.predict import main as predict
 
@@ -98,3 +100,26 @@ def test_each_volume_has_a_mask_of_its_own_name_and_results_are_no_scans(weights
     }
     assert run(weights, scans.parent / "again", scans) == 0
     assert json.loads((scans.parent / "again" / "predictions.json").read_text())["num_volumes"] == 3
+
+
+def test_what_lies_beside_volumes_is_passed_over_and_what_is_named_fails(weights, scans, capsys):
+    (scans / "notes.txt").write_text("seen on Monday")
+    (scans / "a.json").write_text("{}")
+    assert run(weights, scans.parent / "out", scans) == 0
+    said = capsys.readouterr()
+    assert "2 files passed over: no volume (.nii, .nii.gz" in said.err
+    assert "2 volumes segmented" in said.out
+    assert run(weights, scans.parent / "out", scans / "a.nii.gz", scans / "notes.txt") == 1
+    said = capsys.readouterr()
+    assert "notes.txt: no volume: its name ends with none of .nii, .nii.gz" in said.err
+    assert "ITK" not in said.err
+    assert "1 volume segmented" in said.out
+    (scans / "a.nii.gz").unlink()
+    (scans / "b.nii.gz").unlink()
+    assert run(weights, scans.parent / "out", scans) == 2
+    assert "holds no volume (.nii, .nii.gz" in capsys.readouterr().err
+
+
+def test_segmenter_says_what_takes_volumes(weights):
+    with pytest.raises(UserError, match="ae-pretrained predict takes files of volumes"):
+        Segmenter.load(weights, device="cpu")

@@ -1,6 +1,7 @@
 """Segment files of volumes: each prediction goes back into its file's own space, as NIfTI."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from core.errors import UserError, first_problem
-from core.filing.paths import readable
+from core.filing.paths import expanded, readable
 from core.headers.header import ANEW, Header
 from data.pictures import PictureError
 from data.sources.source import VolumePlan
@@ -28,6 +29,29 @@ SUFFIX = ".nii.gz"
 def without_suffix(name: str) -> str:
     """Return a name without the suffix of a volume's format, which may be two (.nii.gz); others keep theirs."""
     return next((name[: -len(suffix)] for suffix in SUFFIXES if name.lower().endswith(suffix)), name)
+
+
+def volumes_among(files: Mapping[str, Path], inputs: Sequence[str]) -> tuple[dict[str, Path], list[tuple[str, str]]]:
+    """Return those of the files that are volumes by their names, and the others with the reason.
+
+    Args:
+        files: name -> file.
+        inputs: as they were given; a file that was named is no other, whatever its name: it fails by name.
+
+    Raises:
+        UserError: there is none.
+    """
+    named = {os.path.abspath(expanded(given)) for given in inputs}  # noqa: PTH100 - links keep their names
+    others = {name for name, path in files.items() if not _is_read(path) and str(path) not in named}
+    found = {name: path for name, path in files.items() if name not in others}
+    if not any(map(_is_read, found.values())):
+        first = next(iter(files))
+        raise UserError(f"{' '.join(inputs)} holds no volume ({', '.join(SUFFIXES)}); the first file: {first}")
+    return found, [(str(files[name]), f"no volume ({', '.join(SUFFIXES)})") for name in sorted(others)]
+
+
+def _is_read(path: Path) -> bool:
+    return path.name.lower().endswith(SUFFIXES)
 
 
 def plan_of(header: Header, path: Path) -> tuple[VolumePlan, tuple[Intensity, ...]]:
@@ -76,6 +100,8 @@ class VolumeSegmenter:
         Raises:
             PictureError, OSError: it cannot be read, or has other modalities than the training.
         """
+        if not _is_read(path):
+            raise PictureError(f"no volume: its name ends with none of {', '.join(SUFFIXES)}")
         frame, voxels = read_volume(path)
         if len(voxels) != len(self.intensity):
             raise PictureError(f"{len(voxels)} modalities, the weights were trained on {len(self.intensity)}")
