@@ -33,7 +33,7 @@ def print_summary(output: Path, manifest: Mapping[str, Any], noted: Mapping[str,
         say(f"the masks of Train hold {shares}{more}")
     splits = ", ".join(f"{split} {counts[split]['images']} ({counts[split]['labelled']} labelled)" for split in SPLITS)
     total = sum(members["images"] for members in counts.values())
-    say(f"{output}: {total} images in {seconds:.1f} s: {splits}")
+    say(f"{output}: {total} {'volumes' if manifest.get('dims') == 3 else 'images'} in {seconds:.1f} s: {splits}")
     if noted:
         told = ", ".join(f"{count} {action} (first {first})" for action, (count, first) in noted.items())
         say(f"{told}: see {output / 'prepare_report.json'}")
