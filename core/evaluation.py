@@ -105,8 +105,8 @@ def seal_scores(config: EvaluationConfig, seal: "Seal", result: dict[str, Any], 
     if result.get("not_drawn"):
         return
     score = next(name for name in ("mean_iou", "psnr", "target_error") if name in result)
-    count = result.get("num_images", result.get("num_samples"))
-    value = f"{score} {format_cell(result[score])}, {count} images of {config.split}"
+    count = result["num_images"] if "num_images" in result else result["num_samples"]
+    value = f"{score} {format_cell(result[score])}, {counted(count, scored_kind(result))} of {config.split}"
     said = f"holds these scores already ({value}), of the same weights, data, settings and code: nothing to do"
     seal.write(said, files_in(folder), folder)
 
@@ -205,6 +205,17 @@ def spread(count: int, wanted: int) -> list[int]:
     return [round(place * (count - 1) / max(1, wanted - 1)) for place in range(wanted)]
 
 
+def scored_kind(result: dict[str, Any], of_two_dimensions: str = "image") -> str:
+    """Return what an evaluation scored, in words: "image" or so, or "volume"."""
+    resolution = result["provenance"]["resolution"]
+    return "volume" if isinstance(resolution, list) and len(resolution) == 3 else of_two_dimensions
+
+
+def counted(count: int | str, noun: str) -> str:
+    """Return a number of things, which may be a sum: "1 seed", "3 seeds", "52 + 131 pictures", "2 species"."""
+    return f"{count} {noun}{'' if str(count) == '1' or noun.endswith('s') else 's'}"
+
+
 def best_and_worst(scores: Sequence[float | None], most: int) -> list[int]:
     """Return the places of scores, best first and those without one last.
 
@@ -219,18 +230,27 @@ def best_and_worst(scores: Sequence[float | None], most: int) -> list[int]:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print a table; numbers with four places, None as "-". Names are shown as they are, whatever they look like."""
+    """Print a table; numbers with four places, None as "-". Names are shown as they are, whatever they look like.
+
+    Columns for which the terminal is too narrow follow below, behind the names again.
+    """
     from rich.markup import escape
     from rich.table import Table
 
     from core.terminal.screen import screen
+    from core.terminal.tables import least_widths, parts_that_fit, spread_widths, whole_widths
 
-    table = Table(title=escape(title), title_justify="left")
-    for column in columns:
-        table.add_column(escape(column), justify="left" if column == columns[0] else "right")
-    for row in rows:
-        table.add_row(*[escape(format_cell(value)) for value in row])
-    screen().print(table)
+    cells, console = [[format_cell(value) for value in row] for row in rows], screen()
+    least, whole = least_widths(columns, cells, console.width), whole_widths(columns, cells)
+    for number, part in enumerate(parts_that_fit(columns, least, console.width)):
+        widths = spread_widths([least[place] for place in part], [whole[place] for place in part], console.width)
+        table = Table(title=None if number else escape(title), title_justify="left")
+        for place, width in zip(part, widths, strict=True):
+            justify: Literal["left", "right"] = "right" if place else "left"
+            table.add_column(escape(columns[place]), justify=justify, width=width, overflow="fold")
+        for row in cells:
+            table.add_row(*[escape(row[place]) for place in part])
+        console.print(table)
 
 
 def format_cell(value: Any) -> str:

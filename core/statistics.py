@@ -15,10 +15,10 @@ PIECE = 2_000_000
 
 
 def resampled_sums(counts: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
-    """Return sums over images that were drawn with replacement.
+    """Return sums over images that were drawn with replacement; NaN for one image, of which every draw is the same.
 
     Args:
-        counts: [N, K] what each of N >= 1 images adds.
+        counts: [N, K] what each of N >= 1 images, or groups of them, adds.
         resamples: number of draws B of N images each.
         seed: decides the draws; the same for the same N.
 
@@ -27,6 +27,8 @@ def resampled_sums(counts: np.ndarray, resamples: int = RESAMPLES, seed: int = 0
     """
     images = len(counts)
     assert images, "no image to draw"
+    if images == 1:
+        return np.full((resamples, counts.shape[1]), np.nan)
     generator = np.random.default_rng(seed)
     shares = np.full(images, 1 / images)
     rows = max(1, PIECE // images)
@@ -72,10 +74,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def mean_interval(values: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> list[float] | None:
-    """Return the interval of the mean of one value an image [N]; NaN marks images without one. None without any."""
+    """Return the interval of the mean of one value an image [N]; NaN marks images without one. None without two."""
     values = np.asarray(values, np.float64)
     known = ~np.isnan(values)
-    if not known.any():
+    if known.sum() < 2:
         return None
     sums = resampled_sums(np.stack([np.where(known, values, 0), known], axis=1), resamples, seed)
     with np.errstate(invalid="ignore"):

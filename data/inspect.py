@@ -2,6 +2,7 @@
 would make of them, what is odd, and a preview with the masks laid over twelve pictures.
 """
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from data.sources.folder import Understood
+    from data.sources.source import Source
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ def _look(config: InspectConfig) -> None:
         lambda tally: _say(held_lines(tally)),
     )
     seen = understand(config, watcher)
+    if config.preview and config.preview.exists():
+        _require_none_of(config.preview, seen.source)
     _say((*decision_lines(seen), *split_lines(seen), *odd_lines(seen)))
     _require_trainable(seen)
     if config.preview:
@@ -86,6 +90,14 @@ def _require_apart(preview: Path, config: InspectConfig) -> None:
                 f"the preview {preview} would lie in {folder}, which is not changed: give --preview a path "
                 "elsewhere, or --no_preview"
             )
+
+
+def _require_none_of(preview: Path, source: "Source") -> None:
+    """Raise where the preview would replace a file that a link in the folders leads to."""
+    for sample in source.samples:
+        for file in sample.files:
+            if os.path.realpath(file) == os.path.realpath(preview):
+                raise UserError(f"the preview {preview} would replace what {file} leads to: choose another --preview")
 
 
 def _require_place(preview: Path) -> None:

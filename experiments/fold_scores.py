@@ -1,6 +1,10 @@
-"""The scores of a cross-validation's folds: one by one, their mean and spread, and over all pictures together."""
+"""The scores of a cross-validation's folds: one by one, their mean and spread, and over all pictures together.
 
-from collections.abc import Iterator, Mapping, Sequence
+Where pictures share a tag by which they were divided (a patient's), that is a case, as in the evaluation of a fold:
+intervals draw cases, since pictures of one patient are no independent ones.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +12,13 @@ import numpy as np
 
 from core.classes import ClassSet
 from core.errors import UserError
-from core.evaluation import RESULT_FILES
+from core.evaluation import RESULT_FILES, counted
 from core.statistics import mean_interval
 from experiments.evaluations import is_of_volumes
-from experiments.per_image import image_counts
+from experiments.per_image import image_counts, image_tags
 from experiments.result_files import read_evaluation
 from experiments.runs import Run
-from experiments.table_formats import Table, counted, number
+from experiments.table_formats import UNKNOWN, Table, number
 
 FORMAT = 1
 PHASE = "transfer_learning"
@@ -42,17 +46,37 @@ def content_of(here: Path, folds: int) -> dict[str, Any]:
     names = [name for _, of_pictures in counts.values() for name in of_pictures]
     if len(set(names)) < len(names):
         raise UserError(f"{here}: a picture is Test in two folds, so they are of other divisions: delete the folds")
-    by_fold = {fold: np.stack(list(of_pictures.values())) for fold, (_, of_pictures) in counts.items()}
+    by = _cases_by(runs.values())
+    by_fold = {fold: _of_cases(runs[fold], of_pictures, by) for fold, (_, of_pictures) in counts.items()}
     scores = _summed(by_fold, class_set)
     return {
         "format": FORMAT,
         "folds": folds,
         "of_volumes": any(is_of_volumes(run.provenance.resolution or 0) for run in runs.values()),
-        "pictures": {str(fold): len(one) for fold, one in by_fold.items()},
+        "pictures": {str(fold): len(of_pictures) for fold, (_, of_pictures) in counts.items()},
+        "cases": {"by": by, "number": sum(map(len, by_fold.values()))} if by else None,
         "class_set": class_set.content(),
         "scores": {name: scores[name] for name in TITLES},
         "classes": {name: {kind: scores[name, kind] for kind in OF_CLASSES} for name in class_set.names},
     }
+
+
+def _cases_by(runs: Iterable[Run]) -> str | None:
+    """Return the tag whose values are cases in every fold; None: each picture is one."""
+    cases = [run.evaluation.more.get("cases") or {} for run in runs if run.evaluation]
+    named = {one.get("by", "image") for one in cases}
+    return None if len(named) != 1 or named == {"image"} else str(*named)
+
+
+def _of_cases(run: Run, of_pictures: Mapping[str, np.ndarray], by: str | None) -> np.ndarray:
+    """Return the counts [K, C, 3] of a fold's cases."""
+    from transfer_learning.scores.cases import case_counts, cases_of
+
+    counts = np.stack(list(of_pictures.values()))
+    if by is None:
+        return counts
+    tags = image_tags(run, by)
+    return case_counts(counts, cases_of([tags[name] for name in of_pictures]))
 
 
 def _run(results: Path, fold: int) -> Run | None:
@@ -67,7 +91,12 @@ def _classes(run: Run) -> ClassSet:
 
 
 def _summed(by_fold: Mapping[int, np.ndarray], class_set: ClassSet) -> dict[Any, dict[str, Any]]:
-    """Return for each score its value in every fold, mean and deviation of these, value over all pictures, interval."""
+    """Return for each score its value in every fold, mean and deviation of these, value over all cases, interval.
+
+    Args:
+        by_fold: counts [K, C, 3] of the cases of each fold.
+        class_set: the C classes.
+    """
     from transfer_learning.scores.confusion import known, score_intervals
 
     pooled = np.concatenate(list(by_fold.values()))
@@ -91,7 +120,7 @@ def _summed(by_fold: Mapping[int, np.ndarray], class_set: ClassSet) -> dict[Any,
 
 
 def _scores(counts: np.ndarray, class_set: ClassSet) -> dict[Any, float]:
-    """Return the scores of pictures with counts [N, C, 3], NaN where there is nothing to score."""
+    """Return the scores of cases with counts [N, C, 3], NaN where there is nothing to score."""
     from transfer_learning.scores.confusion import scores_of_counts
 
     scores = scores_of_counts(counts.sum(axis=0, keepdims=True), class_set)
@@ -115,11 +144,13 @@ def table_of(content: Mapping[str, Any]) -> Table:
     pictures = content["pictures"]
     kind = "volume" if content["of_volumes"] else "picture"
     heads = [*(f"fold {fold}" for fold in pictures), "mean", "standard deviation", f"all {kind}s", "95 % interval"]
-    rows = [[title, *_cells(score, pictures)] for title, score in _shown(content, kind)]
-    total = sum(pictures.values())
+    cases = content["cases"]
+    case = cases["by"] if cases else kind
+    rows = [[title, *_cells(score, pictures)] for title, score in _shown(content, case)]
+    what = counted(sum(pictures.values()), kind) + (f" of {counted(cases['number'], case)}" if cases else "")
     notes = [
-        f"{counted(total, kind)} in {counted(len(pictures), 'fold')}, each scored by the network that never saw "
-        f"it; the interval is of the column before it, by a bootstrap over {kind}s."
+        f"{what} in {counted(len(pictures), 'fold')}, each scored by the network that never saw it; the interval is of "
+        f"the column before it, by a bootstrap over {counted('', case).strip()}."
     ]
     if len(pictures) < content["folds"]:
         notes.append(f"{len(pictures)} of {content['folds']} folds are done.")
@@ -139,4 +170,4 @@ def _shown(content: Mapping[str, Any], kind: str) -> Iterator[tuple[str, Mapping
 def _cells(score: Mapping[str, Any], folds: Sequence[str]) -> list[str]:
     low, high = score["interval"] or (None, None)
     values = [*(score["folds"][fold] for fold in folds), score["mean"], score["standard_deviation"], score["pooled"]]
-    return [*map(number, values), f"{number(low)} to {number(high)}"]
+    return [*map(number, values), UNKNOWN if low is None else f"{number(low)} to {number(high)}"]

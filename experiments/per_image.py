@@ -63,6 +63,21 @@ def image_values(run: Run, columns: Sequence[str]) -> dict[str, np.ndarray]:
     return dict(found)
 
 
+def image_tags(run: Run, tag: str) -> dict[str, str]:
+    """Return the value of a tag by picture, "" where it is not known.
+
+    Raises:
+        UserError: no table, or one without this tag.
+    """
+    with _open(run) as file:
+        head, *rows = [row for row in csv.reader(file) if row]
+    try:
+        name, place = head.index("name"), head.index(f"tag_{tag}")
+        return {_name(row[name]): row[place] for row in rows}
+    except (IndexError, ValueError):
+        raise UserError(f"{run.per_image} does not say each picture's {tag}: evaluate {run.name} again") from None
+
+
 def _require_once(run: Run, names: Sequence[str]) -> None:
     (name, count), *_ = Counter(names).most_common(1) or [("", 0)]
     if count > 1:

@@ -20,7 +20,7 @@ from tyro.conf import Positional, arg
 
 from core.command import run_command
 from core.errors import RunError, UserError
-from core.files import atomic_path
+from core.files import atomic_path, open_bytes
 from core.filing.data_config import DataConfig
 from core.filing.kinds import A_FILE
 from core.filing.paths import readable
@@ -30,6 +30,7 @@ from experiments.page.command_lines import flag
 from experiments.runs import Run, find_runs
 
 PAGE = Path(__file__).parent / "page"
+SLICES = "figures/slices_"
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ def report(config: ReportConfig) -> Path:
     output = config.output or (first.parent if first.is_file() else first) / "report.html"
     if output.is_dir():
         raise UserError(f"--output {output} is a folder: name the HTML file")
+    _require_page(output)
     find_runs(config.runs)  # which says what is wrong with those named
     with sole_writer(output.parent, "--output", output.name):
         if config.data_dir:
@@ -79,6 +81,14 @@ def report(config: ReportConfig) -> Path:
     return output
 
 
+def _require_page(output: Path) -> None:
+    """Raise UserError where the page would replace anything but a page: a run's weights, its log, its results."""
+    if output.is_file():
+        with open_bytes(output) as file:
+            if not file.read(64).lstrip().lower().startswith(b"<!doctype html"):
+                raise UserError(f"{output} is there, and no HTML page: choose another --output")
+
+
 def _seal(config: ReportConfig, output: Path, runs: Sequence[Run]) -> Seal:
     read = {str(path): path for run in runs for path in run.files()}
     named = [[run.phase, run.name, run.file, run.folder] for run in runs]
@@ -92,7 +102,12 @@ def evaluate_missing(places: Sequence[Path], on: DataConfig) -> None:
         RunError: an evaluation failed, and has said why.
     """
     for run in find_runs(places):
-        if run.file or not run.folder or not (weights := run.folder / "best_model.safetensors").is_file():
+        if (
+            run.file
+            or not run.is_scored
+            or not run.folder
+            or not (weights := run.folder / "best_model.safetensors").is_file()
+        ):
             continue
         print(f"{run.name} was not evaluated yet: scoring it on the Test of {on.data_dir}", flush=True)
         settings = {"model_path": weights, **on.data_settings(), "output_dir": run.folder / "results"}
@@ -141,6 +156,7 @@ def _phases(runs: Sequence[Run]) -> list[dict[str, Any]]:
             "parts": chosen,
             "evaluated": any(part.run.file for part in chosen),
             "strip": strip([part.run for part in chosen]),
+            "slices": any(figure.key.startswith(SLICES) for part in chosen for figure in part.figures),
             "comparison": comparison([part.run for part in chosen]),
         }
         for phase, title in PHASES.items()

@@ -9,7 +9,7 @@ from core.classes import ClassSet
 from core.errors import UserError
 from core.filing.paths import readable, real
 from core.train_config import BEFORE_CHOICE, NOT_COMPARED
-from experiments.evaluations import Evaluation, Provenance, read_json
+from experiments.evaluations import Evaluation, Provenance, is_of_volumes, read_json
 from experiments.result_files import RESULT_FILES, evaluations_below, files_below, read_evaluation
 
 DESCRIPTION, LOG = "training_config.json", "training_log.csv"
@@ -53,6 +53,21 @@ class Run:
     def class_set(self) -> ClassSet | None:
         """The classes that it tells apart; None in phase 1 and before the evaluation."""
         return self.evaluation.class_set if self.evaluation else None
+
+    @property
+    def is_of_volumes(self) -> bool:
+        """Whether it learned from volumes, which are always read in patches."""
+        return bool(self.training.get("patch")) or is_of_volumes(self.provenance.resolution or 0)
+
+    @property
+    def kind(self) -> str:
+        """What it scored: "image", or "volume"."""
+        return "volume" if self.is_of_volumes else "image"
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether there is a command that evaluates it: there is none for an autoencoder of volumes."""
+        return self.phase == "transfer_learning" or not self.is_of_volumes
 
     @property
     def log(self) -> Path | None:

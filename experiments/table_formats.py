@@ -153,11 +153,6 @@ def class_list(names: Sequence[str]) -> str:
     return f"{len(names)} classes: {told}{', …' if len(names) > MOST_CLASS_COLUMNS else ''}"
 
 
-def counted(count: int | str, noun: str) -> str:
-    """Return a number of things, which may be a sum: "1 seed", "3 seeds", "52 + 131 pictures"."""
-    return f"{count} {noun}{'' if str(count) == '1' else 's'}"
-
-
 def between(values: Sequence[int]) -> str:
     """Return whole numbers as one, or as the range that they span."""
     if not values:

@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.command import run_command
 from core.errors import RunError, UserError
-from core.filing.paths import readable, real
-from core.filing.writing import files_named, publish, replacing, sole_writer
-from transfer_learning.inference.tables import TABLES, print_summary, result_places, shapes_in_words, write_tables
+from core.evaluation import counted
+from core.filing.paths import readable
+from core.filing.writing import publish, replacing, sole_writer
+from transfer_learning.inference.places import TABLES, require_free, result_places, results_of_before
+from transfer_learning.inference.tables import print_summary, shapes_in_words, write_tables
 from transfer_learning.inference.weights_files import is_torchvision
 from transfer_learning.predict_config import InferenceOptions, PredictConfig
 
@@ -73,14 +75,14 @@ def _predict(config: PredictConfig, files: dict[str, Path], passed_over: Sequenc
     from transfer_learning.inference.inputs import result_names, unwritable
     from transfer_learning.inference.segmenter import Segmenter
 
+    earlier = results_of_before(config.output_dir, files.values())
     if _is_of_volumes(config.model_path):
-        return _predict_volumes(config, files, passed_over)
+        return _predict_volumes(config, files, passed_over, earlier)
     results = result_names(list(files))
     left_out = dict(unwritable(results))
-    written = (place for result in results.values() for place in result_places(result).values())
-    _keep_inputs(files.values(), written, config.output_dir)
+    places = [place for result in results.values() for place in result_places(result).values()]
+    require_free(config.output_dir, places, files.values(), earlier)
     options = {field.name: getattr(config, field.name) for field in dataclasses.fields(InferenceOptions)}
-    earlier = _results_of_before(config.output_dir, files.values())
     with sole_writer(config.output_dir), replacing(config.output_dir, earlier) as folder:
         segmenter = Segmenter.load(config.model_path, **options)
         for line in by_reason(passed_over):
@@ -107,7 +109,7 @@ def _is_of_volumes(model_path: Path | None) -> bool:
 
 
 def _predict_volumes(
-    config: PredictConfig, files: dict[str, Path], passed_over: Sequence[tuple[str, str]]
+    config: PredictConfig, files: dict[str, Path], passed_over: Sequence[tuple[str, str]], earlier: Sequence[str]
 ) -> dict[str, Any]:
     from core.files import write_json
     from core.headers.header import read_header
@@ -117,35 +119,21 @@ def _predict_volumes(
 
     assert config.model_path is not None, "asked for where its weights are of volumes"
     _, modalities = plan_of(read_header(config.model_path), config.model_path)
-    volumes, others = volumes_of(files, len(modalities))
+    volumes, others = volumes_of(files, len(modalities), config.input)
     results = result_files(volumes)
-    _keep_inputs(files.values(), results.values(), config.output_dir)
-    earlier = _results_of_before(config.output_dir, files.values())
+    require_free(config.output_dir, results.values(), files.values(), earlier)
     with sole_writer(config.output_dir), replacing(config.output_dir, earlier) as folder:
         for line in by_reason([*passed_over, *others]):
             print(line, file=sys.stderr)
         content = segment_volumes(config, volumes, results, folder)
         write_json(folder / TABLES[0], content)
-    print(f"{len(content['pictures'])} volumes segmented, each as NIfTI in its own space: {config.output_dir}")
+    done = counted(len(content["pictures"]), "volume")
+    print(f"{done} segmented, each as NIfTI in its own space: {config.output_dir}")
     for entry in content["unreadable"]:
         print(f"{entry['file']}: {entry['reason']}", file=sys.stderr)
     if content["unreadable"]:
         raise RunError(f"{len(content['unreadable'])} of {len(volumes)} volumes could not be read (listed above)")
     return content
-
-
-def _results_of_before(output_dir: Path, inputs: Iterable[Path]) -> list[str]:
-    """Return what an earlier prediction left in the folder; these results replace it."""
-    kept = {real(path) for path in inputs}
-    return [file for file in files_named(output_dir / TABLES[0]) if real(output_dir / file) not in kept]
-
-
-def _keep_inputs(files: Iterable[Path], results: Iterable[str], output_dir: Path) -> None:
-    """See that no result (relative to `output_dir`) would take the place of an input."""
-    written = {real(output_dir / result) for result in results}
-    for path in files:
-        if real(path) in written:
-            raise UserError(f"{path} would be overwritten by a result: choose another --output_dir")
 
 
 def _segment_files(
@@ -205,6 +193,7 @@ def _read(
     """Yield pictures in order, read in threads; None for one that cannot be read, which goes to `unreadable`."""
     from core.machine.threads import threaded
     from data.pictures import PictureError
+    from data.volumes.telling import is_volume
 
     def read(file: tuple[str, Path]) -> Picture | None:
         name, path = file
@@ -212,7 +201,8 @@ def _read(
             picture, notes = segmenter.read(path)
             segmenter.check(picture)
         except (PictureError, OSError) as error:
-            unreadable[name] = getattr(error, "strerror", None) or str(error)
+            of_volumes = "a volume, and these weights are of pictures" if is_volume(path) else None
+            unreadable[name] = of_volumes or getattr(error, "strerror", None) or str(error)
             return None
         return Picture(name, picture, notes)
 

@@ -26,6 +26,7 @@ _MARKS = (
     ("prepare_report.json", b'"counts"', PREPARED),
     ("settings.json", b'"dataset"', PREPARATION),
     ("predictions.json", b'"num_pictures"', PREDICTION),
+    ("predictions.json", b'"num_volumes"', PREDICTION),
     ("evaluation_results.json", b"", EVALUATION),
     ("reconstruction_metrics.json", b"", EVALUATION),
     ("training_config.json", b"", RUN),
@@ -58,13 +59,32 @@ def require_places(config: Any) -> None:
         config: settings, whose attribute `writes` says what the command leaves where: setting -> one of these kinds.
 
     Raises:
-        UserError: names the setting, and what is there.
+        UserError: names the setting, and what is there; a file that is written would be one that another setting names.
     """
     writes: Mapping[str, str] = getattr(config, "writes", {})
     for name, what in writes.items():
         path = getattr(config, name)
-        if path is not None:
-            _require_place(path.parent if what == A_FILE else path, f"--{name}", what)
+        if path is None:
+            continue
+        _require_place(path.parent if what == A_FILE else path, f"--{name}", what)
+        if what == A_FILE and (found := _read_as(config, path, name)):
+            raise UserError(f"{path} is read by this command (--{found}): choose another --{name}")
+
+
+def _read_as(config: Any, path: Path, name: str) -> str | None:
+    """Return the setting that names the very file that would be written, through links too."""
+    for other, value in vars(config).items():
+        for given in value if isinstance(value, tuple) else (value,):
+            if other != name and isinstance(given, str | Path) and _is_same(Path(given), path):
+                return other
+    return None
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):
+        return False
 
 
 def _require_place(folder: Path, flag: str, what: str) -> None:

@@ -22,12 +22,20 @@ class Console:
         epoch: the row to begin with.
         done: steps of the whole run that are done already.
         quiet: show nothing, for processes beside the first.
+        seen: what a step is counted in.
     """
 
     def __init__(
-        self, epochs: int, steps_per_epoch: int, total_steps: int, epoch: int, done: int, quiet: bool = False
+        self,
+        epochs: int,
+        steps_per_epoch: int,
+        total_steps: int,
+        epoch: int,
+        done: int,
+        quiet: bool = False,
+        seen: str = "images",
     ) -> None:
-        self.quiet = quiet
+        self.quiet, self.seen = quiet, seen
         self.epochs, self.epoch = epochs, epoch
         self.steps_per_epoch = steps_per_epoch
         self.done, self.total = done, total_steps
@@ -40,7 +48,7 @@ class Console:
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]}  {task.fields[rate]:.0f} images/s{task.fields[time]}"),
+            TextColumn(f"loss {{task.fields[loss]}}  {{task.fields[rate]:.0f}} {seen}/s{{task.fields[time]}}"),
             console=screen(),
             transient=True,
         )
@@ -75,7 +83,7 @@ class Console:
         if self._bar.disable and now - self._said > HEARTBEAT_SECONDS:
             self._say(
                 f"epoch {self.epoch}/{self.epochs}  step {self.done}/{self.total}  loss {shown}  "
-                f"{self.rate:.0f} images/s{self._time()}"
+                f"{self.rate:.0f} {self.seen}/s{self._time()}"
             )
 
     def epoch_done(self, row: dict[str, Any], best: bool) -> None:
@@ -84,7 +92,7 @@ class Console:
             f"{name} {value:.4f}" for name, value in row.items() if isinstance(value, float) and name in _shown(row)
         )
         mark = "  *best" if best else ""
-        self._say(f"epoch {row['epoch']}/{self.epochs}  {scores}  {self.rate:.0f} images/s{self._time()}{mark}")
+        self._say(f"epoch {row['epoch']}/{self.epochs}  {scores}  {self.rate:.0f} {self.seen}/s{self._time()}{mark}")
         self.epoch += 1
         self.pictures, self.training_seconds, self._last = 0, 0.0, time.perf_counter()
         self._bar.reset(self._task, total=min(self.steps_per_epoch, max(1, self.total - self.done)))

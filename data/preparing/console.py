@@ -33,7 +33,7 @@ def print_summary(output: Path, manifest: Mapping[str, Any], noted: Mapping[str,
         say(f"the masks of Train hold {shares}{more}")
     splits = ", ".join(f"{split} {counts[split]['images']} ({counts[split]['labelled']} labelled)" for split in SPLITS)
     total = sum(members["images"] for members in counts.values())
-    say(f"{output}: {total} images in {seconds:.1f} s: {splits}")
+    say(f"{output}: {total} {'volumes' if manifest.get('dims') == 3 else 'images'} in {seconds:.1f} s: {splits}")
     if noted:
         told = ", ".join(f"{count} {action} (first {first})" for action, (count, first) in noted.items())
         say(f"{told}: see {output / 'prepare_report.json'}")
@@ -41,6 +41,8 @@ def print_summary(output: Path, manifest: Mapping[str, Any], noted: Mapping[str,
 
 def print_data_sets() -> None:
     """Print the table of data sets: a block each, since citations are long."""
+    from rich.text import Text
+
     console = screen(highlight=False)
     for name, row in DATA_SETS.items():
         told = {
@@ -51,7 +53,7 @@ def print_data_sets() -> None:
             "cite": row.citation,
             "from": row.address,
         }
-        console.print(f"[bold]{name}[/bold]: {row.title}", soft_wrap=True)
+        console.print(Text.assemble((name, "bold"), f": {row.title}"), soft_wrap=True)
         for what, text in told.items():
             if text:
                 console.print(f"    {what}: {text}", soft_wrap=True, markup=False)

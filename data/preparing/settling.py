@@ -34,7 +34,8 @@ class Settled:
 class _Pictures:
     """What the journal keeps, by place: names, splits as they become, whether there is a mask, groups."""
 
-    def __init__(self, journal: Journal, group: str | None) -> None:
+    def __init__(self, journal: Journal, group: str | None, kind: str) -> None:
+        self.kind = kind  # in words
         self.names: list[str] = []
         self.splits: list[str] = []
         self.labelled: list[bool] = []
@@ -76,7 +77,7 @@ def settle(journal: Journal, source: Source) -> Settled:
     Of splits that were drawn here (`Source.drawn`) a picture goes where the first of its copies lies, in the order of
     names, those with a mask first; a group (`Source.group`) goes as one. What lies in an official split stays there.
     """
-    pictures = _Pictures(journal, source.group)
+    pictures = _Pictures(journal, source.group, "volumes" if source.plan else "pictures")
     settled = Settled()
     if source.drawn:
         _gather(pictures, set(source.drawn), source.redivide, settled)
@@ -136,13 +137,13 @@ def _tell(pictures: _Pictures, before: Sequence[str], stay: int, settled: Settle
             settled.notes.append((name, MOVED, f"{other}: {now} instead of {was}"))
     if settled.moved:
         settled.lines.append(
-            f"{len(settled.moved)} pictures are copies of others, or nearly, and go into the split of those "
+            f"{len(settled.moved)} {pictures.kind} are copies of others, or nearly, and go into the split of those "
             f"(first {next(iter(settled.moved))}): prepare_report.json lists them"
         )
     if stay:
         settled.lines.append(
-            f"note: {stay} pictures are so alike that no division keeps them together; they stay where they were "
-            "drawn: --group_by a tag, or --splits, divides them as you say"
+            f"note: {stay} {pictures.kind} are so alike that no division keeps them together; they stay where they "
+            "were drawn: --group_by a tag, or --splits, divides them as you say"
         )
 
 

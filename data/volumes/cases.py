@@ -125,7 +125,9 @@ def plan_of(
         else "no volume is resampled"
     ]
     told = {True: "ct", False: "mr"}
-    notes.append("intensities: " + ", ".join(fixed.kind if fixed else told[is_ct] for is_ct in ct))
+    words = ", ".join(fixed.kind if fixed else told[is_ct] for is_ct in ct)
+    guessed = config.intensity == "auto" and not any(kinds)
+    notes.append(f"intensities: {words}" + (" (no word of CT was found: --intensity ct if it is)" if guessed else ""))
     return VolumePlan(spacing, intensity, tuple(values), config.trust_shapes), notes
 
 

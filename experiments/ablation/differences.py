@@ -105,7 +105,9 @@ def difference_of(
     p = two_sided_p(resampled) if len(seeds) > 1 else None
     alone = sorted(first.keys() ^ second.keys())
     remarks = [f"only seed{'s' * (len(seeds) > 1)} {_listed(seeds)}: {_listed(alone)} not in both"] if alone else []
-    if len(seeds) == 1:
+    if len(arms[0].counts) == 1:
+        remarks.append("one image has no interval")
+    elif len(seeds) == 1:
         remarks.append("the interval is over images only")
     return VariantDifference(
         baseline, means[1] - means[0], (limits[0], limits[1]) if limits else None, seeds, means, "; ".join(remarks), p

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.evaluation import in_words
-from experiments.table_formats import Table, counted, listed
+from core.evaluation import counted, in_words
+from experiments.table_formats import Table, listed
 
 FORMAT = "networks 1"
 COUNTED = ["parameters", "multiply-adds, billion", "MB on disk"]

@@ -18,12 +18,16 @@ EXTREMES, PAIRS = 5, 25
 
 @dataclass(frozen=True)
 class ClassTables:
-    """The classes of a run. Of many `extremes` are those with the best and the worst IoU; else None."""
+    """The classes of a run. Of many `extremes` are those with the best and the worst IoU; else None.
+
+    `distances` between surfaces are None where they were not asked for.
+    """
 
     whole: PageTable
     extremes: PageTable | None
     confusion: PageTable
     folded: bool
+    distances: PageTable | None = None
 
 
 def class_tables(run: Run) -> ClassTables | None:
@@ -32,12 +36,14 @@ def class_tables(run: Run) -> ClassTables | None:
     if known is None or known.class_set is None:
         return None
     folded = len(known.class_set) > MANY
-    confusion = _confused_pairs(known, known.class_set) if folded else _confusion(known, known.class_set)
+    confused = _confused_pairs if folded else _confusion
+    confusion = confused(known, known.class_set, "voxels" if run.is_of_volumes else "pixels")
     extremes = None
     if folded:
         caption = f"The {EXTREMES} classes with the best IoU and the {EXTREMES} with the worst."
         extremes = _class_table(known, _extremes(known, known.class_set), caption)
-    return ClassTables(_class_table(known, known.class_set.names), extremes, confusion, folded)
+    whole = _class_table(known, known.class_set.names)
+    return ClassTables(whole, extremes, confusion, folded, _distances(known, known.class_set, run.kind))
 
 
 def class_cell(classes: ClassSet, name: str) -> Cell:
@@ -60,6 +66,39 @@ def _class_table(known: Evaluation, names: Sequence[str], caption: str = "") -> 
     return PageTable(("class", *map(label, columns)), rows, caption, sortable=True)
 
 
+def _distances(known: Evaluation, classes: ClassSet, kind: str) -> PageTable | None:
+    """Return how far the surfaces of truth and prediction lie apart, by class."""
+    found = known.more.get("distances")
+    if not found:
+        return None
+    intervals = (known.intervals.get("distances") or {}).get("classes") or {}
+    rows = [
+        [
+            class_cell(classes, name),
+            *(
+                score(one.get(key), key, (intervals.get(name) or {}).get(key))
+                for key in ("hausdorff_95", "surface_distance")
+            ),
+            *(score(one.get(key)) for key in ("num_scored", "missed", "invented")),
+        ]
+        for name, one in found["classes"].items()
+    ]
+    unit = found.get("unit", "pixels")
+    heads = (
+        "class",
+        f"95 % Hausdorff distance ({unit})",
+        f"surface distance ({unit})",
+        f"{kind}s",
+        "missed",
+        "invented",
+    )
+    caption = (
+        f"Means over the {kind}s whose truth and prediction hold the class; missed: in the truth alone, invented: in "
+        "the prediction alone."
+    )
+    return PageTable(heads, rows, caption, sortable=True)
+
+
 def _extremes(known: Evaluation, classes: ClassSet) -> list[str]:
     """Return the classes with the best IoU and those with the worst, falling; those without one are neither."""
     found = {name: iou for name in classes.names if (iou := known.classes[name].get("iou")) is not None}
@@ -67,7 +106,7 @@ def _extremes(known: Evaluation, classes: ClassSet) -> list[str]:
     return ranked if len(ranked) <= 2 * EXTREMES else [*ranked[:EXTREMES], *ranked[-EXTREMES:]]
 
 
-def _confusion(known: Evaluation, classes: ClassSet) -> PageTable:
+def _confusion(known: Evaluation, classes: ClassSet, points: str) -> PageTable:
     rows = []
     for number, (name, counts) in enumerate(zip(classes.names, known.confusion_matrix, strict=True)):
         whole = sum(counts)
@@ -76,12 +115,12 @@ def _confusion(known: Evaluation, classes: ClassSet) -> PageTable:
             for said, pixels in enumerate(counts)
         ]
         rows.append([class_cell(classes, name), *cells])
-    caption = "Share of the true class's pixels; below, pixels."
+    caption = f"Share of the true class's {points}; below, {points}."
     return PageTable(("truth", *(f"predicted {name}" for name in classes.names)), rows, caption)
 
 
-def _confused_pairs(known: Evaluation, classes: ClassSet) -> PageTable:
-    """Return the pairs of classes with the most pixels of one taken for the other."""
+def _confused_pairs(known: Evaluation, classes: ClassSet, points: str) -> PageTable:
+    """Return the pairs of classes with the most pixels, or voxels, of one taken for the other."""
     matrix = np.array(known.confusion_matrix)  # [C, C], rows truth
     wrong = matrix - np.diag(matrix.diagonal())
     worst = np.argsort(-wrong, axis=None, kind="stable")[:PAIRS]
@@ -92,7 +131,7 @@ def _confused_pairs(known: Evaluation, classes: ClassSet) -> PageTable:
             share = Cell(_share(pixels, whole), pixels / whole)
             rows.append([*(class_cell(classes, classes.names[c]) for c in (true, said)), count(pixels), share])
     caption = f"The {len(rows)} most frequent confusions of {len(classes)} classes."
-    return PageTable(("truth", "predicted", "pixels", "share of the true class"), rows, caption, sortable=True)
+    return PageTable(("truth", "predicted", points, "share of the true class"), rows, caption, sortable=True)
 
 
 def _share(pixels: int, whole: int) -> str:
@@ -116,8 +155,8 @@ def tag_tables(run: Run) -> dict[str, PageTable]:
             ]
             for value, scores in values.items()
         ]
-        heads = (tag, "images", "mean IoU of its classes", *(f"IoU {name}" for name in classes))
-        tables[tag] = PageTable(heads, rows, f"A {tag} with few images says little.", sortable=True)
+        heads = (tag, f"{run.kind}s", "mean IoU of its classes", *(f"IoU {name}" for name in classes))
+        tables[tag] = PageTable(heads, rows, f"A {tag} with few {run.kind}s says little.", sortable=True)
     return tables
 
 
@@ -137,8 +176,9 @@ def _compared_tag(runs: Sequence[Run], tag: str, known: Sequence[Mapping[str, Ta
         found = [of_run.get(value, TagScores()) for of_run in known]
         images = max(scores.num_images for scores in found)
         rows.append([text(value), count(images), *with_gain([scores.mean_iou_true_classes for scores in found])])
-    caption = f"Mean IoU over the classes that the masks hold. A {tag} with few images says little."
-    return PageTable((tag, "images", *run_heads(runs)), rows, caption, sortable=True)
+    kind = runs[0].kind
+    caption = f"Mean IoU over the classes that the masks hold. A {tag} with few {kind}s says little."
+    return PageTable((tag, f"{kind}s", *run_heads(runs)), rows, caption, sortable=True)
 
 
 def compared_classes(runs: Sequence[Run]) -> PageTable | None:

@@ -59,7 +59,7 @@ def comparison(runs: Sequence[Run]) -> Comparison | None:
         scores=_few_runs(evaluated) if few else _many_runs(evaluated, LEADING),
         all_scores=None if few else _many_runs(evaluated),
         verdicts=[_verdict(entry, evaluated) for entry in found if not entry.problem],
-        paired=_paired([entry for entry in found if not entry.problem]),
+        paired=_paired([entry for entry in found if not entry.problem], evaluated[0].kind),
         problems=[f"{entry.second} and {entry.first}: {entry.problem}." for entry in found if entry.problem],
         settings_note=_settings_note(differ),
         settings=_settings(evaluated, differ),
@@ -71,7 +71,7 @@ def comparison(runs: Sequence[Run]) -> Comparison | None:
 
 def _few_runs(runs: Sequence[Run]) -> PageTable:
     """Return a row a score and a column a run, which fits the width of a page."""
-    rows = [[text("images"), *(count(images(run)) for run in runs)]]
+    rows = [[text(f"{runs[0].kind}s"), *(count(images(run)) for run in runs)]]
     rows += [[head, *(cell(run) for run in runs)] for head, cell in _scores(runs)]
     return PageTable(("score", *(run.name for run in runs)), rows)
 
@@ -80,7 +80,7 @@ def _many_runs(runs: Sequence[Run], most: int | None = None) -> PageTable:
     """Return a row a run and a column a score, the first `most` of them or all."""
     scores = _scores(runs)[:most]
     rows = [[text(run.name), count(images(run)), *(cell(run) for _, cell in scores)] for run in runs]
-    return PageTable(("run", "images", *(head.text for head, _ in scores)), rows, sortable=True)
+    return PageTable(("run", f"{runs[0].kind}s", *(head.text for head, _ in scores)), rows, sortable=True)
 
 
 def _scores(runs: Sequence[Run]) -> list[tuple[Cell, Callable[[Run], Cell]]]:
@@ -108,7 +108,7 @@ def _class_cell(run: Run, name: str) -> Cell:
     return score(known.classes[name].get("iou"), "iou", (known.class_intervals.get(name) or {}).get("iou"))
 
 
-def _paired(found: Sequence[Difference]) -> PageTable | None:
+def _paired(found: Sequence[Difference], kind: str) -> PageTable | None:
     if not found:
         return None
     place = {name: _scale([entry for entry in found if entry.score == name]) for name in {e.score for e in found}}
@@ -127,7 +127,7 @@ def _paired(found: Sequence[Difference]) -> PageTable | None:
                 count(entry.images),
             ]
         )
-    heads = ("runs", "score", "difference", "95 % interval", "drawn, with 0", "images")
+    heads = ("runs", "score", "difference", "95 % interval", "drawn, with 0", f"{kind}s")
     return PageTable(heads, rows)
 
 

@@ -32,6 +32,9 @@ ORIGIN = {
     "device": "computed on",
 }
 LONGEST_LIST = 12
+# Scores that volumes have none of, and what has a table of its own.
+OF_PICTURES = ("boundary_iou", "boundary_distance_pixels")
+SHOWN_WITH_CLASSES = ("distances",)
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class RunPart:
     def notes(self) -> list[str]:
         """What is missing, in words."""
         notes = [f"{self.run.name}: {figure.problem}" for figure in self.figures if figure.problem]
-        if not self.run.file:
+        if not self.run.file and self.run.is_scored:
             notes.append(f"{self.run.name} was not evaluated yet")
         return notes
 
@@ -87,12 +90,12 @@ def run_part(run: Run, number: int) -> RunPart:
 def headline(run: Run) -> dict[str, float | None]:
     """Return the scores over all images, the decisive one first: key -> value, None where nothing was scored.
 
-    Without a background there are none of the foreground.
+    Without a background there are none of the foreground, of volumes none of outlines in pixels.
     """
     known = run.evaluation.scores if run.evaluation else {}
-    if run.class_set and not run.class_set.foreground:
-        return {key: value for key, value in known.items() if key not in OF_FOREGROUND.values()}
-    return known
+    without = {*OF_FOREGROUND.values()} if run.class_set and not run.class_set.foreground else set()
+    without |= {*OF_PICTURES} if run.is_of_volumes else set()
+    return {key: value for key, value in known.items() if key not in without}
 
 
 def interval_of(run: Run, *keys: str) -> Any:
@@ -112,7 +115,7 @@ def _facts(run: Run) -> str:
     if not run.file:
         return ""
     known = run.provenance
-    parts = [f"{images(run):,} images of {known.split or 'an unknown split'}".replace(",", "\u202f")]
+    parts = [f"{images(run):,} {run.kind}s of {known.split or 'an unknown split'}".replace(",", "\u202f")]
     parts += [f"at {with_unit(known.resolution)}"] if known.resolution is not None else []
     parts += [f"seed {known.seed}"] if known.seed is not None else []
     parts += [f"weights of epoch {known.epoch}"] if known.epoch is not None else []
@@ -135,7 +138,8 @@ def _score_row(run: Run, name: str, value: Any, *path: str) -> list[Cell]:
 
 def _further(run: Run) -> PageTable | None:
     rows = []
-    for path, value in _leaves(run.evaluation.more if run.evaluation else {}):
+    more = run.evaluation.more if run.evaluation else {}
+    for path, value in _leaves({key: value for key, value in more.items() if key not in SHOWN_WITH_CLASSES}):
         name = ": ".join(map(label, path))
         if isinstance(value, str):
             rows.append([text(name), text(value), Cell("–")])

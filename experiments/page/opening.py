@@ -41,7 +41,7 @@ def opening(runs: Sequence[Run]) -> Opening:
 def _title(subject: str, runs: Sequence[Run]) -> str:
     scored = [run for run in runs if run.file]
     if not scored:
-        return f"{subject}: {_runs(len(runs))}, not evaluated yet"
+        return f"{subject}: {_runs(len(runs))}, not evaluated{' yet' if any(run.is_scored for run in runs) else ''}"
     places = dict.fromkeys(_place(run) for run in scored)
     what = f"{_runs(len(scored))} compared" if len(scored) > 1 else "one run scored"
     return f"{subject}: {what} on {next(iter(places)) if len(places) == 1 else 'different data'}"
@@ -53,7 +53,7 @@ def _runs(number: int) -> str:
 
 def _place(run: Run) -> str:
     known = run.provenance
-    words = f"{count(images(run)).text} images of {known.split or 'an unknown split'}"
+    words = f"{count(images(run)).text} {run.kind}s of {known.split or 'an unknown split'}"
     return f"{words}, {known.data_set}" if known.data_set else words
 
 

@@ -15,7 +15,9 @@ from core.files import read_bytes
 from core.filing.training_log import read_log
 from data.decoders.opening import PictureError, decoding
 from experiments.evaluations import FigureEntry
+from experiments.page.tables import label
 from experiments.runs import Run
+from transfer_learning.columns import COLUMNS
 
 TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 # With more pixels across than this, a figure takes the whole width of the page.
@@ -25,7 +27,7 @@ CURVES = {
     "reconstruction": reconstruction.figures.captions.CURVES,
     "transfer_learning": transfer_learning.figures.captions.CURVES,
 }
-DECISIVE = {"reconstruction": ("val_loss", "loss on Val"), "transfer_learning": ("mean_iou", "mean IoU on Val")}
+CHOSE = "The score by which the kept weights were chosen"
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,11 @@ def figures(run: Run) -> list[Figure]:
 
 
 def overlay(runs: Sequence[Run]) -> list[Figure]:
-    """Return one figure with the decisive validation score of all runs that have a log; none for fewer than two."""
-    column, title = DECISIVE[runs[0].phase]
+    """Return one figure with a validation score of all runs that have a log; none for fewer than two.
+
+    It is the score that chose the weights; the mean IoU where that was not the same in all.
+    """
+    column, title, meaning = _validated([run for run in runs if run.log])
     lines = {run.name: rows for run in runs if run.log and (rows := _column(run.log, column))}
     if len(lines) < 2:
         return []
@@ -79,8 +84,24 @@ def overlay(runs: Sequence[Run]) -> list[Figure]:
         entry.set_parse_math(False)
     with tempfile.TemporaryDirectory() as folder:
         save(drawing, path := Path(folder) / "overlay.svg")
-        caption = "The score by which the kept weights were chosen, after each row of the training log."
+        caption = f"{meaning}, after each row of the training log."
         return [_figure(path, "Validation during training", caption, "overlay")]
+
+
+def _validated(runs: Sequence[Run]) -> tuple[str, str, str]:
+    """Return the log's column that is drawn, its name, and what it was to the runs."""
+    if not runs or runs[0].phase == "reconstruction":
+        return "val_loss", "loss on Val", CHOSE
+    by = {run.name: run.training.get("select", "mean_iou") for run in runs}
+    one = next(iter(by.values())) if len(set(by.values())) == 1 else ""
+    if one and one != "last":
+        return COLUMNS.get(one, one), f"{label(one)} on Val", CHOSE
+    told = "no score chose the weights, the last were kept" if one else f"the weights were chosen by {_by_run(by)}"
+    return "mean_iou", "mean IoU on Val", f"Mean IoU ({told})"
+
+
+def _by_run(by: dict[str, str]) -> str:
+    return ", ".join(f"{'nothing' if score == 'last' else label(score)} in {name}" for name, score in by.items())
 
 
 def _column(log: Path, column: str) -> list[tuple[int, float]]:

@@ -2,8 +2,10 @@
 
 import csv
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from core.evaluation import counted
 from core.files import open_text
 from experiments.page.content import setting_label
 from experiments.page.tables import label, score
@@ -23,24 +25,38 @@ def verdict(entry: Difference, first: Run, second: Run, differ: Sequence[str]) -
         second: the other.
         differ: the settings in which they differ.
     """
-    parts = [_difference(entry), _seeds(first, second), _settings([name for name in differ if name != "seed"])]
+    parts = [
+        _difference(entry, second.kind),
+        _seeds(first, second),
+        _settings([name for name in differ if name != "seed"]),
+    ]
     return " ".join(part for part in (*parts, unequal_training([first, second])) if part)
 
 
-def _difference(entry: Difference) -> str:
+def _difference(entry: Difference, kind: str) -> str:
+    """Return the difference in words, `kind` being what was scored; its sign is that of the run named first."""
     assert entry.value is not None
+    entry = _ahead(entry) if entry.is_clear and entry.value < 0 else entry
     cell = score(entry.value, entry.score, entry.interval, signed=True)
     found = f"{label(entry.score)} {cell.text}"
     if entry.interval is None:
-        return f"{entry.second} against {entry.first}: {found}; too few pictures for an interval, so nothing is shown."
-    inside = f"95 % interval over images {cell.note}"
+        return f"{entry.second} against {entry.first}: {found}; too few {kind}s for an interval, so nothing is shown."
+    inside = f"95 % interval over {kind}s {cell.note}"
+    on = counted(entry.images, kind)
     if not entry.is_clear:
         return (
-            f"No difference shown between {entry.second} and {entry.first} on {entry.images} images: {found} "
+            f"No difference shown between {entry.second} and {entry.first} on {on}: {found} for {entry.second} "
             f"({inside}, which contains 0)."
         )
-    higher, lower = (entry.second, entry.first) if entry.value > 0 else (entry.first, entry.second)
-    return f"{higher} scored higher than {lower} on {entry.images} images: {found} ({inside}, which excludes 0)."
+    return f"{entry.second} scored higher than {entry.first} on {on}: {found} ({inside}, which excludes 0)."
+
+
+def _ahead(entry: Difference) -> Difference:
+    """Return a difference the other way round."""
+    assert entry.value is not None
+    assert entry.interval is not None
+    low, high = entry.interval
+    return replace(entry, first=entry.second, second=entry.first, value=-entry.value, interval=[-high, -low])
 
 
 def _seeds(first: Run, second: Run) -> str:

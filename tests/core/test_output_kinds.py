@@ -67,6 +67,16 @@ def test_what_may_lie_beside_what(tmp_path, there):
     assert there in str(refused(folder / "x/y", kinds.PREPARED))
 
 
+def test_a_file_that_a_setting_names_to_be_read_is_never_written(tmp_path):
+    (tmp_path / "page.html").write_text("results")
+    (tmp_path / "link.html").symlink_to(tmp_path / "page.html")
+    for given in (tmp_path / "page.html", (str(tmp_path / "x"), str(tmp_path / "link.html"))):
+        config = SimpleNamespace(runs=given, output=tmp_path / "page.html", writes={"output": kinds.A_FILE})
+        with pytest.raises(UserError, match=r"is read by this command \(--runs\): choose another --output"):
+            require_places(config)
+    require_places(SimpleNamespace(runs=(tmp_path,), output=tmp_path / "page.html", writes={"output": kinds.A_FILE}))
+
+
 def test_other_peoples_files_of_these_names_are_no_reason(tmp_path):
     (tmp_path / "manifest.json").write_text('{"name": "a web page"}')
     (tmp_path / "plan.json").write_text("{}")

@@ -33,4 +33,9 @@ def test_images_without_a_value_are_left_out():
     assert mean_interval(np.array([np.nan, 2.0, 2.0])) == [2.0, 2.0]
     assert mean_interval(np.array([np.nan])) is None
     assert interval(np.array([np.nan, np.nan])) is None
-    assert mean_interval(np.array([0.5])) == [0.5, 0.5]
+
+
+def test_one_image_has_no_interval():
+    assert mean_interval(np.array([0.5])) is None
+    assert mean_interval(np.array([np.nan, 0.5, np.nan])) is None
+    assert interval(resampled_sums(np.array([[3.0, 4.0]]))[:, 0]) is None

@@ -127,6 +127,18 @@ def test_the_preview_never_lies_among_pictures_or_masks(images, tmp_path, capsys
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
+def test_the_preview_replaces_nothing_that_a_link_leads_to(images, tmp_path, capsys):
+    (tmp_path / "links").mkdir()
+    for name in NAMES:
+        (tmp_path / "links" / f"{name}.png").symlink_to(next(images.rglob(f"{name}.*")))
+    elsewhere = tmp_path / "store.png"
+    elsewhere.write_bytes(next(images.rglob(f"{NAMES[0]}.*")).read_bytes())
+    (tmp_path / "links" / "more.png").symlink_to(elsewhere)
+    before = elsewhere.read_bytes()
+    assert "would replace what" in said(capsys, "--images", tmp_path / "links", "--preview", elsewhere, code=2)
+    assert elsewhere.read_bytes() == before
+
+
 def test_what_was_seen_is_told_before_what_is_wrong(images, tmp_path, capsys):
     def refused(*flags: object) -> str:
         assert main(["--images", str(images), "--no_preview", *map(str, flags)]) == 2

@@ -154,7 +154,7 @@ def test_places_and_values_that_are_of_no_volume_are_refused_with_the_remedy(tmp
     assert main(["--dataset", "volumes", *own]) == 2
     assert "a class of value -1: masks of volumes hold 0 to 2147483647" in capsys.readouterr().err
     assert main(["--dataset", "folder", "--images", str(tmp_path / "images"), *out]) == 2
-    assert "volumes are read by python -m data.prepare --dataset volumes" in capsys.readouterr().err
+    assert "ae-pretrained prepare --dataset volumes takes them" in capsys.readouterr().err
     (tmp_path / "images" / "gone.nii.gz").symlink_to(tmp_path / "nothing")
     assert main(["--dataset", "volumes", "--images", str(tmp_path / "images"), *out]) == 2
     assert "gone.nii.gz leads nowhere" in capsys.readouterr().err

@@ -8,6 +8,7 @@ from scipy import ndimage
 from scipy.special import softmax
 
 from core.errors import UserError
+from data.inspect import main as inspect
 from data.opened import open_data
 from data.prepare import main
 from data.volumes.geometry import resample_linearly, resample_probabilities
@@ -160,3 +161,37 @@ def test_settings_that_cannot_be_are_refused_by_name(tmp_path, capsys):
         assert message in capsys.readouterr().err
     with pytest.raises(UserError, match="no prepared data"):
         open_data(tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["p.nii.gz", "p.nrrd", "p.mha", "a/1.dcm", "a/1"])
+def test_commands_of_pictures_name_what_takes_volumes(tmp_path, name, capsys):
+    path = tmp_path / "scans" / name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(bytes(128) + b"DICM")
+    images = ["--images", str(tmp_path / "scans")]
+    assert inspect([*images, "--no_preview"]) == 2
+    assert main(["--dataset", "folder", *images, "--output_dir", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err.count("ae-pretrained prepare --dataset volumes") == 2
+
+
+def test_guessed_intensities_say_so(tmp_path, capsys):
+    write_task(tmp_path / "task", 6)
+    assert prepare(tmp_path) == 0
+    assert "intensities: mr\n" in capsys.readouterr().out  # which dataset.json says
+    own = [
+        "--dataset",
+        "volumes",
+        "--images",
+        str(tmp_path / "task/imagesTr"),
+        "--masks",
+        str(tmp_path / "task/labelsTr"),
+    ]
+    assert main([*own, "--output_dir", str(tmp_path / "guessed")]) == 0
+    assert "intensities: mr (no word of CT was found: --intensity ct if it is)" in capsys.readouterr().out
+    assert main([*own, "--intensity", "mr", "--output_dir", str(tmp_path / "told")]) == 0
+    assert "no word of CT" not in capsys.readouterr().out
+
+
+def test_the_list_of_data_sets_names_its_extra(capsys):
+    assert main(["--list_datasets"]) == 0
+    assert "(extra [medical])" in capsys.readouterr().out

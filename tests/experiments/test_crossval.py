@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from report_samples import CLASSES, matrices, segmentation_result, segmentation_settings, write_results
 from sample_layouts import make_drive
 from sample_task import write_task
 
@@ -16,9 +17,12 @@ from data.prepare import prepare
 from data.prepare_config import PrepareConfig
 from experiments import crossval as module
 from experiments.crossval import CrossvalConfig, main
+from experiments.fold_scores import content_of, table_of
 from experiments.per_image import image_counts
 from experiments.result_files import read_evaluation
 from experiments.runs import Run
+from experiments.table_formats import markdown
+from transfer_learning.scores.confusion import counts_of, score_intervals
 
 FEW = {"width": 2, "max_steps": 1, "val_every": 1, "batch_size": 2, "device": "cpu"}
 
@@ -138,3 +142,33 @@ def test_an_official_test_is_in_no_fold(tmp_path):
         )
     with pytest.raises(UserError, match="--group_by has no meaning"):
         PrepareConfig(dataset="drive", archives=tmp_path / "drive", group_by="patient").check_source()
+
+
+def test_intervals_draw_patients_where_these_are_known(tmp_path):
+    """Of each patient three pictures that are nearly the same: they count as one."""
+    generator = np.random.default_rng(0)
+    for fold in range(2):
+        of_patients = matrices(fold, images=4)
+        counts = np.repeat(of_patients, 3, axis=0) + generator.integers(0, 2, (12, 3, 3))
+        cases = {"by": "patient", "num_cases": 4, "num_scored": 4}
+        result = segmentation_result(counts, segmentation_settings(), cases=cases)
+        rows = [
+            [f"{fold}_{place}", f"p{fold}{place // 3}", *counts_of(one).T.ravel().tolist()]
+            for place, one in enumerate(counts)
+        ]
+        columns = [f"{kind}_{name}" for kind in ("hit", "truth", "said") for name in CLASSES.names]
+        place = tmp_path / f"fold_{fold}/results/evaluation_results.json"
+        write_results(place, result, ["name", "tag_patient", *columns], rows)
+    content = content_of(tmp_path, 2)
+    assert (content["pictures"], content["cases"]) == ({"0": 12, "1": 12}, {"by": "patient", "number": 8})
+    runs = [Run("transfer_learning", file, read_evaluation(file)) for file in sorted(tmp_path.rglob("*.json"))]
+    single = np.stack([one for run in runs for one in image_counts(run).values()])
+    whole = score_intervals(single.reshape(8, 3, 3, 3).sum(axis=1), CLASSES)
+    assert content["scores"]["mean_iou"]["interval"] == pytest.approx(whole["mean_iou"])
+    low, high = content["scores"]["mean_iou"]["interval"]
+    alone = score_intervals(single, CLASSES)["mean_iou"]
+    assert high - low > 1.2 * (alone[1] - alone[0])
+    text = markdown(table_of(content))
+    assert "24 pictures of 8 patients in 2 folds" in text
+    assert "by a bootstrap over patients" in text
+    assert "| mean Dice of a patient |" in text

@@ -21,7 +21,7 @@ from report_samples import (
 
 from core.config import parse
 from experiments.page.command_lines import training_command, unknown
-from experiments.page.pictures import overlay
+from experiments.page.pictures import CHOSE, overlay
 from experiments.page.tables import number
 from experiments.report import main as report
 from experiments.runs import find_runs
@@ -173,6 +173,32 @@ def test_epochs_on_an_axis_are_whole_numbers(tmp_path):
     assert not {"1.0", "1.2", "1.5"} & {*ticks}
 
 
+@pytest.mark.parametrize(
+    ("chosen_by", "title", "caption"),
+    [
+        ((None, None), "mean IoU on Val", CHOSE),
+        (("mean_foreground_dice",) * 2, "mean foreground Dice on Val", CHOSE),
+        (("last", "last"), "mean IoU on Val", "Mean IoU (no score chose the weights, the last were kept)"),
+        (
+            ("last", "mean_foreground_dice"),
+            "mean IoU on Val",
+            "Mean IoU (the weights were chosen by nothing in a, mean foreground Dice in b)",
+        ),
+    ],
+)
+def test_the_curves_say_what_chose_the_weights(tmp_path, chosen_by, title, caption):
+    for place, select in enumerate(chosen_by):
+        settings = segmentation_settings(lr=place / 100) | ({"select": select} if select else {})
+        write_run(tmp_path / "ab"[place], settings)
+        log = tmp_path / "ab"[place] / "training_log.csv"
+        head, *rows = log.read_text().splitlines()
+        log.write_text("\n".join([f"{head},dice_mean_foreground", *(f"{row},0.5" for row in rows)]))
+        write_segmentation(tmp_path / "ab"[place] / "results", 1, settings)
+    (drawn,) = overlay(find_runs([tmp_path]))
+    assert drawn.caption == f"{caption}, after each row of the training log."
+    assert f"<!-- {title} -->" in base64.b64decode(drawn.data.partition(",")[2]).decode()
+
+
 def test_the_command_trains_with_the_same_settings(tmp_path):
     config = SegmentationConfig(
         width=8, max_steps=50, class_balance=True, freeze=3, encoder_dropout=(0.0, 0.0, 0.0, 0.0, 0.1, 0.2), lr=1e-5
@@ -312,6 +338,12 @@ def test_nothing_named_and_nothing_there(tmp_path, capsys):
     assert report([str(tmp_path), "--output", str(tmp_path)]) == 2
     assert report([str(tmp_path), "--output", str(tmp_path / "new/page.html")]) == 0
     assert (tmp_path / "new/page.html").is_file()
+    assert report([str(tmp_path), "--output", str(tmp_path / "new/page.html")]) == 0
+    (tmp_path / "training_log.csv").write_text("epoch")
+    for read in ("training_log.csv", "evaluation_results.json"):
+        assert report([str(tmp_path), "--output", str(tmp_path / read)]) == 2
+        assert "no HTML page: choose another --output" in capsys.readouterr().err
+    assert (tmp_path / "training_log.csv").read_text() == "epoch"
 
 
 @pytest.mark.parametrize(

@@ -440,11 +440,22 @@ def test_no_two_results_share_a_name():
     assert len(set(result_names(names).values())) == len(names)
 
 
+def test_weights_of_pictures_say_that_a_file_is_a_volume(run, tmp_path, capsys):
+    (tmp_path / "scan.nii.gz").write_bytes(b"any")
+    (tmp_path / "slice").write_bytes(bytes(128) + b"DICM")
+    for name in ("scan.nii.gz", "slice"):
+        assert run(tmp_path / name)[0] == 2
+        assert "a volume, and these weights are of pictures" in capsys.readouterr().err
+
+
 def test_an_input_is_never_overwritten(run, tmp_path, capsys):
     (tmp_path / "out/masks").mkdir(parents=True)
     Image.fromarray(picture(1)).save(tmp_path / "out/masks/a.png")
     assert run(tmp_path / "out/masks/a.png")[0] == 2
     assert "would be overwritten" in capsys.readouterr().err
+    Image.fromarray(picture(1)).save(tmp_path / "a.png")
+    assert run(tmp_path / "a.png")[0] == 2  # a mask that somebody drew
+    assert f"{tmp_path / 'out/masks/a.png'} is there, and no result" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("again", [False, True])
@@ -493,7 +504,7 @@ def test_a_second_prediction_replaces_the_first_and_nothing_else(run, tmp_path):
     (tmp_path / "outside.png").write_bytes(b"mine")
     tables = out / "predictions.json"
     content = json.loads(tables.read_text())
-    content["pictures"][0]["mask"] = "../outside.png"
+    content["pictures"].append({"mask": "../outside.png"})
     content["figures"] = [7, {"file": None}, {"file": str(tmp_path / "outside.png")}]
     tables.write_text(json.dumps(content))
     (folder / "tom.png").unlink()

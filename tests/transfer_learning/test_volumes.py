@@ -115,11 +115,15 @@ def test_one_window_is_the_network_and_mirrors_are_averaged(volumes, trained):
         volume_readout(loaded, split, ReadoutOptions(tta=True), 2)
 
 
-def test_results_are_those_of_pictures_and_distances_are_in_mm(volumes, trained, tmp_path):
+def test_results_are_those_of_pictures_and_distances_are_in_mm(volumes, trained, tmp_path, capsys):
     pytest.importorskip("monai")
     places = ["--data_dir", str(volumes), "--model_path", str(trained / "best_model.safetensors")]
     flags = [*places, "--device", "cpu", "--distances", "--visualize_samples", "1", "--output_dir", str(tmp_path / "e")]
     assert evaluate(flags) == 0
+    said = capsys.readouterr().out
+    assert "2 volumes with a mask" in said
+    assert "With 95 % intervals over volumes" in said
+    assert not {"image", "picture", "pixel", "boundary"} & {word.rstrip("s,:") for word in said.lower().split()}
     result = json.loads((tmp_path / "e" / "evaluation_results.json").read_text())
     split = open_data(volumes).split("Test")
     voxels = sum(split.truth(index).size for index in split.labelled)

@@ -4,7 +4,7 @@ import fnmatch
 import glob
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from unicodedata import normalize
@@ -47,13 +47,17 @@ def find_files(inputs: Sequence[str], output_dir: Path) -> tuple[dict[str, Path]
     return {path.relative_to(common).as_posix(): path for path in sorted(files)}, passed_over
 
 
-def result_names(names: Sequence[str]) -> dict[str, str]:
+def _without_suffix(name: str) -> str:
+    return Path(name).with_suffix("").as_posix()
+
+
+def result_names(names: Sequence[str], bare: Callable[[str], str] = _without_suffix) -> dict[str, str]:
     """Return the name of each file's results, without the suffix that they get.
 
     It is the file's own without its suffix; where two would get the same (tom.jpg, tom.png) they keep theirs. Bytes
-    that are no UTF-8 are spelt out, so that the tables can name it.
+    that are no UTF-8 are spelt out, so that the tables can name it. `bare` takes a name's suffix off.
     """
-    chosen = {name: str(Path(readable(name)).with_suffix("").as_posix()) for name in names}
+    chosen = {name: bare(readable(name)) for name in names}
     while twice := {name for name, count in Counter(chosen.values()).items() if count > 1}:
         before = chosen
         chosen = {name: readable(name) if result in twice else result for name, result in chosen.items()}
@@ -89,7 +93,10 @@ def _found(given: str, output_dir: Path, tell: Told) -> tuple[str, list[Path]]:
     if not glob.has_magic(given):
         raise UserError(f"{given} does not exist: --input takes a picture, a folder or a pattern")
     fixed = Path(*path.parts[: next(index for index, part in enumerate(path.parts) if glob.has_magic(part))])
-    return os.path.abspath(fixed), list(_matching(path, fixed, output_dir, tell))  # noqa: PTH100
+    found = list(_matching(path, fixed, output_dir, tell))
+    if not found and real(fixed) == real(output_dir):
+        raise UserError(f"{given} lies in --output_dir {output_dir}: give the results a folder of their own")
+    return os.path.abspath(fixed), found  # noqa: PTH100
 
 
 def _matching(pattern: Path, fixed: Path, output_dir: Path, tell: Told) -> Iterator[Path]:

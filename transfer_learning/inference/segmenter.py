@@ -152,7 +152,7 @@ def _readout(path: Path, loaded: Loaded, options: InferenceOptions, others: Sequ
     header = loaded.header
     if header.network.dims == 3:
         raise UserError(
-            f"{path} was trained on volumes: prepare them, and give --data_dir to transfer_learning.evaluate"
+            f"{path} was trained on volumes, and Segmenter takes pictures: ae-pretrained predict takes files of volumes"
         )
     size, mode = options.size or header.size, options.resize_mode or header.resize_mode
     if size is None or mode is None:

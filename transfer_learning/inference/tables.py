@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.evaluation import MANY_CLASSES, figure, format_cell, print_table, resolution_of, spread
 from core.files import file_sha256, write_csv, write_json
+from transfer_learning.inference.places import KINDS, TABLES
 from transfer_learning.inference.weights_files import weights_file
 from transfer_learning.predict_config import PredictConfig
 
@@ -14,15 +15,8 @@ if TYPE_CHECKING:
     from transfer_learning.inference.segmenter import Segmenter
 
 FORMAT = 2
-TABLES = ("predictions.json", "predictions.csv")
-KINDS = ("mask", "overlay", "figure")
 FIGURES_LISTED = 12
 CAPTION = "Picture, predicted mask, and the picture under the mask's colours; with each class's share of the pixels."
-
-
-def result_places(result: str) -> dict[str, str]:
-    """Return where the files of a picture lie below the output folder, by kind."""
-    return {kind: f"{kind}s/{result}.png" for kind in KINDS}
 
 
 def write_tables(

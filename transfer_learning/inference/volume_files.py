@@ -130,6 +130,7 @@ def segment_volumes(
     classes = dict(zip(segmenter.header.classes.names, segmenter.plan.values, strict=True))
     return {
         "format": 1,
+        "num_volumes": len(found),
         "values": classes,
         "pictures": found,
         "unreadable": unreadable,

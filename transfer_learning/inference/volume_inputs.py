@@ -1,26 +1,30 @@
 """Which volumes the files found for a prediction are, and what their results are called."""
 
+import os
 import re
-from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from core.errors import UserError
-from core.filing.paths import readable
+from core.filing.paths import expanded
 from data.volumes.itk_files import is_dicom
 from data.volumes.reading import SUFFIXES
+from transfer_learning.inference.inputs import result_names
 
 RESULT = ".nii.gz"
 _MODALITY = re.compile(r"(.+)_(\d{4})")
 _NO_VOLUME = f"no volume: {', '.join(SUFFIXES)}, or a folder a DICOM series"
 
 
-def volumes_of(files: Mapping[str, Path], modalities: int) -> tuple[dict[str, tuple[Path, ...]], list[tuple[str, str]]]:
+def volumes_of(
+    files: Mapping[str, Path], modalities: int, inputs: Sequence[str] = ()
+) -> tuple[dict[str, tuple[Path, ...]], list[tuple[str, str]]]:
     """Return the files of each volume: one, the folder of a DICOM series, or one a modality.
 
     Args:
         files: name -> file, of all that was found.
         modalities: of the weights; where NAME_0000 to the last of them are there, they are the volume NAME.
+        inputs: as they were given; a file that was named is not passed over, whatever its name: it fails by name.
 
     Returns:
         name -> files; and what is no volume, with the reason.
@@ -30,8 +34,9 @@ def volumes_of(files: Mapping[str, Path], modalities: int) -> tuple[dict[str, tu
     """
     found: dict[str, tuple[Path, ...]] = {}
     passed_over = []
+    named = {os.path.abspath(expanded(given)) for given in inputs}  # noqa: PTH100 - links keep their names
     for name, path in files.items():
-        if path.name.lower().endswith(SUFFIXES):
+        if path.name.lower().endswith(SUFFIXES) or (str(path) in named and not is_dicom(path)):
             found[name] = (path,)
         elif path.is_file() and is_dicom(path):
             folder = PurePosixPath(name).parent.as_posix()
@@ -60,13 +65,7 @@ def result_files(names: Collection[str]) -> dict[str, str]:
 
     Bytes that are no UTF-8 are spelt out, as `inputs.result_names` does.
     """
-    chosen = {name: f"{readable(_bare(name))}{RESULT}" for name in names}
-    while twice := {file for file, count in Counter(chosen.values()).items() if count > 1}:
-        before = chosen
-        chosen = {name: f"{readable(name)}{RESULT}" if file in twice else file for name, file in chosen.items()}
-        if chosen == before:
-            break
-    return chosen
+    return {name: f"{result}{RESULT}" for name, result in result_names(list(names), _bare).items()}
 
 
 def _bare(name: str) -> str:

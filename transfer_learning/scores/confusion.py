@@ -79,10 +79,26 @@ def segmentation_scores(matrix: "Tensor | np.ndarray", class_set: ClassSet) -> d
 def score_intervals(counts: np.ndarray, class_set: ClassSet) -> dict[str, Any]:
     """Return the 95 % interval [low, high] of each score over images, from their counts [N, C, 3], N >= 1.
 
-    Bootstrap over images (`core.statistics`); None where there is nothing to score.
+    Bootstrap over images (`core.statistics`); None where there is nothing to score, or a single image has it all: a
+    class that one image alone holds has the same IoU in every draw.
     """
     sums = resampled_sums(counts.reshape(len(counts), -1))
-    return mapped(scores_of_counts(sums.reshape(-1, *counts.shape[1:]), class_set), interval)
+    found = mapped(scores_of_counts(sums.reshape(-1, *counts.shape[1:]), class_set), interval)
+    for name, of_class in zip(class_set.names, np.moveaxis(counts, 1, 0), strict=True):
+        found["classes"][name] |= _of_one_image(of_class)
+    alone = _of_one_image(foreground_counts(counts, class_set.background))
+    found["foreground"] |= alone
+    return found | {
+        key: None for key, of in (("foreground_iou", "iou"), ("mean_foreground_dice", "dice")) if of in alone
+    }
+
+
+def _of_one_image(counts: np.ndarray) -> dict[str, None]:
+    """Return the scores of counts [N, 3] of a class to which fewer than two images add anything, as None."""
+    _, true, said = np.count_nonzero(counts, axis=0)
+    either = np.count_nonzero(counts[:, 1] + counts[:, 2])
+    holding = {"dice": either, "iou": either, "precision": said, "recall": true}
+    return {kind: None for kind, images in holding.items() if images < 2}
 
 
 def scores_of_counts(counts: np.ndarray, class_set: ClassSet) -> dict[str, Any]:

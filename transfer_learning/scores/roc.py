@@ -95,5 +95,7 @@ class RocSums:
         return area_under_roc(self.counts)
 
     def areas_of_draws(self) -> np.ndarray:
-        """Return the areas [400, C] of the draws."""
+        """Return the areas [400, C] of the draws; NaN for one image, of which every draw is the same."""
+        if self.images < 2:
+            return np.full(self.drawn.shape[:2], np.nan)
         return area_under_roc(self.drawn)

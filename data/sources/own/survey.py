@@ -21,7 +21,7 @@ from data.sources.own.lookalikes import masks_for_pictures, polygons_among, refu
 from data.sources.own.patterns import Pattern, pattern_of
 from data.sources.own.progress import with_progress
 from data.sources.own.value_range import PERCENTILES, find_range, require_within
-from data.volumes.reading import SUFFIXES
+from data.volumes.telling import is_volume
 
 
 def _ignore(_: object) -> None:
@@ -168,11 +168,14 @@ def _list_beside(images: Path, text: str) -> Listing:
 
 def _require_pictures(listing: Listing, images: Path) -> None:
     if not len(listing.pictures):
+        if volume := next((file for file, _ in listing.passed_over if is_volume(Path(file))), None):
+            raise UserError(
+                f"{images} holds volumes ({volume}), and this reads pictures: ae-pretrained prepare --dataset volumes "
+                "takes them (docs/medical.md)"
+            )
         (file, reason), *_ = listing.passed_over or [("", "")]
         first = f" (of {len(listing.passed_over)} files; first {file}: {reason})" if file else ""
-        of_volumes = any(file.lower().endswith((*SUFFIXES, ".dcm")) for file, _ in listing.passed_over)
-        remedy = ": volumes are read by python -m data.prepare --dataset volumes" if of_volumes else ""
-        raise UserError(f"{images} holds no picture{first}{remedy}")
+        raise UserError(f"{images} holds no picture{first}")
 
 
 def _value_range(pictures: Pictures, config: ReadingConfig) -> tuple[tuple[float, float] | None, str]:

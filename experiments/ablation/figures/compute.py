@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.evaluation import counted
 from core.figures.style import LINE_COLOURS, as_written, save
 from experiments.ablation.budgets import contests
 from experiments.ablation.statistics import Analysis, Group
-from experiments.table_formats import counted, share
+from experiments.table_formats import share
 
 DOTS_PER_INCH = 150
 PANEL, HEIGHT, LEGEND_ROW = 4.6, 3.9, 0.2  # inches

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from core.evaluation import counted
 from core.figures.style import LINE_COLOURS, save
 from experiments.ablation.figures.forest import draw_differences, draw_rows, height_of
 from experiments.ablation.format import ArmContent
 from experiments.ablation.statistics import Analysis, Group
 from experiments.page.command_lines import defaults
-from experiments.table_formats import counted, share
+from experiments.table_formats import share
 
 DOTS_PER_INCH = 150
 BASELINE_COLOUR, GREY = "#000000", "#9A9A9A"

@@ -4,11 +4,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from core.evaluation import counted
 from core.filing.json_file import read_json
 from experiments.ablation.differences import VariantDifference
 from experiments.ablation.statistics import Analysis, Group
 from experiments.evaluations import in_pixels
-from experiments.table_formats import UNKNOWN, Table, counted, share, signed
+from experiments.table_formats import UNKNOWN, Table, share, signed
 
 # With fewer seeds no result of ours is claimed beside the public ones.
 ENOUGH_SEEDS = 3

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from core.classes import ClassSet
+from core.evaluation import counted
 from experiments.ablation import one_object
 from experiments.ablation.budgets import contests
 from experiments.ablation.case_dice import is_by_case
@@ -16,7 +17,7 @@ from experiments.ablation.tables.costs import compute_table, passes_table, tunin
 from experiments.ablation.tables.pace import COLUMN, NOTE, has_pace, pace
 from experiments.ablation.tables.provenance_notes import origin_notes, phase_1_notes
 from experiments.evaluations import with_unit
-from experiments.table_formats import MOST_CLASS_COLUMNS, UNKNOWN, Table, counted, listed, number, share, signed
+from experiments.table_formats import MOST_CLASS_COLUMNS, UNKNOWN, Table, listed, number, share, signed
 
 
 def tables_of(analysis: Analysis) -> list[Table]:
