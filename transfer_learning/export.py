@@ -65,8 +65,8 @@ def export(config: ExportConfig) -> dict[str, Any]:
     """Export, compare, write; returns the content of the JSON beside it.
 
     Raises:
-        UserError: no weights, weights of phase 1 or of volumes, data of other channels, or the extra `export` is not
-            installed.
+        UserError: a file is in its place, no weights, weights of phase 1 or of volumes, data of other channels, or the
+            extra `export` is not installed.
         RunError: the exported network says other classes than the network; nothing is written then.
     """
     import torch
@@ -77,6 +77,7 @@ def export(config: ExportConfig) -> dict[str, Any]:
     from transfer_learning.inference.exporting import Exporter
     from transfer_learning.network import SegmentationUNet
 
+    _require_free(config.output_dir, FILES[config.format])
     model, header = load_model(config.model_path, PHASE, SegmentationUNet, torch.device("cpu"))
     assert config.model_path is not None
     assert isinstance(model, SegmentationUNet)
@@ -97,6 +98,14 @@ def export(config: ExportConfig) -> dict[str, Any]:
         write_json(folder / f"{name}.json", content)
     _print(content, config)
     return content
+
+
+def _require_free(folder: Path, name: str) -> None:
+    """Raise UserError where the network would replace a file that no export left: weights of the same name, say."""
+    names = (name, "model.bin") if name == FILES["openvino"] else (name,)
+    there = next((folder / one for one in names if (folder / one).exists()), None)
+    if there and not (folder / f"{name}.json").is_file():
+        raise UserError(f"{there} is there, and of no earlier export: choose another --output_dir")
 
 
 def _content(config: ExportConfig, header: "Header", compared: list[dict[str, Any]]) -> dict[str, Any]:

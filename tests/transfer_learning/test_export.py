@@ -235,3 +235,14 @@ def test_a_missing_extra_is_named(tmp_path, monkeypatch, capsys):
     assert export(["--model_path", str(fresh(tmp_path)), "--output_dir", str(out)]) == 2
     assert "onnx is not installed: pip install '.[export]'" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_a_file_of_that_name_is_kept(tmp_path, capsys):
+    (tmp_path / "model.pt").write_bytes(b"weights from elsewhere")
+    words = ["--model_path", str(fresh(tmp_path)), "--format", "state_dict", "--output_dir", str(tmp_path)]
+    assert export(words) == 2
+    assert "model.pt is there, and of no earlier export" in capsys.readouterr().err
+    assert (tmp_path / "model.pt").read_bytes() == b"weights from elsewhere"
+    (tmp_path / "model.pt").unlink()
+    assert export(words) == 0
+    assert export(words) == 0
