@@ -143,8 +143,8 @@ def signed(value: float | None) -> str:
 
 
 def share(fraction: float) -> str:
-    """Return a fraction in per cent."""
-    return f"{100 * fraction:g} %"
+    """Return a fraction in per cent, to three digits."""
+    return f"{100 * fraction:.3g} %"
 
 
 def class_list(names: Sequence[str]) -> str:

@@ -24,6 +24,7 @@ from experiments.grid.run_folder import (
 )
 from experiments.page.command_lines import flag
 from experiments.runs import find_runs
+from experiments.table_formats import share
 
 NOT_FINITE = "not finite at step"  # of core.errors.require_finite
 
@@ -128,7 +129,7 @@ class TuningWork(ArmWork):
     @property
     def name(self) -> str:
         """What it is called in progress and errors."""
-        return f"tuning {self.variant.name}, {100 * self.fraction:g} % of the labels, rate {self.rate:g}"
+        return f"tuning {self.variant.name}, {share(self.fraction)} of the labels, rate {self.rate:g}"
 
     @property
     def rate(self) -> float:
@@ -179,7 +180,7 @@ class TestedArm(ArmWork):
     @property
     def name(self) -> str:
         """What it is called in progress and errors."""
-        return f"{self.variant.name}, {100 * self.fraction:g} % of the labels, seed {self.seed}"
+        return f"{self.variant.name}, {share(self.fraction)} of the labels, seed {self.seed}"
 
     @property
     def rate(self) -> float:
