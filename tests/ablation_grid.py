@@ -6,9 +6,12 @@ import json
 from pathlib import Path
 from typing import ClassVar
 
+import pytest
 import yaml
 
 from experiments.ablate import main
+from experiments.grid import queue
+from experiments.grid.runners import local
 
 ROOT = Path(__file__).parents[1]
 SMALL = {"width": 2, "batch_size": 4, "max_steps": 6, "val_every": 3, "warmup_steps": 0, "amp": "off", "device": "cpu"}
@@ -62,6 +65,16 @@ def run(folder: Path, data: Path, content: dict, *flags: str) -> int:
     places = {"--config": "grid.yaml", "--output_dir": "runs", "--results_dir": "results"}
     words = [word for name, place in places.items() for word in (name, str(folder / place))]
     return main([*words, "--data_dir", str(data), *flags])
+
+
+def finished_grid(folder: Path, data: Path, content: dict) -> tuple[Path, list[list]]:
+    """Run a grid to its end with processes run here; returns its folder and the commands of each, in order."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local, "Worker", Here)
+        patch.setattr(queue, "LOOK_SECONDS", 0.0)
+        Here.begun = []
+        assert run(folder, data, content) == 0
+    return folder, list(Here.begun)
 
 
 def read(folder: Path, kind: str) -> dict[str, dict]:

@@ -1,11 +1,11 @@
 """Finished runs made longer, and runs that start from the weights of another."""
 
-import csv
 import json
 from hashlib import sha256
 
 import pytest
 import torch
+from run_folders import rows_of, state_of
 
 from core.run.schedule import learning_rate_factor
 from core.weights import load_weights
@@ -27,15 +27,6 @@ def phase(request, pets):
     main, task, flags = PHASES[request.param]
     common = [*SMALL, *flags, "--data_dir", str(pets)]
     return lambda folder, *more: main([*common, "--output_dir", str(folder), *more]), task
-
-
-def rows_of(folder):
-    with (folder / "training_log.csv").open() as file:
-        return [{key: value for key, value in row.items() if key != "epoch_time"} for row in csv.DictReader(file)]
-
-
-def state_of(folder):
-    return torch.load(folder / "state.ckpt", weights_only=True)
 
 
 def test_a_constant_rate_extended_is_the_long_run_bit_for_bit(phase, tmp_path):

@@ -1,13 +1,12 @@
 """What changes how a run learns: plateaus, averaged weights, hard pictures, scales; and that a stopped run goes on."""
 
 import copy
-import csv
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from run_folders import rows_of, state_of
 from safetensors.torch import load_file
 
 from core.errors import UserError
@@ -25,15 +24,6 @@ from transfer_learning.train import main as train
 
 SMALL = ["--width", "2", "--batch_size", "8", "--amp", "off", "--device", "cpu", "--lr", "0.002"]
 CPU = torch.device("cpu")
-
-
-def rows_of(folder: Path) -> list[dict[str, str]]:
-    with (folder / "training_log.csv").open() as file:
-        return [{key: value for key, value in row.items() if key != "epoch_time"} for row in csv.DictReader(file)]
-
-
-def state_of(folder: Path) -> dict:
-    return torch.load(folder / "state.ckpt", weights_only=True)
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
 """Both phases end to end on drawn pictures: what a run leaves, how it goes on, what it refuses."""
 
-import csv
 import json
 import shutil
 import signal
-from pathlib import Path
 
 import pytest
 import torch
+from run_folders import rows_of
 
 from core.headers.header import header_content
 from core.machine.choices import Choice
@@ -36,11 +35,6 @@ COLUMNS = {
     SegmentationTask: "epoch,train_loss,val_loss,dice_background,dice_cat,dice_dog,dice_mean_foreground,mean_iou,"
     "learning_rate,epoch_time,train_mean_iou",
 }
-
-
-def rows_of(folder: Path) -> list[dict[str, str]]:
-    with (folder / "training_log.csv").open() as file:
-        return [{key: value for key, value in row.items() if key != "epoch_time"} for row in csv.DictReader(file)]
 
 
 @pytest.fixture(params=PHASES)

@@ -6,27 +6,19 @@ import shutil
 
 import numpy as np
 import pytest
-from ablation_grid import Here, read, run, two_variants
+from ablation_grid import finished_grid, read, run, two_variants
 from sample_classes import write_manifest
 
 from core.files import file_sha256
 from core.headers.header import header_content
 from core.weights import load_weights, save_weights
-from experiments.grid import queue
 from experiments.grid.estimate import Speeds
-from experiments.grid.runners import local
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, pets):
     """A finished grid: two variants, two rates to choose from, one fraction, two seeds."""
-    folder = tmp_path_factory.mktemp("grid")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(local, "Worker", Here)
-        patch.setattr(queue, "LOOK_SECONDS", 0.0)
-        Here.begun = []
-        assert run(folder, pets, two_variants()) == 0
-    return folder, list(Here.begun)
+    return finished_grid(tmp_path_factory.mktemp("grid"), pets, two_variants())
 
 
 def test_every_arm_is_there_at_the_rate_that_val_chose(finished):

@@ -4,12 +4,10 @@ import json
 import shutil
 
 import pytest
-from ablation_grid import Here, grid, read, run, two_variants
+from ablation_grid import finished_grid, grid, read, run, two_variants
 
 from experiments.ablation.outputs import write_ablation
-from experiments.grid import queue
 from experiments.grid.estimate import Speeds
-from experiments.grid.runners import local
 
 PAIRED = {"pretraining_seeds": "paired"}
 
@@ -21,13 +19,8 @@ def output_dirs(begun):
 @pytest.fixture(scope="module")
 def paired(tmp_path_factory, pets):
     """A finished grid of two variants, two rates and two seeds, each with a phase 1 of its own."""
-    folder = tmp_path_factory.mktemp("paired")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(local, "Worker", Here)
-        patch.setattr(queue, "LOOK_SECONDS", 0.0)
-        Here.begun = []
-        assert run(folder, pets, two_variants(**PAIRED)) == 0
-    return folder, output_dirs(Here.begun)
+    folder, begun = finished_grid(tmp_path_factory.mktemp("paired"), pets, two_variants(**PAIRED))
+    return folder, output_dirs(begun)
 
 
 def test_each_seed_begins_with_its_own_phase_1(paired):

@@ -4,15 +4,13 @@ import re
 import shutil
 
 import pytest
-from ablation_grid import Here, grid, read, run
+from ablation_grid import finished_grid, grid, read, run
 
 from core.errors import UserError
 from core.files import file_sha256
 from data.opened import open_data
-from experiments.grid import queue
 from experiments.grid.config import AblationConfig
 from experiments.grid.planning.plan import build_plan
-from experiments.grid.runners import local
 
 TAUGHT = {"unlabelled": "self_training", "unlabelled_batch": 4, "threshold": 0.0, "control": True}
 
@@ -32,13 +30,8 @@ def of_rounds(**changes) -> dict:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, pets):
-    folder = tmp_path_factory.mktemp("taught")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(local, "Worker", Here)
-        patch.setattr(queue, "LOOK_SECONDS", 0.0)
-        Here.begun = []
-        assert run(folder, pets, of_rounds()) == 0
-    return folder, [commands[0][1] for commands in Here.begun]
+    folder, begun = finished_grid(tmp_path_factory.mktemp("taught"), pets, of_rounds())
+    return folder, [commands[0][1] for commands in begun]
 
 
 def test_each_round_learns_from_the_arm_before(finished):

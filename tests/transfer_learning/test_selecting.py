@@ -1,13 +1,12 @@
 """What chooses the weights that are kept: some masks of Val, or nothing."""
 
-import csv
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from run_folders import rows_of, state_of
 from safetensors.torch import load_file
 
 from core.errors import UserError
@@ -24,15 +23,6 @@ SMALL = ["--width", "2", "--batch_size", "8", "--amp", "off", "--device", "cpu",
 STEPS = ["--max_steps", "6", "--val_every", "2"]
 LAST = ["--select", "last"]
 BEST = "best_model.safetensors"
-
-
-def rows_of(folder: Path) -> list[dict[str, str]]:
-    with (folder / "training_log.csv").open() as file:
-        return [{key: value for key, value in row.items() if key != "epoch_time"} for row in csv.DictReader(file)]
-
-
-def state_of(folder: Path) -> dict:
-    return torch.load(folder / "state.ckpt", weights_only=True)
 
 
 @pytest.fixture

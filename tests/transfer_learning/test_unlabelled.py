@@ -1,6 +1,5 @@
 """Learning from pictures without masks: what is believed, pasted, averaged, weighed; and that a stopped run goes on."""
 
-import csv
 import dataclasses
 import shutil
 from pathlib import Path
@@ -11,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
+from run_folders import rows_of
 from safetensors.torch import load_file
 
 from core.classes import ClassSet
@@ -53,11 +53,6 @@ def task(pets, tmp_path):
         return made
 
     return make
-
-
-def rows_of(folder: Path) -> list[dict[str, str]]:
-    with (folder / "training_log.csv").open() as file:
-        return [{key: value for key, value in row.items() if key != "epoch_time"} for row in csv.DictReader(file)]
 
 
 def test_a_teacher_is_believed_where_it_is_sure_of_the_class():
