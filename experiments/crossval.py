@@ -22,10 +22,9 @@ from core.config import from_mapping, read_section
 from core.errors import UserError
 from core.files import atomic_path, write_json
 from core.filing.kinds import FOLDERS
-from core.filing.writing import lock
 from core.terminal.progress import duration
 from experiments.fold_scores import content_of, table_of
-from experiments.recipe import RecipeConfig, file_of, keep, take_all
+from experiments.recipe import RecipeConfig, file_of, held, keep, take_all
 from experiments.recipe_steps import FILE, settings_of, steps_of
 from experiments.table_formats import markdown
 
@@ -78,12 +77,9 @@ def cross_validate(config: CrossvalConfig) -> dict[str, Any]:
         content.pop("reconstruction", None)
     here = config.output_dir or Path("runs") / f"{path.stem}_crossval{'_quick' if config.quick else ''}"
     begun = time.monotonic()
-    held = lock(here, "--output_dir", "cross-validation", ".recipe.lock")
-    try:
+    with held(here, "cross-validation"):
         _follow(config, replace(recipe, steps=tuple(_steps(config, content))), content, here)
         found = _write(here, config.folds)
-    finally:
-        held.release()
     print(f"\n{config.name}: done in {duration(time.monotonic() - begun)}: {here / 'crossval.md'}")
     return found
 

@@ -12,7 +12,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -30,7 +30,7 @@ from core.files import atomic_path
 from core.filing.kinds import FOLDERS
 from core.filing.paths import expanded
 from core.filing.words import nearest
-from core.filing.writing import lock
+from core.filing.writing import leaving_nothing_empty, lock
 from core.filing.yaml_file import read_yaml
 from core.run.signals import Terminated
 from core.terminal.progress import duration
@@ -39,6 +39,10 @@ from experiments.recipe_steps import FILE, settings_of, steps_of
 
 CONFIGS = DEFAULT_CONFIG.parent
 STOPS: dict[int, type[BaseException]] = {130: KeyboardInterrupt, 143: Terminated}  # exit code -> what stopped a step
+
+
+LOCK = ".recipe.lock"
+REFUSED = 2  # the exit code of a step that settings or data do not let begin
 
 
 @dataclass(frozen=True)
@@ -92,14 +96,11 @@ def follow(config: RecipeConfig) -> None:
     here = config.output_dir or Path("runs") / f"{path.stem}{'_quick' if config.quick else ''}"
     content = settings_of(path, config)
     begun = time.monotonic()
-    held = lock(here, "--output_dir", "recipe", ".recipe.lock")
-    try:
+    with held(here, "recipe"):
         keep(here / FILE, content)
         steps = list(steps_of(config, content, here))
         _tell_unread(content, steps)
         take_all(steps)
-    finally:
-        held.release()
     print(f"\n{config.title}: done in {duration(time.monotonic() - begun)}, in {here}")
 
 
@@ -130,6 +131,24 @@ def _tell_unread(content: Mapping[str, Any], steps: Sequence[Sequence[str]]) -> 
     read = {command.section for name, *_ in steps for command in commands_called(name)}
     if unread := [section for section in content if section not in read]:
         print(f"note: without effect: {', '.join(unread)}: no step reads what stands there", file=sys.stderr)
+
+
+@contextmanager
+def held(here: Path, by: str) -> Iterator[None]:
+    """Hold a recipe's folder; of one whose first step was refused nothing is left."""
+    with leaving_nothing_empty(here):
+        own = lock(here, "--output_dir", by, LOCK)
+        begun, refused = (here / FILE).exists(), False
+        try:
+            yield
+        except (UserError, SystemExit) as error:
+            refused = not isinstance(error, SystemExit) or error.code == REFUSED
+            raise
+        finally:
+            own.release()
+            if refused and not begun and {path.name for path in here.iterdir()} <= {FILE, LOCK}:
+                for name in (FILE, LOCK):
+                    (here / name).unlink(missing_ok=True)
 
 
 def keep(file: Path, content: Mapping[str, Any]) -> None:

@@ -225,9 +225,10 @@ def test_nothing_of_an_earlier_prediction_is_lost_to_broken_weights(tmp_path, ca
     tensors, _ = load_weights(path)
     rewrite(path, tensors={**tensors, "head.bias": tensors["head.bias"] * torch.nan})
     (tmp_path / "out").mkdir()
-    (tmp_path / "out/predictions.json").write_text("earlier")
+    earlier = '{"num_pictures": 0, "pictures": []}'
+    (tmp_path / "out/predictions.json").write_text(earlier)
     (tmp_path / "a.png").write_bytes(b"")
     flags = ["--model_path", str(path), "--input", str(tmp_path / "a.png"), "--output_dir", str(tmp_path / "out")]
     assert predict([*flags, "--device", "cpu"]) == 2
     assert "'head.bias' holds values that are not finite" in capsys.readouterr().err
-    assert (tmp_path / "out/predictions.json").read_text() == "earlier"
+    assert (tmp_path / "out/predictions.json").read_text() == earlier

@@ -217,3 +217,10 @@ def test_a_name_is_found_where_it_stands_and_beside_what_is_there(tmp_path, monk
         module.file_of("config/shapes_unet.yaml")
     with pytest.raises(module.UserError, match=r"unknown recipe own; did you mean own.yaml\?"):
         module.file_of("own")
+
+
+def test_nothing_is_left_of_a_recipe_whose_first_step_is_refused(tmp_path, capsys):
+    made = tmp_path / "runs" / "made"
+    assert main(["recipe", "shapes_unet", "--quick", "--output_dir", str(made), "--archives", str(tmp_path)]) == 2
+    assert "--archives has no meaning for --dataset shapes" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
