@@ -1,7 +1,7 @@
 """The results that earlier calls of an ablation left: whether they belong to its plan, and to each other."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from experiments.ablation.format import (
     KINDS,
     PLAN,
     Encoder,
+    PhaseTwo,
     PlanContent,
     PretrainingRun,
     Result,
@@ -19,7 +20,7 @@ from experiments.ablation.format import (
 )
 from experiments.evaluations import with_unit
 from experiments.grid.planning.prepared import GridData
-from experiments.grid.planning.variants import Plan, Pretraining, differing, plain
+from experiments.grid.planning.variants import Plan, Pretraining, differing, nearest_fraction, plain
 
 # Hundreds of results share a few settings.
 _settings_of = cache(plain)
@@ -45,7 +46,9 @@ def require_same_grid(plan: Plan, data: GridData, found_there: Found) -> None:
         if found:
             raise UserError(f"{path} comes from other {what} ({'; '.join(found)}): choose another results_dir")
     if any(folder.glob("tuning/*.json")) or any(folder.glob("arms/*.json")):
-        _require_same_tuning(plan)
+        _require_same_tuning(
+            plan, {content.arm.fraction for _, content in found_there if isinstance(content, PhaseTwo)}
+        )
 
 
 def _other_data(content: Result, data: GridData) -> Iterator[str]:
@@ -85,14 +88,19 @@ def _other_pretraining(content: PretrainingRun | Encoder, planned: Pretraining) 
         yield f"pretraining {planned.name}: {difference}"
 
 
-def _require_same_tuning(plan: Plan) -> None:
+def _require_same_tuning(plan: Plan, fractions: Collection[float]) -> None:
+    """Raise UserError where the arms of one of the fractions that are there took their rates from another grid."""
     path = plan.config.results_dir / PLAN
     if not path.exists():
         return
     earlier = read(path, PlanContent)
     for name in ("learning_rates", "tuned_at"):
         there, now = (sorted(getattr(entry, name)) for entry in (earlier, plan.config))
-        if there != now:
+        # Where a fraction's rate was tuned at the same place as now, rates that others were tuned at have no say.
+        same = (name == "tuned_at" and earlier.tuned_at) and all(
+            nearest_fraction(fraction, earlier.tuned_at) == plan.tuned_at(fraction) for fraction in fractions
+        )
+        if there != now and not same:
             raise UserError(
                 f"{path}: {name} {there} there, {now} now; the arms' rates were chosen by that grid: "
                 "choose another results_dir"

@@ -159,3 +159,15 @@ def test_seeds_of_some_fractions_have_their_phase_1_too(pets, tmp_path, capsys):
         f"pretraining denoise__seed_{seed}" for seed in (1, 2, 7)
     ]
     assert names[-2:] == ["pretraining denoise__seed_7", "denoise_all, 50 % of the labels, seed 7"]
+
+
+def test_a_grid_grows_by_fractions_whose_rates_are_tuned_on_their_own(paired, pets, tmp_path, here, capsys):
+    shutil.copytree(paired[0] / "results", tmp_path / "results")
+    more = two_variants(**PAIRED, fractions=[0.5, 1.0], tuned_at=[0.5, 1.0])
+    assert run(tmp_path, pets, more, "--list") == 0
+    done = [line for line in capsys.readouterr().out.splitlines() if line.startswith("done")]
+    assert sum("100 %" in line for line in done) == 8  # four rates tried and four arms
+    assert here == []
+    # Where their own rates would be tuned elsewhere now, the arms that are there do not belong to the grid.
+    assert run(tmp_path, pets, two_variants(**PAIRED, fractions=[0.5, 1.0], tuned_at=[0.5]), "--list") == 2
+    assert "the arms' rates were chosen by that grid" in capsys.readouterr().err

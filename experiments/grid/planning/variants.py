@@ -94,8 +94,13 @@ class Plan:
         return {run.name: run for run in runs}
 
     def tuned_at(self, fraction: float) -> float:
-        """Return the fraction whose learning rate an arm takes: the nearest by ratio, the larger of two as near."""
-        return min(self.config.tuned_at, key=lambda tuned: (abs(math.log(tuned / fraction)), -tuned))
+        """Return the fraction whose learning rate an arm takes."""
+        return nearest_fraction(fraction, self.config.tuned_at)
+
+
+def nearest_fraction(fraction: float, tuned_at: Iterable[float]) -> float:
+    """Return the nearest of the fractions at which rates are tuned, by ratio, the larger of two as near."""
+    return min(tuned_at, key=lambda tuned: (abs(math.log(tuned / fraction)), -tuned))
 
 
 def plain(config: Any) -> dict[str, Any]:
