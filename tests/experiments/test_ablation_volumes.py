@@ -118,6 +118,7 @@ def test_a_grid_on_volumes_by_numbers_of_labels(tmp_path, monkeypatch, capsys):
     assert len(Here.begun) == begun  # the same grid in other words
 
 
+@pytest.mark.all
 def test_the_recipe_of_few_cases_runs_quickly(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(local, "Worker", Here)
     task, here = write_task(tmp_path / "task", 12), tmp_path / "here"

@@ -64,6 +64,7 @@ def test_an_arm_costs_what_its_teachers_cost(finished, pets):
     assert arms["second"]["teacher"]["passes"] == 72 + arms["first"]["compute"]["passes"]
 
 
+@pytest.mark.all
 def test_a_teacher_whose_weights_are_lost_is_trained_again(finished, pets, tmp_path, here, capsys):
     shutil.copytree(finished[0] / "results", tmp_path / "results")
     lost = tmp_path / "results/arms/second__0.5__seed_1.json"
