@@ -193,7 +193,7 @@ def _read(
     """Yield pictures in order, read in threads; None for one that cannot be read, which goes to `unreadable`."""
     from core.machine.threads import threaded
     from data.pictures import PictureError
-    from data.volumes.telling import is_volume
+    from data.volumes.reading import is_volume
 
     def read(file: tuple[str, Path]) -> Picture | None:
         name, path = file

@@ -34,7 +34,7 @@ from transfer_learning.losses.segmentation import SegmentationLoss
 from transfer_learning.masks import chosen_labels, class_pixels, judging_labels, require_masks
 from transfer_learning.network import SegmentationUNet
 from transfer_learning.scores.confusion import confusion_matrix, known, scores_of_counts, segmentation_scores
-from transfer_learning.transfer import TRANSFERRED, load_pretrained, parameter_groups
+from transfer_learning.transfer import TRANSFERRED, load_pretrained, outside_weights, parameter_groups
 from transfer_learning.unlabelled.parts import Part, make_parts, unlabelled_pool, with_parts
 
 PICTURES, VOLUMES = 6, 3
@@ -98,7 +98,7 @@ class SegmentationTask(Task):
         self.pool = unlabelled_pool(train, self.chosen, config)
         learned_from = train.contents[np.union1d(self.chosen, self.pool)]
         self.seen = united(learned_from, *(header.seen for header in begun_with))
-        self.outside = tuple(dict.fromkeys(name for header in begun_with for name in header.outside_weights))
+        self.outside = outside_weights(config, begun_with)
         pixels = class_pixels(train, self.chosen)
         self.loss = SegmentationLoss(config.loss_parts, config.weighted_ce, pixels, train.class_set.background).to(
             device

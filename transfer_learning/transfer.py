@@ -73,6 +73,20 @@ def require_same_volumes(path: Path, theirs: Network, model: nn.Module) -> None:
         )
 
 
+def outside_weights(config: SegmentationConfig, begun_with: Sequence[Header]) -> tuple[str, ...]:
+    """Return the networks with weights from outside that a run is taught by, or what it begins with was.
+
+    Args:
+        config: of the run.
+        begun_with: the headers of `config.begun_with`.
+    """
+    found = [name for header in begun_with for name in header.outside_weights]
+    if config.teacher_weights:
+        teacher = begun_with[-1]
+        found += [teacher.network.encoder] if teacher.config.get("encoder_weights", "none") != "none" else []
+    return tuple(dict.fromkeys(found))
+
+
 def parameter_groups(model: nn.Module, config: SegmentationConfig) -> list[dict[str, Any]]:
     """Return the optimiser's groups: the encoder with its own learning rate, and the rest.
 

@@ -16,8 +16,8 @@ class DataConfig:
     $XDG_CACHE_HOME/ae_pretrained, or ~/.cache/ae_pretrained."""
     allow_seen: bool = False
     """Go on where weights that are scored, or that a run begins with (--pretrained_encoder, --init_weights), were
-    trained on pictures of this Val or Test, which is refused otherwise; results say so. Go on where phase 1 would learn
-    from pictures of Train that lie in Val or Test too."""
+    trained on pictures of this Val or Test, which is refused otherwise; results say so. Go on where pictures of Train
+    that are learned from without their masks lie in Val or Test too."""
 
     def data_settings(self) -> dict[str, Any]:
         """Return the data's folder, and what else of these settings was given, for a command that calls another."""

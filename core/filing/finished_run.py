@@ -10,10 +10,12 @@ FILES = ("training_config.json", "training_log.csv", "metrics.json", "best_model
 
 
 def seal_of_run(config: TrainConfig, phase: str) -> Seal:
-    """Return the seal of a run: the settings that make it what it is, the data, and the weights that it begins with."""
+    """Return the seal of a run: the settings that make it what it is, the data, the weights that it learns from."""
     encoder = getattr(config, "pretrained_encoder", None)
     read = {"manifest": config.data_dir / "manifest.json", "encoder": encoder, "weights": config.init_weights}
     read["encoder weights"] = config.encoder_file
+    if teacher := getattr(config, "teacher_weights", None):
+        read["teacher"] = teacher
     return seal_of(config.output_dir, f"{phase}.train", config, read, apart=NOT_COMPARED)
 
 

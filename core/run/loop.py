@@ -76,7 +76,7 @@ class Loop:
             self.processes.say(f"going on from epoch {epoch} of {self.epochs}, step {self.step} of {self.total_steps}")
         self._started = time.perf_counter() - self.sums.seconds
         quiet = not self.processes.is_first
-        seen = "patches" if getattr(self.config, "patch", None) else "images"
+        seen = "patches" if self.config.dims == 3 else "images"
         console = Console(self.epochs, self.steps_per_epoch, self.total_steps, epoch, self.step, quiet, seen)
         with console, StopSignals() as signals:
             while not self.finished:

@@ -12,11 +12,16 @@ import numpy as np
 
 from data.decoders.opening import PictureError
 from data.volumes.frame import Frame, times
-from data.volumes.itk_files import ITK, of_itk
+from data.volumes.itk_files import ITK, is_dicom, of_itk
 from data.volumes.nifti import NIFTI, frame_of_nifti, of_nifti
 
 SUFFIXES = (*NIFTI, *ITK)
 _LARGEST = float(np.finfo(np.float32).max)
+
+
+def is_volume(path: Path) -> bool:
+    """Say whether a file is a volume, or a slice of one, without what reads them."""
+    return path.name.lower().endswith(SUFFIXES) or is_dicom(path)
 
 
 def read_frame(path: Path) -> Frame:

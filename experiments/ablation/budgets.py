@@ -72,8 +72,8 @@ def contests(analysis: Analysis) -> list[Contest]:
 
     They are of the network that the plan's baseline has, since passes compare within one network alone. Where weights
     from outside make another the best, that is a contest of its own, after the one without them, and open to other
-    networks. All
-    contests of several seeds are adjusted for together (Holm 1979), those that the baseline wins as p = 1.
+    networks. All contests of several seeds are adjusted for together (Holm 1979), those that the baseline wins as
+    p = 1.
     """
     found = [
         contest

@@ -31,8 +31,13 @@ def measured_as(config: SegmentationConfig, device: str) -> SegmentationConfig:
     None of these moves the time or the memory of a step, but for what stands still: an encoder that is let go after a
     while is measured as it is most of the time.
     """
+    taught = config.unlabelled == "self_training"
     return dataclasses.replace(
         config,
+        # A teacher that stands still takes what one that follows takes.
+        unlabelled="consistency" if taught else config.unlabelled,
+        teacher_weights=None,
+        stable=1.0,
         pretrained_encoder=None,
         transfer="encoder",
         encoder_weights="none",

@@ -41,9 +41,13 @@ class ArmWork(Work):
 
     @property
     def untransferred(self) -> dict[str, Any]:
-        """The settings with which a few steps of it can be tried without its pretraining, and as most of it goes."""
+        """The settings with which a few steps of it can be tried without its pretraining, and as most of it goes.
+
+        A teacher that stands still takes what one that follows takes.
+        """
         released = {"freeze": "never"} if isinstance(self.config.freeze, int) else {}
-        return {"transfer": "encoder", **released}
+        taught = {"unlabelled": "consistency", "stable": 1.0} if self.config.unlabelled == "self_training" else {}
+        return {"transfer": "encoder", **released, **taught}
 
     @property
     def config(self) -> Any:

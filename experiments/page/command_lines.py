@@ -15,7 +15,11 @@ from transfer_learning.config import SegmentationConfig
 CONFIGS = {"reconstruction": ReconstructionConfig, "transfer_learning": SegmentationConfig}
 # What the settings do not keep: the reader puts in their own place.
 DATA, WEIGHTS, RUN = "DATA_FOLDER", "PHASE_1/best_model.safetensors", "RUN_FOLDER"
-START = {"pretrained_encoder": WEIGHTS, "init_weights": "EARLIER_RUN/best_model.safetensors"}
+START = {
+    "pretrained_encoder": WEIGHTS,
+    "init_weights": "EARLIER_RUN/best_model.safetensors",
+    "teacher_weights": "TEACHER/best_model.safetensors",
+}
 LINE = 96
 
 

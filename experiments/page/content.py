@@ -195,9 +195,10 @@ def _settings(run: Run) -> PageTable:
 
 
 def setting_label(name: str) -> str:
-    """Return what a reader calls a setting; two are kept as what their files hold."""
-    kept = {"pretrained_encoder_sha256": "pretrained_encoder (SHA-256)", "data_fingerprint": "data (fingerprint)"}
-    return kept.get(name, name)
+    """Return what a reader calls a setting; of files what they hold is kept."""
+    if name.endswith("_sha256"):
+        return f"{name.removesuffix('_sha256')} (SHA-256)"
+    return "data (fingerprint)" if name == "data_fingerprint" else name
 
 
 def plain(value: Any) -> str:

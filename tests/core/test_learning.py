@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from run_folders import rows_of, state_of
+from run_folders import rows_of, state_of, stopped_at
 from safetensors.torch import load_file
 
 from core.errors import UserError
@@ -84,15 +84,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(run, tmp_path, monkeypatch, stop
     monkeypatch.setattr(hard_examples, "LOOK_EVERY", 3)
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     assert run(whole, *length, *EVERYTHING) == 0
-    losses = SegmentationTask.training_losses
-
-    def interrupted(self, step):
-        if step == stop:
-            raise KeyboardInterrupt
-        return losses(self, step)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(SegmentationTask, "training_losses", interrupted)
+    with stopped_at(stop):
         assert run(stopped, *length, "--save_every_steps", "1", *EVERYTHING) == 130
     assert state_of(stopped)["step"] == stop
     assert run(stopped, *length, *EVERYTHING) == 0

@@ -9,6 +9,8 @@ from ablation_grid import finished_grid, grid, read, run
 from core.errors import UserError
 from core.files import file_sha256
 from data.opened import open_data
+from experiments.architectures.at_work import measured_as
+from experiments.grid import arms
 from experiments.grid.config import AblationConfig
 from experiments.grid.planning.plan import build_plan
 
@@ -130,3 +132,14 @@ def test_pools_are_looked_at_before_anything_trains(part, settings, problem, pet
     assert run(tmp_path, pets, content) == 2
     assert re.search(problem, capsys.readouterr().err)
     assert here == []
+
+
+def test_a_taught_run_is_timed_without_its_teacher():
+    """A few steps of it, and its network on a bench, need no teacher that is yet to be trained."""
+    content = {name: value for name, value in of_rounds().items() if name != "data_dir"}
+    plan = build_plan(AblationConfig(**content))
+    variant = plan.variants["first"]
+    measured = measured_as(variant.config, "cpu")
+    assert (measured.unlabelled, measured.teacher_weights, measured.stable) == ("consistency", None, 1.0)
+    own = arms.TestedArm(plan, None, variant, 0.5, 1).untransferred
+    assert own == {"transfer": "encoder", "unlabelled": "consistency", "stable": 1.0}

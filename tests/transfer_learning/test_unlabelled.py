@@ -10,13 +10,15 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
-from run_folders import rows_of
+from run_folders import rows_of, stopped_at
 from safetensors.torch import load_file
 
 from core.classes import ClassSet
 from core.errors import UserError
+from core.headers.header import header_content
 from core.machine.machine import make_machine
 from core.randomness import keys
+from core.weights import load_weights, save_weights
 from data.loading import open_training
 from data.opened import open_data
 from transfer_learning.config import SegmentationConfig
@@ -215,19 +217,23 @@ def test_what_restores_learns_and_is_not_kept(run, tmp_path):
 
 
 @pytest.mark.parametrize("stop", [5, pytest.param(6, marks=pytest.mark.all), pytest.param(0, marks=pytest.mark.all)])
-def test_a_stopped_run_goes_on_to_the_same_bits(run, tmp_path, monkeypatch, stop):
-    length = ["--max_steps", "8", "--val_every", "4", "--train_scales", "1,1.5", *BOTH]
+def test_a_stopped_run_goes_on_to_the_same_bits(run, tmp_path, stop):
+    same_bits(run, tmp_path, stop, BOTH)
+
+
+@pytest.mark.all
+def test_a_stopped_run_of_self_training_goes_on_to_the_same_bits(run, tmp_path):
+    teacher = tmp_path / "teacher"
+    assert run(teacher, "--max_steps", "2", "--val_every", "1", "--save_every", "1") == 0
+    taught = ["--unlabelled", "self_training", "--teacher_weights", str(teacher / "best_model.safetensors")]
+    same_bits(run, tmp_path, 5, [*taught, "--stable", "0.5", "--threshold", "0.34", "--label_fraction", "0.3"])
+
+
+def same_bits(run, tmp_path, stop, settings):
+    length = ["--max_steps", "8", "--val_every", "4", "--train_scales", "1,1.5", *settings]
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     assert run(whole, *length) == 0
-    losses = SegmentationTask.training_losses
-
-    def interrupted(self, step):
-        if step == stop:
-            raise KeyboardInterrupt
-        return losses(self, step)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(SegmentationTask, "training_losses", interrupted)
+    with stopped_at(stop):
         assert run(stopped, *length, "--save_every_steps", "1") == 130
     assert run(stopped, *length) == 0
     assert rows_of(whole) == rows_of(stopped)
@@ -334,3 +340,23 @@ def test_a_pool_is_a_part_of_train_and_said(run, tmp_path, capsys):
     assert "no picture of Train has the species 'lynx'" in capsys.readouterr().err
     assert run(tmp_path / "odd", *length, "--unlabelled_pictures", "everything") == 2
     assert "'everything' names no pictures" in capsys.readouterr().err
+
+
+def test_another_teacher_makes_another_run_and_outside_weights_are_handed_on(run, task, tmp_path, capsys):
+    length = ["--max_steps", "1", "--val_every", "1"]
+    teacher = tmp_path / "teacher"
+    assert run(teacher, *length) == 0
+    weights = teacher / "best_model.safetensors"
+    taught = [*length, "--label_fraction", "0.3", "--unlabelled", "self_training", "--teacher_weights", str(weights)]
+    assert run(tmp_path / "pupil", *taught) == 0
+    assert run(tmp_path / "pupil", *taught) == 0
+    assert "Nothing to do" in capsys.readouterr().out
+    tensors, header = load_weights(weights)
+    content = {**header_content(weights), "config": {**header.config, "encoder_weights": "imagenet"}}
+    del content["sha256"]
+    save_weights(weights, tensors, content)
+    # The run folder is that of another teacher now, whatever the path.
+    assert run(tmp_path / "pupil", *taught) == 2
+    assert "teacher_weights_sha256" in capsys.readouterr().err
+    own = task(unlabelled="self_training", teacher_weights=weights, label_fraction=0.3)
+    assert own.header()["outside_weights"] == ("unet",)

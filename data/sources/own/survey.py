@@ -21,7 +21,7 @@ from data.sources.own.lookalikes import masks_for_pictures, polygons_among, refu
 from data.sources.own.patterns import Pattern, pattern_of
 from data.sources.own.progress import with_progress
 from data.sources.own.value_range import PERCENTILES, find_range, require_within
-from data.volumes.telling import is_volume
+from data.volumes.reading import is_volume
 
 
 def _ignore(_: object) -> None:
