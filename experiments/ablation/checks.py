@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import UserError
-from experiments.ablation.format import ArmContent, PlanContent, PretrainingRun, Trial
+from experiments.ablation.format import ArmContent, PretrainingRun, Trial
+from experiments.ablation.plan_format import PlanContent
 from experiments.evaluations import same_classes, with_unit
 
 # Equally many pictures in equally many steps, and equally many choices among them on Val.

@@ -130,10 +130,7 @@ def long_rows(analysis: Analysis) -> list[dict[str, Any]]:
 
 def _long_row(analysis: Analysis, group: Group) -> dict[str, Any]:
     plan = analysis.ablation.plan
-    variant, difference, saved = plan.variants[group.variant], group.difference, savings_of(analysis, group)
-    low, high = (difference and difference.interval) or (None, None)
-    costs = [arm.content.compute for arm in group.arms]
-    encoder = group.arms[0].content.pretraining
+    variant, saved = plan.variants[group.variant], savings_of(analysis, group)
     foreground = foreground_name(analysis.ablation.class_set)
     scores = {**group.classes, **({foreground: group.foreground} if foreground else {})}
     return {
@@ -160,6 +157,19 @@ def _long_row(analysis: Analysis, group: Group) -> dict[str, Any]:
         **{f"test_iou_{name}": score for name, score in scores.items()},
         **{f"test_{name}": score for name, score in group.one_object},
         "control": variant.control,
+        **_difference_cells(group),
+        "descriptive_only": group.descriptive_only,
+        "label_savings": saved.factor if saved else None,
+        "label_savings_more_than": saved.more_than if saved else None,
+        **_cost_cells(analysis, group),
+        **_case_scores(group),
+    }
+
+
+def _difference_cells(group: Group) -> dict[str, Any]:
+    difference = group.difference
+    low, high = (difference and difference.interval) or (None, None)
+    return {
         "compared_with": difference.baseline if difference else None,
         "baseline_mean_iou": difference.means[0] if difference and difference.means else None,
         "difference": difference.value if difference else None,
@@ -167,17 +177,20 @@ def _long_row(analysis: Analysis, group: Group) -> dict[str, Any]:
         "ci_high": high,
         "shared_seeds": " ".join(map(str, difference.seeds)) if difference else None,
         "remark": difference.remark if difference else None,
-        "descriptive_only": group.descriptive_only,
-        "label_savings": saved.factor if saved else None,
-        "label_savings_more_than": saved.more_than if saved else None,
-        "pretraining": plan.phase_1_of(group.arms[0].content),
+    }
+
+
+def _cost_cells(analysis: Analysis, group: Group) -> dict[str, Any]:
+    first = group.arms[0].content
+    costs, encoder = [arm.content.compute for arm in group.arms], first.pretraining
+    return {
+        "pretraining": analysis.ablation.plan.phase_1_of(first),
         "pretraining_seconds": encoder.seconds if encoder else None,
         "pretraining_images": encoder.images if encoder else None,
         "seconds": sum(cost.seconds for cost in costs) / len(costs),
         "images": sum(cost.images for cost in costs) / len(costs),
         "parameters": costs[0].parameters,
         "total_passes": group.passes,
-        "total_multiply_adds": group.arms[0].content.total_multiply_adds,
+        "total_multiply_adds": first.total_multiply_adds,
         "device": "; ".join(dict.fromkeys(cost.device for cost in costs)),
-        **_case_scores(group),
     }

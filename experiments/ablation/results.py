@@ -21,17 +21,8 @@ from experiments.ablation.checks import (
     check_same,
     check_steps,
 )
-from experiments.ablation.format import (
-    PLAN,
-    ArmContent,
-    ArmName,
-    OneObject,
-    PlanContent,
-    PretrainingRun,
-    Trial,
-    read,
-    results_of,
-)
+from experiments.ablation.format import ArmContent, ArmName, OneObject, PretrainingRun, Trial, read, results_of
+from experiments.ablation.plan_format import PLAN, PlanContent
 from experiments.evaluations import Resolution, is_of_volumes
 
 # The scores that an arm states must be those of its counts, up to how they were rounded.

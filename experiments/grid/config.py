@@ -12,7 +12,7 @@ from core.errors import UserError
 from core.filing.data_config import DataConfig
 from core.filing.kinds import ABLATION, FOLDERS
 from core.filing.paths import expanded
-from experiments.ablation.format import PretrainingSeeds
+from experiments.ablation.plan_format import PretrainingSeeds
 
 # Whole mappings: they have no flags, only the file gives them.
 Settings = tyro.conf.Suppress[dict[str, Any] | None]

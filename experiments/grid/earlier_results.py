@@ -6,18 +6,8 @@ from functools import cache
 from pathlib import Path
 
 from core.errors import UserError
-from experiments.ablation.format import (
-    KINDS,
-    PLAN,
-    Encoder,
-    PhaseTwo,
-    PlanContent,
-    PretrainingRun,
-    Result,
-    Trial,
-    read,
-    results_of,
-)
+from experiments.ablation.format import KINDS, Encoder, PhaseTwo, PretrainingRun, Result, Trial, read, results_of
+from experiments.ablation.plan_format import PLAN, PlanContent
 from experiments.evaluations import with_unit
 from experiments.grid.planning.prepared import GridData
 from experiments.grid.planning.variants import Plan, Pretraining, differing, nearest_fraction, plain

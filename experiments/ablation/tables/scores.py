@@ -7,8 +7,8 @@ from core.evaluation import counted
 from experiments.ablation import one_object
 from experiments.ablation.budgets import contests
 from experiments.ablation.case_dice import is_by_case
-from experiments.ablation.format import PlanContent
 from experiments.ablation.label_savings import Savings, label_savings
+from experiments.ablation.plan_format import PlanContent
 from experiments.ablation.pretraining_length import length_curves, length_table
 from experiments.ablation.statistics import Analysis, Group
 from experiments.ablation.tables.budgets import budget_table

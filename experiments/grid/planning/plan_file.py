@@ -4,7 +4,8 @@ from pathlib import Path
 
 from core.files import write_json
 from core.train_config import by_content
-from experiments.ablation.format import PLAN, ArmContent, PlanContent, Trial, VariantContent, read, results_of
+from experiments.ablation.format import ArmContent, Trial, read, results_of
+from experiments.ablation.plan_format import PLAN, PlanContent, VariantContent
 from experiments.grid.config import AblationConfig
 from experiments.grid.planning.variants import Plan, Variant
 

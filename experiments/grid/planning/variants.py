@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from core.train_config import CHOSEN, NOT_COMPARED, by_content
-from experiments.ablation.format import paired_name
+from experiments.ablation.plan_format import paired_name
 from experiments.grid.config import AblationConfig
 from experiments.page.command_lines import defaults
 from reconstruction.config import ReconstructionConfig
