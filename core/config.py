@@ -1,6 +1,7 @@
 """From a YAML section and command-line flags to one validated, flat dataclass.
 
-The dataclass holds the defaults; `--config FILE.yaml` replaces those that its section names; flags win over both.
+The dataclass holds the defaults; `--config FILE.yaml ...` replaces those that its section names, the later file
+winning; flags win over all.
 Keys of the file are checked like flags: unknown names are refused with the nearest one, values by their type.
 """
 
@@ -62,18 +63,50 @@ def read_section(path: Path, section: str) -> dict[str, Any]:
     return content.get(section) or {}
 
 
+def from_files(config_type: type[Config], paths: Sequence[Path], section: str) -> Config:
+    """Build the dataclass from one section of several YAML files; of a setting that stands in two the later one holds.
+
+    Settings that are mappings are joined name by name, to any depth; lists are replaced.
+
+    Raises:
+        UserError: as `read_section` and `from_mapping`.
+    """
+    merged: dict[str, Any] = {}
+    for path in paths:
+        values = read_section(path, section)
+        if not values and path != DEFAULT_CONFIG:
+            rest = "the others" if len(paths) > 1 else "the defaults"
+            print(f"note: {path} has no section {section!r}; {rest} hold", file=sys.stderr)
+        _require_known(config_type, values, str(path))
+        merged = _joined(merged, values)
+    return from_mapping(config_type, merged, ", ".join(map(str, paths)))
+
+
+def _joined(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+    joined = dict(earlier)
+    for name, value in later.items():
+        both = isinstance(value, dict) and isinstance(joined.get(name), dict)
+        joined[name] = _joined(joined[name], value) if both else value
+    return joined
+
+
+def _require_known(config_type: type, values: Mapping[str, Any], source: str) -> None:
+    known = [field.name for field in dataclasses.fields(config_type)]
+    for name in values:
+        if name not in known:
+            raise UserError(f"{source}: unknown setting {_SHOWN.repr(name)}{nearest(str(name), known)}")
+
+
 def from_mapping(config_type: type[Config], values: Mapping[str, Any], source: str) -> Config:
     """Build the dataclass from plain values, each checked and converted by its field's type.
 
     Raises:
         UserError: an unknown name (with the nearest known one), a value of the wrong type or outside its range.
     """
+    _require_known(config_type, values, source)
     hints = get_type_hints(config_type)
-    known = [field.name for field in dataclasses.fields(config_type)]
     checked = {}
     for name, value in values.items():
-        if name not in known:
-            raise UserError(f"{source}: unknown setting {_SHOWN.repr(name)}{nearest(str(name), known)}")
         for leaf in [] if isinstance(value, dict) else _leaves(value):  # those of a mapping are settings of their own
             if isinstance(leaf, str):
                 require_sayable(leaf, f"{source}: {name}")
@@ -160,11 +193,7 @@ def parse(config_type: type[Config], argv: Sequence[str], command: str, section:
     """
     require_sayable_words(argv)
     argv, given = take_config(list(argv))
-    path = given or DEFAULT_CONFIG
-    values = read_section(path, section)
-    if given and not values:
-        print(f"note: {given} has no section {section!r}; the defaults hold", file=sys.stderr)
-    default = from_mapping(config_type, values, str(path))
+    default = from_files(config_type, given or (DEFAULT_CONFIG,), section)
     argv = spelled_out(config_type, argv)
     errors = io.StringIO()
     try:
@@ -186,8 +215,8 @@ def parse(config_type: type[Config], argv: Sequence[str], command: str, section:
 
 def _full_description(description: str) -> str:
     return (
-        f"{description.strip()}\n\nThe defaults shown are those of --config FILE.yaml "
-        f"(without it: config/model_config.yaml); flags win. --debug shows the traceback of an error."
+        f"{description.strip()}\n\nThe defaults shown are those of --config FILE.yaml (of several, a.yaml b.yaml, the "
+        f"later win; without it: config/model_config.yaml); flags win over all. --debug shows an error's traceback."
     )
 
 

@@ -124,6 +124,7 @@ class Manifest:
         archives: of a public data set those that were unpacked, each with its MD5.
         value_range: of pictures deeper than 8 bits, the values that became 0 and 255.
         preprocess: what was done to intensities, as `data.preprocessing.steps` writes it; None: nothing.
+        copies: what became of copies across an official division, as `--copies` says.
         trimaps: whether the truth is kept as trimaps, as format 1 did for Pets.
         sha256: the manifest's `Seal`; None in data prepared before there was one.
         dims: 2 for pictures, 3 for volumes.
@@ -150,6 +151,7 @@ class Manifest:
     archives: dict[str, dict[str, Any]] | None = None
     value_range: tuple[_Number, _Number] | None = None
     preprocess: Annotated[str | None, AfterValidator(_steps)] = None
+    copies: Literal["report", "leave_out"] = "report"
     trimaps: bool = False
     sha256: str | None = None
     dims: Literal[2, 3] = 2
@@ -169,7 +171,9 @@ class Manifest:
         names = ("dataset", "source", "resize_mode", "seed", "ratios")
         known = {name: getattr(self, name) for name in names}
         size = {} if self.dims == 3 else {"size": list(self.size)}
-        return {**known, **size, **({"preprocess": self.preprocess} if self.preprocess else {})}
+        steps = {"preprocess": self.preprocess} if self.preprocess else {}
+        copies = {"copies": self.copies} if self.copies != "report" else {}
+        return {**known, **size, **steps, **copies}
 
     def truth_path(self, root: Path, split: str, name: str) -> Path:
         """Where the label of a picture lies at its original size."""

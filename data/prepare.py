@@ -145,8 +145,9 @@ def _prepare_into(root: Path, source: Source, config: PrepareConfig) -> tuple[di
         def notes() -> Iterator[Note]:
             return chain(unusable, (note for entry in journal.entries(noted=True) for note in entry["notes"]))
 
-        settled = settle(journal, source)
+        settled = settle(journal, source, config.copies)
         journal.move(settled.moved)
+        unread += journal.leave_out(settled.left_out)
         unusable += settled.notes
         for line in settled.lines:
             say(line)

@@ -3,7 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from core.errors import UserError
 from core.filing.kinds import PREPARED
@@ -57,6 +57,10 @@ class PrepareConfig(VolumeConfig, ReadingConfig, DataSetConfig):
     """Pictures as training reads them, in pixels: 128 is a square, 360x480 is height x width."""
     resize_mode: ResizeMode = "letterbox"
     """Keep the aspect and add bars that are never scored, or stretch to the size."""
+    copies: Literal["report", "leave_out"] = "report"
+    """Pictures that lie in two splits of an official division, or of yours, to the pixel or nearly (the report lists
+    them): tell them alone, or leave out those of the earlier split, so that nothing of Val or Test is learned from.
+    What is divided here has none."""
     preprocess: str | None = None
     """What is done to intensities first, in this order, here and wherever the trained weights read a picture: `green`
     (the green channel alone), `clahe:2/8` (local contrast: clip limit / tiles a side; of colours their lightness), and
@@ -138,6 +142,8 @@ class PrepareConfig(VolumeConfig, ReadingConfig, DataSetConfig):
         if row.dims == 3:
             how = {"resize_mode": "own"}
         steps = {} if self.preprocess is None else {"preprocess": self.preprocess}
+        if self.copies != "report":
+            steps["copies"] = self.copies
         return {"dataset": self.dataset, "source": source, **how, "seed": self.seed, "ratios": ratios, **steps}
 
     def source_defaults(self) -> dict[str, Any]:

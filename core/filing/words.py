@@ -10,6 +10,8 @@ from typing import get_args, get_origin, get_type_hints
 from core.errors import UserError
 from core.filing.paths import expanded
 
+ENDINGS = (".yaml", ".yml")
+
 
 def nearest(name: str, known: Sequence[str]) -> str:
     """Return "; did you mean ...?" for a misspelt name, or the empty string when nothing is near."""
@@ -50,24 +52,35 @@ def spelled_out(config_type: type, argv: list[str]) -> list[str]:
     return argv
 
 
-def take_config(argv: list[str]) -> tuple[list[str], Path | None]:
-    """Return the arguments without --config FILE, and that file. Raises UserError where it lacks or is given twice."""
-    paths = []
-    rest = []
-    arguments = iter(argv)
-    for argument in arguments:
+def take_config(argv: list[str]) -> tuple[list[str], tuple[Path, ...]]:
+    """Return the arguments without --config FILE.yaml ..., and those files.
+
+    The word behind --config is a file whatever it is called; what follows is one as long as it ends as YAML does, since
+    a command's own words may stand there too.
+
+    Raises:
+        UserError: no file follows, or --config is given twice.
+    """
+    given: list[list[str]] = []
+    rest: list[str] = []
+    reading = False
+    for argument in argv:
         if argument == "--config":
-            value = next(arguments, None)
-            if value is None:
-                raise UserError("--config needs a file: --config config/pets128.yaml")
-            paths.append(value)
+            given.append([])
         elif argument.startswith("--config="):
-            paths.append(argument.removeprefix("--config="))
+            given.append([argument.removeprefix("--config=")])
+        elif reading and not argument.startswith("--") and (not given[-1] or argument.lower().endswith(ENDINGS)):
+            given[-1].append(argument)
+            continue
         else:
             rest.append(argument)
-    if len(paths) > 1:
-        raise UserError(f"--config is given {len(paths)} times ({', '.join(paths)}): give one file, flags win over it")
-    return rest, Path(expanded(paths[0])) if paths else None
+        reading = argument.partition("=")[0] == "--config"
+    if len(given) > 1:
+        files = " ".join(file for files in given for file in files)
+        raise UserError(f"--config is given {len(given)} times: give all at once, --config {files} (later ones win)")
+    if given and not given[0]:
+        raise UserError("--config needs a file: --config config/pets128.yaml")
+    return rest, tuple(Path(expanded(path)) for path in (given[0] if given else ()))
 
 
 def _complete_bare_flags(config_type: type, argv: list[str]) -> list[str]:

@@ -3,7 +3,7 @@
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +16,7 @@ from core.files import open_bytes, write_json
 from core.filing.json_file import parse_json
 from data.manifest import PLACES, SPLITS, RecordContent
 from data.on_disk import temporary_database
+from data.preparing.inputs import Row
 from data.preparing.looks import Look
 from data.preparing.place import JOURNAL, SETTINGS
 from data.preparing.processing import Outcome
@@ -132,6 +133,15 @@ class Journal:
         for split in SPLITS:
             for name in list(self.names(split)):
                 self._fetch(name, split)
+
+    def leave_out(self, names: Sequence[str]) -> list[Row]:
+        """Take pictures out of the folder, whose files `close_folder` removes; returns what they were read from."""
+        if not names:
+            return []
+        gone = set(names)
+        rows = [row for entry in self.entries() if entry["record"]["name"] in gone for row in entry["inputs"]]
+        self._index.executemany("UPDATE entries SET kept = 0 WHERE name = ?", [(name,) for name in names])
+        return rows
 
     def _fetch(self, name: str, split: str) -> None:
         for other in SPLITS:

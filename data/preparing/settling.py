@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Literal
 
 from core.errors import UserError
 from data.manifest import SPLITS
@@ -14,6 +15,8 @@ from data.sources.source import Source
 
 Redivide = Callable[[Mapping[str, str]], dict[str, str]]
 MOVED, ACROSS, GROUP = "moved to its copy", "copy in another split", "group in another split"
+LEFT_OUT = "left out, copy in another split"
+Copies = Literal["report", "leave_out"]
 
 
 @dataclass
@@ -22,11 +25,13 @@ class Settled:
 
     Attributes:
         moved: picture -> the split that it lies in now.
+        left_out: pictures that are no part of the data any more.
         notes: for the report.
         lines: for the screen.
     """
 
     moved: dict[str, str] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
 
@@ -55,8 +60,8 @@ class _Pictures:
         self.pairs: list[Pair] = list(looks.pairs())
         self.counts: Counter[tuple[str, bool]] = Counter(zip(self.splits, self.labelled, strict=True))
 
-    def would_empty(self, places: Iterable[int], split: str) -> bool:
-        """Say whether a move of these into a split leaves another without pictures, or without its masks."""
+    def would_empty(self, places: Iterable[int], split: str | None) -> bool:
+        """Say whether a move of these into a split, or out of all, leaves another without pictures or its masks."""
         leaving = Counter((self.splits[place], self.labelled[place]) for place in places if self.splits[place] != split)
         left = self.counts - leaving
         return any(
@@ -71,17 +76,25 @@ class _Pictures:
             self.splits[place] = split
 
 
-def settle(journal: Journal, source: Source) -> Settled:
+def settle(journal: Journal, source: Source, copies: Copies = "report") -> Settled:
     """Find copies that lie in several splits and say where they belong.
 
     Of splits that were drawn here (`Source.drawn`) a picture goes where the first of its copies lies, in the order of
-    names, those with a mask first; a group (`Source.group`) goes as one. What lies in an official split stays there.
+    names, those with a mask first; a group (`Source.group`) goes as one. What lies in an official split stays there; of
+    its copies those are left out, with `leave_out`, that lie in a split before the last: Test stays as it is.
+
+    Raises:
+        UserError: without the copies a split would have no picture, or no mask.
     """
     pictures = _Pictures(journal, source.group, "volumes" if source.plan else "pictures")
     settled = Settled()
     if source.drawn:
         _gather(pictures, set(source.drawn), source.redivide, settled)
-    _report_copies(pictures, settled)
+    across = _across(pictures)
+    if copies == "leave_out":
+        _leave_out(pictures, across, settled)
+    else:
+        _report_copies(pictures, across, settled)
     if not set(source.drawn) >= set(SPLITS):
         _report_groups(pictures, source.group, settled)
     return settled
@@ -156,33 +169,69 @@ def _copies(pairs: Iterable[Pair]) -> dict[int, int]:
     return found
 
 
-def _report_copies(pictures: _Pictures, settled: Settled) -> None:
-    """Note each picture of Val and Test that has a copy in a split before its own."""
-    found: dict[int, Pair] = {}
+def _across(pictures: _Pictures) -> list[Pair]:
+    """Return pairs of copies in two splits, the earlier split's first: each picture that has any is in one of them."""
 
     def order(place: int) -> int:
         return SPLITS.index(pictures.splits[place])
 
+    found = []
     for places in pictures.contents.values():
-        early = min(places, key=order)
-        found |= {late: Pair(early, late, True) for late in places if order(late) > order(early)}
+        early, late = min(places, key=order), max(places, key=order)
+        found += [Pair(early, place, True) for place in places if order(place) > order(early)]
+        found += [Pair(place, late, True) for place in places if order(place) < order(late)]
     for pair in pictures.pairs:
         early, late = sorted(pair[:2], key=order)
         if order(early) < order(late):
-            found.setdefault(late, Pair(early, late, False))
+            found.append(Pair(early, late, False))
+    return found
+
+
+def _said(pictures: _Pictures, of: int, other: int, same: bool) -> str:
+    how = "the same picture as" if same else "nearly the same picture as"
+    return f"{pictures.splits[of]}: {how} {pictures.names[other]} of {pictures.splits[other]}"
+
+
+def _counted(pictures: _Pictures, places: Iterable[int]) -> str:
+    counts = Counter(pictures.splits[place] for place in places)
+    return " and ".join(f"{counts[split]} of {split}" for split in SPLITS if counts[split])
+
+
+def _report_copies(pictures: _Pictures, across: Sequence[Pair], settled: Settled) -> None:
+    """Note each picture of Val and Test that has a copy in a split before its own, with the first of these."""
+    found: dict[int, Pair] = {}
+    for pair in across:
+        found.setdefault(pair.second, pair)
     for late, (early, _, same) in sorted(found.items()):
-        how = "the same picture as" if same else "nearly the same picture as"
-        name, other = pictures.names[late], pictures.names[early]
-        settled.notes.append((name, ACROSS, f"{pictures.splits[late]}: {how} {other} of {pictures.splits[early]}"))
+        settled.notes.append((pictures.names[late], ACROSS, _said(pictures, late, early, same)))
     if found:
         late, (early, _, _) = next(iter(sorted(found.items())))
-        counts = Counter(pictures.splits[place] for place in found)
-        held = " and ".join(f"{counts[split]} of {split}" for split in SPLITS if counts[split])
         settled.lines.append(
-            f"note: {held} are copies of pictures in another split, or nearly (first {pictures.names[late]}, like "
-            f"{pictures.names[early]}); the division stays as it is, and scores there flatter: "
-            "prepare_report.json lists them"
+            f"note: {_counted(pictures, found)} are copies of pictures in another split, or nearly (first "
+            f"{pictures.names[late]}, like {pictures.names[early]}); the division stays as it is, and scores there "
+            "flatter: prepare_report.json lists them, --copies leave_out leaves them out of what is learned from"
         )
+
+
+def _leave_out(pictures: _Pictures, across: Sequence[Pair], settled: Settled) -> None:
+    """Take each picture out that has a copy in a split behind its own."""
+    found: dict[int, Pair] = {}
+    for pair in across:
+        found.setdefault(pair.first, pair)
+    for early, (_, late, same) in sorted(found.items()):
+        settled.left_out.append(pictures.names[early])
+        settled.notes.append((pictures.names[early], LEFT_OUT, _said(pictures, early, late, same)))
+    if not found:
+        return
+    if pictures.would_empty(found, None):
+        raise UserError(
+            f"of the copies {_counted(pictures, found)} would be left out, and a split be without pictures or without "
+            f"masks: divide the {pictures.kind} yourself, or keep them with --copies report"
+        )
+    settled.lines.append(
+        f"{_counted(pictures, found)} are copies of pictures in a later split, or nearly, and are left out (first "
+        f"{settled.left_out[0]}): prepare_report.json lists them"
+    )
 
 
 def _report_groups(pictures: _Pictures, group: str | None, settled: Settled) -> None:

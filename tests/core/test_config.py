@@ -11,9 +11,10 @@ import pytest
 from ae_pretrained.__main__ import main as together
 from core.cli import COMMANDS
 from core.command import Terminated, run_command
-from core.config import DEFAULT_CONFIG, from_mapping, parse, read_section
+from core.config import DEFAULT_CONFIG, from_files, from_mapping, parse, read_section
 from core.errors import RunError, UserError
 from core.filing.data_config import DataConfig
+from core.filing.words import take_config
 from data.prepare_config import PrepareConfig
 from experiments.grid.config import AblationConfig
 from experiments.grid.planning.plan import build_plan
@@ -57,7 +58,9 @@ def test_every_config_file_is_valid(path):
     ):
         from_mapping(config_type, content.get(section) or {}, str(path))
     if grid := content.get("ablation"):
-        build_plan(from_mapping(AblationConfig, grid, str(path)))
+        laid_over = None if "variants" in grid else ROOT / "config/race_small.yaml"
+        both = from_files(AblationConfig, (laid_over, path), "ablation") if laid_over else None
+        build_plan(both or from_mapping(AblationConfig, grid, str(path)))
 
 
 def test_flags_win_over_the_file(tmp_path):
@@ -166,9 +169,48 @@ def test_paths_are_filled_in_alike_in_files_and_flags(tmp_path, monkeypatch):
     assert parsed("--data_dir", "$NOWHERE").data_dir == Path("$NOWHERE")
 
 
-def test_two_config_files_are_one_too_many():
-    with pytest.raises(UserError, match="--config is given 2 times"):
+def test_the_later_of_two_files_wins_name_by_name(tmp_path, capsys):
+    first, second, third = (tmp_path / name for name in ("a.yaml", "b.yml", "c.yaml"))
+    first.write_text("transfer_learning: {lr: 0.5, width: 8, encoder_dropout: [0, 0, 0, 0, 0, 0]}")
+    second.write_text("transfer_learning: {lr: 0.25, encoder_dropout: [0.5, 0, 0, 0, 0, 0]}")
+    third.write_text("data: {size: 64}")
+    config = parsed("--config", str(first), str(second), "--batch_size", "3", config_type=SegmentationConfig)
+    assert (config.lr, config.width, config.encoder_dropout, config.batch_size) == (0.25, 8, (0.5, *[0] * 5), 3)
+    assert not capsys.readouterr().err
+    assert parsed(f"--config={first}", str(third), config_type=SegmentationConfig).lr == 0.5
+    assert "c.yaml has no section 'transfer_learning'; the others hold" in capsys.readouterr().err
+
+
+def test_mappings_of_two_files_are_joined(tmp_path):
+    first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    first.write_text(
+        "ablation: {seeds: [1, 2], common: {width: 8, max_steps: 4}, variants: {a: {title: A, freeze: 1}, b: {}}}"
+    )
+    second.write_text("ablation: {seeds: [3], common: {max_steps: 2}, variants: {a: {freeze: 2}, c: {}}}")
+    config = from_files(AblationConfig, (first, second), "ablation")
+    assert config.seeds == (3,)
+    assert config.common == {"width": 8, "max_steps": 2}
+    assert config.variants == {"a": {"title": "A", "freeze": 2}, "b": {}, "c": {}}
+
+
+def test_an_unknown_setting_is_told_with_its_own_file(tmp_path):
+    first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    first.write_text("reconstruction: {lr: 0.5}")
+    second.write_text("reconstruction: {epoch: 2}")
+    with pytest.raises(UserError, match=r"b\.yaml: unknown setting 'epoch'; did you mean epochs"):
+        parsed("--config", str(first), str(second))
+
+
+def test_what_follows_the_files_is_the_commands_own():
+    rest, files = take_config(["runs/a", "--config", "grid", "b.YAML", "runs/b", "c.yaml"])
+    assert (rest, files) == (["runs/a", "runs/b", "c.yaml"], (Path("grid"), Path("b.YAML")))
+
+
+def test_config_given_twice_says_how_to_give_both():
+    with pytest.raises(UserError, match=r"--config is given 2 times: give all at once, --config a.yaml b.yaml"):
         parsed("--config", "a.yaml", "--config=b.yaml")
+    with pytest.raises(UserError, match="--config needs a file"):
+        parsed("--config", "--epochs", "3")
 
 
 @dataclasses.dataclass(frozen=True)

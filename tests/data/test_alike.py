@@ -1,5 +1,6 @@
 """Copies of one picture lie in one split where the division is ours, and are reported where it is official."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from own_pictures import indices, write_masks
 from PIL import Image
 from sample_pets import TEST, TRAINVAL, make_pets, manifest_of, picture, report_of
 
+from core.errors import UserError
 from data.prepare import prepare
 from data.prepare_config import PrepareConfig
 from data.preparing.alike import Looks, clusters
@@ -212,3 +214,39 @@ def test_given_splits_of_own_pictures_stay_and_copies_are_reported(tmp_path):
     noted = {name: reason for name, action, reason in report_of(config) if action == "copy in another split"}
     assert noted.keys() == {"copy 01", "copy 02", "copy 03"}
     assert noted["copy 03"] == "Test: nearly the same picture as 03 of Val"
+
+
+def test_copies_across_given_splits_are_left_out_of_the_earlier_one(tmp_path, capsys):
+    images = twice(4) | {"other": picture(50, 40, 60), "another": picture(51, 40, 60)}
+    given = {"train": ["00", "01", "02", "other"], "val": ["03", "another"], "test": ["copy 01", "copy 03"]}
+    left = {**given, "train": ["00", "02", "other"], "val": ["another"]}
+    (tmp_path / "splits.json").write_text(json.dumps(given))
+    images = {name: images[name] for names in given.values() for name in names}
+    config = own(tmp_path, images, list(images), splits=tmp_path / "splits.json", copies="leave_out")
+    prepare(config)
+    assert splits_of(config) == {name: split.title() for split, names in left.items() for name in names}
+    noted = {name: reason for name, action, reason in report_of(config) if action.startswith("left out")}
+    assert noted == {
+        "01": "Train: nearly the same picture as copy 01 of Test",
+        "03": "Val: nearly the same picture as copy 03 of Test",
+    }
+    assert "1 of Train and 1 of Val are copies of pictures in a later split" in capsys.readouterr().out
+    kept = {name for names in left.values() for name in names}
+    assert {path.stem for path in config.output_dir.rglob("*.png")} == kept
+    prepare(config)
+    assert "nothing to do" in capsys.readouterr().out
+    with pytest.raises(UserError, match="--copies leave_out there, not given asked"):
+        prepare(dataclasses.replace(config, copies="report"))
+    (tmp_path / "masks" / "01.png").unlink()  # of one that was left out: it was read all the same
+    with pytest.raises(UserError, match="was prepared before"):
+        prepare(config)
+
+
+def test_copies_whose_loss_would_empty_a_split_are_refused(tmp_path):
+    images = twice(2) | {"other": picture(50, 40, 60)}
+    given = {"train": ["other"], "val": ["00", "01"], "test": ["copy 00", "copy 01"]}
+    (tmp_path / "splits.json").write_text(json.dumps(given))
+    config = own(tmp_path, images, list(images), splits=tmp_path / "splits.json", copies="leave_out")
+    with pytest.raises(UserError, match="of the copies 2 of Val would be left out, and a split be without pictures"):
+        prepare(config)
+    assert not config.output_dir.exists()

@@ -1,4 +1,4 @@
-"""Whether the data have the pictures without masks that the runs of a grid learn from, known before anything trains."""
+"""Whether the data have the pictures without masks that a call's runs learn from, known before anything trains."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,12 +30,13 @@ def require_pools(plan: Plan, data_dir: Path) -> None:
 
 
 def _pools(plan: Plan) -> Iterator[tuple[str, str, bool]]:
-    """Yield each pool: where it stands, how it is written, whether pictures that Val or Test hold are allowed."""
+    """Yield each pool that this call needs: where it stands, how it is written, whether it may hold Val's or Test's."""
     allowed = plan.config.allow_seen
-    for name, pretraining in plan.pretrainings.items():
-        config = pretraining.config
+    chosen = [plan.variants[name] for name in plan.chosen]
+    for name in dict.fromkeys(variant.pretraining for variant in chosen if variant.pretraining):
+        config = plan.pretrainings[name].config
         yield f"pretraining.{name}", config.pictures, allowed or config.allow_seen
-    for name, variant in plan.variants.items():
+    for variant in chosen:
         if variant.config.learns_unlabelled:
             pool = variant.config.unlabelled_pictures
-            yield f"variants.{name}", pool, allowed or variant.config.allow_seen
+            yield f"variants.{variant.name}", pool, allowed or variant.config.allow_seen
