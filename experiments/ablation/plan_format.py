@@ -24,7 +24,7 @@ class VariantContent(Content):
     `baseline`: the variant that it is compared with, if not the plan's; `control`: whether it may differ in more than
     one thing, its steps among them, and so is never the best after equal steps; `tags`: what it learned from beside
     pictures and masks; `family`: of variants that are one curve over compute, None of one that is its own; `taught_by`:
-    the variant whose arms label unlabelled pictures for its own.
+    the variant whose arms label unlabelled pictures for its own; `learning_rate`: taken as it is instead of tuned.
     """
 
     title: str
@@ -37,6 +37,7 @@ class VariantContent(Content):
     tags: tuple[str, ...] = ()
     family: str | None = None
     taught_by: str | None = None
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
 
 
 class PlanContent(Content):

@@ -77,7 +77,7 @@ class ArmWork(Work):
     @property
     def possible_rates(self) -> Sequence[float]:
         """The learning rates that it may come to have."""
-        return self.plan.config.learning_rates
+        return self.plan.rates_of(self.variant)
 
     @property
     def folder(self) -> Path:
@@ -191,7 +191,7 @@ class TestedArm(ArmWork):
         """The rate with the best Val score in tuning, the smaller of two as good; known once all have been tried."""
         tuning = [work for work in self.needs if isinstance(work, TuningWork)]
         if not tuning:
-            return self.plan.config.learning_rates[0]
+            return self.possible_rates[0]
         best = max(tuning, key=lambda work: (work.score, -work.rate))
         if best.score < 0:
             raise UserError(

@@ -68,8 +68,8 @@ def _other_settings(content: Result, plan: Plan) -> Iterator[str]:
         yield from _other_pretraining(content.pretraining, now)
     if isinstance(content, Trial) and arm.seed != plan.config.seeds[0]:
         yield f"rates tuned with seed {arm.seed} there, {plan.config.seeds[0]} now"
-    if arm.learning_rate not in plan.config.learning_rates:
-        rates = ", ".join(f"{rate:g}" for rate in plan.config.learning_rates)
+    if arm.learning_rate not in plan.rates_of(variant):
+        rates = ", ".join(f"{rate:g}" for rate in plan.rates_of(variant))
         yield f"learning rate {arm.learning_rate:g} there, one of {rates} now"
 
 

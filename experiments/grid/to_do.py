@@ -29,9 +29,8 @@ class Made:
 
     def trials(self, variant: Variant, fraction: float) -> list[TuningWork]:
         """Return the runs that choose the rate of a variant at a fraction; none where there is one rate."""
-        config = self._plan.config
-        at, seed = self._plan.tuned_at(fraction), config.seeds[0]
-        rates = config.learning_rates if len(config.learning_rates) > 1 else ()
+        at, seed = self._plan.tuned_at(fraction), self._plan.config.seeds[0]
+        rates = self._plan.rates_of(variant) if len(self._plan.rates_of(variant)) > 1 else ()
         if (variant.name, at) not in self._trials:
             self._trials[variant.name, at] = [
                 TuningWork(self._plan, self._data, variant, at, seed, rate, needs=self._before(variant, at, seed))

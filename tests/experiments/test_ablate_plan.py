@@ -75,6 +75,10 @@ REFUSED = [
     ),
     (change(grid(), variants={"scratch": {"control": True}}), "baseline scratch is a control"),
     (change(grid(), variants={"a": {"init_weights": "w", "control": True}}), "a: init_weights w: every arm of a grid"),
+    *(
+        (change(grid(), variants={"a": {"freeze": 1, "learning_rate": rate}}), "a: learning_rate is one number above 0")
+        for rate in (0, True, [0.1], "fast", float("inf"), float("nan"))
+    ),
     (change(grid(), variants={"a": {"freeze": 1, "tags": "species"}}), "a: tags is a list of names, got 'species'"),
     ({**grid(), "budgets": [144, 72]}, "budgets 144, 72: give numbers above 0, each above the last"),
     ({**grid(), "budgets": [0]}, "budgets 0: give numbers above 0"),
@@ -230,6 +234,21 @@ def test_a_fraction_may_have_more_seeds_than_the_others(pets, tmp_path):
     write_plan(plan)
     written = json.loads((tmp_path / "plan.json").read_text())
     assert (written["seeds"], written["more_seeds"]) == ([1, 2], {"0.5": [3, 4]})
+
+
+def test_a_rate_of_a_variants_own_is_taken_as_it_is(tmp_path, pets):
+    content = change(grid(), variants={"own": {"freeze": 1, "learning_rate": 0.25}})
+    content |= {"learning_rates": [0.5, 0.125], "seeds": [1], "fractions": [1.0], "tuned_at": [1.0]}
+    plan = plan_of(content, data_dir=pets, results_dir=tmp_path, only=("scratch", "own"))
+    works = all_works(plan, read_data(pets, (1.0,), (1,), (1.0,)))
+    tuned = [(work.variant.name, work.rate) for work in works if work.file.parent.name == "tuning"]
+    assert tuned == [("scratch", 0.5), ("scratch", 0.125)]
+    (own,) = [work for work in works if work.file.parent.name == "arms" and work.variant.name == "own"]
+    assert own.rate == 0.25
+    assert own.training_command()[1][own.training_command()[1].index("--lr") + 1] == "0.25"
+    write_plan(plan)
+    written = json.loads((tmp_path / "plan.json").read_text())["variants"]
+    assert (written["own"]["learning_rate"], written["scratch"]["learning_rate"]) == (0.25, None)
 
 
 def test_a_call_on_a_part_of_the_grid_leaves_the_plan_whole_where_there_are_arms(tmp_path):

@@ -110,6 +110,9 @@ def main_table(analysis: Analysis, fraction: float) -> Table:
         notes.append(f"Bold: the best on Val among the autoencoder variants without outside weights, {best.variant}.")
     if "+" in (labels := analysis.labels(fraction)):
         notes.append(f"{labels}: masks that are learned from, and masks of Val that select the checkpoint.")
+    planned = analysis.ablation.plan.variants
+    if given := [group.variant for group in groups if planned[group.variant].learning_rate is not None]:
+        notes.append(f"Not tuned here, their learning rates are the plan's own: {', '.join(given)}.")
     notes += _choice(analysis, fraction)
     notes += _descriptive([group for group in groups if group.descriptive_only])
     bold = frozenset(row for row, group in enumerate(groups) if group is best)

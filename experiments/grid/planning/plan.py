@@ -31,6 +31,7 @@ ABOUT: dict[str, Any] = {
     "baseline": None,
     "family": None,
     "taught_by": None,
+    "learning_rate": None,
     "tags": [],
 }
 
@@ -99,6 +100,10 @@ def _about(own: Mapping[str, Any], source: str) -> dict[str, Any]:
         elif name == "tags":
             if not isinstance(value, list) or not all(isinstance(tag, str) for tag in value):
                 raise UserError(f"{source}: tags is a list of names, got {value!r}")
+        elif name == "learning_rate":
+            number = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
+            if value is not None and not number:
+                raise UserError(f"{source}: learning_rate is one number above 0, got {value!r}")
         elif not isinstance(value, str | None):
             raise UserError(f"{source}: {name} is one {'line' if name == 'title' else 'name'}, got {value!r}")
     if found["pretraining"] == "none":

@@ -45,6 +45,7 @@ def _content(variant: Variant) -> VariantContent:
         tags=variant.tags,
         family=variant.family,
         taught_by=variant.taught_by,
+        learning_rate=variant.learning_rate,
     )
 
 

@@ -52,6 +52,7 @@ class Variant:
         tags: what it learns from beside pictures and masks.
         family: of the variants that are one curve over compute; None where it is its own.
         taught_by: the variant, above it in the file, whose arms label unlabelled pictures for its own.
+        learning_rate: taken as it is, where the grid's rates are not tried for it.
         own: the phase 2 settings that make it different.
         config: all its phase 2 settings; those that the grid sets are at their defaults.
     """
@@ -65,6 +66,7 @@ class Variant:
     tags: tuple[str, ...]
     family: str | None
     taught_by: str | None
+    learning_rate: float | None
     own: dict[str, Any]
     config: SegmentationConfig
 
@@ -92,6 +94,10 @@ class Plan:
         seeds = dict.fromkeys((*self.config.seeds, *more))
         runs = (self.pretraining_at(name, seed) for name in self.pretrainings for seed in seeds)
         return {run.name: run for run in runs}
+
+    def rates_of(self, variant: Variant) -> tuple[float, ...]:
+        """Return the learning rates that a variant tries; one alone is taken as it is."""
+        return self.config.learning_rates if variant.learning_rate is None else (variant.learning_rate,)
 
     def tuned_at(self, fraction: float) -> float:
         """Return the fraction whose learning rate an arm takes."""
