@@ -8,9 +8,11 @@ DEMO := runs/demo
 REPRODUCE := config/reproduce.yaml
 ARCHIVES :=
 FUZZ_CASES ?= 1000
+RACE ?= config/race.yaml config/race_gpu.yaml
+RACE_MINUTES ?= 9
 TESTS ?= tests
 
-.PHONY: help setup constraints demo reproduce test test-all test-lowest fuzz soak lint docs clean-demo
+.PHONY: help setup constraints demo reproduce race-gpu test test-all test-lowest fuzz soak lint docs clean-demo
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -64,6 +66,13 @@ reproduce: setup ## the original experiment in full, 512 px and 200 epochs: for 
 	$(RUN) -m data.prepare --config $(REPRODUCE) $(if $(ARCHIVES),--archives $(ARCHIVES),--download)
 	$(RUN) -m experiments.ablate --config $(REPRODUCE)
 	$(RUN) -m experiments.tables --config $(REPRODUCE)
+
+# A stop by the clock is no failure: trainings save and leave (143), and the same command goes on.
+race-gpu: setup ## the race at 256 px on a GPU, RACE_MINUTES at a time, the same again goes on (ARCHIVES=DIR; RACE=... with race_gpu_32.yaml: width 32)
+	$(RUN) -m data.prepare --config config/race_gpu.yaml $(if $(ARCHIVES),--archives $(ARCHIVES),--download)
+	timeout --signal TERM $(RACE_MINUTES)m $(RUN) -m experiments.ablate --config $(RACE) \
+	  || { code=$$?; test $$code -eq 143 -o $$code -eq 124; }
+	-$(RUN) -m experiments.tables --results evaluation_results/$$(basename $(lastword $(RACE)) .yaml)
 
 # By file, since a file's tests share what its fixtures train.
 test: setup ## what must pass before a change lands: minutes on two cores

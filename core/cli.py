@@ -68,6 +68,9 @@ COMMANDS = (
     Command("benchmarks.parts", "PartsConfig", "parts", "losses, targets and augmentation against others'"),
     Command("benchmarks.curves", "CurvesConfig", "curves", "whether all ways to compute learn the same"),
     Command("benchmarks.cluster", "ClusterConfig", "cluster", "a grid over the number of Ray workers"),
+    Command(
+        "benchmarks.small_archives", "SmallArchivesConfig", "small_archives", "Pets' archives, small enough to send"
+    ),
     Command("benchmarks.step_profile", "StepProfileConfig", "step_profile", "where the time of a step goes"),
 )
 SECTIONS = tuple(command.section for command in COMMANDS)
