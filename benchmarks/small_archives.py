@@ -1,17 +1,16 @@
 """Write Oxford-IIIT Pet's archives again, small enough to be carried to a machine with a GPU.
 
 Pictures are scaled to one side and saved as JPEG, the quality lowered until the archives fit; unlabelled pictures of
-the official test list, which nothing reads, stay behind. Lists and trimaps stay as they are. The pictures are others
-than the official ones by what JPEG takes away: scores on them are scores of these.
+the official test list, which nothing reads, stay behind. Trimaps are scaled with their pictures. Both are others than
+the official ones: scores on them are scores of these.
 
     python -m benchmarks.small_archives --archives path/to/archives --output_dir data/small_archives
 """
 
 import io
-import shutil
 import sys
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,15 +56,17 @@ def small_archives(config: SmallArchivesConfig) -> None:
     images, annotations = (_archive(config, name) for name in ("images.tar.gz", "annotations.tar.gz"))
     wanted = _wanted(annotations)
     config.output_dir.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(annotations, config.output_dir / annotations.name)
     pictures = {}
     with tarfile.open(images) as archive:
         members = [member for member in archive if member.isfile() and Path(member.name).stem in wanted]
         for member in track(members, "scaling", len(members)):
-            pictures[member.name] = _scaled(archive, member, config.size)
+            pictures[member.name] = _scaled(archive, member, config.size, cv2.IMREAD_COLOR, cv2.INTER_AREA)
+    lists = _write(config.output_dir / annotations.name, _annotations(annotations, config.size).items())
     target = config.output_dir / images.name
     for quality in QUALITIES:
-        size = _write(target, pictures, quality) + annotations.stat().st_size
+        coding = [cv2.IMWRITE_JPEG_QUALITY, quality]
+        coded = ((name, cv2.imencode(".jpg", picture, coding)[1].tobytes()) for name, picture in pictures.items())
+        size = _write(target, coded) + lists
         if size <= config.most_mib * MIB:
             print(f"{config.output_dir}: {len(pictures)} pictures, quality {quality}, {size / MIB:.1f} MiB in all")
             return
@@ -94,20 +95,35 @@ def _wanted(annotations: Path) -> set[str]:
     return names["trainval"] | names["test"] & names["trimaps"]
 
 
-def _scaled(archive: tarfile.TarFile, member: tarfile.TarInfo, size: int) -> np.ndarray:
-    """Return a picture [H, W, 3] BGR whose longer side has at most `size` pixels."""
+def _annotations(path: Path, size: int) -> dict[str, bytes]:
+    """Return the files of the annotations by their names, trimaps scaled as the pictures are."""
+    files = {}
+    with tarfile.open(path) as archive:
+        for member in archive:
+            if Path(member.name).suffix == ".png" and not Path(member.name).name.startswith("."):
+                trimap = _scaled(archive, member, size, cv2.IMREAD_GRAYSCALE, cv2.INTER_NEAREST)
+                files[member.name] = cv2.imencode(".png", trimap)[1].tobytes()
+            elif Path(member.name).suffix == ".txt" and (file := archive.extractfile(member)):
+                files[member.name] = file.read()
+    return files
+
+
+def _scaled(archive: tarfile.TarFile, member: tarfile.TarInfo, size: int, how: int, interpolation: int) -> np.ndarray:
+    """Return a picture [H, W, 3] BGR, or a trimap [H, W], whose longer side has at most `size` pixels."""
     file = archive.extractfile(member)
-    picture = cv2.imdecode(np.frombuffer(file.read() if file else b"", np.uint8), cv2.IMREAD_COLOR)
+    picture = cv2.imdecode(np.frombuffer(file.read() if file else b"", np.uint8), how)
     if picture is None:
         raise UserError(f"{member.name} cannot be read as a picture")
-    factor = min(1.0, size / max(picture.shape[:2]))
-    return picture if factor == 1.0 else cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    height, width = picture.shape[:2]
+    factor = min(1.0, size / max(height, width))
+    sides = max(1, round(width * factor)), max(1, round(height * factor))
+    return picture if factor == 1.0 else cv2.resize(picture, sides, interpolation=interpolation)
 
 
-def _write(target: Path, pictures: dict[str, np.ndarray], quality: int) -> int:
+def _write(target: Path, files: Iterable[tuple[str, bytes]]) -> int:
+    """Write an archive of files, (name, content) each; returns its bytes."""
     with tarfile.open(target, "w:gz", compresslevel=1) as archive:
-        for name, picture in pictures.items():
-            content = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+        for name, content in files:
             member = tarfile.TarInfo(name)
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
