@@ -59,6 +59,9 @@ COMMANDS = (
     Command("experiments.networks", "NetworksConfig", "networks", "compare the networks of an ablation", "networks"),
     Command("experiments.recipe", "RecipeConfig", "recipe", "follow one file from pictures to scores", "recipe"),
     Command("experiments.crossval", "CrossvalConfig", "crossval", "train and score fold by fold", "crossval"),
+    Command(
+        "experiments.advise", "AdviseConfig", "advise", "what to do with your pictures: try, say, forecast", "advise"
+    ),
     Command("experiments.tables", "TablesConfig", "tables", "write tables again from the JSON of results", "tables"),
     Command("experiments.report", "ReportConfig", "report", "show runs and results on one HTML page", "report"),
     Command("benchmarks.throughput", "ThroughputConfig", "throughput", "time training and evaluation"),

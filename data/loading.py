@@ -26,14 +26,14 @@ AnySplit = Split | VolumeSplit
 SAMPLE = 256  # pictures that stand for all
 
 
-def open_training(data: Data, augment: AugmentConfig) -> tuple[AnySplit, AnySplit]:
-    """Return Train and Val; of volumes with the windows that `--patch` says.
+def open_training(data: Data, augment: AugmentConfig, judged_by: str = "Val") -> tuple[AnySplit, AnySplit]:
+    """Return Train and the split that judges; of volumes with the windows that `--patch` says.
 
     Raises:
         UserError: a split cannot be opened, the pictures or their training windows are too small for a network, or
             `--patch` stands beside pictures or lacks beside volumes.
     """
-    train, val = data.splits("Train", "Val")
+    train, val = data.splits("Train", judged_by)
     patch = augment.patch_sides if isinstance(augment, PatchConfig) else ()
     if isinstance(train, VolumeSplit) and isinstance(val, VolumeSplit):
         return volumes.in_patches(train, patch), volumes.in_patches(val, patch)

@@ -40,7 +40,9 @@ def _train(config: SegmentationConfig, seal: "Seal") -> None:
     from transfer_learning.task import SegmentationTask
 
     data = open_data(config.data_dir, config.cache_dir)
-    splits = open_training(data, config)
+    # Where nothing is chosen on Val, every mask may be learned from.
+    without_val = config.select == "last" and not data.manifest.counts["Val"].labelled
+    splits = open_training(data, config, judged_by="Train" if without_val else "Val")
     told = require_unseen(data, config.begun_with, config.allow_seen)
     if config.learns_unlabelled:
         data.require_apart(splits[0], pool(splits[0], config.unlabelled_pictures), config.allow_seen)
@@ -74,6 +76,8 @@ def _train(config: SegmentationConfig, seal: "Seal") -> None:
 
 def _judging(task: "SegmentationTask") -> str:
     number, there = len(task.judging), len(task.val.labelled)
+    if task.val.name == "Train":
+        return "none for validation: the log's scores are of Train"
     if task.keeps_last:
         return f"{number} for validation, which chooses nothing"
     return f"{number} for validation" if number == there else f"{number} of {there} for validation"

@@ -51,7 +51,7 @@ def in_shares(config: AblationConfig) -> AblationConfig:
         return config
     from data.opened import open_data
 
-    train = _train_labels(open_data(config.data_dir))
+    train = train_labels(open_data(config.data_dir))
     shares = {value: train.share_of(int(value)) for value in asked}
     return dataclasses.replace(
         config,
@@ -86,7 +86,7 @@ def read_data(
     for split, count in counts.items():
         if not count.labelled:
             raise UserError(f"{data_dir}: no picture of {split} has a mask, which every arm needs")
-    train = _train_labels(data)
+    train = train_labels(data)
     every = sorted({*fractions, *tuned_at})
     for fraction in every:
         train.require_there(fraction)
@@ -105,7 +105,7 @@ def read_data(
 
 
 @dataclass(frozen=True)
-class _TrainLabels:
+class TrainLabels:
     """The labelled training pictures: name -> stratum, "" where it is not known; `wanted`: all strata of Train.
 
     Where they were divided by a tag, `groups` has more than one picture to a group, and labels are counted in groups.
@@ -171,12 +171,13 @@ class _TrainLabels:
                 )
 
 
-def _train_labels(data: "Data") -> _TrainLabels:
+def train_labels(data: "Data") -> TrainLabels:
+    """Return the labelled training pictures of prepared data."""
     train = data.records("Train")["Train"]
     strata = strata_of(train, data.manifest)
     known = zip(train, strata, groups_of(train, data.manifest), strict=True)
     labelled = [(record.name, stratum or "", group) for record, stratum, group in known if record.labelled]
-    return _TrainLabels(
+    return TrainLabels(
         {name: stratum for name, stratum, _ in labelled},
         {name: group for name, _, group in labelled},
         {*filter(None, strata)},

@@ -1,0 +1,1 @@
+"""What `experiments.advise` is made of: choices from data and machine, the trainings, what their folds say."""

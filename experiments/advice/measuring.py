@@ -1,0 +1,51 @@
+"""How long a step of each arm takes on this machine, by a few of them."""
+
+from pathlib import Path
+
+from core.files import write_json
+from core.filing.json_file import read_json
+from experiments.advice.arms import Arm
+from experiments.advice.choices import Lengths, Sized
+from experiments.advice.places import Places
+from experiments.advice.running import Chain, run_all
+from experiments.advice.work import Work
+from experiments.grid.run_folder import log_rows
+
+STEPS = 32  # a run of four rows: the first warms up
+_ROWS = 4
+
+
+def step_seconds(
+    places: Places, data: Path, arms: list[Arm], sized: Sized, seed: int, threads: int
+) -> dict[str, float]:
+    """Return the seconds of a step: arm -> seconds; that of phase 1, where an arm has one, as `phase 1`.
+
+    Measured one after the other, each in a process with as many threads as trainings will have; kept in a file.
+    """
+    kept = places.here / "speed" / f"{sized.size}_{sized.width}.json"
+    known: dict[str, float] = read_json(kept) if kept.is_file() else {}
+    for name, chain in _chains(places, data, arms, sized, seed).items():
+        if name in known:
+            continue
+        run_all([chain], f"measuring a step: {name}", 1, threads)
+        rows = log_rows(chain.leaves.parent)
+        known[name] = min(row.epoch_time for row in rows[1:]) / (STEPS / _ROWS)
+        write_json(kept, known)
+    return known
+
+
+def _chains(places: Places, data: Path, arms: list[Arm], sized: Sized, seed: int) -> dict[str, Chain]:
+    """Return a short run of each arm, of one with phase 1 as it is without, and of phase 1."""
+    found = {}
+    here = places.here / "speed" / f"{sized.size}_{sized.width}"
+    lengths = Lengths(0.0, {arm.name: STEPS for arm in arms}, STEPS)
+    work = Work(Places(here), tuple(arms), 0, sized, lengths, seed)
+    for arm in arms:
+        run = here / arm.name
+        plain = Arm(arm.name, arm.title, {**arm.settings, "transfer": "encoder"}) if arm.pretrained else arm
+        command = work.training(plain, data, run, STEPS)
+        found[arm.name] = Chain(arm.name, (command,), run / "console.txt", run / "metrics.json", 10.0)
+        if arm.pretrained:
+            chain = work.phase_1_on(data)
+            found["phase 1"] = Chain("phase 1", chain.commands, chain.console, here / "phase_1" / "metrics.json", 10.0)
+    return found

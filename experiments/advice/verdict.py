@@ -1,0 +1,152 @@
+"""The advice in plain words, and the same as JSON."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from experiments.advice.estimates import Estimate
+from experiments.advice.forecast import FARTHEST, Curves
+from experiments.advice.reading import Compared, Found
+
+MINUTES_A_MASK = 2.0
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user wants to know besides.
+
+    Args:
+        masks: that there are.
+        more: masks whose gain is forecast.
+        goal: the score that is wanted; None: none.
+        minutes: that drawing a mask takes.
+    """
+
+    masks: int
+    more: int
+    goal: float | None
+    minutes: float
+
+
+def sentences(found: Found, curves: Curves | str, asked: Asked) -> list[str]:
+    """Return the advice, a sentence or two a line."""
+    scratch, *others = found.compared
+    title = found.measure.title
+    lines = [f"With {found.labels:.0f} masks, from scratch: {title} {_said(scratch.score)}."]
+    lines += [f"{one.arm.title}: {_change(one)}." for one in others]
+    if len(others) > 1:
+        lines.append(
+            f"Whoever takes the best of these {len(found.compared)} may expect {found.expected:.2f}: the best of "
+            "several flatters itself."
+        )
+    return [*lines, *forecast_lines(curves, asked, found), action(found, asked)]
+
+
+def action(found: Found, asked: Asked) -> str:
+    """Return what to do, in a sentence."""
+    best = found.best
+    scratch = found.compared[0]
+    what = best.arm.title[0].lower() + best.arm.title[1:]
+    if best is scratch:
+        clear = found.told_apart
+        return "Do: train from scratch" + (
+            "." if clear else "; nothing tried is told apart from it, and it is the plainest."
+        )
+    if best.difference and best.difference.tells > 0:
+        apart = "" if found.told_apart else ", which is ahead of scratch; it is not told apart from every other way"
+        return f"Do: {what}{apart}."
+    return (
+        f"Cannot tell: {what} has the highest score, but {asked.masks} masks do not tell it apart from scratch. It costs "
+        "little to take it; more masks would say more."
+    )
+
+
+def forecast_lines(curves: Curves | str, asked: Asked, found: Found) -> list[str]:
+    """Return what more masks would bring, or why that cannot be said."""
+    if isinstance(curves, str):
+        return [f"More masks: {curves}."]
+    lines = []
+    start = found.labels
+    more = min(asked.more, int((FARTHEST - 1) * start))
+    median, low, high = curves.gain(start, more)
+    hours = duration_of(more * asked.minutes)
+    lines.append(
+        f"{more} more masks: about {median:+.2f} (forecast {low:+.2f} to {high:+.2f}), some {hours} of drawing at "
+        f"{asked.minutes:g} minutes each."
+    )
+    if asked.goal is not None:
+        lines.append(_of_goal(curves, asked, start, found.measure.title))
+    return lines
+
+
+def _of_goal(curves: Curves, asked: Asked, start: float, title: str) -> str:
+    assert asked.goal is not None
+    median, hopeful, cautious = curves.labels_for(asked.goal, start)
+    far = f"more than {FARTHEST - 1:g} times as many as there are, farther than a forecast goes"
+    if median is None and hopeful is None:
+        return f"{title} {asked.goal:g}: {far}."
+    if median is None:
+        return f"{title} {asked.goal:g}: at best {hopeful - start:.0f} more masks, more likely {far}."
+    if median <= start:
+        return f"{title} {asked.goal:g} is reached with the masks that there are."
+    upper = f"{cautious - start:.0f}" if cautious else "many more"
+    lower = max(0, (hopeful or median) - start)
+    return f"{title} {asked.goal:g}: about {median - start:.0f} more masks (forecast {lower:.0f} to {upper})."
+
+
+def duration_of(minutes: float) -> str:
+    """Return minutes of work as one says them."""
+    return f"{minutes:.0f} minutes" if minutes < 120 else f"{minutes / 60:.1f} hours"
+
+
+def _said(estimate: Estimate) -> str:
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:.2f} (one fold: no interval)"
+    return f"{estimate.value:.2f} ({max(0.0, estimate.low):.2f} to {min(1.0, estimate.high):.2f})"
+
+
+def _change(one: Compared) -> str:
+    difference = one.difference
+    assert difference, "of all but the first"
+    if difference.low is None or difference.high is None:
+        return f"{difference.value:+.2f} (one fold: no interval)"
+    told = "" if difference.tells else ", not told apart from scratch"
+    return f"{difference.value:+.2f} ({difference.low:+.2f} to {difference.high:+.2f}){told}"
+
+
+def content_of(found: Found, curves: Curves | str, asked: Asked) -> dict[str, Any]:
+    """Return the advice as plain values."""
+    arms = {
+        one.arm.name: {
+            "title": one.arm.title,
+            "folds": [None if score != score else float(score) for score in one.folds],
+            "score": _plain(one.score),
+            "difference": _plain(one.difference),
+            "outside_weights": one.arm.outside,
+        }
+        for one in found.compared
+    }
+    forecast: dict[str, Any] = {"cannot": curves} if isinstance(curves, str) else _forecast(curves, asked, found.labels)
+    return {
+        "score": found.measure.name,
+        "labels": found.labels,
+        "arms": arms,
+        "best": found.best.arm.name,
+        "told_apart": found.told_apart,
+        "expected": found.expected,
+        "forecast": forecast,
+        "says": sentences(found, curves, asked),
+    }
+
+
+def _forecast(curves: Curves, asked: Asked, labels: float) -> dict[str, Any]:
+    more = min(asked.more, int((FARTHEST - 1) * labels))
+    median, low, high = curves.gain(labels, more)
+    found: dict[str, Any] = {"more": more, "gain": median, "low": low, "high": high, "minutes": more * asked.minutes}
+    if asked.goal is not None:
+        names = ("labels", "labels_at_best", "labels_at_worst")
+        found |= {"goal": asked.goal, **dict(zip(names, curves.labels_for(asked.goal, labels), strict=True))}
+    return found
+
+
+def _plain(estimate: Estimate | None) -> dict[str, float | None] | None:
+    return None if estimate is None else {"value": estimate.value, "low": estimate.low, "high": estimate.high}

@@ -1,0 +1,97 @@
+"""The trainings of an advice as chains of commands, with every setting in their words: each can be run again by hand."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.evaluation import RESULT_FILES
+from experiments.advice.arms import COMMON, PRETRAINING, Arm
+from experiments.advice.choices import PRETRAINING_RUNS, SHARES, Lengths, Sized
+from experiments.advice.places import Places, weights
+from experiments.advice.running import Chain
+from experiments.grid.workers import Command
+from experiments.page.command_lines import flag
+
+SCORED = RESULT_FILES["transfer_learning"]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is trained, how long, and where."""
+
+    places: Places
+    arms: tuple[Arm, ...]
+    folds: int
+    sized: Sized
+    lengths: Lengths
+    seed: int
+
+    def phase_1(self) -> Chain:
+        """Return phase 1 on the pictures without a mask, which are Train in every fold."""
+        return self.phase_1_on(self.places.with_val)
+
+    def phase_1_on(self, data: Path) -> Chain:
+        """Return phase 1 on the unlabelled pictures of prepared data."""
+        steps = self.lengths.pretraining_steps
+        own = {**PRETRAINING, **_length(steps), "pictures": "unlabelled", "seed": self.seed}
+        words = _words(
+            own, data_dir=data, output_dir=self.places.phase_1, width=self.sized.width, mask_patch=patch(self)
+        )
+        command: Command = ["reconstruction.train", words]
+        return _chain(
+            "phase 1",
+            [command],
+            self.places.phase_1,
+            weights(self.places.phase_1),
+            self.lengths.seconds * PRETRAINING_RUNS,
+        )
+
+    def of_arms(self) -> Iterator[Chain]:
+        """Yield the folds, all arms of one before the next."""
+        for fold in range(self.folds):
+            for arm in self.arms:
+                yield self._fold(arm, fold, self.places.arm(arm.name), 1.0)
+
+    def with_fewer_labels(self, arm: Arm) -> Iterator[Chain]:
+        """Yield an arm's folds with shares of their labels, the smaller ones inside the larger."""
+        for share in SHARES:
+            for fold in range(self.folds):
+                yield self._fold(arm, fold, self.places.share(arm.name, share), share)
+
+    def _fold(self, arm: Arm, fold: int, folder: Path, share: float) -> Chain:
+        here = folder / f"fold_{fold}"
+        data, run, results = self.places.fold(fold), here / "training", here / "results"
+        training = self.training(arm, data, run, self.lengths.steps[arm.name], label_fraction=share)
+        scoring = _words({"figures": False}, model_path=weights(run), data_dir=data, output_dir=results)
+        name = f"{arm.name}, fold {fold + 1} of {self.folds}" + ("" if share == 1 else f", {share:.0%} of the labels")
+        commands = [training, ["transfer_learning.evaluate", scoring]]
+        return _chain(name, commands, here, results / SCORED, self.lengths.seconds)
+
+    def training(self, arm: Arm, data: Path, run: Path, steps: int, **settings: Any) -> Command:
+        """Return the command that trains an arm on prepared data."""
+        own = {**COMMON, **arm.settings, **_length(steps), "seed": self.seed, **settings}
+        if arm.pretrained:
+            own["pretrained_encoder"] = weights(self.places.phase_1)
+        return ["transfer_learning.train", _words(own, data_dir=data, output_dir=run, width=self.sized.width)]
+
+
+def patch(work: Work) -> int:
+    """Return the side of what phase 1 hides at a time, in pixels: an eighth of the picture, 8 to 32."""
+    return max(8, min(32, work.sized.size // 8))
+
+
+def _length(steps: int) -> dict[str, int]:
+    # Rows for the log alone: nothing is chosen by them.
+    return {"max_steps": steps, "val_every": max(1, -(-steps // 4)), "warmup_steps": min(100, steps // 10)}
+
+
+def _words(settings: Mapping[str, Any], **places: Any) -> list[str]:
+    words = []
+    for name, value in {**places, **settings}.items():
+        words += flag(name, list(value) if isinstance(value, tuple) else value)
+    return words
+
+
+def _chain(name: str, commands: list[Command], folder: Path, leaves: Path, seconds: float) -> Chain:
+    return Chain(name, tuple(commands), folder / "console.txt", leaves, seconds)
