@@ -1,10 +1,10 @@
-"""Say what your pictures are worth: train from scratch, learn from pictures without masks, or take ImageNet's weights;
-and what more masks would bring.
+"""Say what to do with your pictures: train from scratch, learn from those without masks, take ImageNet's weights, or
+draw more masks.
 
-Looks at the pictures, chooses size, network and length of training from them and from the machine, and tries each way in
-folds: every mask is held out once, and nothing is chosen by it. The best way is trained again with fewer labels, for the
-forecast, and last on all masks, for the masks of all pictures. Writes advice.json, advice.md, report.html, the final
-model, predictions and the list of doubtful pictures. The same command goes on where it was stopped.
+Looks at the pictures, chooses size, network and length of training from them and from the machine, and tries each way
+in folds: every mask is held out once, and nothing is chosen by it. The best way is trained again with fewer labels, for
+the forecast, and last on all masks, for the masks of all pictures. Writes advice.json, advice.md, the final model,
+predictions and the list of doubtful pictures. The same command goes on where it was stopped.
 
     ae-pretrained advise --images photos --masks masks --hours 2 --output_dir runs/advice
 """
@@ -173,12 +173,10 @@ def _prepare(config: AdviseConfig, places: Places, size: int, folds: int) -> Non
 def _tell(config: AdviseConfig, work: Work, situation: Situation, left_out: list[str], slots: int) -> None:
     """Print what was chosen, and why."""
     sized, seconds = work.sized, duration(work.lengths.seconds)
-    print(
-        f"\n{situation.masks} masks of {situation.masks + situation.unlabelled} pictures, {slots} trainings side by side"
-    )
-    print(
-        f"{sized.size} px, width {sized.width}: the largest whose steps fit into {seconds} a training ({config.hours:g} h)"
-    )
+    pictures = situation.masks + situation.unlabelled
+    print(f"\n{situation.masks} masks of {pictures} pictures, {slots} trainings side by side")
+    why = f"the largest whose steps fit into {seconds} a training, of {config.hours:g} h"
+    print(f"{sized.size} px, width {sized.width}: {why}")
     for arm in work.arms:
         print(f"  {arm.name:<12} {work.lengths.steps[arm.name]} steps of 8 pictures in each of {work.folds} folds")
     for line in [*left_out, *situation.warnings]:

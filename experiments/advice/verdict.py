@@ -47,10 +47,8 @@ def action(found: Found, asked: Asked) -> str:
     scratch = found.compared[0]
     what = best.arm.title[0].lower() + best.arm.title[1:]
     if best is scratch:
-        clear = found.told_apart
-        return "Do: train from scratch" + (
-            "." if clear else "; nothing tried is told apart from it, and it is the plainest."
-        )
+        rest = "." if found.told_apart else "; nothing that was tried is told apart from it, and it is the plainest."
+        return f"Do: train from scratch{rest}"
     if best.difference and best.difference.tells > 0:
         apart = "" if found.told_apart else ", which is ahead of scratch; it is not told apart from every other way"
         return f"Do: {what}{apart}."

@@ -1,4 +1,4 @@
-"""The trainings of an advice as chains of commands, with every setting in their words: each can be run again by hand."""
+"""The trainings of an advice as chains of commands, every setting in their words: each can be run again by hand."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
