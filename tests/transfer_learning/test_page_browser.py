@@ -53,9 +53,8 @@ class Served:
     def __init__(self, folder: Path, *flags: str) -> None:
         self.temporary, self.asked, self.console = folder / "tmp", folder / "asked.txt", folder / "console.txt"
         self.temporary.mkdir()
-        environment = {"TMPDIR": str(self.temporary)}
-        arguments = [str(self.asked), "--port", "0", "--device", "cpu", *flags]
-        self.process = ready_processes.start("page_here", arguments, self.console, environment)
+        arguments = [str(self.asked), str(self.temporary), "--port", "0", "--device", "cpu", *flags]
+        self.process = ready_processes.start("page_here", arguments, self.console)
         said = until(lambda: re.search(r"the page is at (http://127\.0\.0\.1:\d+) ", self._said()), "the page")
         self.address = said[1]
 
@@ -177,10 +176,9 @@ def test_a_picture_its_results_and_nobody_else_asked(width, browser, served, wei
     assert all(name in text_of(browser, "#result table") for name in ("background", "cat", "dog"))
     scrolled = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert browser.execute_script(scrolled) == 0
-    inside = (
-        "return [...document.querySelectorAll('#result table')].map((t) => t.scrollWidth - t.parentElement.clientWidth)"
-    )
-    assert max(browser.execute_script(inside)) <= 0, "a table is wider than its place"
+    for table in elements(browser, "#result table"):
+        fits = "return arguments[0].offsetWidth <= arguments[0].parentElement.clientWidth"
+        assert browser.execute_script(fits, table), "a table is wider than its place"
     packed = fetched(browser, tmp_path / "downloads")
     assert sorted(packed) == ["masks/tom.png", "overlays/tom.png", "predictions.csv", "predictions.json"]
     require_mask(packed["masks/tom.png"], photo, weights, tmp_path)
@@ -256,9 +254,7 @@ def test_two_users_at_once_each_get_their_own(browser, new_browser, served, weig
         wait_for(at, f"{user}0.png")
     for user, at in users.items():
         packed = fetched(at, tmp_path / f"downloads_{user}")
-        assert sorted(name for name in packed if name.startswith("masks/")) == [
-            f"masks/{user}{n}.png" for n in range(5)
-        ]
+        assert {name for name in packed if "masks/" in name} == {f"masks/{photo.name}" for photo in photos[user]}
         for photo in photos[user]:
             require_mask(packed[f"masks/{photo.name}"], photo, weights, tmp_path)
 

@@ -28,9 +28,8 @@ MOST_FILES = 50
 LIMITS = (
     f"Pictures of any format that <code>ae-pretrained predict</code> reads, {MOST_BYTES // 10**6} MB and "
     f"{MAX_PIXELS // 10**6} megapixels each at most, {MOST_FILES} at a time. Nothing leaves the machine that serves "
-    "this page, and nothing is kept."
+    "this page, and uploads are deleted when it closes."
 )
-FORGET_SECONDS = 3600  # after which what was found is deleted, where the browser tab is closed
 SWEEP_SECONDS, OLDEST_UPLOAD_SECONDS = 3600, 24 * 3600
 # Of the system alone: Gradio's own themes bring fonts, some from the network.
 THEME = gr.themes.Default(
@@ -81,9 +80,9 @@ class Page:
         formats: Sequence[str],
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio knows it by this
     ) -> list[Any]:
-        """Segment what was dropped; what was found before is forgotten."""
-        _forget(before)
+        """Segment what was dropped; what was found before is forgotten unless it fails."""
         if not files:
+            _forget(before)
             return self._cleared("")
         if len(files) > MOST_FILES:
             raise gr.Error(f"{len(files)} files are more than {MOST_FILES}: ae-pretrained predict takes any number")
@@ -98,6 +97,7 @@ class Page:
             rmtree(folder, ignore_errors=True)
             words = "out of memory: give smaller pictures" if isinstance(error, MemoryError) else one_line(error)
             raise gr.Error(escape(words)) from None
+        _forget(before)
         if not answer.names:
             _forget(answer)
             return self._cleared(unread(answer))
