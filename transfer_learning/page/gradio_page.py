@@ -85,7 +85,8 @@ class Page:
             _forget(before)
             return self._cleared("")
         if len(files) > MOST_FILES:
-            raise gr.Error(f"{len(files)} files are more than {MOST_FILES}: ae-pretrained predict takes any number")
+            words = f"{len(files)} files are more than {MOST_FILES}: ae-pretrained predict takes any number"
+            raise gr.Error(words, print_exception=False)
         folder = Path(mkdtemp(dir=self.folder))
 
         def tell(done: int, of: int) -> None:
@@ -96,7 +97,7 @@ class Page:
         except (UserError, RunError, MemoryError) as error:
             rmtree(folder, ignore_errors=True)
             words = "out of memory: give smaller pictures" if isinstance(error, MemoryError) else one_line(error)
-            raise gr.Error(escape(words)) from None
+            raise gr.Error(escape(words), print_exception=False) from None
         _forget(before)
         if not answer.names:
             _forget(answer)

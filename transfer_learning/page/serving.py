@@ -1,6 +1,7 @@
 """The page's server: one address of this machine, and answers that let a browser ask nobody else."""
 
 import errno
+import logging
 import os
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
@@ -87,9 +88,12 @@ def serve(networks: "Networks", door: socket.socket) -> None:
         config = uvicorn.Config(
             Guarded(application), log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_SECONDS
         )
+        server = uvicorn.Server(config)
+        # Open pages wait for news on a connection, whose end it would tell of with a traceback each.
+        logging.getLogger("uvicorn.error").addFilter(lambda record: not server.should_exit)
         print(f"the page is at {address_of(door)} (Ctrl-C ends it)", flush=True)
         try:
-            uvicorn.Server(config).run(sockets=[door])
+            server.run(sockets=[door])
         except (KeyboardInterrupt, Terminated) as stop:
             raise type(stop)("the page is closed; the same command opens it again") from None
 
