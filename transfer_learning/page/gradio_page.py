@@ -1,7 +1,7 @@
 """The page in a browser: the one file that knows Gradio.
 
-Every event goes through Gradio's queue and hands its user's results on in that session's state: nothing of them is
-shared. What computes has one place in the queue.
+Every event goes through Gradio's queue and hands its user's results on in a state of that user's own: nothing of them
+is shared. What computes has one place in the queue.
 """
 
 from collections.abc import Sequence
