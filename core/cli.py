@@ -52,6 +52,7 @@ COMMANDS = (
         "segment pictures of any size",
         "predict",
     ),
+    Command("transfer_learning.app", "AppConfig", "app", "try weights on pictures, in a browser", "app"),
     Command("transfer_learning.export", "ExportConfig", "export", "write a network for other programs", "export"),
     Command("transfer_learning.describe", "DescribeConfig", "describe", "count what a network is made of", "describe"),
     Command("transfer_learning.convert", "ConvertConfig", "convert", "weights of TFLite for networks here", "convert"),

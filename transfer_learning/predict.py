@@ -193,7 +193,7 @@ def _read(
     """Yield pictures in order, read in threads; None for one that cannot be read, which goes to `unreadable`."""
     from core.machine.threads import threaded
     from data.pictures import PictureError
-    from data.volumes.reading import is_volume
+    from transfer_learning.inference.inputs import why_unread
 
     def read(file: tuple[str, Path]) -> Picture | None:
         name, path = file
@@ -201,8 +201,7 @@ def _read(
             picture, notes = segmenter.read(path)
             segmenter.check(picture)
         except (PictureError, OSError) as error:
-            of_volumes = "a volume, and these weights are of pictures" if is_volume(path) else None
-            unreadable[name] = of_volumes or getattr(error, "strerror", None) or str(error)
+            unreadable[name] = why_unread(path, error)
             return None
         return Picture(name, picture, notes)
 

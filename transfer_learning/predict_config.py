@@ -28,7 +28,22 @@ class InferenceOptions(ReadoutOptions):
 
 
 @dataclass(frozen=True)
-class PredictConfig(InferenceOptions):
+class DrawingOptions(InferenceOptions):
+    """And how what was found is drawn."""
+
+    palette: Literal["data", "voc", "guide"] = "data"
+    """Colours of the classes: those of the data set, PASCAL VOC's rule, or PyTorch hub's guide to DeepLabV3."""
+    alpha: float = 0.45
+    """Share of the classes' colours in an overlay, 0 to 1."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.alpha <= 1:  # catches NaN as well
+            raise UserError(f"alpha {self.alpha} is outside [0, 1]: 0 shows the picture alone, 1 the mask")
+
+
+@dataclass(frozen=True)
+class PredictConfig(DrawingOptions):
     """What to segment, with which weights, and where the results go."""
 
     writes: ClassVar[dict[str, str]] = {"output_dir": PREDICTION}
@@ -43,12 +58,3 @@ class PredictConfig(InferenceOptions):
     """Where masks, overlays, figures and the tables go."""
     figures: bool = True
     """Draw an overlay and a figure picture | mask | overlay of each picture. --no_figures: masks and tables alone."""
-    palette: Literal["data", "voc", "guide"] = "data"
-    """Colours of the classes: those of the data set, PASCAL VOC's rule, or PyTorch hub's guide to DeepLabV3."""
-    alpha: float = 0.45
-    """Share of the classes' colours in an overlay, 0 to 1."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.alpha <= 1:  # catches NaN as well
-            raise UserError(f"alpha {self.alpha} is outside [0, 1]: 0 shows the picture alone, 1 the mask")

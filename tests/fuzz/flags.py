@@ -169,6 +169,8 @@ def _whole(place: Place, module: str) -> list[str]:
         "transfer_learning.predict": words(
             "--model_path", weights["phase_2"], "--input", corpus / "own/images", *to, "--no_figures"
         ),
+        # Of what is no weights: a page that opens stays open.
+        "transfer_learning.app": words("--model_path", corpus / "own/images", "--port", 0),
         "transfer_learning.export": words("--model_path", weights["phase_2"], "--format", "state_dict", *to),
         "transfer_learning.describe": words("--model_path", weights["phase_2"], "--size", SIDE),
         "transfer_learning.convert": words("--tflite", corpus / "own/images", "--output", output / "a.safetensors"),

@@ -16,7 +16,7 @@ from core.cli import COMMANDS, SECTIONS, called_as, subcommands
 from core.weights import save_weights
 
 ROOT = Path(__file__).parents[2]
-NAMES = ["prepare", "inspect", "pretrain", "train", "evaluate", "predict", "export", "describe", "convert"]
+NAMES = ["prepare", "inspect", "pretrain", "train", "evaluate", "predict", "app", "export", "describe", "convert"]
 NAMES += ["ablate", "networks", "recipe", "crossval", "tables", "report"]
 
 

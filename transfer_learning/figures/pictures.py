@@ -183,14 +183,14 @@ def save_activations(
         title: which pictures these are.
     """
     columns = {
-        heading: [_heated(*pair) for pair in zip(pictures, found, strict=True)] for heading, found in maps.items()
+        heading: [heated(*pair) for pair in zip(pictures, found, strict=True)] for heading, found in maps.items()
     }
     scale = Scale("activation", colours=HEAT, ends=("none", "most"))
     picture_grid(path, title, names, {"picture": pictures, **columns}, scale=scale)
 
 
-def _heated(picture: np.ndarray, activation: np.ndarray | None) -> np.ndarray | None:
-    """Blend a map into the picture in grey, whose own colours would be taken for the map's."""
+def heated(picture: np.ndarray, activation: np.ndarray | None) -> np.ndarray | None:
+    """Blend a map [H, W] in [0, 1] into a picture [H, W, 3] in [0, 1] made grey: its colours would look like heat."""
     if activation is None:
         return None
     from matplotlib import colormaps

@@ -13,6 +13,7 @@ from core.errors import UserError
 from core.filing.paths import expanded, readable, real
 from data.sources.own.listing import pass_over
 from data.sources.own.walking import Told, walk, written_here
+from data.volumes.reading import is_volume
 
 LONGEST_RESULT = 255 - len(".png")  # bytes of a name
 
@@ -79,6 +80,13 @@ def unwritable(results: dict[str, str]) -> Iterator[tuple[str, str]]:
             yield name, f"its folder is called as the result of a picture, {taken}: rename it"
         elif alike != name:
             yield name, f"its name looks the same as that of {alike}: rename it"
+
+
+def why_unread(path: Path, error: Exception) -> str:
+    """Return why weights of pictures cannot take a file, from what reading it raised (PictureError or OSError)."""
+    if is_volume(path):
+        return "a volume, and these weights are of pictures"
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _found(given: str, output_dir: Path, tell: Told) -> tuple[str, list[Path]]:

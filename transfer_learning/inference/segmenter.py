@@ -13,6 +13,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from torch import nn
 
 from core.classes import ClassSet
 from core.errors import UserError
@@ -46,10 +47,11 @@ class Segmenter:
     Args:
         readout: of the network.
         header: of the weights.
+        model: the network as torch knows it, for who looks into its layers; None of an exported one and torchvision's.
     """
 
-    def __init__(self, readout: Readout, header: Header) -> None:
-        self.readout, self.header = readout, header
+    def __init__(self, readout: Readout, header: Header, model: nn.Module | None = None) -> None:
+        self.readout, self.header, self.model = readout, header, model
 
     @classmethod
     def load(cls, model_path: str | Path | None, **options: Any) -> "Segmenter":
@@ -71,7 +73,7 @@ class Segmenter:
         loaded = load_members(members, chosen, chosen.device)
         plain = replace(chosen, postprocess=None, ensemble=())
         others = [_readout(path, one, plain) for path, one in zip(members[1:], loaded[1:], strict=True)]
-        return cls(_readout(members[0], loaded[0], chosen, others), loaded[0].header)
+        return cls(_readout(members[0], loaded[0], chosen, others), loaded[0].header, loaded[0].model)
 
     @property
     def classes(self) -> ClassSet:
