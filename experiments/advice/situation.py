@@ -83,7 +83,7 @@ def _warnings(masks: int, group_by: str | None) -> list[str]:
     found = []
     if not group_by:
         found.append(
-            "no groups are known: of several pictures of one patient or scene scores flatter, unless --group_by names a tag"
+            "several pictures of one patient or scene flatter the scores, unless --group_by names a tag of them"
         )
     if masks < FEW_MASKS:
         found.append(f"{masks} masks say little: intervals are wide, and the forecast wider")

@@ -47,14 +47,14 @@ def action(found: Found, asked: Asked) -> str:
     scratch = found.compared[0]
     what = best.arm.title[0].lower() + best.arm.title[1:]
     if best is scratch:
-        rest = "." if found.told_apart else "; nothing that was tried is told apart from it, and it is the plainest."
+        rest = "." if found.told_apart else "; nothing that was tried is told apart from it, the plainest."
         return f"Do: train from scratch{rest}"
     if best.difference and best.difference.tells > 0:
         apart = "" if found.told_apart else ", which is ahead of scratch; it is not told apart from every other way"
         return f"Do: {what}{apart}."
     return (
-        f"Cannot tell: {what} has the highest score, but {asked.masks} masks do not tell it apart from scratch. It costs "
-        "little to take it; more masks would say more."
+        f"Cannot tell: {what} has the highest score, but {asked.masks} masks do not tell it apart from scratch. It is "
+        "what the final model takes; more masks would say more."
     )
 
 

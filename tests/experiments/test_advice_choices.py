@@ -1,0 +1,105 @@
+"""What an advice chooses from masks, time and machine, and the arms that it can try; nothing trains here."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import UserError
+from experiments.advice.arms import chosen_arms
+from experiments.advice.choices import (
+    ENOUGH_STEPS,
+    FEWEST_STEPS,
+    FOR_FOLDS,
+    LADDER,
+    PRETRAINING_RUNS,
+    Sized,
+    best_size,
+    folds_for,
+    lengths,
+    runs_of,
+    seconds_a_run,
+)
+
+LOOK = Sized(64, 8)
+
+
+def test_every_fold_has_two_masks():
+    assert [folds_for(masks, 0) for masks in (4, 5, 8, 9, 10, 40, 500)] == [2, 2, 4, 4, 5, 5, 5]
+    assert folds_for(40, 10) == 10
+    with pytest.raises(UserError, match="3 masks are too few to hold any of them out: draw 4 or more"):
+        folds_for(3, 0)
+    with pytest.raises(UserError, match="--folds 5 leaves fewer than 2 of 8 masks a fold"):
+        folds_for(8, 5)
+
+
+@given(st.floats(0.01, 100), st.integers(1, 16), st.integers(2, 60), st.booleans())
+def test_all_runs_fit_into_their_share_of_the_time(hours, slots, runs, pretrained):
+    seconds = seconds_a_run(hours, slots, runs, pretrained)
+    rounds = -(-(runs + PRETRAINING_RUNS * pretrained) // slots)
+    assert rounds * seconds == pytest.approx(FOR_FOLDS * hours * 3600)
+
+
+def test_how_many_runs_there_are():
+    assert runs_of(arms=3, folds=5, forecasts=True) == 3 * 5 + 2 * 5
+    assert runs_of(arms=3, folds=5, forecasts=False) == 15
+
+
+@given(st.floats(1, 1e5), st.floats(0.001, 1), st.integers(16, 2000))
+def test_the_size_is_the_dearest_with_enough_steps(seconds, step, side):
+    found = best_size(seconds, step, LOOK, side, None)
+    assert (found.size, found.width) in LADDER
+    if found != LOOK:
+        assert (seconds - 8) / (step * found.cost / LOOK.cost) >= ENOUGH_STEPS
+        assert found.size <= max(side, 64)
+
+
+def test_what_is_given_is_taken():
+    assert best_size(1e6, 0.1, LOOK, 1000, None) == Sized(512, 32)
+    assert best_size(1e6, 0.1, LOOK, 200, None) == Sized(192, 16)
+    assert best_size(1e6, 0.1, LOOK, 1000, Sized(96, 0)) == Sized(96, 32)
+    assert best_size(10, 0.1, LOOK, 1000, Sized(256, 16)) == Sized(256, 16)
+    assert best_size(10, 0.1, LOOK, 1000, None) == LOOK
+
+
+def test_a_step_that_costs_twice_as_much_is_taken_half_as_often():
+    found = lengths(108.0, {"scratch": 0.1, "teacher": 0.2, "phase 1": 0.25}, hours=1.0)
+    assert found.steps == {"scratch": 1000, "teacher": 500}
+    assert found.pretraining_steps == 400 * PRETRAINING_RUNS
+
+
+def test_too_little_time_says_how_much_would_do():
+    with pytest.raises(
+        UserError, match=r"6 min leaves 20 steps for slow, 40 are the least .*: give --hours 0\.17 or"
+    ) as error:
+        lengths(18.0, {"quick": 0.1, "slow": 0.5}, hours=0.1)
+    given = float(str(error.value).split("--hours ")[1].split()[0])
+    assert lengths(18.0 * given / 0.1, {"quick": 0.1, "slow": 0.5}, given).steps["slow"] >= FEWEST_STEPS
+
+
+def names(*asked: str, unlabelled: int = 100, outside: bool = True) -> list[str]:
+    return [arm.name for arm in chosen_arms(asked, unlabelled, outside)[0]]
+
+
+def test_which_arms_are_tried():
+    assert names() == ["scratch", "teacher", "imagenet"]
+    assert names(outside=False) == ["scratch", "teacher", "pretrained"]
+    assert names(unlabelled=0) == ["scratch", "imagenet"]
+    assert names("pretrained", "imagenet", "scratch") == ["scratch", "pretrained", "imagenet"]
+    _, why = chosen_arms((), 0, True)
+    assert "teacher: every picture has a mask" in why
+    assert any("DINOv2" in line for line in why)
+
+
+@pytest.mark.parametrize(
+    ("asked", "unlabelled", "outside", "message"),
+    [
+        (("imagnet",), 9, True, "--arms imagnet; did you mean imagenet?"),
+        (("imagenet",), 9, False, "--arms imagenet: --no_outside_weights: leave it out"),
+        (("teacher",), 0, True, "--arms teacher: every picture has a mask: leave it out"),
+        ((), 0, False, "from scratch is all that can be tried"),
+        (("scratch",), 9, True, "from scratch is all that can be tried"),
+    ],
+)
+def test_arms_that_cannot_be_are_refused(asked, unlabelled, outside, message):
+    with pytest.raises(UserError, match=message):
+        chosen_arms(asked, unlabelled, outside)
