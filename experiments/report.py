@@ -9,7 +9,7 @@ runs that were not evaluated yet are first scored on Test, into RUN/results.
 
 import sys
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib import import_module
@@ -116,11 +116,17 @@ def evaluate_missing(places: Sequence[Path], on: DataConfig) -> None:
             raise RunError(f"{run.folder} could not be evaluated (the line above says why)")
 
 
-def render(runs: Sequence[Run]) -> tuple[str, list[str]]:
-    """Return the page and what is missing in it, in words. Equal inputs give equal pages."""
+def render(runs: Sequence[Run], advice: Mapping[str, Any] | None = None) -> tuple[str, list[str]]:
+    """Return the page and what is missing in it, in words. Equal inputs give equal pages.
+
+    Args:
+        runs: what is shown, in this order.
+        advice: the content of an advice.json, which then is the first screen.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
+    from experiments.page.advice import advice_screen
     from experiments.page.opening import opening
 
     phases = _phases(runs)
@@ -132,6 +138,7 @@ def render(runs: Sequence[Run]) -> tuple[str, list[str]]:
     style = (PAGE / "report.css").read_text(encoding="utf-8")
     page = environment.get_template("report.html.j2").render(
         opening=opening(runs),
+        advice=advice_screen(advice) if advice else None,
         phases=phases,
         notes=notes,
         script=Markup(script),

@@ -86,8 +86,11 @@ def curves(points: Sequence[Point], seed: int = 0) -> Curves | str:
     labels = np.array([point.labels for point in known])
     scores = np.array([point.score for point in known])
     errors = np.hypot([point.error for point in known], MISFIT)
-    tried = _tried(labels, scores, errors)
-    return Curves(*_drawn(*tried, np.random.default_rng(seed)), most=FARTHEST * float(labels[-1]))
+    random = np.random.default_rng(seed)
+    asymptotes, exponents, gaps, gap_errors, weights = _tried(labels, scores, errors)
+    chosen = random.choice(len(weights), _DRAWS, p=weights)
+    drawn = np.maximum(random.normal(gaps[chosen], gap_errors[chosen]), 0.0)
+    return Curves(asymptotes[chosen], drawn, exponents[chosen], FARTHEST * float(labels[-1]))
 
 
 def _tried(labels: np.ndarray, scores: np.ndarray, errors: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -106,16 +109,3 @@ def _tried(labels: np.ndarray, scores: np.ndarray, errors: np.ndarray) -> tuple[
     likely[gaps < 0] = -np.inf  # more labels do not harm
     weights = np.exp(likely - likely.max())
     return asymptotes, exponents, gaps, precision**-0.5, weights / weights.sum()
-
-
-def _drawn(
-    asymptotes: np.ndarray,
-    exponents: np.ndarray,
-    gaps: np.ndarray,
-    gap_errors: np.ndarray,
-    weights: np.ndarray,
-    random: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    chosen = random.choice(len(weights), _DRAWS, p=weights)
-    drawn = np.maximum(random.normal(gaps[chosen], gap_errors[chosen]), 0.0)
-    return asymptotes[chosen], drawn, exponents[chosen]

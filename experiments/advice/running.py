@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import RunError
+from core.files import open_bytes
 from core.terminal.progress import HEARTBEAT_SECONDS, Clock, bar, duration
 from experiments.grid.run_folder import is_free
 from experiments.grid.workers import Command, Worker
@@ -82,6 +83,7 @@ def _begun(chain: Chain, threads: int) -> Worker:
 def _require_well(chain: Chain, worker: Worker) -> None:
     if worker.returncode == 0 and chain.done:
         return
-    lines = chain.console.read_text(encoding="utf-8", errors="replace").splitlines()
+    with open_bytes(chain.console) as file:
+        lines = file.read().decode("utf-8", errors="replace").splitlines()
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     raise RunError(f"{chain.name} failed: {(errors or ['it said nothing'])[-1]} ({chain.console})")

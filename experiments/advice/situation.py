@@ -1,5 +1,6 @@
 """What the pictures are: how many, how many with a mask, which classes, how large, what to be warned of."""
 
+import io
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any
@@ -53,8 +54,7 @@ def look_at(reading: dict[str, Any], places: Places, size: int) -> Situation:
     for note in source.notes:
         print(note)
     files = {sample.name: sample.file for sample in source.samples}
-    places.look.parent.mkdir(parents=True, exist_ok=True)
-    with (places.look.parent / "prepare.txt").open("a", encoding="utf-8") as said, redirect_stdout(said):
+    with redirect_stdout(io.StringIO()):  # the notes are told, and the pictures are prepared again for the folds
         prepare(config)
     data = open_data(places.look)
     records = data.records("Train")["Train"]

@@ -7,8 +7,6 @@ from experiments.advice.estimates import Estimate
 from experiments.advice.forecast import FARTHEST, Curves
 from experiments.advice.reading import Compared, Found
 
-MINUTES_A_MASK = 2.0
-
 
 @dataclass(frozen=True)
 class Asked:
@@ -80,10 +78,9 @@ def _of_goal(curves: Curves, asked: Asked, start: float, title: str) -> str:
     assert asked.goal is not None
     median, hopeful, cautious = curves.labels_for(asked.goal, start)
     far = f"more than {FARTHEST - 1:g} times as many as there are, farther than a forecast goes"
-    if median is None and hopeful is None:
-        return f"{title} {asked.goal:g}: {far}."
     if median is None:
-        return f"{title} {asked.goal:g}: at best {hopeful - start:.0f} more masks, more likely {far}."
+        likely = f"at best {hopeful - start:.0f} more masks, more likely {far}" if hopeful is not None else far
+        return f"{title} {asked.goal:g}: {likely}."
     if median <= start:
         return f"{title} {asked.goal:g} is reached with the masks that there are."
     upper = f"{cautious - start:.0f}" if cautious else "many more"

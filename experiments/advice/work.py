@@ -35,7 +35,7 @@ class Work:
         """Return phase 1 on the unlabelled pictures of prepared data."""
         steps = self.lengths.pretraining_steps
         own = {**PRETRAINING, **_length(steps), "pictures": "unlabelled", "seed": self.seed}
-        words = _words(
+        words = words_of(
             own, data_dir=data, output_dir=self.places.phase_1, width=self.sized.width, mask_patch=patch(self)
         )
         command: Command = ["reconstruction.train", words]
@@ -63,7 +63,7 @@ class Work:
         here = folder / f"fold_{fold}"
         data, run, results = self.places.fold(fold), here / "training", here / "results"
         training = self.training(arm, data, run, self.lengths.steps[arm.name], label_fraction=share)
-        scoring = _words({"figures": False}, model_path=weights(run), data_dir=data, output_dir=results)
+        scoring = words_of({"figures": False}, model_path=weights(run), data_dir=data, output_dir=results)
         name = f"{arm.name}, fold {fold + 1} of {self.folds}" + ("" if share == 1 else f", {share:.0%} of the labels")
         commands = [training, ["transfer_learning.evaluate", scoring]]
         return _chain(name, commands, here, results / SCORED, self.lengths.seconds)
@@ -73,7 +73,7 @@ class Work:
         own = {**COMMON, **arm.settings, **_length(steps), "seed": self.seed, **settings}
         if arm.pretrained:
             own["pretrained_encoder"] = weights(self.places.phase_1)
-        return ["transfer_learning.train", _words(own, data_dir=data, output_dir=run, width=self.sized.width)]
+        return ["transfer_learning.train", words_of(own, data_dir=data, output_dir=run, width=self.sized.width)]
 
 
 def patch(work: Work) -> int:
@@ -86,7 +86,8 @@ def _length(steps: int) -> dict[str, int]:
     return {"max_steps": steps, "val_every": max(1, -(-steps // 4)), "warmup_steps": min(100, steps // 10)}
 
 
-def _words(settings: Mapping[str, Any], **places: Any) -> list[str]:
+def words_of(settings: Mapping[str, Any], **places: Any) -> list[str]:
+    """Return settings as the words of a command line, places first."""
     words = []
     for name, value in {**places, **settings}.items():
         words += flag(name, list(value) if isinstance(value, tuple) else value)

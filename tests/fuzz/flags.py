@@ -178,6 +178,8 @@ def _whole(place: Place, module: str) -> list[str]:
         "experiments.networks": [str(_grid(place)), *words("--size", SIDE, "--num_classes", 3)],
         "experiments.crossval": [str(_folds(place)), *words("--folds", 3), *to],
         "experiments.recipe": ["--list", *to],
+        # Without masks: a whole advice takes minutes.
+        "experiments.advise": [*words("--images", corpus / "own/images"), *to],
         "experiments.tables": words("--results", place.copy("results")),
         "experiments.report": words(place.copy("results"), "--output", output / "report.html"),
     }

@@ -1,0 +1,136 @@
+"""From the pictures and the time to what is trained: everything that is known before the first fold begins."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.files import write_json
+from core.filing.json_file import read_json
+from core.terminal.progress import duration
+from data.sources.own.config import ReadingConfig
+from experiments.advice.arms import Arm, chosen_arms
+from experiments.advice.choices import Sized, best_size, folds_for, lengths, runs_of, seconds_a_run
+from experiments.advice.config import AdviseConfig
+from experiments.advice.places import Places
+from experiments.advice.running import Chain, run_all
+from experiments.advice.situation import Situation, look_at
+from experiments.advice.work import Work, words_of
+from experiments.grid.runners.local import threads_of
+
+CHOSEN = "chosen.json"
+LOOKED_AT = Sized(64, 8)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is trained, on what, and how.
+
+    Args:
+        config: what was asked.
+        situation: what the pictures are.
+        work: the trainings.
+        step_seconds: arm -> seconds of a step on this machine.
+        left_out: ways that are not tried, and why.
+        slots: trainings side by side.
+        threads: of each.
+    """
+
+    config: AdviseConfig
+    situation: Situation
+    work: Work
+    step_seconds: dict[str, float]
+    left_out: list[str]
+    slots: int
+    threads: int
+
+    @property
+    def arms(self) -> tuple[Arm, ...]:
+        """The ways that are compared, from scratch first."""
+        return self.work.arms
+
+    def conditions(self) -> dict[str, Any]:
+        """Return what the advice holds for, as plain values."""
+        return {
+            "format": "advice 1",
+            "hours": self.config.hours,
+            "masks": self.situation.masks,
+            "unlabelled": self.situation.unlabelled,
+            "folds": self.work.folds,
+            "size": self.work.sized.size,
+            "width": self.work.sized.width,
+            "steps": self.work.lengths.steps,
+            "seconds_a_training": self.work.lengths.seconds,
+            "left_out": self.left_out,
+            "warnings": list(self.situation.warnings),
+            "class_set": self.situation.classes.content(),
+        }
+
+    def tell(self) -> None:
+        """Print what was chosen, and why."""
+        sized, situation = self.work.sized, self.situation
+        pictures = situation.masks + situation.unlabelled
+        print(f"\n{situation.masks} masks of {pictures} pictures, {self.slots} trainings side by side")
+        length = duration(self.work.lengths.seconds)
+        why = f"the largest whose steps fit into {length} a training, of {self.config.hours:g} h"
+        print(f"{sized.size} px, width {sized.width}: {why}")
+        for arm in self.arms:
+            steps = self.work.lengths.steps[arm.name]
+            print(f"  {arm.name:<12} {steps} steps of 8 pictures in each of {self.work.folds} folds")
+        for line in [*self.left_out, *situation.warnings]:
+            print(f"note: {line}")
+        print(flush=True)
+
+
+def plan_of(config: AdviseConfig, places: Places) -> Plan:
+    """Look at the pictures, measure a step of each way, choose; the pictures are prepared then.
+
+    Raises:
+        UserError: the pictures cannot be used, there are too few masks, or too little time.
+    """
+    situation = look_at(config.reading, places, LOOKED_AT.size)
+    folds = folds_for(situation.groups, config.folds)
+    arms, left_out = chosen_arms(config.arms, situation.unlabelled, config.outside_weights)
+    slots = config.jobs or threads_of(1)
+    threads = max(1, threads_of(1) // slots)
+    runs = runs_of(len(arms), folds, forecasts=True)
+    seconds = seconds_a_run(config.hours, slots, runs, any(arm.pretrained for arm in arms))
+    sized = _sized(config, places, arms[0], seconds, situation.longest_side, threads)
+    run_all(list(_preparations(config, places, sized.size, folds)), f"preparing at {sized.size} px", slots, threads)
+    steps = _measured(places, places.with_val, arms, sized, config.seed, threads)
+    work = Work(places, tuple(arms), folds, sized, lengths(seconds, steps, config.hours), config.seed)
+    return Plan(config, situation, work, steps, left_out, slots, threads)
+
+
+def _measured(places: Places, data: Path, arms: list[Arm], sized: Sized, seed: int, threads: int) -> dict[str, float]:
+    from experiments.advice.measuring import step_seconds
+
+    return step_seconds(places, data, arms, sized, seed, threads)
+
+
+def _sized(config: AdviseConfig, places: Places, scratch: Arm, seconds: float, side: int, threads: int) -> Sized:
+    """Return size and width, chosen once: a call that goes on keeps them."""
+    kept = places.here / CHOSEN
+    if kept.is_file():
+        return Sized(**read_json(kept))
+    first = _measured(places, places.look, [scratch], LOOKED_AT, config.seed, threads)["scratch"]
+    given = Sized(config.size, config.width) if config.size or config.width else None
+    sized = best_size(seconds, first, LOOKED_AT, side, given)
+    write_json(kept, {"size": sized.size, "width": sized.width})
+    return sized
+
+
+def _preparations(config: AdviseConfig, places: Places, size: int, folds: int) -> Iterator[Chain]:
+    """Yield the preparations: with a few pictures of Val for phase 1, whole, and once a fold."""
+    ways: dict[Path, dict[str, Any]] = {
+        places.with_val: {"val_ratio": 0.05, "test_ratio": 0.0},
+        places.whole: {"val_ratio": 0.0, "test_ratio": 0.0},
+        **{places.fold(fold): {"folds": folds, "fold": fold, "val_ratio": 0.0} for fold in range(folds)},
+    }
+    plain = ReadingConfig()
+    for folder, how in ways.items():
+        reading = {**config.reading, **how}
+        given = {name: value for name, value in reading.items() if value != getattr(plain, name)}
+        words = words_of(given, dataset="folder", size=size, output_dir=folder)
+        said = folder.parent / f"{folder.name}.txt"
+        yield Chain(f"preparing {folder.name}", (["data.prepare", words],), said, folder / "manifest.json", 10.0)

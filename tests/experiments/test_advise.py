@@ -1,0 +1,100 @@
+"""`advise` from pictures to its page, on drawn pictures, with runs of a moment; and what it refuses."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data.opened import open_data
+from experiments.advice import choices, planning
+from experiments.advise import main
+
+
+def draw(folder: Path, pictures: int, masks: int, seed: int = 0) -> list[str]:
+    """Write pictures of bright discs on dark ground, some with their masks; returns the words that name them."""
+    random = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:48, :64]
+    for number in range(pictures):
+        inside = (rows - random.uniform(16, 32)) ** 2 + (columns - random.uniform(16, 48)) ** 2 < random.uniform(
+            60, 180
+        )
+        picture = random.normal(80, 20, (48, 64, 3)) + 100 * inside[..., None]
+        for place, content in (("photos", picture.clip(0, 255)), ("masks", 255 * inside)):
+            if place == "photos" or number < masks:
+                (folder / place / f"{number // 10}").mkdir(parents=True, exist_ok=True)
+                path = folder / place / f"{number // 10}" / f"{number:03}.png"
+                Image.fromarray(content.astype(np.uint8)).save(path)
+    return ["--images", str(folder / "photos"), "--masks", str(folder / "masks")]
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Let runs take four steps, whatever the machine."""
+    monkeypatch.setattr(
+        planning, "lengths", lambda seconds, steps, hours: choices.Lengths(5.0, dict.fromkeys(steps, 4), 4)
+    )
+
+
+def test_pictures_become_advice_and_the_same_command_goes_on(tmp_path, quick, capsys):
+    words = [*draw(tmp_path, 24, 8), "--arms", "teacher", "--goal", "0.9", "--output_dir", str(tmp_path / "out")]
+    words += ["--hours", "0.1", "--width", "4", "--size", "40", "--jobs", "2"]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    advice = json.loads((tmp_path / "out/advice.json").read_text())
+    assert set(advice["arms"]) == {"scratch", "teacher"}
+    assert (advice["masks"], advice["unlabelled"], advice["folds"], advice["labels"]) == (8, 16, 4, 6)
+    for arm in advice["arms"].values():
+        assert arm["score"]["value"] == pytest.approx(np.mean(arm["folds"]))
+    difference = np.subtract(advice["arms"]["teacher"]["folds"], advice["arms"]["scratch"]["folds"])
+    assert advice["arms"]["teacher"]["difference"]["value"] == pytest.approx(difference.mean())
+    assert all(line in said for line in advice["says"])
+    # Every mask is held out once, and nothing unlabelled ever is.
+    tests = [open_data(tmp_path / f"out/data/fold_{fold}").split("Test").names for fold in range(4)]
+    assert sorted(name for names in tests for name in names) == sorted(f"0/{number:03}" for number in range(8))
+    # Masks for all pictures; the doubtful ones are those without a mask, the least sure first.
+    predicted = json.loads((tmp_path / "out/predictions/predictions.json").read_text())["pictures"]
+    assert len(predicted) == 24
+    rows = [line.split(",") for line in (tmp_path / "out/doubtful.csv").read_text().splitlines()[1:]]
+    assert {row[0].strip('"') for row in rows} == {one["file"] for one in predicted} - {
+        f"0/{n:03}.png" for n in range(8)
+    }
+    sure = [float(row[1]) for row in rows]
+    assert sure == sorted(sure)
+    page = (tmp_path / "out/report.html").read_text()
+    assert page.index("<h2>Advice</h2>") < page.index("<h2>Segmentation</h2>")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("best_model.safetensors")}
+    assert main(words) == 0
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+@pytest.mark.parametrize(
+    ("pictures", "masks", "flags", "message"),
+    [
+        (6, 3, [], "3 masks are too few to hold any of them out"),
+        (6, 6, ["--no_outside_weights"], "from scratch is all that can be tried"),
+        (6, 4, ["--arms", "teecher"], "did you mean teacher?"),
+        (6, 4, ["--folds", "3"], "--folds 3 leaves fewer than 2 of 4 masks a fold"),
+        (6, 4, ["--size", "32"], "size 32: networks take sides of 33 px and more"),
+        (6, 4, ["--hours", "0"], "hours 0.0 must be above 0"),
+        (6, 4, ["--goal", "80"], "goal 80.0 is outside (0, 1]"),
+        (6, 4, ["--minutes_per_mask", "nan"], "minutes_per_mask nan must be above 0"),
+        (6, 4, ["--splits", "folders"], "--splits and --fold have no meaning here"),
+    ],
+)
+def test_what_cannot_be_is_said_and_leaves_nothing(tmp_path, capsys, pictures, masks, flags, message):
+    words = draw(tmp_path, pictures, masks)
+    assert main([*words, *flags, "--output_dir", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_pictures_are_needed_and_masks(tmp_path, capsys):
+    assert main(["--output_dir", str(tmp_path / "out")]) == 2
+    assert "give --images DIR" in capsys.readouterr().err
+    words = draw(tmp_path, 4, 0)[:2]
+    assert main([*words, "--output_dir", str(tmp_path / "out")]) == 2
+    assert "no picture has a mask, and an advice compares by them" in capsys.readouterr().err
