@@ -27,7 +27,7 @@ def picture_lines(listing: Listing) -> Iterator[str]:
 def mask_lines(listing: Listing) -> Iterator[str]:
     """Yield how many pictures have a mask, and how those were found."""
     labelled = sum(1 for _ in listing.pictures.names(labelled=True))
-    by = f", found by {listing.pattern.text}" if listing.pattern else ""
+    by = f", found by {listing.found_by}" if listing.found_by else ""
     yield f"masks: of {labelled} pictures, in {listing.masks}{by}"
 
 
@@ -49,7 +49,9 @@ def decision_lines(seen: Understood) -> Iterator[str]:
     coding = seen.reading.coding
     if coding is None:
         return
-    what = {"values": "values", "colours": "colours", "layers": "one binary file a class"}[coding.reading]
+    what = {"values": "values", "colours": "colours", "layers": "one binary file a class", "regions": "annotations"}[
+        coding.reading
+    ]
     yield f"  read as {what}; the classes: {', '.join(coding.class_set.names[:SHOWN_AT_MOST])}"
     width = max(len(meaning.code) for meaning in coding.meanings)
     for meaning in coding.meanings[:SHOWN_AT_MOST]:
