@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from core.errors import UserError
 from core.filing.kinds import PREDICTION
 from data.geometry import ResizeMode
+from transfer_learning.inference.annotations import formats_of
 from transfer_learning.inference.options import ReadoutOptions
 
 
@@ -41,6 +42,9 @@ class PredictConfig(InferenceOptions):
     at most); several may follow each other."""
     output_dir: Path = Path("predictions")
     """Where masks, overlays, figures and the tables go."""
+    write: str | None = None
+    """Formats of labelling tools to write the masks in too, as pre-annotations to correct: coco, labelme, label_studio
+    and yolo, with commas between several."""
     figures: bool = True
     """Draw an overlay and a figure picture | mask | overlay of each picture. --no_figures: masks and tables alone."""
     palette: Literal["data", "voc", "guide"] = "data"
@@ -52,3 +56,5 @@ class PredictConfig(InferenceOptions):
         super().__post_init__()
         if not 0 <= self.alpha <= 1:  # catches NaN as well
             raise UserError(f"alpha {self.alpha} is outside [0, 1]: 0 shows the picture alone, 1 the mask")
+        if self.write is not None:
+            formats_of(self.write)

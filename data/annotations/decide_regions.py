@@ -7,7 +7,7 @@ from core.errors import UserError
 from data.annotations.coding import Coding
 from data.annotations.formats.region import Annotations, Category
 from data.annotations.laying import CROWD
-from data.annotations.request import Code, Request
+from data.annotations.request import RANGE, Code, Request, values_of
 from data.annotations.scan import Found, Tally
 from data.annotations.words import layer_meanings, regions_yaml
 
@@ -50,7 +50,7 @@ def decide_regions(
         rest=IGNORED if background is None else background,
         annotations=annotations,
         meanings=layer_meanings(held_layers, labels, class_set),
-        notes=[*annotations.notes, *_notes(annotations, tally, names, labels)],
+        notes=[*annotations.notes, *_notes(annotations, tally, names, labels, background)],
         yaml="" if request and request.codes else regions_yaml(class_set, labels),
     )
 
@@ -100,7 +100,7 @@ def _requested(
                     f"{request.where}: {name} is both {names[labels[name]]} and {names[place]}: give it to one"
                 )
     if request.ignored is not None:
-        labels |= dict.fromkeys(_named(request.ignored, categories, f"{request.where}: ignore", False), IGNORED)
+        labels |= dict.fromkeys(_named(request.ignored, categories, f"{request.where}: ignore", True), IGNORED)
     if unknown := sorted(name for name, where in tally.layers.items() if where.pixels and name not in {*labels, CROWD}):
         raise UserError(
             f"{request.where} does not name {_some(unknown)}, which annotations are of: name them there, or under "
@@ -109,25 +109,39 @@ def _requested(
     return names, labels, background
 
 
-def _named(code: Code, categories: Sequence[Category], where: str, is_background: bool) -> list[str]:
-    """Return the categories that a code names, by name or by number; the background may be of none."""
-    found = []
+def _named(code: Code, categories: Sequence[Category], where: str, may_lack: bool) -> list[str]:
+    """Return the categories that a code names, by name, by number or by a range of numbers.
+
+    Args:
+        may_lack: whether the code may be of none: the background, and what is ignored.
+    """
+    found: list[str] = []
     for part in code if isinstance(code, list) else [code]:
         named = [category.name for category in categories if part in (category.name, category.number)]
-        if not named and not is_background:
-            there = _some([category.name for category in categories])
-            raise UserError(f"{where}: {part!r} is no category of the annotations, which are {there}")
+        if not named and isinstance(part, str) and RANGE.fullmatch(part):
+            numbers = values_of(part, where)
+            named = [category.name for category in categories if category.number in numbers]
+        if not named and isinstance(part, str) and not may_lack:
+            raise UserError(f"{where}: {part!r} is {_no_category(categories)}")
         found += named
+    if not found and not may_lack:
+        raise UserError(f"{where}: {code!r} is {_no_category(categories)}")
     return found
+
+
+def _no_category(categories: Sequence[Category]) -> str:
+    return f"no category of the annotations, which are {_some([category.name for category in categories])}"
 
 
 def _is_background(name: str) -> bool:
     return name.lower() in _BACKGROUNDS
 
 
-def _notes(annotations: Annotations, tally: Tally, names: Sequence[str], labels: dict[str, int]) -> list[str]:
-    rest = "; what nothing claims is background" if tally.unclaimed.pixels else ""
-    notes = [f"annotations of {annotations.title}, later ones over earlier ones: {_some(names)}{rest}"]
+def _notes(
+    annotations: Annotations, tally: Tally, names: Sequence[str], labels: dict[str, int], background: int | None
+) -> list[str]:
+    unclaimed = "; what nothing claims is background" if tally.unclaimed.pixels else ""
+    notes = [f"annotations of {annotations.title}, later ones over earlier ones: {_some(names)}{unclaimed}"]
     if (overlap := tally.overlapping).masks:
         notes.append(
             f"{overlap.pixels / tally.pixels:.2%} of the pixels are claimed by annotations of two classes, in "
@@ -136,9 +150,9 @@ def _notes(annotations: Annotations, tally: Tally, names: Sequence[str], labels:
     if CROWD in tally.layers:
         crowd = tally.layers[CROWD]
         notes.append(f"crowds and what is marked as ignored ({crowd.pixels} pixels) are neither learned nor scored")
-    empty = [name for name in labels if not tally.layers[name].pixels and labels[name] != IGNORED]
-    if empty and len(names) > len(empty):
-        notes.append(f"no annotation is of {_some(empty)}: listed as classes all the same")
+    held = {labels.get(name) for name, where in tally.layers.items() if where.pixels}
+    if empty := [name for place, name in enumerate(names) if place not in held and place != background]:
+        notes.append(f"no pixel is of {_some(empty)}: classes all the same, as they are listed")
     return notes
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
+from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from core.classes import RGB, ClassSet
 from core.errors import UserError
 from core.files import atomic_path, write_json
+from core.filing.text_file import read_text
 from data.annotations.formats.polygons import filled, ring_of
 from data.annotations.formats.region import Category, Region, Size, require_size, shown
 from data.annotations.formats.rle import brush_of, mask_of_brush
@@ -32,7 +34,10 @@ _KINDS = {"brushlabels": "rle", "polygonlabels": "points"}  # of regions that ar
 
 @dataclass(frozen=True)
 class LabelStudio:
-    """An export of Label Studio (JSON); a task without an annotation is a picture without a label."""
+    """An export of Label Studio (JSON); a task without an annotation is a picture without a label.
+
+    The labelling config beside it, of the same name, lists the classes in their order; without it they are sorted.
+    """
 
     categories: Sequence[Category]
     pictures: Mapping[str, str]
@@ -76,7 +81,27 @@ def read(path: Path, content: list[Any]) -> LabelStudio:
         notes.append(f"{left} tasks of {path.name} are not annotated yet: their pictures are unlabelled")
     if not results:
         raise UserError(f"{path}: none of its {len(tasks)} tasks has an annotation or a prediction")
-    return LabelStudio((), {key: pictures[key] for key in results}, results, notes)
+    config = path.with_suffix(".xml")
+    files = [config] if config.is_file() else []
+    categories = _labels(config) if files else []
+    return LabelStudio(categories, {key: pictures[key] for key in results}, results, notes, files)
+
+
+def _labels(path: Path) -> list[Category]:
+    """Return the labels of brushes and polygons in a labelling config, in its order.
+
+    Raises:
+        UserError: it is none.
+    """
+    try:
+        text = read_text(path)
+        if "<!" in text.replace("<!--", ""):  # entities that unfold without end
+            raise ValueError("it declares a document type")
+        tags = [tag for tag in ElementTree.fromstring(text).iter() if tag.tag in ("BrushLabels", "PolygonLabels")]
+    except (ElementTree.ParseError, ValueError) as error:
+        raise UserError(f"{path} is no labelling config of Label Studio ({error}): correct or remove it") from None
+    names = [label.get("value") or label.get("alias") or "" for tag in tags for label in tag.iter("Label")]
+    return [Category(name) for name in dict.fromkeys(names) if name]
 
 
 def _picture(path: Path, key: str, task: dict[str, Any]) -> str:
@@ -191,8 +216,6 @@ def _region(mask: np.ndarray, name: str, identity: str) -> dict[str, Any]:
 
 def _address(picture: Written) -> str:
     """Return a picture's address for local storage whose document root is the folder above the pictures' own."""
-    if picture.file is None:
-        return picture.name
     parts = picture.file.parts[: -len(picture.name.split("/"))][-1:]
     root = parts[0] if parts and parts[0] != picture.file.anchor else ""
     return _LOCAL + quote(posixpath.join(root, picture.name))

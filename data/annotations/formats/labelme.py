@@ -22,6 +22,8 @@ from PIL import Image, ImageDraw
 from core.classes import ClassSet
 from core.errors import UserError
 from core.files import atomic_path, write_json
+from core.filing.paths import real
+from core.filing.text_file import read_text
 from data.annotations.formats.bounded import read_annotation_json
 from data.annotations.formats.polygons import require_inside
 from data.annotations.formats.region import Category, Region, Size, number, require_size, shown
@@ -68,8 +70,6 @@ def read(folder: Path) -> Labelme:
     Raises:
         UserError: it is no text.
     """
-    from core.filing.text_file import read_text
-
     path = folder / LIST
     if not path.is_file():
         return Labelme()
@@ -165,7 +165,8 @@ def write(folder: Path, pictures: Iterable[Written], classes: ClassSet) -> None:
 
 def _path_from(path: Path, picture: Written) -> str:
     """Return where the picture lies, seen from its JSON."""
-    return Path(os.path.relpath(picture.file, path.parent)).as_posix() if picture.file else picture.name
+    file = real(picture.file.parent) / picture.file.name
+    return Path(os.path.relpath(file, real(path.parent))).as_posix()
 
 
 def _shape(label: str, points: np.ndarray) -> dict[str, Any]:

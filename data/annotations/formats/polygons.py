@@ -59,11 +59,13 @@ def filled(rings: Sequence[Ring], size: Size, where: str) -> np.ndarray:
     """
     mask = np.zeros(size, bool)
     for ring in rings:
-        mask |= _filled(ring, size, where)
+        columns, sides = _filled(ring, size, where)
+        mask[:, columns] |= sides
     return mask
 
 
-def _filled(ring: Ring, size: Size, where: str) -> np.ndarray:
+def _filled(ring: Ring, size: Size, where: str) -> tuple[slice, np.ndarray]:
+    """Return the columns that a polygon reaches, and what it claims of them, [H, columns] bool."""
     height, width = size
     # As C does: towards zero.
     points = np.trunc(_FINER * ring + 0.5).astype(np.int64)
@@ -77,9 +79,14 @@ def _filled(ring: Ring, size: Size, where: str) -> np.ndarray:
     column = (np.minimum(u[1:], u[:-1])[crossing] + 0.5) / _FINER - 0.5
     row = np.ceil(np.clip((np.minimum(v[1:], v[:-1])[crossing] + 0.5) / _FINER - 0.5, 0, height)).astype(np.int64)
     kept = (np.floor(column) == column) & (column >= 0) & (column <= width - 1)
-    toggles = column[kept].astype(np.int64) * height + row[kept]
-    sides = np.bincount(toggles, minlength=height * width)[: height * width].cumsum() % 2
-    return sides.astype(bool).reshape(width, height).T
+    column, row = column[kept].astype(np.int64), row[kept]
+    if not len(column):
+        return slice(0, 0), np.zeros((height, 0), bool)
+    first, count = int(column.min()), int(np.ptp(column)) + 1
+    # A closed outline crosses a column as often one way as the other, the last time at its lower end, perhaps.
+    toggles = np.bincount((column - first) * (height + 1) + row, minlength=count * (height + 1))
+    sides = toggles.reshape(count, height + 1)[:, :height].cumsum(axis=1) % 2
+    return slice(first, first + count), sides.astype(bool).T
 
 
 def _walked(start: np.ndarray, end: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

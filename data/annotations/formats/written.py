@@ -16,7 +16,7 @@ class Written:
     Attributes:
         name: the picture's, relative to its folder, with "/" between its parts and its suffix.
         result: what its own files are called, without a suffix.
-        file: the picture; None where it has no place that will last.
+        file: the picture.
         label: reads the label [H, W] uint8, classes alone.
         score: mean confidence, 0 to 1.
         folder: where what is written will lie in the end.
@@ -24,7 +24,7 @@ class Written:
 
     name: str
     result: str
-    file: Path | None
+    file: Path
     label: Callable[[], np.ndarray]
     score: float
     folder: Path

@@ -87,10 +87,12 @@ def odd_lines(seen: Understood) -> Iterator[str]:
     found += by_reason(seen.source.passed_over)
     coding = seen.reading.coding
     if coding and seen.reading.tally.masks > RARE_MASKS:
+        background = coding.class_set.background if coding.annotations else None
+        unremarkable = ("ignored", *([] if background is None else [coding.class_set.names[background]]))
         found += [
             f"{meaning.becomes} ({meaning.code}) is in {meaning.masks} masks alone (first {meaning.first})"
             for meaning in coding.meanings
-            if meaning.masks < RARE_MASKS and meaning.becomes != "ignored" and not coding.binary
+            if meaning.masks < RARE_MASKS and meaning.becomes not in unremarkable and not coding.binary
         ]
     yield "odd:" if found else "odd: nothing"
     yield from (f"  {line}" for line in found[:SHOWN_AT_MOST])
