@@ -31,7 +31,6 @@ def read_annotation_json(path: Path, most: int = MOST_OF_A_PICTURE) -> Any:
 def read_annotation_bytes(path: Path, most: int = MOST_OF_A_PICTURE) -> bytes:
     """Return the bytes of a file. Raises as `read_annotation_json`."""
     with open_file(path) as file:
-        data = file.read(most + 1)
-    if len(data) > most:
-        raise PictureError(f"larger than {most // 2**20} MiB: no annotations are")
-    return data
+        if path.stat().st_size > most:
+            raise PictureError(f"larger than {most // 2**20} MiB: no annotations are")
+        return file.read()

@@ -1,6 +1,5 @@
 """What every format of annotations comes to: categories, and regions of a picture in the order in which they lie."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from data.decoders.opening import PictureError
 
 Size = tuple[int, int]  # height and width of a picture, upright
+_LARGEST = 1e30  # beyond any coordinate, and what its square makes is still a number
 _SHOWN_AT_MOST = 60  # letters of what stands in a file
 
 
@@ -89,12 +89,15 @@ def number(value: Any, where: str) -> float:
     Raises:
         PictureError: it is none.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise PictureError(f"{where}: {shown(value)} is no number")
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not -_LARGEST < value < _LARGEST:  # NaN too
+        raise PictureError(f"{where}: {shown(value)} is no number of pixels")
     return float(value)
 
 
 def shown(value: Any) -> str:
     """Return the beginning of what stands in a file, on one line."""
+    if type(value) is int and abs(value) >= _LARGEST**2:  # Python writes no integer of thousands of digits
+        return "an integer of more than 60 digits"
     text = f"{value!a}" if isinstance(value, str) else str(value).encode("unicode_escape").decode("ascii")
     return text if len(text) <= _SHOWN_AT_MOST else f"{text[:_SHOWN_AT_MOST]}..."

@@ -13,6 +13,7 @@ import yaml
 from core.classes import ClassSet
 from core.errors import UserError
 from core.files import atomic_path
+from core.filing.paths import real
 from core.filing.text_file import read_text
 from core.filing.yaml_file import read_yaml
 from data.annotations.formats.bounded import read_annotation_bytes
@@ -72,7 +73,7 @@ def read(folder: Path) -> YoloSeg:
     Raises:
         UserError: they are no such names.
     """
-    for above in (folder, *folder.resolve().parents)[:_ABOVE]:
+    for above in (real(folder), *real(folder).parents)[:_ABOVE]:
         for path in (above / name for name in (*YAMLS, *LISTS)):
             if path.is_file() and (names := _names(path)) is not None:
                 return YoloSeg([Category(name, number) for number, name in sorted(names.items())], [path])
