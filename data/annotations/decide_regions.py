@@ -12,6 +12,7 @@ from data.annotations.scan import Found, Tally
 from data.annotations.words import layer_meanings, regions_yaml
 
 _BACKGROUNDS = ("background", "bg", "_background_")
+_NUMBERED = "YOLO"  # whose categories have numbers alone where no list names them
 _SHOWN_AT_MOST = 12
 
 
@@ -35,7 +36,9 @@ def decide_regions(
     if request is None:
         names, labels, background = _all(categories, bool(tally.unclaimed.pixels))
     else:
-        names, labels, background = _requested(request, categories, tally)
+        names, labels, background = _requested(
+            request, categories, tally, not annotations.categories and annotations.title == _NUMBERED
+        )
     if len(names) < 2:
         held = ", ".join(names) or "no class"
         raise UserError(f"the annotations hold {held} alone, with nothing beside it: nothing could be told apart")
@@ -66,7 +69,7 @@ def _categories(annotations: Annotations, tally: Tally) -> list[Category]:
         return listed
     found = [name for name in tally.layers if name != CROWD]
     numbered = {name: int(name.removeprefix("class_")) for name in found if name.removeprefix("class_").isdigit()}
-    if annotations.title == "YOLO":
+    if annotations.title == _NUMBERED:
         return [Category(name, number) for name, number in sorted(numbered.items(), key=lambda item: item[1])]
     return [Category(name) for name in sorted(found)]
 
@@ -82,23 +85,24 @@ def _all(categories: Sequence[Category], unclaimed: bool) -> tuple[list[str], di
 
 
 def _requested(
-    request: Request, categories: Sequence[Category], tally: Tally
+    request: Request, categories: Sequence[Category], tally: Tally, unnamed: bool
 ) -> tuple[list[str], dict[str, int], int | None]:
     names, background = list(request.names), request.background
     codes: list[Code] = list(request.codes or request.names)
-    by_number = not request.codes and not {*names} <= {c.name for c in categories} | {*_BACKGROUNDS}
-    if by_number and categories and all(category.number is not None for category in categories):
-        codes = [[place] for place in range(len(names))]
-        background = None
+    if unnamed and not request.codes:  # names in the order of the numbers, which have no other
+        numbers = iter(range(len(names)))
+        codes = [name if place == background else [next(numbers)] for place, name in enumerate(names)]
     if background is None and tally.unclaimed.pixels:
         names, codes, background = ["background", *names], [_BACKGROUNDS[0], *codes], 0
     labels: dict[str, int] = {}
     for place, code in enumerate(codes):
-        for name in _named(code, categories, f"{request.where}: {names[place]}", place == background):
+        may_lack = place == background or (unnamed and not request.codes)
+        for name in _named(code, categories, f"{request.where}: {names[place]}", may_lack):
             if labels.setdefault(name, place) != place:
-                raise UserError(
-                    f"{request.where}: {name} is both {names[labels[name]]} and {names[place]}: give it to one"
-                )
+                both = f"{names[labels[name]]} and {names[place]}"
+                raise UserError(f"{request.where}: {name} is both {both}: give it to one")
+    if background is not None:  # by whichever of its names a tool calls it
+        labels = {category.name: background for category in categories if _is_background(category.name)} | labels
     if request.ignored is not None:
         labels |= dict.fromkeys(_named(request.ignored, categories, f"{request.where}: ignore", True), IGNORED)
     if unknown := sorted(name for name, where in tally.layers.items() if where.pixels and name not in {*labels, CROWD}):

@@ -158,6 +158,38 @@ def test_classes_are_chosen_by_name_and_by_number(images, tmp_path):
         source_of(one, path, ignore_value=(1,))
 
 
+def test_names_alone_are_those_of_yolos_numbers(images, tmp_path):
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels/bob.txt").write_text("2 0 0 0.5 0 0.5 0.5 0 0.5\n0 0.5 0.5 1 0.5 1 1 0.5 1\n")
+    for names in (("cat", "cow", "dog"), ("background", "cat", "cow", "dog")):
+        source = source_of(images, tmp_path / "labels", classes=names)
+        assert (source.classes.names, source.classes.background) == (("background", "cat", "cow", "dog"), 0)
+        (label,) = labels_of(source).values()
+        assert (label[0, 0], label[-1, -1], label[-1, 0]) == (3, 1, 0)
+    with pytest.raises(UserError, match="--classes does not name class_2, which annotations are of"):
+        source_of(images, tmp_path / "labels", classes=("cat", "cow"))
+
+
+def test_labelmes_background_is_the_background_whatever_is_asked_for(images, tmp_path):
+    written(tmp_path, labels(), CLASSES, "labelme")
+    first = source_of(images, tmp_path / "labelme")
+    for classes in (CLASSES.names[1:], (str(_yaml(tmp_path, first.classes_yaml)),)):
+        source = source_of(images, tmp_path / "labelme", classes=classes)
+        assert source.classes.names == CLASSES.names
+        for name, label in labels_of(source).items():
+            np.testing.assert_array_equal(label, labels()[f"{name}.jpg"])
+
+
+def test_the_labelling_config_says_the_order_of_classes(images, tmp_path):
+    tasks = [task("bob.jpg"), task("eve.jpg", 2)]
+    path = dumped(tmp_path / "project.json", tasks)
+    (tmp_path / "project.xml").write_text(
+        '<View><Image name="i" value="$i"/><BrushLabels name="l" toName="i"><Label value="zebra"/><Label value="cat"/>'
+        "</BrushLabels></View>"
+    )
+    assert source_of(images, path).classes.names == ("background", "zebra", "cat")
+
+
 def _yaml(folder: Path, text: str) -> Path:
     (folder / "classes.yaml").write_text(text)
     return folder / "classes.yaml"
