@@ -87,6 +87,17 @@ def test_inspect_shows_annotations(images, tmp_path, capsys):
     assert (tmp_path / "shown.png").stat().st_size > 1000
 
 
+def test_annotations_of_nothing_are_refused_as_masks_of_nothing_are(images, tmp_path, capsys):
+    entries = [{"id": n, "file_name": f"{name}.jpg", "height": HEIGHT, "width": WIDTH} for n, name in enumerate(NAMES)]
+    kinds = [{"id": 1, "name": "cat"}]
+    path = dumped(tmp_path / "c.json", {"images": entries, "annotations": [], "categories": kinds})
+    argv = ["--images", images, "--masks", path, "--preview", tmp_path / "shown.png"]
+    assert inspect([str(word) for word in argv]) == 2
+    said = capsys.readouterr()
+    assert "no pixel is of cat" in said.out
+    assert "hold no class but the background" in said.err
+
+
 def test_labels_beside_their_pictures_are_read_when_they_are_given(images):
     for name in NAMES:
         dumped(images / f"{name}.json", {"shapes": [shape("cat")], "imageHeight": HEIGHT, "imageWidth": WIDTH})

@@ -82,44 +82,43 @@ def _of_file(pictures: Pictures, images: Path, path: Path) -> Annotated:
 def _of_folder(pictures: Pictures, images: Path, folder: Path, pattern: str | None) -> Annotated | None:
     beside = real(folder) == real(images)
     files = list(walk(folder, [] if beside else [images]))
-    if not beside and any(path.suffix.lower() in PICTURE_SUFFIXES for path in files):
+    if (beside and pattern) or (not beside and any(path.suffix.lower() in PICTURE_SUFFIXES for path in files)):
         return None
-    fitting = {row.suffix: [path for path in files if _fits(pictures, path, folder, row)] for row in _by_folder()}
-    rows = [row for row in _by_folder() if fitting[row.suffix]]
-    if not rows or (pattern and beside):
+    found = _format_of(pictures, folder, files)
+    if found is None:
         return None
-    if len(rows) > 1:
-        both = " and ".join(f"{fitting[row.suffix][0].name} ({row.title})" for row in rows)
-        raise UserError(
-            f"{folder} holds annotations of two formats, {both}: lay those that count in a folder of their own"
-        )
-    (row,) = rows
-    assert row.read_folder is not None, "a file a picture"
-    for path in fitting[row.suffix]:
+    row, fitting = found
+    for path in fitting:
         try:
             pictures.add_mask(stem_of(path, folder), "", path)
         except (TwinError, PictureError):
             raise UserError(f"{path} is a second file of annotations for its picture: remove one") from None
-    others = [path for path in files if path.suffix.lower() == row.suffix and path not in set(fitting[row.suffix])]
+    assert row.read_folder is not None, "a file a picture"
     annotations = row.read_folder(folder)
-    strays = [path for path in others if path not in annotations.files]
+    known = {*(path.name for path in annotations.files)}
+    others = sorted({*files} - {*fitting})
+    strays = [path for path in others if path.suffix.lower() == row.suffix and path.name not in known]
     reason = f"not annotations with the name of a picture ({{name}}{row.suffix})"
+    told = [(printable(path), reason) for path in strays] if not beside else []
     notes = []
-    if len(strays) > len(fitting[row.suffix]):
+    if len(strays) > len(fitting):
         notes.append(
             f"{len(strays)} {row.suffix} files in {folder} have the name of no picture (first {strays[0].name})"
         )
-    return Annotated(
-        annotations,
-        f"{{name}}{row.suffix} ({row.title})",
-        _names(fitting[row.suffix]),
-        () if beside else [(printable(path), reason) for path in strays],
-        notes,
-    )
+    return Annotated(annotations, f"{{name}}{row.suffix} ({row.title})", _names(fitting), told, notes)
 
 
-def _by_folder() -> Iterable[Format]:
-    return (row for row in FORMATS.values() if row.read_folder)
+def _format_of(pictures: Pictures, folder: Path, files: Sequence[Path]) -> tuple[Format, list[Path]] | None:
+    """Return the format of which there are files with the names of pictures, and those files; None without any."""
+    rows = [row for row in FORMATS.values() if row.read_folder]
+    fitting = [(row, [path for path in files if _fits(pictures, path, folder, row)]) for row in rows]
+    there = [(row, paths) for row, paths in fitting if paths]
+    if len(there) > 1:
+        both = " and ".join(f"{paths[0].name} ({row.title})" for row, paths in there)
+        raise UserError(
+            f"{folder} holds annotations of two formats, {both}: lay those that count in a folder of their own"
+        )
+    return there[0] if there else None
 
 
 def _fits(pictures: Pictures, path: Path, folder: Path, row: Format) -> bool:

@@ -53,7 +53,7 @@ def decision_lines(seen: Understood) -> Iterator[str]:
         coding.reading
     ]
     yield f"  read as {what}; the classes: {', '.join(coding.class_set.names[:SHOWN_AT_MOST])}"
-    width = max(len(meaning.code) for meaning in coding.meanings)
+    width = max((len(meaning.code) for meaning in coding.meanings), default=0)
     for meaning in coding.meanings[:SHOWN_AT_MOST]:
         yield f"  {meaning.code:>{width}}: {meaning.becomes}"
     if len(coding.meanings) > SHOWN_AT_MOST:
