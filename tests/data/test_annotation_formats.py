@@ -109,6 +109,14 @@ def test_brushes_go_through_the_converter_where_it_is_installed():
         np.testing.assert_array_equal(mask_of_brush(brush.mask2rle(255 * mask.astype(np.uint8)), mask.shape, ""), mask)
 
 
+def test_label_studios_own_checks_pass_where_they_are_installed(tmp_path):
+    interface = pytest.importorskip("label_studio_sdk.label_interface")
+    written(tmp_path, {"tom.jpg": blobs(4, 47, 31)}, CLASSES, "label_studio")
+    (task,) = json.loads((tmp_path / label_studio.FILE).read_text())
+    checked = interface.LabelInterface((tmp_path / label_studio.CONFIG).read_text())
+    assert checked.validate_prediction(task["predictions"][0], return_errors=True) == []
+
+
 def test_brushes_longer_than_a_run_can_be_come_back():
     mask = np.zeros((300, 401), bool)
     mask[150:, 1:] = True
