@@ -116,7 +116,7 @@ def test_neither_data_nor_large_files_are_part_of_the_project():
 MAY_OPEN = {
     *("core.files", "core.headers.header", "core.run.state"),
     "core.terminal.screen",
-    *("data.decoders.opening", "data.preparing.journal"),
+    *("data.annotations.formats.labelme", "data.decoders.opening", "data.preparing.journal"),
     *("data.sources.fetching.archives", "data.sources.fetching.connection", "data.sources.fetching.download"),
     "experiments.grid.estimate",
     "experiments.grid.runners.parcels",

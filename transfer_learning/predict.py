@@ -1,11 +1,12 @@
 """Segment pictures, or volumes, of any size and kind: a file, a folder with its subfolders, or a pattern.
 
-Each picture is resized as in training, and its scores are brought back to its own size. --tile goes over large
-pictures in overlapping windows, --tta averages over sizes and the mirror image. Writes of each picture the mask as an
-indexed PNG (its values are the classes, in the weights' order), an overlay and a figure, and of all of them the area
-and mean confidence of each class as predictions.json and predictions.csv. Files that cannot be read are listed and the
-rest goes on; the exit code is then 1. Weights of volumes take NIfTI, NRRD or MHA, all modalities in one file or in one
-each (NAME_0000 and so on), and folders of DICOM, and write each prediction as NIfTI in its file's own space.
+Each picture is resized as in training, and its scores are brought back to its own size. --tile goes over large pictures
+in overlapping windows, --tta averages over sizes and the mirror image. Writes of each picture the mask as an indexed
+PNG (its values are the classes, in the weights' order), an overlay and a figure, and of all of them the area and mean
+confidence of each class as predictions.json and predictions.csv; --write adds the formats of labelling tools. Files
+that cannot be read are listed and the rest goes on; the exit code is then 1. Weights of volumes take NIfTI, NRRD or
+MHA, all modalities in one file or in one each (NAME_0000 and so on), and folders of DICOM, and write each prediction as
+NIfTI in its file's own space.
 
     python -m transfer_learning.predict --model_path runs/pretrained/best_model.safetensors --input photos
 """
@@ -23,6 +24,7 @@ from core.errors import RunError, UserError
 from core.evaluation import counted
 from core.filing.paths import readable
 from core.filing.writing import publish, replacing, sole_writer
+from transfer_learning.inference.annotations import annotation_places, write_annotations
 from transfer_learning.inference.places import TABLES, require_free, result_places, results_of_before
 from transfer_learning.inference.tables import print_summary, shapes_in_words, write_tables
 from transfer_learning.inference.weights_files import is_torchvision
@@ -61,6 +63,8 @@ def _inputs(config: PredictConfig, folder: Path) -> tuple[dict[str, Path], list[
     from transfer_learning.inference.inputs import find_files
 
     addresses = [given for given in config.input if is_address(given)]
+    if addresses and config.write is not None:
+        raise UserError(f"--write names pictures by their files: download {addresses[0]} first, and give the file")
     here = [given for given in config.input if not is_address(given)]
     files, passed_over = find_files(here, config.output_dir) if here or not addresses else ({}, [])
     for address in addresses:
@@ -77,10 +81,13 @@ def _predict(config: PredictConfig, files: dict[str, Path], passed_over: Sequenc
 
     earlier = results_of_before(config.output_dir, files.values())
     if _is_of_volumes(config.model_path):
+        if config.write is not None:
+            raise UserError("--write is of pictures: volumes are written as NIfTI, which their tools open")
         return _predict_volumes(config, files, passed_over, earlier)
     results = result_names(list(files))
     left_out = dict(unwritable(results))
     places = [place for result in results.values() for place in result_places(result).values()]
+    places += annotation_places(config.write, results.values())
     require_free(config.output_dir, places, files.values(), earlier)
     options = {field.name: getattr(config, field.name) for field in dataclasses.fields(InferenceOptions)}
     with sole_writer(config.output_dir), replacing(config.output_dir, earlier) as folder:
@@ -89,7 +96,7 @@ def _predict(config: PredictConfig, files: dict[str, Path], passed_over: Sequenc
             print(line, file=sys.stderr)
         into = dataclasses.replace(config, output_dir=folder)
         try:
-            content = _segment_files(files, results, left_out, segmenter, into)
+            content = _segment_files(files, results, left_out, segmenter, into, config.output_dir)
         except (KeyboardInterrupt, Terminated):
             if not (config.output_dir / TABLES[0]).exists():  # what is done is whole, and mixes with nothing
                 publish(folder, config.output_dir, earlier, whole=False)
@@ -142,6 +149,7 @@ def _segment_files(
     left_out: dict[str, str],
     segmenter: "Segmenter",
     config: PredictConfig,
+    final: Path,
 ) -> dict[str, Any]:
     from core.machine.threads import threaded
     from core.run.signals import Terminated
@@ -175,8 +183,10 @@ def _segment_files(
     if not done:
         reasons = "; ".join(f"{entry['file']}: {entry['reason']}" for entry in listed[:3])
         raise UserError(f"{' '.join(config.input)}: none of {len(files)} files can be read as a picture ({reasons})")
-    records, areas = zip(*(done[name] for name in files if name in done), strict=True)
-    return write_tables(list(records), listed, Areas.added(classes, areas), segmenter, config)
+    records = {name: done[name][0] for name in files if name in done}
+    annotations = write_annotations(config.write, records, files, results, classes, (config.output_dir, final))
+    total = Areas.added(classes, (done[name][1] for name in records))
+    return write_tables(list(records.values()), listed, annotations, total, segmenter, config)
 
 
 class Picture(NamedTuple):

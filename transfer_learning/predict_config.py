@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from core.errors import UserError
 from core.filing.kinds import PREDICTION
 from data.geometry import ResizeMode
+from transfer_learning.inference.annotations import formats_of
 from transfer_learning.inference.options import ReadoutOptions
 
 
@@ -56,5 +57,13 @@ class PredictConfig(DrawingOptions):
     at most); several may follow each other."""
     output_dir: Path = Path("predictions")
     """Where masks, overlays, figures and the tables go."""
+    write: str | None = None
+    """Formats of labelling tools to write the masks in too, as pre-annotations to correct: coco, labelme, label_studio
+    and yolo, with commas between several."""
     figures: bool = True
     """Draw an overlay and a figure picture | mask | overlay of each picture. --no_figures: masks and tables alone."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.write is not None:
+            formats_of(self.write)

@@ -191,13 +191,15 @@ def publish(staged: Path, folder: Path, earlier: Iterable[str] = (), whole: bool
 
 
 def files_named(path: Path) -> list[str]:
-    """Return the files that the JSON of earlier results names: figures, and what a prediction wrote of each picture.
+    """Return the files that the JSON of earlier results names: figures, and what a prediction wrote, of each
+    picture and for labelling tools.
 
     With them come those of results beside it that a call which was ended left in part.
     """
     content, unfinished = _read_or_none(path), _read_or_none(path.parent / UNFINISHED)
     entries = content if isinstance(content, dict) else {}
     named = [entry.get("file") for entry in [*_objects(entries.get("figures")), *_objects([entries.get("strip")])]]
+    named += [entry.get("file") for entry in _objects(entries.get("annotations"))]
     named += [
         record.get(kind) for record in _objects(entries.get("pictures")) for kind in ("mask", "overlay", "figure")
     ]

@@ -9,11 +9,13 @@ import numpy as np
 
 from core.classes import IGNORED, ClassSet
 from data.annotations.canonical import read_canonical, unpack
+from data.annotations.formats.region import Annotations, Size
 from data.annotations.layers import label_of_layers
+from data.annotations.laying import label_of_regions
 from data.pictures import PictureError
 
-Reading = Literal["values", "colours", "layers"]
-# A picture's masks: (class, file), the class "" where one file holds all classes.
+Reading = Literal["values", "colours", "layers", "regions"]
+# A picture's masks: (class, file), the class "" where one file holds all classes; of annotations (its key, file).
 Masks = Sequence[tuple[str, Path]]
 # From here on a grey is foreground, where a binary mask was blurred.
 THRESHOLD = 128
@@ -42,10 +44,12 @@ class Coding:
 
     Attributes:
         class_set: the classes.
-        reading: by values (or indices of a palette), by colours, or as layers: one binary file a class.
+        reading: by values (or indices of a palette), by colours, as layers: one binary file a class, or as regions:
+            annotations of a labelling tool.
         labels: number -> label; packed colours are numbers.
-        layers: class's file -> label.
-        rest: label of what no layer claims.
+        layers: class's file, or category -> label.
+        rest: label of what no layer or region claims.
+        annotations: of regions, what reads them.
         spread: whether values of 1, 2 and 4 bits are the greys that a viewer shows.
         by_index: whether palettes of greys alone give their indices, as colourful palettes of the set do.
         binary: whether greys are told apart by `THRESHOLD` alone.
@@ -59,6 +63,7 @@ class Coding:
     labels: Mapping[int, int] = field(default_factory=dict)
     layers: Mapping[str, int] = field(default_factory=dict)
     rest: int = IGNORED
+    annotations: Annotations | None = None
     spread: bool = False
     by_index: bool = False
     binary: bool = False
@@ -66,15 +71,17 @@ class Coding:
     notes: Sequence[str] = ()
     yaml: str = ""
 
-    def label(self, masks: Masks) -> np.ndarray:
-        """Return the label [H, W] uint8 of a picture, classes or 255.
+    def label(self, masks: Masks, size: Size) -> np.ndarray:
+        """Return the label [H, W] uint8 of a picture of this height and width, classes or 255.
 
         Raises:
             PictureError: a file is damaged, or holds what was not there when the meaning was decided.
         """
         if self.reading == "layers":
             return label_of_layers(masks, self.layers, self.rest)
-        ((_, path),) = masks
+        ((key, path),) = masks
+        if self.annotations:
+            return label_of_regions(self.annotations, path, key, size, self.layers, self.rest)
         mask = read_canonical(path)
         if self.reading == "colours":
             return _looked_up(mask.as_colours(), self.labels, colours=True)

@@ -12,7 +12,7 @@ from core.filing.yaml_file import read_yaml
 from data.annotations.canonical import RGB
 
 Code = int | str | list[Any]
-_RANGE = re.compile(r"(\d{1,5})-(\d{1,5})")
+RANGE = re.compile(r"(\d{1,5})-(\d{1,5})")
 IGNORE = "ignore"  # what a YAML calls the values that are neither learned nor scored
 FORMS = "`road: 1`, `car: [0, 0, 142]`, `ignore: [255]`, `background: 0`"
 
@@ -88,7 +88,7 @@ def values_of(code: Code, where: str) -> list[int]:
         raise UserError(f"{where}: {code} is a colour, but the masks are read as values: say which value it is")
     values: list[int] = []
     for part in code if isinstance(code, list) else [code]:
-        ends = _RANGE.fullmatch(part) if isinstance(part, str) else None
+        ends = RANGE.fullmatch(part) if isinstance(part, str) else None
         if ends and int(ends[1]) > int(ends[2]):
             raise UserError(f"{where}: {part!r} runs backwards: write {ends[2]}-{ends[1]}")
         if ends:

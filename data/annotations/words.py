@@ -114,6 +114,15 @@ def layers_yaml(class_set: ClassSet, labels: Mapping[str, int], rest: int) -> st
     return "".join(_line(name, [codes[place]]) for place, name in enumerate(class_set.names))
 
 
+def regions_yaml(class_set: ClassSet, labels: Mapping[str, int]) -> str:
+    """Return the YAML that says with --classes which categories of annotations are which class."""
+    lines = []
+    for place, name in enumerate(class_set.names):
+        of_it = [category for category, label in labels.items() if label == place]
+        lines.append(_line(name, of_it or [name]))
+    return "".join(lines)
+
+
 def _line(name: str, codes: Sequence[Any], always_list: bool = False) -> str:
     content = list(codes) if always_list or len(codes) > 1 else codes[0]
     if len(codes) > LONG_LIST and codes == [*range(codes[0], codes[-1] + 1)]:

@@ -6,7 +6,7 @@ added later moves nothing; --splits, --folds and --group_by say otherwise.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -50,7 +50,7 @@ def understand(config: ReadingConfig, watcher: Watcher | None = None) -> Underst
     found = list_pictures(config, watcher)
     tags = _tags(found, config)
     division = divide(found.pictures, tags, config)
-    digest = found.pictures.digest(*_setting_files(config))
+    digest = _digest(found, config)
     found.pictures.remove(division.left_out)
     reading = read_listing(found, config, watcher)
     passed_over = [*found.passed_over, *((name, f"not in {config.splits}") for name in division.left_out)]
@@ -74,7 +74,7 @@ def understand(config: ReadingConfig, watcher: Watcher | None = None) -> Underst
 
 def listing(config: ReadingConfig) -> str:
     """Return `Source.details["listing"]` of `read`, without looking into any file: it notices what changed."""
-    return list_pictures(config).pictures.digest(*_setting_files(config))
+    return _digest(list_pictures(config), config)
 
 
 def files(config: ReadingConfig) -> Iterator[tuple[str, tuple[Path, ...]]]:
@@ -117,7 +117,9 @@ class _Samples:
             file=str(row.image),
             image=image,
             label_file=str(row.masks[0][1]) if row.masks else "",
-            label=partial(reading.coding.label, row.masks) if reading.coding and row.masks else None,
+            label=partial(reading.coding.label, row.masks, (row.height, row.width))
+            if reading.coding and row.masks
+            else None,
             tags=self.tags.get(row.name, {}),
             stamp=(*row.stamp, _decided(reading)),
             files=row.files,
@@ -143,9 +145,9 @@ def _details(digest: str, found: Listing, reading: Reading) -> dict[str, object]
     details: dict[str, object] = {"listing": digest}
     if reading.value_range:
         details["value_range"] = list(reading.value_range)
-    if found.pattern and reading.coding:
+    if reading.coding:
         details["masks"] = {
-            "found_by": found.pattern.text,
+            "found_by": found.found_by,
             "meaning": {meaning.code: meaning.becomes for meaning in reading.coding.meanings[:256]},
         }
     return details
@@ -154,14 +156,18 @@ def _details(digest: str, found: Listing, reading: Reading) -> dict[str, object]
 def _notes(found: Listing, reading: Reading, notes: list[str]) -> list[str]:
     labelled = sum(1 for _ in found.pictures.names(labelled=True))
     kinds = "grey" if reading.channels == 1 else "colour"
-    by = f", found by {found.pattern.text}" if found.pattern else ": they serve phase 1 alone"
+    by = f", found by {found.found_by}" if reading.coding else ": they serve phase 1 alone"
     first = f"{len(found.pictures)} pictures, read in {kinds}; {labelled} have a mask{by}"
     return [first, *found.notes, *reading.notes, *notes]
 
 
-def _setting_files(config: ReadingConfig) -> Iterator[str]:
-    """Yield a line for each file that the settings name: what it holds decides too."""
-    files = [config.tag_file, config.splits, *(Path(word) for word in config.classes)]
+def _digest(found: Listing, config: ReadingConfig) -> str:
+    return found.pictures.digest(*_setting_files(config, found.annotations.files if found.annotations else ()))
+
+
+def _setting_files(config: ReadingConfig, more: Iterable[Path]) -> Iterator[str]:
+    """Yield a line for each file that the settings name, and for more: what it holds decides too."""
+    files = [config.tag_file, config.splits, *(Path(word) for word in config.classes), *more]
     for path in files:
         for file in sorted(path.glob("*.txt")) if path and path.is_dir() else [path]:
             if file and file.is_file():

@@ -210,15 +210,25 @@ def test_lossy_masks_are_refused_with_the_remedy(images, tmp_path):
         source_of(images, tmp_path / "masks")
 
 
-@pytest.mark.parametrize("file", ["annotations.json", "a/photo.1.txt", "photo 1.json"])
-def test_polygons_are_refused_with_that_word(images, tmp_path, file):
+@pytest.mark.parametrize(
+    ("file", "of_folder", "of_file"),
+    [
+        (
+            "annotations.json",
+            "no annotation in .* has the name of a picture",
+            "is no annotation that is read here: COCO",
+        ),
+        ("a/photo.1.txt", r"photo\.1\.txt: line 1: '{}' is no number", "is neither a folder of masks nor annotations"),
+        ("photo 1.json", r"photo 1\.json: it holds no list of shapes", "is no annotation that is read here"),
+        ("photo 1.xml", "no mask|no annotation", "is neither a folder of masks nor annotations: read are COCO"),
+    ],
+)
+def test_what_is_no_annotation_is_refused_with_those_that_are(images, tmp_path, file, of_folder, of_file):
     path = tmp_path / "labels" / file
     path.parent.mkdir(parents=True)
     path.write_text("{}")
-    for masks in (tmp_path / "labels", path):
-        with pytest.raises(
-            UserError, match=r"polygons \(COCO, labelme, YOLO\) are not read yet: they come with advise"
-        ):
+    for masks, error in ((tmp_path / "labels", of_folder), (path, of_file)):
+        with pytest.raises(UserError, match=error):
             source_of(images, masks)
 
 

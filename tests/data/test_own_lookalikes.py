@@ -63,7 +63,7 @@ def test_pictures_that_may_be_labelled_or_masks_are_told(images, tmp_path):
     for name in NAMES:
         (images / f"{name}.json").write_text("{}")
     assert "12 files beside pictures are not read" in told(images)
-    assert "polygons (COCO, labelme, YOLO)" in told(images)
+    assert f"--masks {images} reads them, if they are labels (labelme, YOLO)" in told(images)
     masks = write_masks(tmp_path / "masks", {name: indices(seed, 3) for seed, name in enumerate(NAMES)})
     assert "the first 5 pictures hold at most 8 values each" in told(masks)
 

@@ -14,7 +14,11 @@ from unittest.mock import patch
 import numpy as np
 import yaml
 from PIL import Image
+from sample_annotations import written
 from sample_volumes import write_volumes
+
+from core.classes import ClassSet
+from data.annotations.formats.table import FORMATS
 
 SIDE = 40
 NAMES = [f"{animal}_{number}" for animal in ("cat", "dog") for number in range(7)]
@@ -68,15 +72,18 @@ def write_own(folder: Path) -> None:
     (folder / "images").mkdir(parents=True)
     (folder / "masks").mkdir()
     rows, columns = np.mgrid[:SIDE, :SIDE]
+    labels: dict[str, np.ndarray] = {}
     for number, name in enumerate(NAMES):
         generator = np.random.default_rng(number)
         coarse = Image.fromarray(generator.integers(0, 256, (4, 4, 3), dtype=np.uint8))
         picture = coarse.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
         picture.save(folder / "images" / f"{name}{SUFFIXES[number % len(SUFFIXES)]}", **_lossless(number))
-        mask = np.zeros((SIDE, SIDE), np.uint8)
+        labels[f"{name}{SUFFIXES[number % len(SUFFIXES)]}"] = mask = np.zeros((SIDE, SIDE), np.uint8)
         mask[4 + number : 14 + number, 3:13] = 1
         mask[abs(np.hypot(rows - 20, columns - 20 - number % 5) - 6) < 2] = 2
         Image.fromarray(mask).save(folder / "masks" / f"{name}{MASK_SUFFIXES[number % len(MASK_SUFFIXES)]}")
+    for which in FORMATS:
+        written(folder / "annotations", labels, ClassSet(CLASSES), which)
     (folder / "classes.yaml").write_text(yaml.safe_dump({name: value for value, name in enumerate(CLASSES)}))
     write_lists(folder / "lists")
 

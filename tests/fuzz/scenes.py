@@ -78,6 +78,22 @@ def masks(place: Place, random: Random) -> Scene:
     return scene
 
 
+def annotations(place: Place, random: Random) -> Scene:
+    """Prepare one's own pictures with the annotations of a labelling tool."""
+    scene = prepare_own(place, *random.choice(([], ["--bad_masks", "leave_out"])), classes=False)
+    masks = place.folder / "own/annotations" / random.choice(ANNOTATIONS)
+    scene.argv[scene.argv.index("--masks") + 1] = str(masks)
+    scene.victims = [masks] if masks.is_file() else place.files(masks, "*")
+    if masks.name == "label_studio.json":
+        scene.victims.append(masks.with_suffix(".xml"))
+    if masks.name == "labels":
+        scene.victims.append(masks.parent / "data.yaml")
+    return scene
+
+
+ANNOTATIONS = ("annotations_coco.json", "label_studio.json", "labelme", "yolo/labels")
+
+
 def classes_file(place: Place, random: Random) -> Scene:
     scene = prepare_own(place, "--classes", place.folder / "own/classes.yaml", classes=False)
     scene.victims = [place.folder / "own/classes.yaml"]

@@ -33,6 +33,7 @@ TARGETS = {
     for target in (
         Target("pictures", scenes.pictures, 4, strict=True),
         Target("masks", scenes.masks, 4, strict=True),
+        Target("annotations", scenes.annotations, 4),
         Target("predicted", scenes.predicted_pictures, 4, strict=True),
         Target("inspected", scenes.inspected),
         Target("classes", scenes.classes_file),

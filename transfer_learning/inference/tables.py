@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.evaluation import MANY_CLASSES, figure, format_cell, print_table, resolution_of, spread
 from core.files import file_sha256, write_csv, write_json
+from transfer_learning.inference.annotations import in_words
 from transfer_learning.inference.places import KINDS, TABLES
 from transfer_learning.inference.weights_files import weights_file
 from transfer_learning.predict_config import PredictConfig
@@ -22,6 +23,7 @@ CAPTION = "Picture, predicted mask, and the picture under the mask's colours; wi
 def write_tables(
     records: list[dict[str, Any]],
     unreadable: list[dict[str, str]],
+    annotations: list[dict[str, str]],
     total: "Areas",
     segmenter: "Segmenter",
     config: PredictConfig,
@@ -31,6 +33,7 @@ def write_tables(
     Args:
         records: one a picture.
         unreadable: `file` and `reason` of each file that is none.
+        annotations: `format` and `file` of what was written for labelling tools.
         total: areas and confidences of all pictures.
         segmenter: what segmented them.
         config: the settings.
@@ -43,6 +46,7 @@ def write_tables(
         "total": total.content(),
         "pictures": records,
         "unreadable": unreadable,
+        **({"annotations": annotations} if annotations else {}),
         "figures": [figure(record["figure"], record["file"], CAPTION) for record in drawn],
         "settings": segmenter.readout.settings,
         "provenance": _provenance(segmenter, config),
@@ -70,9 +74,8 @@ def print_summary(content: dict[str, Any], config: PredictConfig) -> None:
     )
     if len(rows) < len(total):
         print(f"the {len(rows)} largest of {len(total)} classes: {TABLES[0]} holds all")
-    print(
-        f"written to {config.output_dir}: {', '.join(TABLES)}, masks{', overlays, figures' if config.figures else ''}"
-    )
+    kinds = [*TABLES, "masks", *(["overlays", "figures"] if config.figures else []), *in_words(config.write)]
+    print(f"written to {config.output_dir}: {', '.join(kinds)}")
     for entry in content["unreadable"]:
         print(f"not read: {entry['file']}: {entry['reason']}", file=sys.stderr)
 

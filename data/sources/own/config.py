@@ -16,7 +16,7 @@ class ReadingConfig:
     """Own pictures: their folder, with any subfolders."""
     masks: Path | None = None
     """Own pictures: their masks, where there are any: a folder, with the pictures' relative names or by
-    --mask_pattern."""
+    --mask_pattern; or annotations: a JSON file of COCO or Label Studio, a folder of labelme's or YOLO's files."""
     classes: tuple[str, ...] = ()
     """Own pictures: names for the masks' values 0, 1, 2, ..., or a YAML file (`road: 1`, `car: [0, 0, 142]`,
     `ignore: [255]`, `background: 0`). Without it every value found becomes a class."""

@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from core.errors import UserError
+from data.annotations.formats.region import Annotations
 from data.annotations.layers import LayerCounts, add_layers, count_layers
+from data.annotations.laying import add_regions, count_regions
 from data.annotations.scan import MaskCounts, Tally, count_mask
 from data.pictures import PictureError, read_picture
 from data.sources.own.config import ReadingConfig
@@ -14,11 +16,18 @@ from data.sources.own.progress import with_progress
 NAMED_AT_MOST = 5
 
 
-def count_masks(pictures: Pictures, layered: bool, config: ReadingConfig, counted: Callable[[Tally], None]) -> Tally:
+def count_masks(
+    pictures: Pictures,
+    layered: bool,
+    annotations: Annotations | None,
+    config: ReadingConfig,
+    counted: Callable[[Tally], None],
+) -> Tally:
     """Count what all masks hold, file by file, through threads.
 
     Args:
         layered: whether each class has a file of its own.
+        annotations: what reads the files, where they are those of a labelling tool.
         counted: is told of what the masks hold, of those that can be used.
 
     Raises:
@@ -27,11 +36,13 @@ def count_masks(pictures: Pictures, layered: bool, config: ReadingConfig, counte
     tally, refused = Tally(), []
     labelled = (row for row in pictures if row.masks)
     total = sum(1 for _ in pictures.names(labelled=True))
-    look = partial(_look, layered=layered)
+    look = partial(_look, layered=layered, annotations=annotations)
     for row, counts in with_progress("looking at masks", total, config, look, labelled):
         file = str(row.masks[0][1])
         if isinstance(counts, str):
             refused.append((file, counts))
+        elif isinstance(counts, LayerCounts) and annotations:
+            add_regions(tally, counts, file if annotations.pictures is None else f"{row.image}")
         elif isinstance(counts, LayerCounts):
             add_layers(tally, counts, row.masks)
         else:
@@ -47,9 +58,12 @@ def count_masks(pictures: Pictures, layered: bool, config: ReadingConfig, counte
     return tally
 
 
-def _look(row: Row, layered: bool) -> tuple[Row, MaskCounts | LayerCounts | str]:
+def _look(row: Row, layered: bool, annotations: Annotations | None) -> tuple[Row, MaskCounts | LayerCounts | str]:
     """Count what a picture's masks hold, or say why they cannot be used."""
     try:
+        if annotations:
+            ((key, path),) = row.masks
+            return row, count_regions(annotations, path, key, (row.height, row.width))
         counts = count_layers(row.masks) if layered else count_mask(row.masks[0][1])
     except PictureError as error:
         return row, str(error)

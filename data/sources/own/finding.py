@@ -8,6 +8,7 @@ from pathlib import Path
 from core.errors import UserError
 from core.filing.paths import real
 from data.pictures import PictureError
+from data.sources.own.annotated import POLYGONS
 from data.sources.own.listing import Pictures, pass_over
 from data.sources.own.names import is_text, printable, stem_of
 from data.sources.own.patterns import PICTURE_SUFFIXES, Pattern, pattern_of, siblings
@@ -17,23 +18,24 @@ from data.sources.own.walking import Told, walk
 PLAIN = pattern_of("{name}")
 # A file a class: in a folder a class, or in a folder a picture.
 LAYERED = (pattern_of("{class}/{name}"), pattern_of("{name}/{class}"))
-POLYGONS = "polygons (COCO, labelme, YOLO) are not read yet: they come with advise. Give masks as PNG"
 POLYGON_SUFFIXES = (".json", ".txt", ".xml")
 _SPLIT_WORDS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 _TRIED_AT_MOST = 25
 
 
 def check_folders(images: Path, masks: Path | None) -> None:
-    """See that both are folders.
+    """See that both are folders, or masks a JSON file.
 
     Raises:
-        UserError: one is not; polygons are refused with that word.
+        UserError: one is not.
     """
     for folder in (images, masks):
         if folder is None or folder.is_dir():
             continue
-        if folder.suffix.lower() in POLYGON_SUFFIXES and folder.is_file():
-            raise UserError(f"{folder}: {POLYGONS}")
+        if folder == masks and folder.is_file():
+            if folder.suffix.lower() == ".json":
+                continue
+            raise UserError(f"{folder} is neither a folder of masks nor annotations: {POLYGONS}")
         raise UserError(f"{folder} is not a folder")
 
 
@@ -161,7 +163,10 @@ def _no_fit(pictures: Pictures, images: Path, masks: Path, tried: Pattern, fitti
         and (path.suffix.lower() == ".json" or pictures.find(stem_of(path, masks)))
         for path in _files(images, masks)
     ):
-        return f"{masks}: {POLYGONS}"
+        return (
+            f"no annotation in {masks} has the name of a picture, as tom.json (labelme) or tom.txt (YOLO) of tom.jpg; "
+            f"{POLYGONS}"
+        )
     if not total and images != masks:
         return f"{masks} holds no mask"
     few = f"{fitting} of {total} masks in {masks} fit a picture" if fitting else f"no mask in {masks} fits a picture"

@@ -111,6 +111,15 @@ class Pictures:
                 return tried
         return None
 
+    def only(self, written: str) -> str | None:
+        """Return the one picture of that own name, with or without its suffix, in whatever folder; None of several."""
+        own = normalize("NFC", written)
+        if not is_text(own):
+            return None
+        query = "SELECT min(name), count(*) FROM pictures WHERE stem IN (?, ?)"
+        name, count = self._table.execute(query, (own, _without_suffix(own))).fetchone()
+        return name if count == 1 else None
+
     def within(self, text: str) -> str | None:
         """Return the longest name of a picture that is part of a text; None without one."""
         query = "SELECT name FROM pictures WHERE instr(?, name) > 0 ORDER BY length(name) DESC LIMIT 1"

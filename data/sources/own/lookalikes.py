@@ -8,7 +8,7 @@ from pathlib import Path
 from core.errors import UserError
 from data.annotations.scan import count_mask
 from data.pictures import PictureError
-from data.sources.own.finding import POLYGON_SUFFIXES, POLYGONS
+from data.sources.own.annotated import SUFFIXES
 from data.sources.own.listing import Pictures
 from data.sources.own.names import stem_of
 from data.sources.own.patterns import named_like_masks, siblings
@@ -52,11 +52,12 @@ def refuse_masks_among_pictures(pictures: Pictures, images: Path) -> None:
 
 def polygons_among(passed_over: list[tuple[str, str]], pictures: Pictures, images: Path) -> list[str]:
     """Return a sentence where half of the pictures have a file of polygons beside them, as of labelme or YOLO."""
-    files = [Path(file) for file, _ in passed_over if Path(file).suffix.lower() in POLYGON_SUFFIXES]
+    files = [Path(file) for file, _ in passed_over if Path(file).suffix.lower() in SUFFIXES]
     beside = [file for file in files if pictures.find(stem_of(file, images))]
     if not beside or 2 * len(beside) < len(pictures):
         return []
-    return [f"{len(beside)} files beside pictures are not read (first {beside[0]}); if they are labels: {POLYGONS}"]
+    told = f"{len(beside)} files beside pictures are not read (first {beside[0]})"
+    return [f"{told}: --masks {images} reads them, if they are labels (labelme, YOLO)"]
 
 
 def masks_for_pictures(pictures: Pictures) -> list[str]:

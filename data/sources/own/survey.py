@@ -11,8 +11,11 @@ from core.filing.paths import real
 from data.annotations.assigning import BINARY_NAMES
 from data.annotations.coding import Coding
 from data.annotations.decide import decide
+from data.annotations.decide_regions import decide_regions
+from data.annotations.formats.region import Annotations
 from data.annotations.request import Request, read_request
 from data.annotations.scan import Tally
+from data.sources.own.annotated import find_annotations
 from data.sources.own.config import ReadingConfig
 from data.sources.own.counting import count_masks
 from data.sources.own.finding import check_folders, find_masks, sibling_pattern
@@ -33,12 +36,16 @@ class Listing:
     """Pictures and their masks by their names and headers alone.
 
     Attributes:
-        pattern: how the masks were found; None without masks.
-        masks: the folder of the masks.
+        pattern: how the masks were found; None without masks, and of annotations.
+        annotations: of a labelling tool, where those are the masks.
+        found_by: how the masks were found, in words.
+        masks: the folder of the masks, or the file of annotations.
     """
 
     pictures: Pictures
     pattern: Pattern | None = None
+    annotations: Annotations | None = None
+    found_by: str = ""
     masks: Path | None = None
     passed_over: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -97,15 +104,18 @@ def list_pictures(config: ReadingConfig, watcher: Watcher | None = None) -> List
     listing = _list_folder(config)
     watcher.listed(listing)
     images, masks = config.require_images(), listing.masks
-    if not listing.pattern:
+    if not listing.pattern and not listing.annotations:
         refuse_masks_among_pictures(listing.pictures, images)
     if masks is None:
         listing.notes += polygons_among(listing.passed_over, listing.pictures, images)
     if masks is not None:
-        text = listing.pattern.text if listing.pattern else config.mask_pattern
-        listing.pattern, passed_over, notes = find_masks(listing.pictures, images, masks, text)
-        listing.passed_over += passed_over
-        listing.notes += [*notes, *listing.pictures.turned_with_masks()]
+        if not listing.annotations:
+            text = listing.pattern.text if listing.pattern else config.mask_pattern
+            listing.pattern, passed_over, notes = find_masks(listing.pictures, images, masks, text)
+            listing.found_by = listing.pattern.text
+            listing.passed_over += passed_over
+            listing.notes += notes
+        listing.notes += listing.pictures.turned_with_masks()
         watcher.found(listing)
     return listing
 
@@ -116,18 +126,31 @@ def _list_folder(config: ReadingConfig) -> Listing:
     check_folders(images, masks)
     if masks is None and config.mask_pattern:
         masks = images
-    if masks is not None and real(masks) == real(images):
-        if not config.mask_pattern:
-            which = "say which is which, --mask_pattern '{name}_mask.png'"
-            raise UserError(f"{images} holds both images and masks: {which}")
+    beside = masks is not None and real(masks) == real(images)
+    if beside and config.mask_pattern:
         return _list_beside(images, config.mask_pattern)
     listing = Listing(Pictures(), masks=masks)
-    listing.passed_over = list_images(listing.pictures, images, masks, is_mask=lambda path: False)
+    excluded = masks if masks and masks.is_dir() and not beside else None
+    listing.passed_over = list_images(listing.pictures, images, excluded, is_mask=lambda path: False)
     _require_pictures(listing, images)
+    if masks is not None:
+        _add_annotations(listing, images, masks, config.mask_pattern)
+    if beside and not listing.annotations:
+        which = "say which is which, --mask_pattern '{name}_mask.png'"
+        raise UserError(f"{images} holds both images and masks: {which}")
     if masks is None and (text := sibling_pattern(listing.pictures)):
         listing = _list_beside(images, text)
         listing.notes = [f"masks lie beside their pictures, as --mask_pattern '{text}' would say"]
     return listing
+
+
+def _add_annotations(listing: Listing, images: Path, masks: Path, pattern: str | None) -> None:
+    """Let the annotations of a labelling tool be the masks, where `masks` holds such."""
+    if found := find_annotations(listing.pictures, images, masks, pattern):
+        listing.annotations, listing.found_by = found.annotations, found.found_by
+        listing.passed_over = [entry for entry in listing.passed_over if entry[0] not in found.used]
+        listing.passed_over += found.strays
+        listing.notes += found.notes
 
 
 def read_listing(listing: Listing, config: ReadingConfig, watcher: Watcher | None = None) -> Reading:
@@ -148,17 +171,21 @@ def read_listing(listing: Listing, config: ReadingConfig, watcher: Watcher | Non
     elif config.range:
         notes.append("no picture is deeper than 8 bits: --range changes nothing")
     tally = Tally()
-    if listing.pattern is None:
+    if not listing.found_by:
         notes += masks_for_pictures(listing.pictures)
         return Reading(channels, value_range, None, tally, notes, requested)
-    tally = count_masks(listing.pictures, listing.pattern.is_layered, config, (watcher or Watcher()).counted)
-    coding = decide(tally, requested, config.ignore_value)
+    layered, annotations = bool(listing.pattern and listing.pattern.is_layered), listing.annotations
+    tally = count_masks(listing.pictures, layered, annotations, config, (watcher or Watcher()).counted)
+    if annotations:
+        coding = decide_regions(annotations, tally, requested, config.ignore_value)
+    else:
+        coding = decide(tally, requested, config.ignore_value)
     return Reading(channels, value_range, coding, tally, [*notes, *coding.notes], requested)
 
 
 def _list_beside(images: Path, text: str) -> Listing:
     pattern = pattern_of(text)
-    listing = Listing(Pictures(), pattern, images)
+    listing = Listing(Pictures(), pattern, masks=images)
     listing.passed_over = list_images(
         listing.pictures, images, None, is_mask=lambda path: pattern.match(path, images) is not None
     )

@@ -27,7 +27,7 @@ def picture_lines(listing: Listing) -> Iterator[str]:
 def mask_lines(listing: Listing) -> Iterator[str]:
     """Yield how many pictures have a mask, and how those were found."""
     labelled = sum(1 for _ in listing.pictures.names(labelled=True))
-    by = f", found by {listing.pattern.text}" if listing.pattern else ""
+    by = f", found by {listing.found_by}" if listing.found_by else ""
     yield f"masks: of {labelled} pictures, in {listing.masks}{by}"
 
 
@@ -49,9 +49,11 @@ def decision_lines(seen: Understood) -> Iterator[str]:
     coding = seen.reading.coding
     if coding is None:
         return
-    what = {"values": "values", "colours": "colours", "layers": "one binary file a class"}[coding.reading]
+    what = {"values": "values", "colours": "colours", "layers": "one binary file a class", "regions": "annotations"}[
+        coding.reading
+    ]
     yield f"  read as {what}; the classes: {', '.join(coding.class_set.names[:SHOWN_AT_MOST])}"
-    width = max(len(meaning.code) for meaning in coding.meanings)
+    width = max((len(meaning.code) for meaning in coding.meanings), default=0)
     for meaning in coding.meanings[:SHOWN_AT_MOST]:
         yield f"  {meaning.code:>{width}}: {meaning.becomes}"
     if len(coding.meanings) > SHOWN_AT_MOST:
@@ -85,10 +87,12 @@ def odd_lines(seen: Understood) -> Iterator[str]:
     found += by_reason(seen.source.passed_over)
     coding = seen.reading.coding
     if coding and seen.reading.tally.masks > RARE_MASKS:
+        background = coding.class_set.background if coding.annotations else None
+        unremarkable = ("ignored", *([] if background is None else [coding.class_set.names[background]]))
         found += [
             f"{meaning.becomes} ({meaning.code}) is in {meaning.masks} masks alone (first {meaning.first})"
             for meaning in coding.meanings
-            if meaning.masks < RARE_MASKS and meaning.becomes != "ignored" and not coding.binary
+            if meaning.masks < RARE_MASKS and meaning.becomes not in unremarkable and not coding.binary
         ]
     yield "odd:" if found else "odd: nothing"
     yield from (f"  {line}" for line in found[:SHOWN_AT_MOST])
