@@ -108,7 +108,7 @@ def test_heat_is_what_the_library_grad_cam_finds_at_the_deepest_features(network
 
 def test_a_picture_gives_a_page_and_a_zip_as_predict_writes_it(networks, weights, photo, tmp_path):
     answer = networks.look([photo], tmp_path / "results")
-    path = pack(answer, [*FORMATS], tmp_path / "zip/segmentation.zip")
+    path = pack(answer, ["masks", "overlays", "tables"], tmp_path / "zip/segmentation.zip")
     assert predict(["--model_path", str(weights), "--input", str(photo), "--output_dir", str(tmp_path / "said")]) == 0
     with ZipFile(path) as packed:
         names = sorted(packed.namelist())
@@ -129,6 +129,26 @@ def test_a_picture_gives_a_page_and_a_zip_as_predict_writes_it(networks, weights
     assert html.count("<img ") == 3 + len(answer.results[0].found[0].speaks)
     assert html.count("data:image/png;base64,") == html.count("<img ")
     assert "130 × 90 px" in html
+
+
+def test_a_zip_holds_annotations_as_predict_writes_them(networks, weights, photo, tmp_path):
+    formats = ("coco", "labelme", "label_studio", "yolo")
+    assert set(formats) < set(FORMATS)
+    answer = networks.look([photo], tmp_path / "results")
+    words = ["--model_path", str(weights), "--input", str(photo), "--output_dir", str(tmp_path / "said")]
+    assert predict([*words, "--no_figures", "--write", ",".join(formats)]) == 0
+    with ZipFile(pack(answer, formats, tmp_path / "zip/a.zip")) as packed:
+        found = {name: packed.read(name) for name in packed.namelist()}
+    said = {str(path.relative_to(tmp_path / "said")): path for path in (tmp_path / "said").rglob("*") if path.is_file()}
+    assert found.keys() == {name for name in said if not name.startswith(("masks/", "predictions."))}
+    for name, content in found.items():
+        ours, theirs = (_without_places(text) for text in (content.decode(), said[name].read_text()))
+        assert ours == theirs, name
+
+
+def _without_places(text: str) -> str:
+    """Leave out where the picture lies, which the page does not know."""
+    return "\n".join(line for line in text.splitlines() if "imagePath" not in line and "local-files" not in line)
 
 
 def test_a_zip_holds_what_was_chosen_of_several_files_of_one_name(networks, photo, tmp_path):

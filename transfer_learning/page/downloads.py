@@ -8,6 +8,8 @@ from typing import NamedTuple
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 from core.files import atomic_path
+from data.annotations.formats.table import FORMATS as ANNOTATIONS
+from data.annotations.formats.written import Written
 from transfer_learning.inference.files import Areas
 from transfer_learning.inference.places import result_places
 from transfer_learning.inference.tables import write_tables
@@ -50,13 +52,26 @@ def _tables(results: Results, folder: Path) -> None:
     total = Areas.added(looker.classes, [found.areas for found in results.found])
     config = PredictConfig(**looker.config.inference, model_path=looker.path, output_dir=folder, figures=False)
     ensemble = looker.config.ensemble if looker.segmenter.readout.others else ()
-    write_tables(records, listed, total, looker.segmenter, replace(config, ensemble=ensemble))
+    write_tables(records, listed, [], total, looker.segmenter, replace(config, ensemble=ensemble))
+
+
+def _annotations(name: str) -> Callable[[Results, Path], None]:
+    def write(results: Results, folder: Path) -> None:
+        # Paths are as if the pictures lay beside what is unpacked.
+        written = (
+            Written(found.name, found.result, folder / found.name, found.labels, found.record["confidence"], folder)
+            for found in results.found
+        )
+        ANNOTATIONS[name].write(folder, written, results.looker.classes)
+
+    return write
 
 
 # Everything that the page offers: a further format is a row here, before the tables.
 FORMATS = {
     "masks": Format("masks: indexed PNG, values are the classes", _copies("mask")),
     "overlays": Format("overlays: PNG", _copies("overlay")),
+    **{name: Format(f"annotations: {row.title}", _annotations(name)) for name, row in ANNOTATIONS.items()},
     "tables": Format("areas and confidences: CSV, JSON", _tables),
 }
 
