@@ -12,12 +12,15 @@ final model, predictions and the list of doubtful pictures. The same command goe
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.command import run_command
 from core.filing.writing import leaving_nothing_empty, lock
 from core.terminal.progress import duration
 from experiments.advice.config import AdviseConfig
+
+if TYPE_CHECKING:
+    from experiments.advice.planning import Tried
 
 
 def advise(config: AdviseConfig) -> dict[str, Any]:
@@ -27,12 +30,15 @@ def advise(config: AdviseConfig) -> dict[str, Any]:
         UserError: the pictures cannot be used, there are too few masks, or too little time.
         RunError: a training failed; the same command goes on.
     """
+    from experiments.advice.planning import tried_of
+
     config.require_images()
     begun = time.monotonic()
+    tried = tried_of(config)
     with leaving_nothing_empty(config.output_dir):
         held = lock(config.output_dir, "--output_dir", "advice")
         try:
-            content = _advise(config)
+            content = _advise(config, tried)
         finally:
             held.release()
     print(f"\ndone in {duration(time.monotonic() - begun)}: {config.output_dir / 'advice.md'}\n")
@@ -40,7 +46,7 @@ def advise(config: AdviseConfig) -> dict[str, Any]:
     return content
 
 
-def _advise(config: AdviseConfig) -> dict[str, Any]:
+def _advise(config: AdviseConfig, tried: "Tried") -> dict[str, Any]:
     from experiments.advice.handing_out import hand_out, write_advice
     from experiments.advice.places import Places
     from experiments.advice.planning import plan_of
@@ -48,7 +54,7 @@ def _advise(config: AdviseConfig) -> dict[str, Any]:
     from experiments.advice.running import run_all
     from experiments.advice.verdict import Asked, content_of
 
-    plan = plan_of(config, Places(config.output_dir))
+    plan = plan_of(config, tried, Places(config.output_dir))
     plan.tell()
     work, masks = plan.work, plan.situation.masks
     if any(arm.pretrained for arm in plan.arms):

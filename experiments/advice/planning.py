@@ -14,7 +14,7 @@ from experiments.advice.choices import Sized, best_size, folds_for, lengths, run
 from experiments.advice.config import AdviseConfig
 from experiments.advice.places import Places
 from experiments.advice.running import Chain, run_all
-from experiments.advice.situation import Situation, look_at
+from experiments.advice.situation import Situation, longest_side, look_at
 from experiments.advice.work import Work, words_of
 from experiments.grid.runners.local import threads_of
 
@@ -82,24 +82,50 @@ class Plan:
         print(flush=True)
 
 
-def plan_of(config: AdviseConfig, places: Places) -> Plan:
-    """Look at the pictures, measure a step of each way, choose; the pictures are prepared then.
+@dataclass(frozen=True)
+class Tried:
+    """What is to be tried, known from the list of the pictures alone.
+
+    Args:
+        situation: what the pictures are.
+        folds: into how many the masks go.
+        arms: the ways that are compared.
+        left_out: those that are not, and why.
+    """
+
+    situation: Situation
+    folds: int
+    arms: list[Arm]
+    left_out: list[str]
+
+
+def tried_of(config: AdviseConfig) -> Tried:
+    """List the pictures and say what can be tried; nothing is written.
 
     Raises:
-        UserError: the pictures cannot be used, there are too few masks, or too little time.
+        UserError: the pictures cannot be used, or there are too few masks for folds or ways.
     """
-    situation = look_at(config.reading, places, LOOKED_AT.size)
+    situation = look_at(config.reading)
     folds = folds_for(situation.groups, config.folds)
-    arms, left_out = chosen_arms(config.arms, situation.unlabelled, config.outside_weights)
+    return Tried(situation, folds, *chosen_arms(config.arms, situation.unlabelled, config.outside_weights))
+
+
+def plan_of(config: AdviseConfig, tried: Tried, places: Places) -> Plan:
+    """Measure a step of each way, choose size and lengths, prepare the pictures.
+
+    Raises:
+        UserError: they cannot be prepared, or there is too little time.
+    """
+    arms, folds = tried.arms, tried.folds
     slots = config.jobs or threads_of(1)
     threads = max(1, threads_of(1) // slots)
     runs = runs_of(len(arms), folds, forecasts=True)
     seconds = seconds_a_run(config.hours, slots, runs, any(arm.pretrained for arm in arms))
-    sized = _sized(config, places, arms[0], seconds, situation.longest_side, threads)
+    sized = _sized(config, places, arms[0], seconds, threads)
     run_all(list(_preparations(config, places, sized.size, folds)), f"preparing at {sized.size} px", slots, threads)
     steps = _measured(places, places.with_val, arms, sized, config.seed, threads)
     work = Work(places, tuple(arms), folds, sized, lengths(seconds, steps, config.hours), config.seed)
-    return Plan(config, situation, work, steps, left_out, slots, threads)
+    return Plan(config, tried.situation, work, steps, tried.left_out, slots, threads)
 
 
 def _measured(places: Places, data: Path, arms: list[Arm], sized: Sized, seed: int, threads: int) -> dict[str, float]:
@@ -108,11 +134,12 @@ def _measured(places: Places, data: Path, arms: list[Arm], sized: Sized, seed: i
     return step_seconds(places, data, arms, sized, seed, threads)
 
 
-def _sized(config: AdviseConfig, places: Places, scratch: Arm, seconds: float, side: int, threads: int) -> Sized:
+def _sized(config: AdviseConfig, places: Places, scratch: Arm, seconds: float, threads: int) -> Sized:
     """Return size and width, chosen once: a call that goes on keeps them."""
     kept = places.here / CHOSEN
     if kept.is_file():
         return Sized(**read_json(kept))
+    side = longest_side(config.reading, places.look, LOOKED_AT.size)
     first = _measured(places, places.look, [scratch], LOOKED_AT, config.seed, threads)["scratch"]
     given = Sized(config.size, config.width) if config.size or config.width else None
     sized = best_size(seconds, first, LOOKED_AT, side, given)

@@ -37,6 +37,7 @@ def quick(monkeypatch):
     )
 
 
+@pytest.mark.all
 def test_pictures_become_advice_and_the_same_command_goes_on(tmp_path, quick, capsys):
     words = [*draw(tmp_path, 24, 8), "--arms", "teacher", "--goal", "0.9", "--output_dir", str(tmp_path / "out")]
     words += ["--hours", "0.1", "--width", "4", "--size", "40", "--jobs", "2"]
