@@ -72,6 +72,7 @@ COMMANDS = (
     Command("benchmarks.parts", "PartsConfig", "parts", "losses, targets and augmentation against others'"),
     Command("benchmarks.curves", "CurvesConfig", "curves", "whether all ways to compute learn the same"),
     Command("benchmarks.cluster", "ClusterConfig", "cluster", "a grid over the number of Ray workers"),
+    Command("benchmarks.advise_replay", "AdviseReplayConfig", "advise_replay", "whether what `advise` says is right"),
     Command(
         "benchmarks.small_archives", "SmallArchivesConfig", "small_archives", "Pets' archives, small enough to send"
     ),

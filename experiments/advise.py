@@ -66,7 +66,8 @@ def _advise(config: AdviseConfig, tried: "Tried") -> dict[str, Any]:
     curves = curves_of(work.places, found, work.folds, config.seed)
     content = {**plan.conditions(), **content_of(found, curves, asked)}
     write_advice(work.places, content)
-    hand_out(plan, found.best.arm, content)
+    if config.final_model:
+        hand_out(plan, found.best.arm, content)
     return content
 
 

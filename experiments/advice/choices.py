@@ -62,7 +62,7 @@ def runs_of(arms: int, folds: int, forecasts: bool) -> int:
     return folds * (arms + (len(SHARES) if forecasts else 0))
 
 
-def seconds_a_run(hours: float, slots: int, runs: int, pretrained: bool) -> float:
+def seconds_a_run(hours: float, slots: int, runs: int, pretrained: bool, final: bool = True) -> float:
     """Return how long each training may take.
 
     Args:
@@ -70,9 +70,10 @@ def seconds_a_run(hours: float, slots: int, runs: int, pretrained: bool) -> floa
         slots: trainings side by side.
         runs: trainings of equal length.
         pretrained: whether phase 1 is among them.
+        final: whether time is kept for a final model.
     """
     rounds = -(-(runs + (PRETRAINING_RUNS if pretrained else 0)) // slots)
-    return FOR_FOLDS * hours * 3600 / rounds
+    return (FOR_FOLDS if final else 1.0) * hours * 3600 / rounds
 
 
 def best_size(seconds: float, step_seconds: float, measured: Sized, longest_side: int, given: Sized | None) -> Sized:

@@ -37,6 +37,9 @@ class AdviseConfig(ReadingConfig):
     """How many more masks the forecast is for. 0: as many as there are."""
     goal: float | None = None
     """Which score is wanted: how many more masks that takes."""
+    final_model: bool = True
+    """Train the best way on all masks, segment all pictures and write the page. --no_final_model: the advice alone, for
+    which --hours then are."""
     minutes_per_mask: float = MINUTES_A_MASK
     """How long it takes you to draw a mask."""
 

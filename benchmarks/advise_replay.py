@@ -1,0 +1,148 @@
+"""Replay `advise` on public data sets: a few masks of each, and whether what was advised was best on unseen pictures.
+
+Each user has all pictures of Train, masks of a few, and so much time that every training gets the same seconds. What is
+advised is compared with what every way scores on Test with all the user's masks, and the forecast with what twice the
+masks brought. Finished replays are kept, a JSON each, and not done again; replay.json and replay.md sum them up.
+
+    python -m benchmarks.advise_replay --data_dirs data/pets96 data/isic96 data/roads96 data/voc96 --masks 10 20 40
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.replaying.summary import row_of, summary_of
+from benchmarks.replaying.users import User
+from core.command import run_command
+from core.errors import UserError
+from core.files import atomic_path, write_json
+from core.filing.json_file import read_json
+
+
+@dataclass(frozen=True)
+class AdviseReplayConfig:
+    """Which data sets, how many masks, how long."""
+
+    data_dirs: tuple[Path, ...] = ()
+    """Prepared public data sets with a background, pictures stretched to one size (--resize_mode stretch)."""
+    masks: tuple[int, ...] = (10, 20, 40)
+    """How many masks a user has: each number with each data set whose Train has twice as many."""
+    seeds: tuple[int, ...] = (1,)
+    """Which masks."""
+    seconds: float = 45.0
+    """Of each training."""
+    size: int = 64
+    """Side of the pictures, in pixels."""
+    width: int = 8
+    """Width of the network."""
+    arms: tuple[str, ...] = ()
+    """As of `advise`."""
+    jobs: int = 2
+    """Trainings side by side."""
+    output_dir: Path = Path("benchmarks/results/advise_replay")
+    """A JSON a replay, and what they say together."""
+    work_dir: Path = Path("benchmarks/data/advise_replay")
+    """Users' pictures and trainings."""
+
+    def __post_init__(self) -> None:
+        for name in ("masks", "seeds"):
+            if not getattr(self, name) or min(getattr(self, name)) < 1:
+                raise UserError(f"{name}: give numbers from 1 upwards")
+        if not 0 < self.seconds < float("inf") or self.jobs < 1:
+            raise UserError("seconds must be above 0, jobs 1 or more")
+
+
+def replay(config: AdviseReplayConfig) -> dict[str, Any]:
+    """Replay what is not done yet, sum up all; returns the content of replay.json."""
+    if not config.data_dirs:
+        raise UserError("name prepared data sets: --data_dirs data/pets96 data/isic96")
+    users = list(_users(config))
+    for number, user in enumerate(users, 1):
+        kept = config.output_dir / "replays" / f"{user.name}.json"
+        if kept.exists():
+            continue
+        print(f"\nreplay {number} of {len(users)}: {user.masks} masks of {user.data_dir.name}, seed {user.seed}")
+        write_json(kept, _replayed(config, user))
+    rows = [read_json(path) for path in sorted((config.output_dir / "replays").glob("*.json"))]
+    content = {"rows": rows, **summary_of(rows)}
+    write_json(config.output_dir / "replay.json", content)
+    with atomic_path(config.output_dir / "replay.md") as temporary:
+        temporary.write_text(_markdown(content), encoding="utf-8")
+    print(_markdown(content))
+    return content
+
+
+def _users(config: AdviseReplayConfig) -> Iterator[User]:
+    from data.opened import open_data
+
+    for data_dir in config.data_dirs:
+        there = open_data(data_dir).manifest.counts["Train"].labelled
+        for masks in config.masks:
+            for seed in config.seeds if 2 * masks <= there else ():
+                folder = config.work_dir / f"{data_dir.name}_{masks}_{seed}"
+                yield User(data_dir, masks, seed, folder)
+
+
+def _replayed(config: AdviseReplayConfig, user: User) -> dict[str, Any]:
+    from benchmarks.replaying.truth import truth_of
+    from experiments.advice.choices import folds_for, runs_of
+    from experiments.advice.config import AdviseConfig
+    from experiments.advise import advise
+
+    user.make()
+    words = user.words("user")
+    arms = len(config.arms) + ("scratch" not in config.arms) if config.arms else 3
+    rounds = -(-runs_of(arms, folds_for(user.masks, 0), forecasts=True) // config.jobs)
+    asked = AdviseConfig(
+        images=Path(words[1]),
+        masks=Path(words[3]),
+        classes=(words[5],),
+        hours=rounds * config.seconds / 3600,
+        size=config.size,
+        width=config.width,
+        arms=config.arms,
+        jobs=config.jobs,
+        final_model=False,
+        output_dir=user.folder / "advice",
+        seed=user.seed,
+    )
+    advice = advise(asked)
+    return row_of(user.name, advice, truth_of(user, advice, config.jobs, user.seed))
+
+
+def _markdown(content: dict[str, Any]) -> str:
+    from experiments.table_formats import Table, markdown
+
+    cells = [
+        [
+            row["user"],
+            row["advised"],
+            "yes" if row["told_apart"] else "no",
+            ", ".join(f"{arm} {score:.3f}" for arm, score in row["scores"].items()),
+            f"{row['gain']:+.3f}",
+            "–" if row["forecast"] is None else "{:+.3f} ({:+.3f} to {:+.3f})".format(*row["forecast"]),
+        ]
+        for row in content["rows"]
+    ]
+    heads = ["user", "advised", "told apart", "on Test", "twice the masks", "forecast"]
+    parts = [markdown(Table("Replays of an advice", heads, cells, ["user"], []))]
+    for name in ("with_outside_weights", "without_outside_weights"):
+        rows = [
+            [what, f"{found['near']:.2f}", f"{found['median']:.3f}", f"{found['mean']:.3f}"]
+            for what, found in content[name].items()
+        ]
+        columns = ["what is done", "within .02 of the best", "median regret", "mean regret"]
+        parts.append(markdown(Table(name.replace("_", " ").capitalize(), columns, rows, ["what is done"], [])))
+    return "\n\n".join([*parts, f"Forecasts: {content['forecasts']}"]) + "\n"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    command, section = "benchmarks.advise_replay", "advise_replay"
+    return run_command(command, AdviseReplayConfig, replay, argv, section=section, description=str(__doc__))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""What replays say together: how often the advice was near the best, how much it cost, whether forecasts held."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+NEAR = 0.02  # of the best arm's score
+LEVEL = 0.95
+
+
+def row_of(name: str, advice: Mapping[str, Any], truth: Mapping[str, float]) -> dict[str, Any]:
+    """Return a replay as a row: what was advised, what every arm scored on Test, the forecast and what came.
+
+    Args:
+        name: of the user.
+        advice: advice.json.
+        truth: arm -> score on Test; `twice`: the advised arm's with twice the masks.
+    """
+    arms = {arm: score for arm, score in truth.items() if arm != "twice"}
+    forecast = advice["forecast"]
+    return {
+        "user": name,
+        "data": name.rsplit("_", 2)[0],
+        "masks": advice["masks"],
+        "advised": advice["best"],
+        "told_apart": advice["told_apart"],
+        "says": advice["says"][-1],
+        "expected": advice["expected"],
+        "outside": {arm: entry["outside_weights"] for arm, entry in advice["arms"].items()},
+        "folds": {arm: entry["score"]["value"] for arm, entry in advice["arms"].items()},
+        "scores": arms,
+        "gain": truth["twice"] - arms[advice["best"]],
+        "forecast": None if "cannot" in forecast else [forecast["gain"], forecast["low"], forecast["high"]],
+    }
+
+
+def summary_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the numbers of all replays, once with outside weights and once without."""
+    return {
+        "with_outside_weights": _choices(rows, lambda row: row["scores"]),
+        "without_outside_weights": _choices(rows, _own),
+        "forecasts": _forecasts([row for row in rows if row["forecast"]]),
+    }
+
+
+def _own(row: Mapping[str, Any]) -> dict[str, float]:
+    return {arm: score for arm, score in row["scores"].items() if not row["outside"][arm]}
+
+
+def _choices(
+    rows: Sequence[Mapping[str, Any]], allowed: Callable[[Mapping[str, Any]], Mapping[str, float]]
+) -> dict[str, Any]:
+    """Return regrets of the advice (the best of the allowed by the folds) and of every fixed advice."""
+    arms = set.intersection(*(set(allowed(row)) for row in rows))
+    regrets: dict[str, list[float]] = {"advice": [], **{f"always {arm}": [] for arm in sorted(arms)}}
+    for row in rows:
+        scores = allowed(row)
+        best = max(scores.values())
+        advised = max(scores, key=lambda arm: row["folds"][arm])
+        regrets["advice"].append(best - scores[advised])
+        for arm in arms:
+            regrets[f"always {arm}"].append(best - scores[arm])
+    return {
+        name: {
+            "near": float(np.mean(np.array(values) <= NEAR)),
+            "median": float(np.median(values)),
+            "mean": float(np.mean(values)),
+        }
+        for name, values in regrets.items()
+    }
+
+
+def _forecasts(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return coverage, mean interval score (Gneiting & Raftery 2007) and median width beside those of "no change".
+
+    No change: the gain is 0, give or take what makes it hold as often as the level says over all replays.
+    """
+    if not rows:
+        return {"number": 0}
+    gains = np.array([row["gain"] for row in rows])
+    low, high = (np.array([row["forecast"][place] for row in rows]) for place in (1, 2))
+    half = np.quantile(np.abs(gains), LEVEL)
+    none = np.full(len(gains), -half), np.full(len(gains), half)
+    return {
+        "number": len(rows),
+        "coverage": float(np.mean((low <= gains) & (gains <= high))),
+        "interval_score": _interval_score(low, high, gains),
+        "median_width": float(np.median(high - low)),
+        "no_change": {"interval_score": _interval_score(*none, gains), "median_width": float(2 * half)},
+    }
+
+
+def _interval_score(low: np.ndarray, high: np.ndarray, found: np.ndarray) -> float:
+    missed = np.maximum(low - found, 0) + np.maximum(found - high, 0)
+    return float(np.mean(high - low + 2 / (1 - LEVEL) * missed))

@@ -1,0 +1,46 @@
+"""Whether an advice was right: every way trained on all of the user's masks, and scored on pictures nobody showed."""
+
+from pathlib import Path
+from typing import Any
+
+from benchmarks.replaying.users import User
+from core.filing.json_file import read_json
+from experiments.advice.arms import ARMS
+from experiments.advice.choices import Lengths, Sized
+from experiments.advice.places import Places, weights
+from experiments.advice.running import Chain, run_all
+from experiments.advice.work import SCORED, Work
+
+
+def truth_of(user: User, advice: dict[str, Any], slots: int, seed: int) -> dict[str, Any]:
+    """Return what each arm scores on Test with the user's masks, and the best one's with twice as many."""
+    sized = Sized(advice["size"], advice["width"])
+    lengths = Lengths(advice["seconds_a_training"], advice["steps"], 0)
+    arms = tuple(ARMS[name] for name in advice["arms"])
+    work = Work(Places(user.folder / "advice"), arms, 0, sized, lengths, seed)
+    run_all([_prepared(user, number, sized.size) for number in (1, 2)], "preparing the truth", slots, 1)
+    chains = {arm.name: _chain(user, work, arm.name, 1) for arm in arms}
+    chains["twice"] = _chain(user, work, advice["best"], 2)
+    run_all(list(chains.values()), "the truth", slots, 1)
+    return {name: read_json(chain.leaves)["scores"][advice["score"]] for name, chain in chains.items()}
+
+
+def _data(user: User, number: int) -> Path:
+    return user.folder / f"truth_{number}"
+
+
+def _prepared(user: User, number: int, size: int) -> Chain:
+    folder = _data(user, number)
+    words = [*user.words("truth"), "--splits", str(user.folder / f"split_{number}.json"), "--val_ratio", "0"]
+    words += ["--dataset", "folder", "--size", str(size), "--output_dir", str(folder)]
+    said = user.folder / f"truth_{number}.txt"
+    return Chain(folder.name, (["data.prepare", words],), said, folder / "manifest.json", 5.0)
+
+
+def _chain(user: User, work: Work, arm: str, number: int) -> Chain:
+    run = user.folder / "truth_runs" / f"{arm}_{number}"
+    training = work.training(ARMS[arm], _data(user, number), run / "training", work.lengths.steps[arm])
+    places = ["--model_path", str(weights(run / "training")), "--data_dir", str(_data(user, number))]
+    scoring = ["transfer_learning.evaluate", [*places, "--output_dir", str(run / "results"), "--no_figures"]]
+    name = f"{arm} with {'all' if number == 1 else 'twice the'} masks"
+    return Chain(name, (training, scoring), run / "console.txt", run / "results" / SCORED, work.lengths.seconds)
