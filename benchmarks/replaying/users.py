@@ -15,6 +15,10 @@ from data.opened import open_data
 from data.pictures import read_png
 from data.ranking import ranked
 
+# Preparations rank names by small seeds: a user's masks are drawn apart from these.
+APART = 10_000
+MOST_CLASSES = 4  # of which a few masks hold each
+
 
 @dataclass(frozen=True)
 class User:
@@ -43,7 +47,7 @@ class User:
         records = data.records("Train", "Test")
         train, test = (records[split] for split in ("Train", "Test"))
         # Nested: whoever has twice the masks has these too.
-        order = ranked([record.name for record in train if record.labelled], self.seed)
+        order = ranked([record.name for record in train if record.labelled], APART + self.seed)
         kept = set(order[: self.masks]), set(order[: 2 * self.masks])
         background = data.class_set.background
         assert background is not None, "without a background nothing is told apart from it"
@@ -89,9 +93,6 @@ class User:
         here = self.folder / who
         classes = ["--classes", str(self.folder / "classes.yaml")]
         return ["--images", str(here / "photos"), "--masks", str(here / "masks"), *classes]
-
-
-MOST_CLASSES = 4
 
 
 def _recoded(label: np.ndarray, background: int, binary: bool) -> np.ndarray:

@@ -46,6 +46,6 @@ def _chains(places: Places, data: Path, arms: list[Arm], sized: Sized, seed: int
         command = work.training(plain, data, run, STEPS)
         found[arm.name] = Chain(arm.name, (command,), run / "console.txt", run / "metrics.json", 10.0)
         if arm.pretrained:
-            chain = work.phase_1_on(data)
+            chain = work.phase_1_on(places.with_val)
             found["phase 1"] = Chain("phase 1", chain.commands, chain.console, here / "phase_1" / "metrics.json", 10.0)
     return found

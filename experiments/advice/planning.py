@@ -124,7 +124,7 @@ def plan_of(config: AdviseConfig, tried: Tried, places: Places) -> Plan:
     seconds = seconds_a_run(config.hours, slots, runs, phase_1, config.final_model)
     sized = _sized(config, places, arms[0], seconds, threads)
     run_all(list(_preparations(config, places, sized.size, folds)), f"preparing at {sized.size} px", slots, threads)
-    steps = _measured(places, places.with_val, arms, sized, config.seed, threads)
+    steps = _measured(places, places.whole, arms, sized, config.seed, threads)
     work = Work(places, tuple(arms), folds, sized, lengths(seconds, steps, config.hours), config.seed)
     return Plan(config, tried.situation, work, steps, tried.left_out, slots, threads)
 
