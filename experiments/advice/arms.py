@@ -46,7 +46,7 @@ class Arm:
 
     Args:
         name: as `--arms` takes it.
-        title: at the beginning of a sentence.
+        title: within a sentence.
         settings: phase 2's, beside those that all have.
         passes_per_step: picture passes of a step over those of a step from scratch.
         unlabelled: whether it learns from pictures without a mask.
@@ -66,17 +66,17 @@ class Arm:
 ARMS = {
     arm.name: arm
     for arm in (
-        Arm("scratch", "From scratch", {"lr": 0.01}),
+        Arm("scratch", "from scratch", {"lr": 0.01}),
         Arm(
             "teacher",
-            "A mean teacher on your pictures without masks",
+            "a mean teacher on your pictures without masks",
             {"lr": 0.01, "unlabelled": "consistency"},
             passes_per_step=56 / 24,
             unlabelled=True,
         ),
         Arm(
             "pretrained",
-            "Own pretraining on your pictures without masks",
+            "own pretraining on your pictures without masks",
             {"lr": 0.003, "transfer": "all"},
             unlabelled=True,
             pretrained=True,

@@ -14,7 +14,7 @@ from experiments.advice.choices import Sized, best_size, folds_for, lengths, run
 from experiments.advice.config import AdviseConfig
 from experiments.advice.places import Places
 from experiments.advice.running import Chain, run_all
-from experiments.advice.situation import Situation, longest_side, look_at
+from experiments.advice.situation import Situation, longest_side, look_at, with_difference
 from experiments.advice.work import Work, words_of
 from experiments.grid.runners.local import threads_of
 
@@ -126,7 +126,8 @@ def plan_of(config: AdviseConfig, tried: Tried, places: Places) -> Plan:
     run_all(list(_preparations(config, places, sized.size, folds)), f"preparing at {sized.size} px", slots, threads)
     steps = _measured(places, places.whole, arms, sized, config.seed, threads)
     work = Work(places, tuple(arms), folds, sized, lengths(seconds, steps, config.hours), config.seed)
-    return Plan(config, tried.situation, work, steps, tried.left_out, slots, threads)
+    situation = with_difference(tried.situation, places.whole)
+    return Plan(config, situation, work, steps, tried.left_out, slots, threads)
 
 
 def _measured(places: Places, data: Path, arms: list[Arm], sized: Sized, seed: int, threads: int) -> dict[str, float]:

@@ -2,9 +2,11 @@
 
 import io
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from core.classes import ClassSet
 from core.errors import UserError
@@ -61,8 +63,6 @@ def look_at(reading: dict[str, Any]) -> Situation:
 
 def longest_side(reading: dict[str, Any], folder: Path, size: int) -> int:
     """Prepare the pictures at a small size; returns the longer side in pixels of a typical one."""
-    import numpy as np
-
     from data.opened import open_data
     from data.prepare import prepare
     from data.prepare_config import PrepareConfig
@@ -72,6 +72,25 @@ def longest_side(reading: dict[str, Any], folder: Path, size: int) -> int:
         prepare(PrepareConfig(dataset="folder", **how, **reading))
     geometries = [record.geometry for record in open_data(folder).records("Train")["Train"]]
     return int(np.median([max(geometry.height, geometry.width) for geometry in geometries]))  # type: ignore[union-attr]
+
+
+def with_difference(situation: Situation, folder: Path) -> Situation:
+    """Return what the pictures are, with a warning where those with a mask are unlike the others.
+
+    Args:
+        situation: as they were listed.
+        folder: all of them, prepared as Train.
+    """
+    from data.opened import open_data
+    from data.split import Split
+    from experiments.advice.representative import difference_of
+
+    train = open_data(folder).split("Train")
+    assert isinstance(train, Split), "of pictures"
+    found = difference_of(train.images, train.label_rows >= 0, train.names)
+    if not found or not found.is_told:
+        return situation
+    return replace(situation, warnings=(*situation.warnings, found.warning))
 
 
 def _below(file: str, folder: str) -> str:

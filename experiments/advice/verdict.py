@@ -30,7 +30,7 @@ def sentences(found: Found, curves: Curves | str, asked: Asked) -> list[str]:
     scratch, *others = found.compared
     title = found.measure.title
     lines = [f"With {found.labels:.0f} masks, from scratch: {title} {_said(scratch.score)}."]
-    lines += [f"{one.arm.title}: {_change(one)}." for one in others]
+    lines += [f"{one.arm.title[0].upper()}{one.arm.title[1:]}: {_change(one)}." for one in others]
     if len(others) > 1:
         lines.append(
             f"Whoever takes the best of these {len(found.compared)} may expect {found.expected:.2f}: the best of "
@@ -43,7 +43,7 @@ def action(found: Found, asked: Asked) -> str:
     """Return what to do, in a sentence."""
     best = found.best
     scratch = found.compared[0]
-    what = best.arm.title[0].lower() + best.arm.title[1:]
+    what = best.arm.title
     if best is scratch:
         rest = "." if found.told_apart else "; nothing that was tried is told apart from it, the plainest."
         return f"Do: train from scratch{rest}"

@@ -1,0 +1,101 @@
+"""What an advice says in plain words: every kind of outcome, and the same as JSON."""
+
+import json
+
+import numpy as np
+import pytest
+
+from core.classes import ClassSet
+from experiments.advice.arms import ARMS
+from experiments.advice.estimates import estimate
+from experiments.advice.forecast import Point, curves
+from experiments.advice.reading import Compared, Found, Measure
+from experiments.advice.verdict import Asked, action, content_of, forecast_lines, sentences
+
+ASKED = Asked(masks=40, more=40, goal=None, minutes=2.0)
+CURVES = curves([Point(n, 0.9 - n**-0.5, 1e-3) for n in (8, 16, 32)])
+
+
+def found_of(**folds: list[float]) -> Found:
+    """Return what folds with these scores say, from scratch first."""
+    scratch = np.array(folds["scratch"])
+    compared = []
+    for name, scores in folds.items():
+        score = estimate(np.array(scores), 0.25, len(folds))
+        beside = estimate(np.array(scores) - scratch, 0.25, len(folds) - 1) if name != "scratch" else None
+        compared.append(Compared(ARMS[name], np.array(scores), score, beside))
+    best = max(compared, key=lambda one: one.score.value)
+    apart = [estimate(best.folds - one.folds, 0.25, len(folds) - 1) for one in compared if one is not best]
+    told = all(one.tells > 0 for one in apart)
+    return Found(Measure("mean_foreground_dice", "Dice"), tuple(compared), best, 0.61, told, labels=32)
+
+
+BETTER = found_of(scratch=[0.50, 0.52, 0.48, 0.51], imagenet=[0.70, 0.73, 0.69, 0.70])
+UNSURE = found_of(scratch=[0.50, 0.62, 0.48, 0.51], teacher=[0.60, 0.53, 0.59, 0.50])
+SAME = found_of(scratch=[0.60, 0.62, 0.58, 0.61], teacher=[0.59, 0.63, 0.57, 0.60])
+WORSE = found_of(scratch=[0.60, 0.62, 0.58, 0.61], teacher=[0.40, 0.42, 0.38, 0.42])
+BOTH = found_of(scratch=[0.5, 0.52, 0.48, 0.51], teacher=[0.7, 0.73, 0.69, 0.70], imagenet=[0.71, 0.73, 0.70, 0.70])
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (BETTER, "Do: ImageNet's weights."),
+        (UNSURE, "Cannot tell: a mean teacher on your pictures without masks has the highest score, but 40 masks"),
+        (SAME, "Do: train from scratch; nothing that was tried is told apart from it"),
+        (WORSE, "Do: train from scratch."),
+        (BOTH, "Do: ImageNet's weights, which is ahead of scratch; it is not told apart from every other way."),
+    ],
+)
+def test_what_to_do(found, said):
+    assert action(found, ASKED).startswith(said)
+
+
+def test_every_way_is_said_beside_scratch():
+    lines = sentences(BOTH, CURVES, ASKED)
+    assert lines[0].startswith("With 32 masks, from scratch: Dice 0.50 (0.4")
+    assert any(line.startswith("ImageNet's weights: +0.20 (+0.1") for line in lines)
+    assert any("the best of these 3 may expect 0.61" in line for line in lines)
+    assert not any("may expect" in line for line in sentences(BETTER, CURVES, ASKED)), "of two the difference says it"
+    assert ", not told apart from scratch." in sentences(UNSURE, CURVES, ASKED)[1]
+
+
+def test_more_masks_are_forecast_with_what_they_cost():
+    (line,) = forecast_lines(CURVES, ASKED, BETTER)
+    assert line.startswith("40 more masks: about +0.0")
+    assert line.endswith("some 80 minutes of drawing at 2 minutes each.")
+    (line,) = forecast_lines(CURVES, Asked(40, 1000, None, 6.0), BETTER)
+    assert line.startswith("96 more masks"), "at most four times as many"
+    assert "9.6 hours" in line
+    assert forecast_lines("cannot forecast: why", ASKED, BETTER) == ["More masks: cannot forecast: why."]
+
+
+@pytest.mark.parametrize(
+    ("goal", "said"),
+    [
+        (0.5, "Dice 0.5 is reached with the masks that there are."),
+        (0.78, "Dice 0.78: about "),
+        (0.99, "Dice 0.99: more than 3 times as many as there are, farther than a forecast goes."),
+    ],
+)
+def test_a_goal_is_answered(goal, said):
+    *_, line = forecast_lines(CURVES, Asked(40, 40, goal, 2.0), BETTER)
+    assert line.startswith(said)
+
+
+def test_the_json_says_the_same():
+    content = json.loads(json.dumps(content_of(BOTH, CURVES, Asked(40, 40, 0.78, 2.0))))
+    assert content["best"] == "imagenet"
+    assert content["arms"]["imagenet"]["outside_weights"]
+    assert content["arms"]["scratch"]["difference"] is None
+    assert content["arms"]["teacher"]["difference"]["value"] == pytest.approx(0.2025)
+    assert content["forecast"]["low"] <= content["forecast"]["gain"] <= content["forecast"]["high"]
+    assert content["says"] == sentences(BOTH, CURVES, Asked(40, 40, 0.78, 2.0))
+    gaps = found_of(scratch=[0.5, np.nan, 0.4], teacher=[0.5, 0.6, 0.4])
+    assert content_of(gaps, "cannot forecast", ASKED)["arms"]["scratch"]["folds"] == [0.5, None, 0.4]
+
+
+def test_the_score_goes_by_the_classes():
+    assert Measure.of(ClassSet(("background", "lesion"))).title == "Dice"
+    assert Measure.of(ClassSet(("background", "cat", "dog"))) == Measure("mean_foreground_dice", "mean Dice")
+    assert Measure.of(ClassSet(("sky", "road"), background=None)).name == "mean_iou"
