@@ -47,7 +47,7 @@ def advise(config: AdviseConfig) -> dict[str, Any]:
 
 
 def _advise(config: AdviseConfig, tried: "Tried") -> dict[str, Any]:
-    from experiments.advice.handing_out import hand_out, write_advice
+    from experiments.advice.handing_out import hand_out, write_advice, write_configs
     from experiments.advice.places import Places
     from experiments.advice.planning import plan_of
     from experiments.advice.reading import Measure, curves_of, found_of
@@ -56,6 +56,7 @@ def _advise(config: AdviseConfig, tried: "Tried") -> dict[str, Any]:
 
     plan = plan_of(config, tried, Places(config.output_dir))
     plan.tell()
+    write_configs(plan)
     work, masks = plan.work, plan.situation.masks
     if any(arm.pretrained for arm in plan.arms):
         run_all([work.phase_1()], "phase 1", 1, plan.slots * plan.threads)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 PHASE = "transfer_learning"
 FORMAT = 1
 FILES = {"onnx": "model.onnx", "openvino": "model.xml", "state_dict": "model.pt"}
+OF_ENCODER = {"encoder_timm": "timm", "encoder_smp": "smp", "encoder_torchvision": "torchvision"}
+FILES |= dict.fromkeys(OF_ENCODER, "encoder.pt")
 # Of fp32 on another runtime: what rounding explains, and what it does not.
 LEAST_AGREEMENT = 0.999
 
@@ -38,8 +40,9 @@ class ExportConfig:
 
     model_path: Path | None = None
     """Weights of phase 2: a run's best_model.safetensors. Must be given."""
-    format: Literal["onnx", "openvino", "state_dict"] = "onnx"
-    """onnx: model.onnx. openvino: model.xml and model.bin. state_dict: model.pt, for torch.load(weights_only=True)."""
+    format: Literal["onnx", "openvino", "state_dict", "encoder_timm", "encoder_smp", "encoder_torchvision"] = "onnx"
+    """onnx: model.onnx. openvino: model.xml and model.bin. state_dict: model.pt, for torch.load(weights_only=True).
+    encoder_...: encoder.pt, an --encoder of timm alone, of weights of either phase, by the library's names."""
     output_dir: Path = Path("exported")
     """Where the network and the JSON file beside it go."""
     opset: int = 20
@@ -52,7 +55,10 @@ class ExportConfig:
     def idle(self) -> dict[str, str]:
         """Return the settings that have no say beside the others, and why."""
         found = {} if self.data_dir else {"pictures": "without --data_dir"}
-        return {**found, "opset": "with --format state_dict"} if self.format == "state_dict" else found
+        if self.format in OF_ENCODER:
+            found |= dict.fromkeys(("data_dir", "pictures"), f"with --format {self.format}")
+        traced = self.format in ("onnx", "openvino")
+        return found if traced else {**found, "opset": f"with --format {self.format}"}
 
     def __post_init__(self) -> None:
         if not 18 <= self.opset <= 23:
@@ -69,6 +75,8 @@ def export(config: ExportConfig) -> dict[str, Any]:
             extra `export` is not installed.
         RunError: the exported network says other classes than the network; nothing is written then.
     """
+    if config.format in OF_ENCODER:
+        return _export_encoder(config)
     import torch
 
     from core.evaluation import load_model
@@ -97,6 +105,42 @@ def export(config: ExportConfig) -> dict[str, Any]:
         content = _content(config, header, compared)
         write_json(folder / f"{name}.json", content)
     _print(content, config)
+    return content
+
+
+def _export_encoder(config: ExportConfig) -> dict[str, Any]:
+    """Write the encoder alone; returns the content of the JSON beside it."""
+    import torch
+
+    from core.files import file_sha256, write_json
+    from core.filing.writing import replacing, sole_writer
+    from core.run.provenance import commit, versions
+    from transfer_learning.inference.encoder_weights import encoder_weights
+
+    if config.model_path is None:
+        raise UserError("give the weights: --model_path runs/mine/best_model.safetensors")
+    name, library = FILES[config.format], OF_ENCODER[config.format]
+    _require_free(config.output_dir, name)
+    tensors, line = encoder_weights(config.model_path, library)
+    place = config.output_dir / name
+    content = {
+        "format": FORMAT,
+        "file": name,
+        "library": library,
+        "loads": line.replace("FILE", repr(str(place))),
+        "provenance": {
+            "commit": commit(),
+            "checkpoint_sha256": file_sha256(config.model_path),
+            "versions": versions("timm", "segmentation-models-pytorch"),
+        },
+    }
+    with sole_writer(config.output_dir), replacing(config.output_dir) as folder:
+        torch.save(tensors, folder / name)
+        write_json(folder / f"{name}.json", content)
+    print(
+        f"written to {place}: {len(tensors)} tensors, all that {library}'s network has and no others; it loads them by"
+    )
+    print(content["loads"])
     return content
 
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from core.files import atomic_path, write_csv, write_json
 from core.filing.json_file import read_json
 from experiments.advice.arms import Arm
@@ -37,6 +39,8 @@ def hand_out(plan: Plan, arm: Arm, content: Mapping[str, Any]) -> None:
     run_all([_final_training(plan, arm)], "the final model", 1, threads)
     run_all([_prediction(places, plan.config.require_images())], "masks of all pictures", 1, threads)
     _write_page(places, content)
+    _write_card(plan, arm, content)
+    _export(plan, arm)
     rows = doubtful(places.predictions / "predictions.json", set(plan.situation.labelled_files))
     if rows:
         write_csv(places.here / "doubtful.csv", list(rows[0]), rows)
@@ -71,6 +75,56 @@ def doubtful(predictions: Path, labelled: set[str]) -> list[dict[str, Any]]:
     pictures = [one for one in read_json(predictions)["pictures"] if one["file"] not in labelled]
     pictures.sort(key=lambda one: (one["confidence"], one["file"]))
     return [{"file": one["file"], "confidence": one["confidence"], "mask": one["mask"]} for one in pictures[:DOUBTFUL]]
+
+
+def write_configs(plan: Plan) -> None:
+    """Write a file a way, to train it again by: `train --config arms/scratch.yaml --data_dir ...`."""
+    for arm in plan.arms:
+        sections = plan.work.settings(arm)
+        with atomic_path(plan.work.places.here / "arms" / f"{arm.name}.yaml") as temporary:
+            text = yaml.safe_dump(sections, sort_keys=False, allow_unicode=True)
+            temporary.write_text(f"# {arm.title[0].upper()}{arm.title[1:]}.\n{text}", encoding="utf-8")
+
+
+def _write_card(plan: Plan, arm: Arm, content: Mapping[str, Any]) -> None:
+    """Write MODEL_CARD.md beside the final model: what it is, what it learned from, what it may score."""
+    names = content["class_set"]["names"]
+    score = content["arms"][arm.name]["score"]
+    outside = "ImageNet's weights (EfficientNet-Lite0)" if arm.outside else "none"
+    text = [
+        "# Model card",
+        f"A segmentation network for {len(names)} classes: {', '.join(names)}.",
+        f"- **Trained on** {content['masks']} pictures with masks of `{plan.config.images}`"
+        + (f" and {content['unlabelled']} without, by {arm.title}." if arm.unlabelled else f", by: {arm.title}."),
+        f"- **Outside weights**: {outside}.",
+        f"- **Pictures** are seen at {content['size']} px.",
+        f"- **Expected**: {content['says'][0]} Of the way that was taken: {score['value']:.3f}; all of it by folds over "
+        "the pictures with masks. Other pictures than those were not scored.",
+        "- **Licence**: that of your pictures.",
+        *(f"- **Mind**: {line}." for line in content["warnings"]),
+    ]
+    with atomic_path(plan.work.places.final / "MODEL_CARD.md") as temporary:
+        temporary.write_text("\n\n".join(text) + "\n", encoding="utf-8")
+
+
+def _export(plan: Plan, arm: Arm) -> None:
+    """Write the final model for other programs, as far as the extra `export` is there, and an encoder of timm alone."""
+    from importlib.util import find_spec
+
+    places = plan.work.places
+    formats = (["onnx"] if find_spec("onnx") and find_spec("onnxscript") and find_spec("onnxruntime") else []) + (
+        ["encoder_timm"] if "encoder" in arm.settings else []
+    )
+    if "onnx" not in formats:
+        print("note: no ONNX: pip install '.[export]', and ae-pretrained export --format onnx writes it")
+    chains = []
+    for form in formats:
+        folder = places.here / "exported" / form
+        words = ["--model_path", str(weights(places.final)), "--format", form, "--output_dir", str(folder)]
+        leaves = folder / ("model.onnx.json" if form == "onnx" else "encoder.pt.json")
+        said = folder.parent / f"{form}.txt"
+        chains.append(Chain(f"writing {form}", (["transfer_learning.export", words],), said, leaves, 30.0))
+    run_all(chains, "writing the model for other programs", 1, plan.threads)
 
 
 def _write_page(places: Places, content: Mapping[str, Any]) -> None:

@@ -33,11 +33,8 @@ class Work:
 
     def phase_1_on(self, data: Path) -> Chain:
         """Return phase 1 on the unlabelled pictures of prepared data."""
-        steps = self.lengths.pretraining_steps
-        own = {**PRETRAINING, **_length(steps), "pictures": "unlabelled", "seed": self.seed}
-        words = words_of(
-            own, data_dir=data, output_dir=self.places.phase_1, width=self.sized.width, mask_patch=patch(self)
-        )
+        own = self._of_phase_1()
+        words = words_of(own, data_dir=data, output_dir=self.places.phase_1)
         command: Command = ["reconstruction.train", words]
         return _chain(
             "phase 1",
@@ -46,6 +43,12 @@ class Work:
             weights(self.places.phase_1),
             self.lengths.seconds * PRETRAINING_RUNS,
         )
+
+    def _of_phase_1(self) -> dict[str, Any]:
+        # What is hidden at a time: an eighth of the picture, 8 to 32 pixels.
+        patch = max(8, min(32, self.sized.size // 8))
+        own = {"pictures": "unlabelled", "seed": self.seed, "width": self.sized.width, "mask_patch": patch}
+        return {**PRETRAINING, **_length(self.lengths.pretraining_steps), **own}
 
     def of_arms(self) -> Iterator[Chain]:
         """Yield the folds, all arms of one before the next."""
@@ -68,17 +71,21 @@ class Work:
         commands = [training, ["transfer_learning.evaluate", scoring]]
         return _chain(name, commands, here, results / SCORED, self.lengths.seconds)
 
+    def settings(self, arm: Arm) -> dict[str, dict[str, Any]]:
+        """Return the sections of a file with which an arm can be trained again, without the places."""
+        steps = self.lengths.steps[arm.name]
+        own = {**COMMON, **arm.settings, **_length(steps), "seed": self.seed, "width": self.sized.width}
+        sections = {"transfer_learning": own}
+        if arm.pretrained:
+            sections["reconstruction"] = self._of_phase_1()
+        return {name: {key: _plain(value) for key, value in section.items()} for name, section in sections.items()}
+
     def training(self, arm: Arm, data: Path, run: Path, steps: int, **settings: Any) -> Command:
         """Return the command that trains an arm on prepared data."""
         own = {**COMMON, **arm.settings, **_length(steps), "seed": self.seed, **settings}
         if arm.pretrained:
             own["pretrained_encoder"] = weights(self.places.phase_1)
         return ["transfer_learning.train", words_of(own, data_dir=data, output_dir=run, width=self.sized.width)]
-
-
-def patch(work: Work) -> int:
-    """Return the side of what phase 1 hides at a time, in pixels: an eighth of the picture, 8 to 32."""
-    return max(8, min(32, work.sized.size // 8))
 
 
 def _length(steps: int) -> dict[str, int]:
@@ -90,8 +97,12 @@ def words_of(settings: Mapping[str, Any], **places: Any) -> list[str]:
     """Return settings as the words of a command line, places first."""
     words = []
     for name, value in {**places, **settings}.items():
-        words += flag(name, list(value) if isinstance(value, tuple) else value)
+        words += flag(name, _plain(value))
     return words
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _chain(name: str, commands: list[Command], folder: Path, leaves: Path, seconds: float) -> Chain:
