@@ -98,8 +98,8 @@ def _write_card(plan: Plan, arm: Arm, content: Mapping[str, Any]) -> None:
         + (f" and {content['unlabelled']} without, by {arm.title}." if arm.unlabelled else f", by: {arm.title}."),
         f"- **Outside weights**: {outside}.",
         f"- **Pictures** are seen at {content['size']} px.",
-        f"- **Expected**: {content['says'][0]} Of the way that was taken: {score['value']:.3f}; all of it by folds over "
-        "the pictures with masks. Other pictures than those were not scored.",
+        f"- **Expected**: {content['says'][0]} Of the way that was taken: {score['value']:.3f}; all of it by folds over"
+        " the pictures with masks. Other pictures than those were not scored.",
         "- **Licence**: that of your pictures.",
         *(f"- **Mind**: {line}." for line in content["warnings"]),
     ]

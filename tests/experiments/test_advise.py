@@ -1,5 +1,6 @@
 """`advise` from pictures to its page, on drawn pictures, with runs of a moment; and what it refuses."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -7,9 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.config import from_files
+from core.train_config import CHOSEN
 from data.opened import open_data
 from experiments.advice import choices, planning
 from experiments.advise import main
+from transfer_learning.config import SegmentationConfig
 
 
 def draw(folder: Path, pictures: int, masks: int, seed: int = 0) -> list[str]:
@@ -65,6 +69,18 @@ def test_pictures_become_advice_and_the_same_command_goes_on(tmp_path, quick, ca
     assert sure == sorted(sure)
     page = (tmp_path / "out/report.html").read_text()
     assert page.index("<h2>Advice</h2>") < page.index("<h2>Segmentation</h2>")
+    # Each way can be trained again by its file.
+    for arm in ("scratch", "teacher"):
+        config = from_files(SegmentationConfig, [tmp_path / f"out/arms/{arm}.yaml"], "transfer_learning")
+        trained = json.loads((tmp_path / f"out/arms/{arm}/fold_0/training/training_config.json").read_text())[
+            "identity"
+        ]
+        again = {**json.loads(json.dumps(dataclasses.asdict(config), default=str)), "label_fraction": 1.0}
+        known = {name: value for name, value in again.items() if name in trained and name not in CHOSEN}
+        assert known == {name: trained[name] for name in known}
+    card = (tmp_path / "out/final/MODEL_CARD.md").read_text()
+    assert "8 pictures with masks" in card
+    assert "Outside weights**: none" in card
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("best_model.safetensors")}
     assert main(words) == 0
     assert {path: path.stat().st_mtime_ns for path in before} == before
