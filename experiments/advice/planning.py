@@ -14,7 +14,7 @@ from experiments.advice.choices import Sized, best_size, folds_for, lengths, run
 from experiments.advice.config import AdviseConfig
 from experiments.advice.places import Places
 from experiments.advice.running import Chain, run_all
-from experiments.advice.situation import Situation, longest_side, look_at, with_difference
+from experiments.advice.situation import Situation, longest_side, look_at, with_copies, with_difference
 from experiments.advice.work import Work, words_of
 from experiments.grid.runners.local import threads_of
 
@@ -126,7 +126,8 @@ def plan_of(config: AdviseConfig, tried: Tried, places: Places) -> Plan:
     run_all(list(_preparations(config, places, sized.size, folds)), f"preparing at {sized.size} px", slots, threads)
     steps = _measured(places, places.whole, arms, sized, config.seed, threads)
     work = Work(places, tuple(arms), folds, sized, lengths(seconds, steps, config.hours), config.seed)
-    situation = with_difference(tried.situation, places.whole)
+    situation = with_copies(tried.situation, [places.fold(fold) for fold in range(folds)])
+    situation = with_difference(situation, places.whole)
     return Plan(config, situation, work, steps, tried.left_out, slots, threads)
 
 
@@ -145,6 +146,7 @@ def _sized(config: AdviseConfig, places: Places, scratch: Arm, seconds: float, t
     first = _measured(places, places.look, [scratch], LOOKED_AT, config.seed, threads)["scratch"]
     given = Sized(config.size, config.width) if config.size or config.width else None
     sized = best_size(seconds, first, LOOKED_AT, side, given)
+    lengths(seconds, {scratch.name: first * sized.cost / LOOKED_AT.cost}, config.hours)  # before more is prepared
     write_json(kept, {"size": sized.size, "width": sized.width})
     return sized
 

@@ -1,6 +1,7 @@
 """What the pictures are: how many, how many with a mask, which classes, how large, what to be warned of."""
 
 import io
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,9 @@ import numpy as np
 
 from core.classes import ClassSet
 from core.errors import UserError
+from core.filing.json_file import read_json
+from data.preparing.place import REPORT
+from data.preparing.settling import ACROSS
 
 FEW_MASKS = 16
 
@@ -72,6 +76,24 @@ def longest_side(reading: dict[str, Any], folder: Path, size: int) -> int:
         prepare(PrepareConfig(dataset="folder", **how, **reading))
     geometries = [record.geometry for record in open_data(folder).records("Train")["Train"]]
     return int(np.median([max(geometry.height, geometry.width) for geometry in geometries]))  # type: ignore[union-attr]
+
+
+def with_copies(situation: Situation, folds: Sequence[Path]) -> Situation:
+    """Return what the pictures are, with a warning where copies of one picture could not be laid into one fold.
+
+    Args:
+        situation: as they were listed.
+        folds: prepared data, a folder a fold.
+    """
+    reports = [read_json(folder / REPORT)["files"] for folder in folds]
+    copies = {entry["file"] for files in reports for entry in files if entry["action"] == ACROSS}
+    if not copies:
+        return situation
+    warning = (
+        f"{len(copies)} pictures are copies of pictures in other folds, or nearly (first {min(copies)}), so scores "
+        "flatter: too many are alike to keep them together"
+    )
+    return replace(situation, warnings=(*situation.warnings, warning))
 
 
 def with_difference(situation: Situation, folder: Path) -> Situation:

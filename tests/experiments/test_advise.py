@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ from PIL import Image
 from core.config import from_files
 from core.train_config import CHOSEN
 from data.opened import open_data
+from data.prepare import main as prepare
 from experiments.advice import choices, planning
+from experiments.advice.situation import look_at, with_copies
 from experiments.advise import main
 from transfer_learning.config import SegmentationConfig
 
@@ -84,6 +87,20 @@ def test_pictures_become_advice_and_the_same_command_goes_on(tmp_path, quick, ca
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("best_model.safetensors")}
     assert main(words) == 0
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_copies_that_no_division_keeps_together_are_warned_of(tmp_path):
+    words = draw(tmp_path, 8, 8)
+    for number in range(1, 8):
+        for place in ("photos", "masks"):
+            shutil.copyfile(tmp_path / place / "0/000.png", tmp_path / place / f"0/{number:03}.png")
+    folders = [tmp_path / f"fold_{fold}" for fold in range(2)]
+    for fold, folder in enumerate(folders):
+        how = ["--folds", "2", "--fold", str(fold), "--val_ratio", "0", "--size", "40", "--output_dir", str(folder)]
+        assert prepare(["--dataset", "folder", *words, *how]) == 0
+    alike = look_at({"images": tmp_path / "photos", "masks": tmp_path / "masks"})
+    (warning,) = set(with_copies(alike, folders).warnings) - set(alike.warnings)
+    assert "pictures are copies of pictures in other folds, or nearly (first 0/00" in warning
 
 
 @pytest.mark.parametrize(
