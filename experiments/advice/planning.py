@@ -1,24 +1,22 @@
 """From the pictures and the time to what is trained: everything that is known before the first fold begins."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from core.files import write_json
-from core.filing.json_file import read_json
 from core.terminal.progress import duration
 from data.sources.own.config import ReadingConfig
 from experiments.advice.arms import Arm, chosen_arms
 from experiments.advice.choices import Sized, best_size, folds_for, lengths, runs_of, seconds_a_run
 from experiments.advice.config import AdviseConfig
+from experiments.advice.keeping import Chosen, asked_of, kept_in
 from experiments.advice.places import Places
 from experiments.advice.running import Chain, run_all
 from experiments.advice.situation import Situation, longest_side, look_at, with_copies, with_difference
 from experiments.advice.work import Work, words_of
 from experiments.grid.runners.local import threads_of
 
-CHOSEN = "chosen.json"
 LOOKED_AT = Sized(64, 8)
 
 
@@ -111,24 +109,31 @@ def tried_of(config: AdviseConfig) -> Tried:
 
 
 def plan_of(config: AdviseConfig, tried: Tried, places: Places) -> Plan:
-    """Measure a step of each way, choose size and lengths, prepare the pictures.
+    """Measure a step of each way, choose size and lengths, prepare the pictures; what was chosen before is kept.
 
     Raises:
-        UserError: they cannot be prepared, or there is too little time.
+        UserError: they cannot be prepared, there is too little time, or an earlier call was asked something else.
     """
     arms, folds = tried.arms, tried.folds
-    slots = config.jobs or threads_of(1)
-    threads = max(1, threads_of(1) // slots)
-    runs = runs_of(len(arms), folds, forecasts=True)
-    phase_1 = any(arm.pretrained for arm in arms)
-    seconds = seconds_a_run(config.hours, slots, runs, phase_1, config.final_model)
-    sized = _sized(config, places, arms[0], seconds, threads)
+    chosen = kept_in(places.here, config, tried.situation.listing) or _chosen(config, tried, places)
+    sized, slots, threads = chosen.sized, chosen.slots, chosen.threads
     run_all(list(_preparations(config, places, sized.size, folds)), f"preparing at {sized.size} px", slots, threads)
     steps = _measured(places, places.whole, arms, sized, config.seed, threads)
-    work = Work(places, tuple(arms), folds, sized, lengths(seconds, steps, config.hours), config.seed)
+    if chosen.lengths is None:
+        chosen = replace(chosen, lengths=lengths(_seconds(config, tried, slots), steps, config.hours))
+        chosen.keep(places.here)
+    assert chosen.lengths, "just chosen"
+    work = Work(places, tuple(arms), folds, sized, chosen.lengths, config.seed)
     situation = with_copies(tried.situation, [places.fold(fold) for fold in range(folds)])
     situation = with_difference(situation, places.whole)
     return Plan(config, situation, work, steps, tried.left_out, slots, threads)
+
+
+def _seconds(config: AdviseConfig, tried: Tried, slots: int) -> float:
+    """Return how long each training may take."""
+    phase_1 = any(arm.pretrained for arm in tried.arms)
+    runs = runs_of(len(tried.arms), tried.folds, forecasts=True)
+    return seconds_a_run(config.hours, slots, runs, phase_1, config.final_model)
 
 
 def _measured(places: Places, data: Path, arms: list[Arm], sized: Sized, seed: int, threads: int) -> dict[str, float]:
@@ -137,18 +142,19 @@ def _measured(places: Places, data: Path, arms: list[Arm], sized: Sized, seed: i
     return step_seconds(places, data, arms, sized, seed, threads)
 
 
-def _sized(config: AdviseConfig, places: Places, scratch: Arm, seconds: float, threads: int) -> Sized:
-    """Return size and width, chosen once: a call that goes on keeps them."""
-    kept = places.here / CHOSEN
-    if kept.is_file():
-        return Sized(**read_json(kept))
+def _chosen(config: AdviseConfig, tried: Tried, places: Places) -> Chosen:
+    """Measure a step from scratch and choose size and width."""
+    slots = config.jobs or threads_of(1)
+    threads = max(1, threads_of(1) // slots)
+    seconds, scratch = _seconds(config, tried, slots), tried.arms[0]
     side = longest_side(config.reading, places.look, LOOKED_AT.size)
-    first = _measured(places, places.look, [scratch], LOOKED_AT, config.seed, threads)["scratch"]
+    first = _measured(places, places.look, [scratch], LOOKED_AT, config.seed, threads)[scratch.name]
     given = Sized(config.size, config.width) if config.size or config.width else None
     sized = best_size(seconds, first, LOOKED_AT, side, given)
     lengths(seconds, {scratch.name: first * sized.cost / LOOKED_AT.cost}, config.hours)  # before more is prepared
-    write_json(kept, {"size": sized.size, "width": sized.width})
-    return sized
+    chosen = Chosen(asked_of(config), tried.situation.listing, slots, threads, sized)
+    chosen.keep(places.here)
+    return chosen
 
 
 def _preparations(config: AdviseConfig, places: Places, size: int, folds: int) -> Iterator[Chain]:

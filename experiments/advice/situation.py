@@ -28,6 +28,7 @@ class Situation:
         classes: what the masks mean.
         labelled_files: the pictures with a mask, by their places below --images.
         warnings: a sentence each.
+        listing: digest of pictures and masks, by names, sizes and times.
     """
 
     masks: int
@@ -36,6 +37,7 @@ class Situation:
     classes: ClassSet
     labelled_files: tuple[str, ...]
     warnings: tuple[str, ...]
+    listing: str
 
 
 def look_at(reading: dict[str, Any]) -> Situation:
@@ -62,6 +64,7 @@ def look_at(reading: dict[str, Any]) -> Situation:
         classes=source.classes,
         labelled_files=tuple(_below(sample.file, str(images)) for sample in labelled),
         warnings=tuple(_warnings(len(labelled), config.group_by)),
+        listing=str(source.details["listing"]),
     )
 
 

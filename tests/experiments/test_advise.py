@@ -87,6 +87,15 @@ def test_pictures_become_advice_and_the_same_command_goes_on(tmp_path, quick, ca
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("best_model.safetensors")}
     assert main(words) == 0
     assert {path: path.stat().st_mtime_ns for path in before} == before
+    # Another question is answered from what is there; other trainings, or other masks, are another advice.
+    assert main([*words, "--goal", "0.1"]) == 0
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert "0.1 is reached with the masks that there are" in capsys.readouterr().out
+    assert main([*words, "--hours", "0.2"]) == 2
+    assert "holds an advice with other settings (--hours 0.1 there, 0.2 asked)" in capsys.readouterr().err
+    (tmp_path / "masks/0/007.png").unlink()
+    assert main(words) == 2
+    assert "of before pictures or masks changed" in capsys.readouterr().err
 
 
 def test_copies_that_no_division_keeps_together_are_warned_of(tmp_path):
