@@ -1,0 +1,34 @@
+"""The choice by chance that others have to beat: aware of the foreground, where a network can tell it.
+
+Most ways of choosing do not beat it (Lüth et al. 2025, nnActive): half of the pictures come from those in which the
+network sees foreground, since a picture of nothing teaches little.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from data.ranking import rank
+from experiments.suggestion.choice import Choice
+
+
+def at_random(
+    candidates: Sequence[int], names: Sequence[str], foreground: np.ndarray | None, number: int, seed: int
+) -> list[Choice]:
+    """Choose by chance.
+
+    Args:
+        candidates: [P] indices of the pictures to choose from.
+        names: [P] of them; chance goes by names, and not by their order.
+        foreground: [P] bool, in which of them foreground is predicted; None: nothing is known.
+        number: how many, at most P.
+        seed: which draw.
+    """
+    drawn = sorted(range(len(candidates)), key=lambda place: rank(names[place], seed))
+    if foreground is None:
+        return [Choice(int(candidates[place]), "drawn from all") for place in drawn[:number]]
+    first = [place for place in drawn if foreground[place]][: -(-number // 2)]
+    rest = [place for place in drawn if place not in set(first)][: number - len(first)]
+    chosen = [(place, "drawn from those with foreground") for place in first]
+    chosen += [(place, "drawn from all others") for place in rest]
+    return [Choice(int(candidates[place]), why) for place, why in chosen]
