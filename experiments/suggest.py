@@ -158,6 +158,7 @@ def _write(
     choices: "Sequence[Choice]",
     replayed: "Replayed | None",
 ) -> dict[str, Any]:
+    from core.figures.style import drawn
     from core.files import write_csv, write_json
     from core.filing.writing import replacing
     from experiments.suggestion import writing
@@ -179,7 +180,7 @@ def _write(
         writing.write_annotations(config, split, choices, originals, names)
     with replacing(config.output_dir) as folder:
         write_csv(folder / writing.LIST, list(rows[0]), rows)
-        writing.save_sheet(folder / writing.SHEET, split, choices, names, weights, config.batch_size)
+        drawn(folder / writing.SHEET, writing.save_sheet, split, choices, names, weights, config.batch_size)
         write_json(folder / writing.CONTENT, content)
     print(
         "\n".join(["", *content["says"], *(f"  {row['rank']:>3}  {row['file']}: {row['why']}" for row in rows[:SHOWN])])

@@ -27,8 +27,10 @@ def at_random(
     drawn = sorted(range(len(candidates)), key=lambda place: rank(names[place], seed))
     if foreground is None:
         return [Choice(int(candidates[place]), "drawn from all") for place in drawn[:number]]
-    first = [place for place in drawn if foreground[place]][: -(-number // 2)]
-    rest = [place for place in drawn if place not in set(first)][: number - len(first)]
-    chosen = [(place, "drawn from those with foreground") for place in first]
-    chosen += [(place, "drawn from all others") for place in rest]
-    return [Choice(int(candidates[place]), why) for place, why in chosen]
+    first = set([place for place in drawn if foreground[place]][: -(-number // 2)])
+    rest = set([place for place in drawn if place not in first][: number - len(first)])
+    return [
+        Choice(int(candidates[place]), f"drawn from {'those with foreground' if place in first else 'all others'}")
+        for place in drawn
+        if place in first or place in rest
+    ]

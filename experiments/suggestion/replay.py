@@ -65,7 +65,7 @@ class Replayed:
         return self.difference is not None and self.difference.tells > 0
 
     def in_words(self) -> str:
-        """Return what was found, in two sentences."""
+        """Return what was found, in sentences."""
         count = len(self.scores["random"])
         what = (
             f"Replayed {count} times on your {self.labels} labelled pictures, from {self.begun_with} to "
@@ -79,7 +79,8 @@ class Replayed:
             f"difference {self.difference.value:+.3f} (95 % interval {self.difference.low:+.3f} to "
             f"{self.difference.high:+.3f})."
         )
-        return f"{what}{found} {self.way} {'beats' if self.beats else 'does not beat'} random here."
+        verdict = {1: "beats random here", 0: "cannot be told from random here", -1: "is worse than random here"}
+        return f"{what}{found} {self.way} {verdict[self.difference.tells]}."
 
     def content(self) -> dict[str, Any]:
         """Return it as plain values."""
