@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.command import run_command
 from core.errors import UserError
+from core.filing.kinds import SUGGESTION, held
 from core.filing.writing import sole_writer
 from experiments.suggestion.config import SuggestConfig, Way
 
@@ -107,13 +108,19 @@ def _way(config: SuggestConfig, weights: "Weights | None") -> Way:
 
 
 def _require_untouched(config: SuggestConfig) -> None:
-    """Raise UserError where pre-annotations of an earlier call lie, which a person may have corrected."""
-    from experiments.suggestion.writing import ANNOTATIONS, CONTENT
+    """Raise UserError where others' files would be lost, or pre-annotations that a person may have corrected."""
+    from core.filing.writing import UNFINISHED
+    from experiments.suggestion.writing import ANNOTATIONS, CONTENT, LIST, SHEET
 
-    if (config.output_dir / CONTENT).is_file() and (config.output_dir / ANNOTATIONS).exists():
+    here = config.output_dir
+    if SUGGESTION not in held(here) and not (here / UNFINISHED).exists():
+        for file in (LIST, SHEET, CONTENT):
+            if (here / file).exists():
+                raise UserError(f"{here / file} is there, and of no earlier suggestion: choose another --output_dir")
+    elif (here / ANNOTATIONS).exists():
         raise UserError(
-            f"{config.output_dir / ANNOTATIONS} holds pre-annotations of an earlier call, which you may have "
-            "corrected: choose another --output_dir"
+            f"{here / ANNOTATIONS} holds pre-annotations of an earlier call, which you may have corrected: choose "
+            "another --output_dir"
         )
 
 
@@ -166,7 +173,7 @@ def _write(
     originals = writing.originals_of(split)
     names = writing.file_names(split, originals)
     rows = writing.rows_of(choices, names)
-    content = {
+    content: dict[str, Any] = {
         "format": "suggestion 1",
         "way": way,
         "says": _says(config, way, replayed),

@@ -141,9 +141,8 @@ class Replay:
             self._run_all([self._training(seed, "start") for seed in everything], "replay, what it begins with")
         self._run_all([chain for seed in everything for chain in self._compared(seed)], "replay, both choices")
         measure = Measure.of(self.data.class_set)
-        scores = {
-            name: np.array([self._score(seed, name, measure) for seed in everything]) for name in (self.way, "random")
-        }
+        names: tuple[str, str] = (self.way, "random")
+        scores = {name: np.array([self._score(seed, name, measure) for seed in everything]) for name in names}
         learned = self.begun_with + self.added
         # Draws from one pool share pictures, so that their scores differ less than those of new pools would: as much
         # less as a jackknife's that leaves so many out (Shao and Wu 1989).

@@ -7,6 +7,7 @@ from typing import Any
 
 from core.errors import UserError
 from core.figures.picture_grid import picture_grid
+from core.figures.style import class_colours
 from core.files import file_sha256
 from core.filing.json_file import read_json
 from core.filing.paths import readable
@@ -20,7 +21,7 @@ from experiments.suggestion.config import SuggestConfig
 from experiments.suggestion.weights import Weights, labels_of
 
 LIST, SHEET, CONTENT, ANNOTATIONS = "suggestion.csv", "contact_sheet.png", "suggestion.json", "pre_annotations"
-MOST_SHOWN = 100
+MOST_SHOWN, MOST_NAMED = 100, 24  # pictures on the sheet, classes in its legend
 
 
 def originals_of(split: Split) -> dict[str, Path]:
@@ -69,7 +70,8 @@ def save_sheet(
         classes = split.class_set
         columns["prediction"] = [overlay(*pair, classes) for pair in zip(pictures, labels, strict=True)]
         seen = {int(c) for label in labels for c in set(label.ravel().tolist())} - {classes.background}
-        legend = {classes.names[c]: tuple(part / 255 for part in classes.palette[c]) for c in sorted(seen)[:24]}
+        colours = class_colours(classes)
+        legend = {classes.names[c]: colours[c] for c in sorted(seen)[:MOST_NAMED]}
     more = "" if len(shown) == len(choices) else f", the first {len(shown)}"
     title = f"{len(choices)} pictures to label next{more}"
     picture_grid(path, title, [f"{rank}  {names[index]}" for rank, index in enumerate(shown, 1)], columns, legend)

@@ -90,6 +90,16 @@ def test_weights_have_their_way(mine, weights, tmp_path, phase, way, capsys):
     assert not (tmp_path / "out/replay").exists()
 
 
+def test_pictures_may_be_grey_and_of_any_shape(rectangles, tmp_path):
+    data = open_data(rectangles)
+    weights = write_weights(tmp_path / "w.safetensors", 3, SIDE, data.class_set, in_channels=data.manifest.channels)
+    words = ["--data_dir", rectangles, "--model_path", weights, "--number", 2, "--device", "cpu"]
+    for way in ("typical", "uncertain", "random"):
+        assert main([*map(str, words), "--way", way, "--output_dir", str(tmp_path / way)]) == 0
+        assert len(rows(tmp_path / way)) == 2
+        assert (tmp_path / way / "contact_sheet.png").is_file()
+
+
 def test_chance_needs_no_weights(mine, tmp_path):
     assert call(mine, tmp_path / "out", "--way", "random", "--number", len(unlabelled(mine))) == 0
     assert {row["file"] for row in rows(tmp_path / "out")} == unlabelled(mine)
@@ -110,6 +120,11 @@ def test_pre_annotations_come_back_as_masks_and_are_never_overwritten(mine, weig
     assert call(mine, tmp_path / "out", *words) == 2
     assert "which you may have corrected: choose another --output_dir" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in before} == before
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/suggestion.csv").write_text("my own")
+    assert call(mine, tmp_path / "other", *words) == 2
+    assert "suggestion.csv is there, and of no earlier suggestion" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["suggestion.csv"]
 
 
 @pytest.mark.parametrize(

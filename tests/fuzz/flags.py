@@ -180,6 +180,7 @@ def _whole(place: Place, module: str) -> list[str]:
         "experiments.recipe": ["--list", *to],
         # Without masks: a whole advice takes minutes.
         "experiments.advise": [*words("--images", corpus / "own/images"), *to],
+        # Every picture there has a mask, which is refused once the settings are right.
         "experiments.suggest": [
             *words("--model_path", weights["phase_2"], "--number", 1, "--device", "cpu"),
             *data,
