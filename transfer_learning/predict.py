@@ -54,7 +54,9 @@ def predict(config: PredictConfig) -> dict[str, Any]:
     members = config.members(config.model_path)
     with TemporaryDirectory() as folder:
         files, passed_over = _inputs(config, Path(folder))
-        return _predict(dataclasses.replace(config, model_path=members[0], ensemble=members[1:]), files, passed_over)
+        return predict_files(
+            dataclasses.replace(config, model_path=members[0], ensemble=members[1:]), files, passed_over
+        )
 
 
 def _inputs(config: PredictConfig, folder: Path) -> tuple[dict[str, Path], list[tuple[str, str]]]:
@@ -73,7 +75,16 @@ def _inputs(config: PredictConfig, folder: Path) -> tuple[dict[str, Path], list[
     return files, passed_over
 
 
-def _predict(config: PredictConfig, files: dict[str, Path], passed_over: Sequence[tuple[str, str]]) -> dict[str, Any]:
+def predict_files(
+    config: PredictConfig, files: dict[str, Path], passed_over: Sequence[tuple[str, str]] = ()
+) -> dict[str, Any]:
+    """Do what `predict` does with files that are known.
+
+    Args:
+        config: its `input` has no say; `model_path` is given, and `ensemble` names further networks alone.
+        files: name -> file, sorted; results are named by these.
+        passed_over: what was found beside them and is no input, with the reason.
+    """
     from core.run.signals import Terminated
     from data.sources.own.listing import by_reason
     from transfer_learning.inference.inputs import result_names, unwritable

@@ -16,6 +16,7 @@ EVALUATION = "results of an evaluation"
 RUN = "a training run"
 ABLATION = "results of an ablation"
 EXPORT = "an exported network"
+SUGGESTION = "a suggestion"
 # What has no mark of its own: a file, or a folder of such folders.
 A_FILE = "a file"
 FOLDERS = "folders of runs or results"
@@ -31,6 +32,7 @@ _MARKS = (
     ("reconstruction_metrics.json", b"", EVALUATION),
     ("training_config.json", b"", RUN),
     ("plan.json", b'"format": "ablation plan', ABLATION),
+    ("suggestion.json", b'"format": "suggestion', SUGGESTION),
 )
 _LOOKED_AT = 4096
 # Beside whose files in the same folder something may not lie, where it is not there already; an evaluation may lie in

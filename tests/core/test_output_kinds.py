@@ -21,15 +21,17 @@ MARKS = {
     kinds.EVALUATION: ("reconstruction_metrics.json", "{}"),
     kinds.RUN: ("training_config.json", "{}"),
     kinds.ABLATION: ("plan.json", '{"format": "ablation plan 2"}'),
+    kinds.SUGGESTION: ("suggestion.json", '{"format": "suggestion 1"}'),
 }
 # What may lie beside what, in one folder: everything else is refused.
 BESIDE = {
-    kinds.RUN: {kinds.RUN},
-    kinds.EVALUATION: {kinds.EVALUATION, kinds.RUN, kinds.ABLATION},
-    kinds.PREDICTION: {kinds.PREDICTION, kinds.RUN, kinds.ABLATION},
-    kinds.ABLATION: {kinds.ABLATION, kinds.RUN, kinds.EVALUATION, kinds.PREDICTION},
-    kinds.EXPORT: {kinds.ABLATION, kinds.RUN, kinds.EVALUATION, kinds.PREDICTION},
-    kinds.FOLDERS: {kinds.ABLATION, kinds.RUN, kinds.EVALUATION, kinds.PREDICTION},
+    kinds.RUN: {kinds.RUN, kinds.SUGGESTION},
+    kinds.EVALUATION: {kinds.EVALUATION, kinds.RUN, kinds.ABLATION, kinds.SUGGESTION},
+    kinds.PREDICTION: {kinds.PREDICTION, kinds.RUN, kinds.ABLATION, kinds.SUGGESTION},
+    kinds.ABLATION: {kinds.ABLATION, kinds.RUN, kinds.EVALUATION, kinds.PREDICTION, kinds.SUGGESTION},
+    kinds.EXPORT: {kinds.ABLATION, kinds.RUN, kinds.EVALUATION, kinds.PREDICTION, kinds.SUGGESTION},
+    kinds.FOLDERS: {kinds.ABLATION, kinds.RUN, kinds.EVALUATION, kinds.PREDICTION, kinds.SUGGESTION},
+    kinds.SUGGESTION: {kinds.ABLATION, kinds.RUN, kinds.EVALUATION, kinds.PREDICTION, kinds.SUGGESTION},
 }
 
 

@@ -15,7 +15,7 @@ from fuzz.corpus import CLASSES, SIDE, SMALL
 from fuzz.scenes import Place, Scene, planned, words
 
 # What would rightly take forever, reach the network, or write outside the case's folder.
-LEFT_ALONE = ("download", "measure", "device", "encoder", "encoder_weights", "raw_dir", "perceptual_network")
+LEFT_ALONE = ("download", "measure", "replay", "device", "encoder", "encoder_weights", "raw_dir", "perceptual_network")
 COSTLY = (
     "num_images",
     "width",
@@ -180,6 +180,12 @@ def _whole(place: Place, module: str) -> list[str]:
         "experiments.recipe": ["--list", *to],
         # Without masks: a whole advice takes minutes.
         "experiments.advise": [*words("--images", corpus / "own/images"), *to],
+        # Every picture there has a mask, which is refused once the settings are right.
+        "experiments.suggest": [
+            *words("--model_path", weights["phase_2"], "--number", 1, "--device", "cpu"),
+            *data,
+            *to,
+        ],
         "experiments.tables": words("--results", place.copy("results")),
         "experiments.report": words(place.copy("results"), "--output", output / "report.html"),
     }

@@ -1,0 +1,1 @@
+"""Which pictures to label next."""
