@@ -45,6 +45,8 @@ def hand_out(plan: Plan, arm: Arm, content: Mapping[str, Any]) -> None:
     if rows:
         write_csv(places.here / "doubtful.csv", list(rows[0]), rows)
         print(f"{len(rows)} pictures that the final model is least sure of: {places.here / 'doubtful.csv'}")
+        words = f"--data_dir {places.whole} --model_path {weights(places.final)}"
+        print(f"which to label next, with pre-annotations: ae-pretrained suggest {words} --write labelme")
 
 
 def _final_training(plan: Plan, arm: Arm) -> Chain:
