@@ -123,6 +123,7 @@ def content_of(found: Found, curves: Curves | str, asked: Asked) -> dict[str, An
     forecast: dict[str, Any] = {"cannot": curves} if isinstance(curves, str) else _forecast(curves, asked, found.labels)
     return {
         "score": found.measure.name,
+        "score_title": found.measure.title,
         "labels": found.labels,
         "arms": arms,
         "best": found.best.arm.name,

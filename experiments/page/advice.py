@@ -4,15 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.page.tables import Cell, PageTable, label, number, score, text
+from experiments.page.tables import Cell, PageTable, number, score, text
 
 
 @dataclass(frozen=True)
 class AdviceScreen:
-    """What is said, the last line first: what to do; the table of the ways that were tried."""
+    """What to do, what is said besides, what to mind, and the table of the ways that were tried."""
 
+    title: str
     action: str
     lines: list[str]
+    notes: list[str]
     table: PageTable
 
 
@@ -20,18 +22,18 @@ def advice_screen(content: Mapping[str, Any]) -> AdviceScreen:
     """Return the first screen of an advice.json."""
     *lines, action = content["says"]
     rows = [_row(arm, name == content["best"]) for name, arm in content["arms"].items()]
-    heads = ["way", label(content["score"]), "beside scratch", "folds"]
+    heads = ["way", content["score_title"], "beside scratch", "folds"]
     kind = f"{content['folds']} folds of {content['masks']} masks, each held out once; {content['labels']:.0f} masks"
     table = PageTable(heads, rows, f"{kind} to learn from. All intervals together hold with 95 %.")
-    lines += [f"Note: {line}" for line in [*content["left_out"], *content["warnings"]]]
-    return AdviceScreen(action, lines, table)
+    title = f"Advice for {content['masks']} pictures with masks and {content['unlabelled']} without"
+    return AdviceScreen(title, action, lines, [*content["left_out"], *content["warnings"]], table)
 
 
 def _row(arm: Mapping[str, Any], is_best: bool) -> list[Cell]:
     folds = ", ".join("–" if value is None else number(value) for value in arm["folds"])
-    name = text(arm["title"])
+    title = f"{arm['title'][0].upper()}{arm['title'][1:]}" + (" (outside weights)" if arm["outside_weights"] else "")
     return [
-        Cell(name.text, name.sort, note="outside weights" if arm["outside_weights"] else "", strong=is_best),
+        Cell(title, title.lower(), strong=is_best),
         _estimate(arm["score"]),
         _estimate(arm["difference"], signed=True),
         text(folds),
