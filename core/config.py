@@ -157,7 +157,7 @@ def kind_of(hint: Any) -> str:
         return ", ".join(kind_of(part) for part in inner)
     if origin in (tuple, list) and inner:
         count = "some" if inner[-1] is Ellipsis or origin is list else str(len(inner))
-        return f"{count} {kind_of(inner[0])}s"
+        return f"{count} of {kind_of(inner[0])}" if get_origin(inner[0]) is Literal else f"{count} {kind_of(inner[0])}s"
     if origin is dict:
         return "name: value, …"
     raise TypeError(f"{hint}: say in core.config what values this is")
