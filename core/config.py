@@ -37,6 +37,8 @@ _SHOWN.maxstring = _SHOWN.maxother = 80
 _SHOWN.maxlist = 12
 _SHOWN.maxlevel = 2
 
+PRINTS = "__print_config"  # with either kind of dash
+
 DEFAULT_CONFIG = Path(__file__).resolve().parents[1] / "config" / "model_config.yaml"
 
 
@@ -189,10 +191,11 @@ def parse(config_type: type[Config], argv: Sequence[str], command: str, section:
 
     Raises:
         UserError: one line that names what is wrong.
-        SystemExit: after `--help`.
+        SystemExit: after `--help`, and after `--print_config`, which shows the settings as a file for `--config`.
     """
     require_sayable_words(argv)
-    argv, given = take_config(list(argv))
+    shown = [argument for argument in argv if argument.replace("-", "_") == PRINTS]
+    argv, given = take_config([argument for argument in argv if argument not in shown])
     default = from_files(config_type, given or (DEFAULT_CONFIG,), section)
     argv = spelled_out(config_type, argv)
     errors = io.StringIO()
@@ -210,13 +213,20 @@ def parse(config_type: type[Config], argv: Sequence[str], command: str, section:
         if not leaving.code:
             raise
         raise UserError(_first_message(errors.getvalue())) from None
-    return _with_whole_paths(config)
+    config = _with_whole_paths(config)
+    if shown:
+        from core.resolved import as_yaml  # which reads the code of the settings
+
+        print(as_yaml(config, command, section))
+        raise SystemExit(0)
+    return config
 
 
 def _full_description(description: str) -> str:
     return (
         f"{description.strip()}\n\nThe defaults shown are those of --config FILE.yaml (of several, a.yaml b.yaml, the "
-        f"later win; without it: config/model_config.yaml); flags win over all. --debug shows an error's traceback."
+        "later win; without it: config/model_config.yaml); flags win over all. --print_config shows what they come to, "
+        "as such a file, and does nothing else. --debug shows an error's traceback."
     )
 
 
