@@ -180,6 +180,7 @@ def _whole(place: Place, module: str) -> list[str]:
         "experiments.recipe": ["--list", *to],
         # Without masks: a whole advice takes minutes.
         "experiments.advise": [*words("--images", corpus / "own/images"), *to],
+        "experiments.config_diff": words("diff", _grid(place), _folds(place)),
         "experiments.tables": words("--results", place.copy("results")),
         "experiments.report": words(place.copy("results"), "--output", output / "report.html"),
     }
