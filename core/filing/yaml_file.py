@@ -17,6 +17,7 @@ LONGEST_NUMBER = 100  # digits; Python reads no more than 4,300
 MOST_VALUES = 100_000  # as aliases repeat them: a few lines can stand for any number
 UNBROKEN = 10**6  # characters of a line
 MERGE = "tag:yaml.org,2002:merge"
+_BREAKS = re.compile("[\n\r\x85\u2028\u2029]")
 # What text without quotes means (YAML 1.2, the core schema), and with which characters it begins.
 _PLAIN = (
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
@@ -123,4 +124,11 @@ class _Dumper(yaml.SafeDumper):
 
 _Dumper.add_representer(
     list, lambda dumper, values: dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=True)
+)
+# PyYAML breaks lines at these, and reads some of them back as others; within double quotes it spells them out.
+_Dumper.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style='"' if _BREAKS.search(text) else None
+    ),
 )

@@ -7,9 +7,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import get_args
 
+import ablation_grid
 import cv2
 import numpy as np
 import pytest
+from ablation_grid import change, grid
 from hypothesis import given
 from hypothesis import strategies as st
 from run_folders import rows_of, stopped_at
@@ -199,6 +201,14 @@ def test_a_missing_package_is_refused_before_anything_is_read(monkeypatch, tmp_p
         "error: --tracker mlflow: not_there_at_all is not installed: pip install '.[trackers]'\n"
     )
     assert not list(tmp_path.iterdir())
+
+
+def test_a_grid_whose_tracker_is_missing_is_refused_before_anything_trains(pets, tmp_path, monkeypatch, here, capsys):
+    monkeypatch.setitem(TRACKERS, "mlflow", Row("core.run.trackers.mlflow", ("not_there_at_all",)))
+    assert ablation_grid.run(tmp_path, pets, change(grid(), common={"tracker": ["mlflow"]})) == 2
+    assert "--tracker mlflow: not_there_at_all is not installed" in capsys.readouterr().err
+    assert not here
+    assert not (tmp_path / "results").exists()
 
 
 def draw(folder: Path, epoch: int) -> np.ndarray:
