@@ -1,6 +1,8 @@
 """Trackers: what they are told of a run, what they keep of it, and that none of them can end a training."""
 
 import json
+import os
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +25,7 @@ from core.run.trackers.told import all_told
 from core.run.trackers.tracker import TRACKERS, Row, TrackerName, plain_names
 from transfer_learning.train import main as train
 
+ROOT = Path(__file__).parents[2]
 COLUMNS = ("epoch", "train_loss", "dice_a/b", "mean_iou")
 ROWS = [{"epoch": n, "train_loss": 1 / n, "dice_a/b": None if n == 1 else 0.1 * n, "mean_iou": 0.25} for n in (1, 2, 3)]
 DESCRIPTION = {"settings": {"lr": 0.1, "data_dir": "a|b", "patch": None, "rates": [1, 2]}, "commit": "abc+changes"}
@@ -281,6 +284,31 @@ def test_mlflow_reads_back_what_it_was_told(tmp_path, monkeypatch):
     follow(folder, *ROWS, names=names, known=3)
     again = next(run for run in runs() if run.info.run_name == "a run")
     assert [point.step for point in client.get_metric_history(again.info.run_id, "train_loss")] == [1, 2, 3]
+
+
+@needs["mlflow"]
+@pytest.mark.all
+def test_two_that_begin_at_once_share_the_store_that_neither_found(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    code = """
+import sys
+from pathlib import Path
+from test_trackers import ROWS, follow
+follow(Path(sys.argv[1]), *ROWS, names=("mlflow",))
+"""
+    left = tmp_path / "runs/.mlflow.db.4194305.tmp"  # by a killed process; Linux counts to one less
+    left.parent.mkdir()
+    left.write_text("half a store")
+    paths = os.pathsep.join(map(str, (ROOT, ROOT / "tests", ROOT / "tests/core")))
+    begun = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path / "runs" / name)], env={**os.environ, "PYTHONPATH": paths}
+        )
+        for name in ("a", "b")
+    ]
+    assert [process.wait() for process in begun] == [0, 0]
+    assert all(all_told(tmp_path / "runs" / name, ["mlflow"]) for name in ("a", "b"))
+    assert not list(tmp_path.glob("runs/.*.tmp"))
 
 
 @needs["mlflow"]

@@ -10,8 +10,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from core.files import read_text
+from filelock import FileLock
+
+from core.files import atomic_path, read_text
 from core.filing.paths import real
+from core.filing.writing import remove_left
 from core.run.trackers.tracker import Followed
 
 # Before MLflow is imported, where the user says nothing else: it asks nobody outside, says nothing of its tables, and
@@ -30,6 +33,8 @@ from mlflow.exceptions import MlflowException  # noqa: E402
 
 AT_ONCE = 100  # parameters that MLflow takes in a call
 LONGEST_VALUE = 6000  # characters
+STORE = "mlflow.db"
+PATIENCE = 300  # seconds to wait for another process that makes the tables, which takes it some ten
 
 
 class Adapter:
@@ -38,7 +43,7 @@ class Adapter:
     def begin(self, run: Followed) -> str:
         """Go on with the run that the store knows, or make one with the settings as parameters."""
         folder = real(run.folder)
-        self._client = MlflowClient(os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder.parent / 'mlflow.db'}")
+        self._client = MlflowClient(os.environ.get("MLFLOW_TRACKING_URI") or _store_in(folder.parent))
         self._run = run.known_as if run.known_as and self._goes_on(run.known_as) else self._new(run, folder)
         # Under another name: what looks for run folders would take the artifacts for one.
         self._client.log_text(self._run, read_text(run.folder / "training_config.json"), "run.json")
@@ -81,3 +86,18 @@ class Adapter:
         for start in range(0, len(settings), AT_ONCE):
             self._client.log_batch(made, params=settings[start : start + AT_ONCE])
         return made
+
+
+def _store_in(folder: Path) -> str:
+    """Return the address of the store in a folder.
+
+    Its tables are made by one process and appear whole: MLflow lets two make them at once, or leaves half of them where
+    it is killed, and can never read that file again.
+    """
+    path = folder / STORE
+    with FileLock(folder / f".{STORE}.lock", timeout=PATIENCE):
+        if not path.exists():
+            remove_left(path)
+            with atomic_path(path) as temporary:
+                MlflowClient(f"sqlite:///{temporary}")
+    return f"sqlite:///{path}"
