@@ -64,6 +64,9 @@ COMMANDS = (
         "experiments.advise", "AdviseConfig", "advise", "what to do with your pictures: try, say, forecast", "advise"
     ),
     Command("experiments.suggest", "SuggestConfig", "suggest", "which pictures to label next", "suggest"),
+    Command(
+        "experiments.config_diff", "ConfigDiffConfig", "config_diff", "where files or runs differ: diff A B", "config"
+    ),
     Command("experiments.tables", "TablesConfig", "tables", "write tables again from the JSON of results", "tables"),
     Command("experiments.report", "ReportConfig", "report", "show runs and results on one HTML page", "report"),
     Command("benchmarks.throughput", "ThroughputConfig", "throughput", "time training and evaluation"),

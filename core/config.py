@@ -37,6 +37,8 @@ _SHOWN.maxstring = _SHOWN.maxother = 80
 _SHOWN.maxlist = 12
 _SHOWN.maxlevel = 2
 
+PRINTS = "__print_config"  # with either kind of dash
+
 DEFAULT_CONFIG = Path(__file__).resolve().parents[1] / "config" / "model_config.yaml"
 
 
@@ -157,7 +159,7 @@ def kind_of(hint: Any) -> str:
         return ", ".join(kind_of(part) for part in inner)
     if origin in (tuple, list) and inner:
         count = "some" if inner[-1] is Ellipsis or origin is list else str(len(inner))
-        return f"{count} {kind_of(inner[0])}s"
+        return f"{count} of {kind_of(inner[0])}" if get_origin(inner[0]) is Literal else f"{count} {kind_of(inner[0])}s"
     if origin is dict:
         return "name: value, …"
     raise TypeError(f"{hint}: say in core.config what values this is")
@@ -189,10 +191,11 @@ def parse(config_type: type[Config], argv: Sequence[str], command: str, section:
 
     Raises:
         UserError: one line that names what is wrong.
-        SystemExit: after `--help`.
+        SystemExit: after `--help`, and after `--print_config`, which shows the settings as a file for `--config`.
     """
     require_sayable_words(argv)
-    argv, given = take_config(list(argv))
+    shown = [argument for argument in argv if argument.replace("-", "_") == PRINTS]
+    argv, given = take_config([argument for argument in argv if argument not in shown])
     default = from_files(config_type, given or (DEFAULT_CONFIG,), section)
     argv = spelled_out(config_type, argv)
     errors = io.StringIO()
@@ -210,13 +213,20 @@ def parse(config_type: type[Config], argv: Sequence[str], command: str, section:
         if not leaving.code:
             raise
         raise UserError(_first_message(errors.getvalue())) from None
-    return _with_whole_paths(config)
+    config = _with_whole_paths(config)
+    if shown:
+        from core.resolved import as_yaml  # which reads the code of the settings
+
+        print(as_yaml(config, command, section))
+        raise SystemExit(0)
+    return config
 
 
 def _full_description(description: str) -> str:
     return (
         f"{description.strip()}\n\nThe defaults shown are those of --config FILE.yaml (of several, a.yaml b.yaml, the "
-        f"later win; without it: config/model_config.yaml); flags win over all. --debug shows an error's traceback."
+        "later win; without it: config/model_config.yaml); flags win over all. --print_config shows what they come to, "
+        "as such a file, and does nothing else. --debug shows an error's traceback."
     )
 
 

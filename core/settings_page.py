@@ -22,9 +22,11 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
 HEAD = """# Settings
 
 Every command takes a flag for each of its settings, and `--config FILE.yaml` with the same keys in the command's
-section; flags win over the file. Of several files, `--config a.yaml b.yaml`, the later win, name by name. What is `yes
-or no` has two flags: `--figures` and `--no_figures`; `--no_NAME` takes back what else may be none. Defaults are those
-of the code; `config/model_config.yaml` holds them for both phases. This page is made from the code: `make docs`.
+section; flags win over the file. Of several files, `--config a.yaml b.yaml`, the later win, name by name. With
+`--print_config` a command shows what files and flags come to, as such a file with comments, and does nothing else;
+`ae-pretrained config diff A B` shows where two files, or runs, differ. What is `yes or no` has two flags: `--figures`
+and `--no_figures`; `--no_NAME` takes back what else may be none. Defaults are those of the code;
+`config/model_config.yaml` holds them for both phases. This page is made from the code: `make docs`.
 """
 
 

@@ -12,6 +12,7 @@ from core.filing.kinds import RUN
 from core.networks.decoders import DECODERS
 from core.networks.network_config import NetworkConfig
 from core.run.learning.settings import LearningConfig
+from core.run.trackers.tracker import TrackerName
 
 Amp = Literal["off", "bf16", "fp16", "auto"]
 MemoryFormat = Literal["auto", "contiguous", "channels_last"]
@@ -30,7 +31,7 @@ PLACES = (
     *("output_dir", "data_dir", "cache_dir", "device", "device_memory_limit"),
     *("pretrained_encoder", "init_weights", "teacher_weights"),
 )
-NOT_COMPARED = (*PLACES, "save_every", "save_every_steps", "allow_seen", "gradient_checkpointing")
+NOT_COMPARED = (*PLACES, "save_every", "save_every_steps", "tracker", "allow_seen", "gradient_checkpointing")
 # What a run from before these settings had of them; what `auto` comes to depends on the machine.
 BEFORE_CHOICE = {"memory_format": "contiguous", "kernels": "torch"}
 # Kept by runs as what they came to.
@@ -103,6 +104,9 @@ class TrainConfig(LearningConfig, NetworkConfig, DataConfig):
     """Every so many epochs keep the weights (checkpoints/) and a few pictures (figures/). 0: never."""
     save_every_steps: int = 0
     """Save the state every so many steps within an epoch too, to lose less if the run is killed. 0: after epochs."""
+    tracker: tuple[TrackerName, ...] = ()
+    """Follow the run in TensorBoard, in MLflow or in both: settings, rows of the log, pictures of --save_every, final
+    scores (extra `[trackers]`; docs/runs.md). One that fails ends no training; a run that goes on may have others."""
     class_balance: bool = False
     """Draw pictures of every stratum equally often: of each value of the tag that the data are stratified by (Pets:
     species), without one of each class, where a picture counts for the rarest that it holds."""

@@ -16,6 +16,7 @@ from dataclasses import replace
 from core.command import run_command
 from core.errors import RunError
 from core.filing.writing import lock
+from core.run.trackers.tracker import require_installed
 from core.terminal.progress import duration
 from experiments.grid.budgets import require_met
 from experiments.grid.config import AblationConfig
@@ -62,6 +63,8 @@ def ablate(config: AblationConfig) -> None:
             speeds.measure(to_do, _threads(config))
         show(works, to_do, speeds, config.jobs)
         return
+    followed = [run.config.tracker for run in (*plan.variants.values(), *plan.pretrainings.values())]
+    require_installed(name for names in followed for name in names)
     held = lock(config.output_dir, "--output_dir", "ablation")
     try:
         write_plan(plan)

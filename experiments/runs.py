@@ -123,7 +123,7 @@ def _results_below(place: Path, notes: list[str]) -> list[Run]:
 def _of_result(path: Path, evaluation: Evaluation) -> Run:
     run = Run(evaluation.phase, path, evaluation)
     for folder in (path.parent, path.parent.parent if path.parent != Path() else Path("..")):
-        if (folder / DESCRIPTION).is_file() and _same(run, above := _read_folder(folder)):
+        if (folder / DESCRIPTION).is_file() and _same(run, above := read_folder(folder)):
             run.folder, run.description = above.folder, above.description
             break
     return run
@@ -132,10 +132,11 @@ def _of_result(path: Path, evaluation: Evaluation) -> Run:
 def _folders_below(place: Path) -> list[Run]:
     if not place.exists():
         raise UserError(f"{place} does not exist: name the --output_dir of an evaluation or training command")
-    return [_read_folder(path.parent) for path in files_below(place, DESCRIPTION)] if place.is_dir() else []
+    return [read_folder(path.parent) for path in files_below(place, DESCRIPTION)] if place.is_dir() else []
 
 
-def _read_folder(folder: Path) -> Run:
+def read_folder(folder: Path) -> Run:
+    """Return the run in a run folder. Raises UserError where its `training_config.json` is none of ours."""
     description = read_json(folder / DESCRIPTION)
     if not isinstance(description.get("identity"), dict):
         raise UserError(f"{folder / DESCRIPTION} is not one of ours")

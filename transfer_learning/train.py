@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 def train(config: SegmentationConfig) -> None:
     """Run phase 2 from settings to finished run folder."""
     from core.filing.finished_run import seal_of_run, told_finished
+    from core.run.trackers.tracker import require_installed
 
+    require_installed(config.tracker)
     seal = seal_of_run(config, "transfer_learning")
-    if not told_finished(seal):
+    if not told_finished(seal, config.tracker):
         _train(config, seal)
 
 

@@ -1,8 +1,10 @@
 """A finished run, known as such before anything is imported that takes seconds."""
 
 import os
+from collections.abc import Iterable
 
 from core.filing.seal import Seal, seal_of
+from core.run.trackers.told import all_told
 from core.train_config import NOT_COMPARED, TrainConfig
 
 # What a finished run must still have, whole: later commands read each.
@@ -25,9 +27,14 @@ def seal_run(seal: Seal, best: str) -> None:
     seal.write(f"is finished: {best}. Nothing to do.", files)
 
 
-def told_finished(seal: Seal) -> bool:
-    """Say so where the run is finished and nothing was changed since; the processes of one run find out together."""
+def told_finished(seal: Seal, trackers: Iterable[str]) -> bool:
+    """Say so where the run is finished and nothing was changed since; the processes of one run find out together.
+
+    A tracker that does not know how the run ended is to be told first.
+    """
     if {"WORLD_SIZE", "SLURM_STEP_NUM_TASKS"} & os.environ.keys() or (said := seal.said()) is None:
+        return False
+    if not all_told(seal.folder, trackers):
         return False
     print(f"{seal.folder} {said}")
     return True

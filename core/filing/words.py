@@ -120,7 +120,7 @@ def _apart(config_type: type, argv: list[str]) -> list[str]:
 
 def _check_names(config_type: type, argv: list[str]) -> None:
     fields = {field.name for field in dataclasses.fields(config_type)}
-    known = sorted(fields | {"config", "debug", "help"})
+    known = sorted(fields | {"config", "print_config", "debug", "help"})
     for argument in argv:
         if not argument.startswith("--") or argument == "--":
             continue

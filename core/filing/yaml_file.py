@@ -1,4 +1,4 @@
-"""YAML files: every one of the project is read here, by the rules of YAML 1.2.
+"""YAML files: every one of the project is read here, by the rules of YAML 1.2, and what it writes reads back by them.
 
 By those of 1.1, which PyYAML follows, `on`, `off`, `yes` and `no` are true or false, `1e-3` is text, `010` is 8 and
 `12:30` is 750; and of a name that stands twice the last one wins without a word.
@@ -15,7 +15,9 @@ from core.filing.text_file import read_text
 
 LONGEST_NUMBER = 100  # digits; Python reads no more than 4,300
 MOST_VALUES = 100_000  # as aliases repeat them: a few lines can stand for any number
+UNBROKEN = 10**6  # characters of a line
 MERGE = "tag:yaml.org,2002:merge"
+_BREAKS = re.compile("[\n\r\x85\u2028\u2029]")
 # What text without quotes means (YAML 1.2, the core schema), and with which characters it begins.
 _PLAIN = (
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
@@ -97,3 +99,36 @@ class _Loader(yaml.SafeLoader):
 for _kind, _form, _begins in _PLAIN:
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"(?:{_form})\\Z"), _begins)
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+
+
+def yaml_text(content: Any) -> str:
+    """Return plain values as YAML that means the same by the rules of 1.1 and of 1.2, lists on one line."""
+    return yaml.dump(
+        content, Dumper=_Dumper, default_flow_style=False, sort_keys=False, allow_unicode=True, width=UNBROKEN
+    )
+
+
+class _Dumper(yaml.SafeDumper):
+    # Words that either version takes for something else get quotes.
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own name
+        begin: [
+            *yaml.SafeDumper.yaml_implicit_resolvers.get(begin, []),
+            *_Loader.yaml_implicit_resolvers.get(begin, []),
+        ]
+        for begin in {*yaml.SafeDumper.yaml_implicit_resolvers, *_Loader.yaml_implicit_resolvers}
+    }
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+_Dumper.add_representer(
+    list, lambda dumper, values: dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=True)
+)
+# PyYAML breaks lines at these, and reads some of them back as others; within double quotes it spells them out.
+_Dumper.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style='"' if _BREAKS.search(text) else None
+    ),
+)

@@ -24,6 +24,7 @@ from core.run.schedule import learning_rate_factor, plateau_factor
 from core.run.signals import STOPS, StopSignals, Terminated
 from core.run.state import Best, load_state, save_state
 from core.run.task import Task
+from core.run.trackers.following import NO_TRACKERS, Trackers
 from core.train_config import TrainConfig
 
 # Looking at a number on the device makes the host wait for it, so losses are looked at every so many steps.
@@ -37,8 +38,10 @@ class Loop:
     The state is saved after each, every `save_every_steps` steps, and when Ctrl-C or SIGTERM arrives.
     """
 
-    def __init__(self, task: Task, config: TrainConfig, machine: Machine, folder: RunFolder) -> None:
-        self.task, self.config, self.folder = task, config, folder
+    def __init__(
+        self, task: Task, config: TrainConfig, machine: Machine, folder: RunFolder, trackers: Trackers = NO_TRACKERS
+    ) -> None:
+        self.task, self.config, self.folder, self.trackers = task, config, folder, trackers
         self.machine, self.fabric, self.processes = machine, machine.fabric, machine.processes
         per_pass = task.draws.steps_per_pass
         self.steps_per_epoch = config.val_every if config.max_steps else per_pass
@@ -68,7 +71,9 @@ class Loop:
         self.processes.require_equal(
             self.step, self.fabric.device, f"{self.folder.path} is not the same for all processes: use a shared disk"
         )
+        self.trackers.begin(self.rows)
         if self.finished:
+            self.trackers.finish(self._best_row())
             self.processes.say(f"{self.folder.path} is finished: {self.best_text()}. Nothing to do.")
             return
         epoch = len(self.rows) + 1
@@ -81,6 +86,7 @@ class Loop:
         with console, StopSignals() as signals:
             while not self.finished:
                 self._epoch(console, signals)
+        self.trackers.finish(self._best_row())
         self.processes.say(f"finished: {self.best_text()}; weights and log in {self.folder.path}")
 
     def _epoch(self, console: Console, signals: StopSignals) -> None:
@@ -95,6 +101,7 @@ class Loop:
         self._look_at_rows()
         self.sums, self._started = EpochSums(), time.perf_counter()
         self._keep(epoch, scores)
+        self.trackers.log(self.rows[-1])
         console.epoch_done(self.rows[-1], self._is_best(epoch))
 
     def train_until(self, end: int, console: Console, signals: StopSignals) -> None:
@@ -273,6 +280,9 @@ class Loop:
 
     def _is_best(self, epoch: int) -> bool:
         return self.best is not None and self.best.epoch == epoch
+
+    def _best_row(self) -> dict[str, Any] | None:
+        return self.rows[self.best.epoch - 1] if self.best else None
 
     def best_text(self) -> str:
         """Return in words which epoch was best."""

@@ -51,4 +51,9 @@ def _save(path: Path, task: Task, header: dict[str, Any]) -> None:
 
 def draw(folder: Path, task: Task, epoch: int) -> None:
     """Draw a few pictures; one that fails is no reason to lose the run."""
-    drawn(folder / "figures" / f"epoch_{epoch:04d}.png", task.save_pictures, then="training goes on")
+    drawn(picture_of(folder, epoch), task.save_pictures, then="training goes on")
+
+
+def picture_of(folder: Path, epoch: int) -> Path:
+    """Return where the pictures of an epoch lie, if they were drawn."""
+    return folder / "figures" / f"epoch_{epoch:04d}.png"

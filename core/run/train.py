@@ -14,6 +14,7 @@ from core.run.folder import RunFolder
 from core.run.initial_weights import load_initial, sha256_of_initial
 from core.run.loop import Loop
 from core.run.task import Task
+from core.run.trackers.following import Trackers
 from core.train_config import BEFORE_CHOICE, Kernels, MemoryFormat, TrainConfig
 
 AnyConfig = TypeVar("AnyConfig", bound=TrainConfig)
@@ -48,12 +49,15 @@ def train_task(
         load_initial(task, config.init_weights)
     description = describe(config, machine, {**read, **sha256_of_initial(config)})
     writes = machine.processes.is_first
-    with RunFolder(config.output_dir, description, task.log_columns, writes, defaults_of(config)) as folder:
+    with (
+        RunFolder(config.output_dir, description, task.log_columns, writes, defaults_of(config)) as folder,
+        Trackers(config.tracker if writes else (), config.output_dir, description, task.log_columns) as trackers,
+    ):
         summary, *notes = opening(task)
         machine.processes.say(f"{summary}, on {machine.device}, precision {machine.precision}")
         for note in (*notes, *_never_reached(config, task.draws.steps_per_pass)):
             machine.processes.say(f"note: {note}")
-        loop = Loop(task, config, machine, folder)
+        loop = Loop(task, config, machine, folder, trackers)
         loop.run()
         if writes:
             seal_run(seal, loop.best_text())

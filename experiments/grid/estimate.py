@@ -22,7 +22,7 @@ START_SECONDS = 2.0  # of a process, beside its training and scoring
 # and a validation, the third one step and one validation. Fewer steps would drown in what one validation takes more
 # than the other.
 STEPS = 20
-MEASURED = {"max_steps": 2 * STEPS + 1, "val_every": STEPS, "save_every": 0, "save_every_steps": 0}
+MEASURED = {"max_steps": 2 * STEPS + 1, "val_every": STEPS, "save_every": 0, "save_every_steps": 0, "tracker": []}
 
 
 class Speeds:

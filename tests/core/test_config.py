@@ -15,6 +15,7 @@ from core.config import DEFAULT_CONFIG, from_files, from_mapping, parse, read_se
 from core.errors import RunError, UserError
 from core.filing.data_config import DataConfig
 from core.filing.words import take_config
+from core.filing.yaml_file import read_yaml
 from data.prepare_config import PrepareConfig
 from experiments.grid.config import AblationConfig
 from experiments.grid.planning.plan import build_plan
@@ -247,6 +248,51 @@ def test_help_teaches(module, capsys):
     text = capsys.readouterr().out
     assert f"usage: python -m {module} " in text
     assert "default" in text
+
+
+SHOWN = {
+    "transfer_learning.train": "--lr 1e-3 --width 8 --freeze 3 --tracker mlflow tensorboard --max_steps 5 --amp",
+    "reconstruction.train": "--encoder_dropout 0,0,0,0,0,0.5 --data_dir 1e-3 --output_dir ~ --no_image_statistics",
+    "data.prepare": "--dataset folder --images a/* --classes off yes 1e-3 0o17 012 12:30 a#b --preprocess green",
+    "transfer_learning.predict": "--model_path a: --input null x: -",
+    "experiments.ablate": f"--config {ROOT}/config/race_small.yaml --variants scratch",
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [(command, words) for command in COMMANDS for words in dict.fromkeys(["", SHOWN.get(command.module, "")])],
+    ids=lambda value: value[:20] if isinstance(value, str) else value.module,
+)
+def test_printed_settings_read_back_as_the_same(command, words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    module, words = importlib.import_module(command.module), words.split()
+    called = []
+    for line in ([*words, "--print_config"], ["--print-config", *words]):
+        assert module.main(line) == 0
+        called.append(capsys.readouterr())
+    assert called[0] == called[1]
+    assert not called[0].err
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "printed.yaml").write_text(called[0].out)
+    settings = getattr(module, command.settings)
+    again = parse(settings, ["--config", "printed.yaml"], command.module, command.section, "about")
+    wanted = parse(settings, words, command.module, command.section, "about")
+    assert repr(again) == repr(wanted)
+    names = {field.name for field in dataclasses.fields(settings) if getattr(wanted, field.name) != ""}
+    assert set(read_yaml(tmp_path / "printed.yaml")[command.section]) == names
+    assert max(map(len, called[0].out.splitlines())) <= 120 or command.module == "experiments.ablate"
+
+
+def test_what_is_no_default_comes_first_under_what_it_means(capsys):
+    assert train(["--lr", "0.5", "--skips", "none", "--print_config"]) == 0
+    text = capsys.readouterr().out
+    assert "\n  # Learning rate at its height. (default: `0.001`)\n  lr: 0.5\n" in text
+    assert (
+        text.index("lr: 0.5") < text.index("skips: none") < text.index("As by default") < text.index("batch_size: 32")
+    )
+    assert train(["--epochs", "0", "--print_config"]) == 2
+    assert "epochs 0 must be at least 1" in capsys.readouterr().err
 
 
 def takes_names(hint) -> bool:

@@ -1,11 +1,16 @@
 """The one reader of YAML: what plain text means, and what is refused in one line."""
 
 import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.errors import UserError
-from core.filing.yaml_file import read_yaml
+from core.filing.yaml_file import read_yaml, yaml_text
 
 
 @pytest.mark.parametrize(
@@ -23,6 +28,20 @@ def test_what_is_written_is_what_is_meant(tmp_path, text, value):
     content = read_yaml(path)
     assert content == {"a": value, "b": [value] if text else []}
     assert type(content["a"]) is type(value)
+
+
+VALUES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+PLAIN_TEXTS = ("1e-3", "off", "Yes", "010", "0o17", "12:30", "~", "", "<<", "- a", "a: b", "2024-01-02", ".inf", "=")
+
+
+@given(
+    st.recursive(VALUES | st.sampled_from(PLAIN_TEXTS), lambda some: st.lists(some) | st.dictionaries(st.text(), some))
+)
+def test_what_is_written_reads_back(content):
+    with TemporaryDirectory() as folder:
+        (path := Path(folder, "a.yaml")).write_text(text := yaml_text({"a": content}), encoding="utf-8", newline="")
+        assert repr(read_yaml(path)) == repr({"a": content})
+    assert repr(yaml.safe_load(text)) == repr({"a": content})  # by the rules of 1.1 too
 
 
 # Ten times the line before in each: a thousand million values in ten lines.

@@ -186,6 +186,7 @@ def _whole(place: Place, module: str) -> list[str]:
             *data,
             *to,
         ],
+        "experiments.config_diff": words("diff", _grid(place), _folds(place)),
         "experiments.tables": words("--results", place.copy("results")),
         "experiments.report": words(place.copy("results"), "--output", output / "report.html"),
     }

@@ -17,7 +17,7 @@ from core.weights import save_weights
 
 ROOT = Path(__file__).parents[2]
 NAMES = ["prepare", "inspect", "pretrain", "train", "evaluate", "predict", "app", "export", "describe", "convert"]
-NAMES += ["ablate", "networks", "recipe", "crossval", "advise", "suggest", "tables", "report"]
+NAMES += ["ablate", "networks", "recipe", "crossval", "advise", "suggest", "config", "tables", "report"]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.module)

@@ -1,0 +1,1 @@
+"""Where trainings are followed beside their run folders (`--tracker`): one protocol, one file a tracker."""
