@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "data": {"data", "core"},
     "reconstruction": {"reconstruction", "data", "core"},
     "transfer_learning": {"transfer_learning", "data", "core"},
-    "benchmarks": {"benchmarks", "transfer_learning", "reconstruction", "data", "core"},
+    "benchmarks": {"benchmarks", "experiments", "transfer_learning", "reconstruction", "data", "core"},
     "experiments": {"experiments", "transfer_learning", "reconstruction", "data", "core"},
     # Commands are named in core.cli, as text.
     "ae_pretrained": {"ae_pretrained", "transfer_learning", "core"},

@@ -48,6 +48,16 @@ def test_the_default_file_holds_every_default(section, config_type):
     assert from_mapping(config_type, values, "file") == config_type()
 
 
+# Grids that stand behind others on the command line.
+LAID_OVER = {
+    "race_isic": ["race_small"],
+    "race_msrc": ["race_small"],
+    "race_gpu": ["race"],
+    "race_gpu_32": ["race", "race_gpu"],
+    "reproduce_small": ["reproduce"],
+}
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name)
 def test_every_config_file_is_valid(path):
     recipe = from_mapping(RecipeConfig, read_section(path, "recipe"), str(path))
@@ -59,8 +69,8 @@ def test_every_config_file_is_valid(path):
     ):
         from_mapping(config_type, content.get(section) or {}, str(path))
     if grid := content.get("ablation"):
-        laid_over = None if "variants" in grid else ROOT / "config/race_small.yaml"
-        both = from_files(AblationConfig, (laid_over, path), "ablation") if laid_over else None
+        below = [ROOT / f"config/{name}.yaml" for name in LAID_OVER.get(path.stem, ())]
+        both = from_files(AblationConfig, (*below, path), "ablation") if below else None
         build_plan(both or from_mapping(AblationConfig, grid, str(path)))
 
 

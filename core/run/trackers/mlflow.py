@@ -77,8 +77,10 @@ class Adapter:
         local = None if os.environ.get("MLFLOW_TRACKING_URI") else (folder.parent / "mlartifacts").as_uri()
         with suppress(MlflowException):  # it is there already, made by another run perhaps at this very moment
             self._client.create_experiment(name, local)
+        experiment = self._client.get_experiment_by_name(name)
+        assert experiment is not None, "made, or there before"
         made = self._client.create_run(
-            self._client.get_experiment_by_name(name).experiment_id,
+            experiment.experiment_id,
             run_name=folder.name,
             tags={"mlflow.source.git.commit": run.commit} if run.commit else {},
         ).info.run_id
