@@ -1,9 +1,11 @@
 """The versions of other packages: lowest ones above known holes, and pins that agree with them."""
 
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -74,3 +76,16 @@ def test_builds_that_differ_between_machines_are_left_free(python):
     names = pins(python)
     assert not [name for name in names if name in {*FREE, "triton"} or name.startswith(("nvidia-", "cuda-"))]
     assert not [version for version in names.values() if "+" in version]
+
+
+def test_the_workflow_and_the_hooks_run_what_there_is():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/tests.yml").read_text())
+    newest = workflow["jobs"]["newest"]
+    assert tuple(newest["strategy"]["matrix"]["python"]) == PYTHONS
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    runs = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+    assert runs
+    assert all(run.split()[0] == "make" and run.split()[1] in targets for run in runs)
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    modules = [hook["entry"].split()[2] for hook in hooks]
+    assert modules == ["ruff", "ruff", "mypy", "core.settings_page"]
