@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.advice.estimates import Estimate
-from experiments.advice.forecast import FARTHEST, Curves
+from experiments.advice.forecast import Curves
 from experiments.advice.reading import Compared, Found
 
 
@@ -61,31 +61,38 @@ def forecast_lines(curves: Curves | str, asked: Asked, found: Found) -> list[str
     if isinstance(curves, str):
         return [f"More masks: {curves}."]
     lines = []
-    start = found.labels
-    more = min(asked.more, int((FARTHEST - 1) * start))
-    median, low, high = curves.gain(start, more)
+    more = _farthest(curves, asked)
+    median, low, high = curves.gain(asked.masks, more)
     hours = duration_of(more * asked.minutes)
     lines.append(
         f"{more} more masks: about {median:+.2f} (forecast {low:+.2f} to {high:+.2f}), some {hours} of drawing at "
         f"{asked.minutes:g} minutes each."
     )
     if asked.goal is not None:
-        lines.append(_of_goal(curves, asked, start, found.measure.title))
+        lines.append(_of_goal(curves, asked, found.measure.title))
     return lines
 
 
-def _of_goal(curves: Curves, asked: Asked, start: float, title: str) -> str:
+def _farthest(curves: Curves, asked: Asked) -> int:
+    """Return how many more masks the forecast is for: those asked, no more than it may go."""
+    return max(1, min(asked.more, int(curves.most) - asked.masks))
+
+
+def _of_goal(curves: Curves, asked: Asked, title: str) -> str:
     assert asked.goal is not None
+    start = asked.masks
     median, hopeful, cautious = curves.labels_for(asked.goal, start)
-    far = f"more than {FARTHEST - 1:g} times as many as there are, farther than a forecast goes"
+    far = f"more than {int(curves.most) - start} more masks, farther than a forecast goes"
+    if median is None and hopeful is not None:
+        best = "perhaps with the masks that there are" if hopeful <= start else f"at best {hopeful - start} more masks"
+        return f"{title} {asked.goal:g}: {best}, more likely {far}."
     if median is None:
-        likely = f"at best {hopeful - start:.0f} more masks, more likely {far}" if hopeful is not None else far
-        return f"{title} {asked.goal:g}: {likely}."
+        return f"{title} {asked.goal:g}: {far}."
     if median <= start:
         return f"{title} {asked.goal:g} is reached with the masks that there are."
-    upper = f"{cautious - start:.0f}" if cautious else "many more"
+    upper = str(cautious - start) if cautious else "many more"
     lower = max(0, (hopeful or median) - start)
-    return f"{title} {asked.goal:g}: about {median - start:.0f} more masks (forecast {lower:.0f} to {upper})."
+    return f"{title} {asked.goal:g}: about {median - start} more masks (forecast {lower} to {upper})."
 
 
 def duration_of(minutes: float) -> str:
@@ -120,7 +127,7 @@ def content_of(found: Found, curves: Curves | str, asked: Asked) -> dict[str, An
         }
         for one in found.compared
     }
-    forecast: dict[str, Any] = {"cannot": curves} if isinstance(curves, str) else _forecast(curves, asked, found.labels)
+    forecast: dict[str, Any] = {"cannot": curves} if isinstance(curves, str) else _forecast(curves, asked)
     return {
         "score": found.measure.name,
         "score_title": found.measure.title,
@@ -134,13 +141,13 @@ def content_of(found: Found, curves: Curves | str, asked: Asked) -> dict[str, An
     }
 
 
-def _forecast(curves: Curves, asked: Asked, labels: float) -> dict[str, Any]:
-    more = min(asked.more, int((FARTHEST - 1) * labels))
-    median, low, high = curves.gain(labels, more)
+def _forecast(curves: Curves, asked: Asked) -> dict[str, Any]:
+    more = _farthest(curves, asked)
+    median, low, high = curves.gain(asked.masks, more)
     found: dict[str, Any] = {"more": more, "gain": median, "low": low, "high": high, "minutes": more * asked.minutes}
     if asked.goal is not None:
         names = ("labels", "labels_at_best", "labels_at_worst")
-        found |= {"goal": asked.goal, **dict(zip(names, curves.labels_for(asked.goal, labels), strict=True))}
+        found |= {"goal": asked.goal, **dict(zip(names, curves.labels_for(asked.goal, asked.masks), strict=True))}
     return found
 
 

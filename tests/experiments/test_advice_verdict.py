@@ -65,8 +65,12 @@ def test_more_masks_are_forecast_with_what_they_cost():
     assert line.startswith("40 more masks: about +0.0")
     assert line.endswith("some 80 minutes of drawing at 2 minutes each.")
     (line,) = forecast_lines(CURVES, Asked(40, 1000, None, 6.0), BETTER)
-    assert line.startswith("96 more masks"), "at most four times as many"
-    assert "9.6 hours" in line
+    assert line.startswith("88 more masks"), "at most to four times the labels of the folds, 128"
+    assert "8.8 hours" in line
+    gain = CURVES.gain(40, 40)[0]
+    assert content_of(BETTER, CURVES, ASKED)["forecast"]["gain"] == gain, (
+        "from the masks there are, not those of a fold"
+    )
     assert forecast_lines("cannot forecast: why", ASKED, BETTER) == ["More masks: cannot forecast: why."]
 
 
@@ -75,12 +79,21 @@ def test_more_masks_are_forecast_with_what_they_cost():
     [
         (0.5, "Dice 0.5 is reached with the masks that there are."),
         (0.78, "Dice 0.78: about "),
-        (0.99, "Dice 0.99: more than 3 times as many as there are, farther than a forecast goes."),
+        (0.99, "Dice 0.99: more than 88 more masks, farther than a forecast goes."),
     ],
 )
 def test_a_goal_is_answered(goal, said):
     *_, line = forecast_lines(CURVES, Asked(40, 40, goal, 2.0), BETTER)
     assert line.startswith(said)
+
+
+def test_a_goal_that_is_only_perhaps_near_is_answered_so():
+    unsure = curves([Point(n, 0.7, 0.08) for n in (8, 16, 32)])
+    (line,) = forecast_lines(unsure, Asked(40, 40, 0.8, 2.0), BETTER)[1:]
+    assert (
+        line
+        == "Dice 0.8: perhaps with the masks that there are, more likely more than 88 more masks, farther than a forecast goes."
+    )
 
 
 def test_the_json_says_the_same():
