@@ -89,11 +89,8 @@ def test_a_goal_is_answered(goal, said):
 
 def test_a_goal_that_is_only_perhaps_near_is_answered_so():
     unsure = curves([Point(n, 0.7, 0.08) for n in (8, 16, 32)])
-    (line,) = forecast_lines(unsure, Asked(40, 40, 0.8, 2.0), BETTER)[1:]
-    assert (
-        line
-        == "Dice 0.8: perhaps with the masks that there are, more likely more than 88 more masks, farther than a forecast goes."
-    )
+    _, line = forecast_lines(unsure, Asked(40, 40, 0.8, 2.0), BETTER)
+    assert line.startswith("Dice 0.8: perhaps with the masks that there are, more likely more than 88 more masks")
 
 
 def test_the_json_says_the_same():
