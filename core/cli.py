@@ -54,6 +54,7 @@ COMMANDS = (
     ),
     Command("transfer_learning.app", "AppConfig", "app", "try weights on pictures, in a browser", "app"),
     Command("transfer_learning.export", "ExportConfig", "export", "write a network for other programs", "export"),
+    Command("transfer_learning.push", "PushConfig", "push", "put weights on the Hugging Face Hub, with a card", "push"),
     Command("transfer_learning.describe", "DescribeConfig", "describe", "count what a network is made of", "describe"),
     Command("transfer_learning.convert", "ConvertConfig", "convert", "weights of TFLite for networks here", "convert"),
     Command("experiments.ablate", "AblationConfig", "ablation", "compare variants, labels and seeds", "ablate"),

@@ -11,6 +11,7 @@ from typing import Any
 
 from core.config import parse
 from core.errors import RunError, UserError
+from core.filing.hub import with_fetched
 from core.filing.kinds import require_places
 from core.run.signals import Terminated, raise_on_sigterm
 from core.terminal.screen import exit_code, own_colours, usable_width, visible
@@ -62,6 +63,7 @@ def _run(
     config = None
     try:
         config = settings([argument for argument in arguments if argument != "--debug"])
+        config = with_fetched(config)
         require_places(config)
         _tell_idle(config)
         raise_on_sigterm()

@@ -172,6 +172,9 @@ def _whole(place: Place, module: str) -> list[str]:
         # Of what is no weights: a page that opens stays open.
         "transfer_learning.app": words("--model_path", corpus / "own/images", "--port", 0),
         "transfer_learning.export": words("--model_path", weights["phase_2"], "--format", "state_dict", *to),
+        "transfer_learning.push": words(
+            *("u/n", "--model_path", weights["phase_2"], "--data", "d", "--data_licence", "l", "--folder", output)
+        ),
         "transfer_learning.describe": words("--model_path", weights["phase_2"], "--size", SIDE),
         "transfer_learning.convert": words("--tflite", corpus / "own/images", "--output", output / "a.safetensors"),
         "experiments.ablate": ["--config", str(_grid(place)), *planned(place).argv],

@@ -16,8 +16,8 @@ from core.cli import COMMANDS, SECTIONS, called_as, subcommands
 from core.weights import save_weights
 
 ROOT = Path(__file__).parents[2]
-NAMES = ["prepare", "inspect", "pretrain", "train", "evaluate", "predict", "app", "export", "describe", "convert"]
-NAMES += ["ablate", "networks", "recipe", "crossval", "advise", "suggest", "config", "tables", "report"]
+NAMES = ["prepare", "inspect", "pretrain", "train", "evaluate", "predict", "app", "export", "push", "describe"]
+NAMES += ["convert", "ablate", "networks", "recipe", "crossval", "advise", "suggest", "config", "tables", "report"]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.module)

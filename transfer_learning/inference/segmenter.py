@@ -17,6 +17,7 @@ from torch import nn
 
 from core.classes import ClassSet
 from core.errors import UserError
+from core.filing.hub import fetched, is_on_hub, with_fetched
 from core.headers.header import Header
 from core.sides import sides_of
 from data.pictures import MAX_PIXELS, PictureError, read_picture
@@ -58,8 +59,8 @@ class Segmenter:
         """Load the weights of phase 2.
 
         Args:
-            model_path: a run's best_model.safetensors, what `ae-pretrained export` wrote, or `torchvision:NAME`; None:
-                those of `ensemble` alone.
+            model_path: a run's best_model.safetensors, what `ae-pretrained export` wrote, `torchvision:NAME`, or
+                `hf://USER/NAME` (fetched once); None: those of `ensemble` alone.
             **options: fields of `InferenceOptions`, such as `tta=True`, `tile=True` or `device="cpu"`.
 
         Raises:
@@ -69,11 +70,19 @@ class Segmenter:
         given = options.pop("ensemble", ())
         given = [given] if isinstance(given, str | Path) else given
         chosen = InferenceOptions(**options, ensemble=tuple(map(Path, given)))
+        chosen = with_fetched(chosen)
+        if model_path is not None and is_on_hub(model_path):
+            model_path = fetched(model_path)
         members = chosen.members(None if model_path is None else Path(model_path))
         loaded = load_members(members, chosen, chosen.device)
         plain = replace(chosen, postprocess=None, ensemble=())
         others = [_readout(path, one, plain) for path, one in zip(members[1:], loaded[1:], strict=True)]
         return cls(_readout(members[0], loaded[0], chosen, others), loaded[0].header, loaded[0].model)
+
+    @classmethod
+    def from_pretrained(cls, name: str, **options: Any) -> "Segmenter":
+        """Load weights from the Hugging Face Hub: `USER/NAME`, or `USER/NAME@REVISION`; the rest as `load`."""
+        return cls.load(name if is_on_hub(name) else f"hf://{name}", **options)
 
     @property
     def classes(self) -> ClassSet:

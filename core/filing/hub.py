@@ -1,0 +1,70 @@
+"""Weights on the Hugging Face Hub: `hf://USER/NAME` wherever a command takes a file of weights."""
+
+import dataclasses
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from core.errors import UserError
+
+FILE = "best_model.safetensors"
+# A path has lost one of the two slashes.
+_PLACE = re.compile(r"hf:/{1,2}(?P<repository>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
+
+
+def is_on_hub(path: Path | str | None) -> bool:
+    """Say whether a path names weights on the hub."""
+    return path is not None and str(path).startswith("hf:/")
+
+
+def fetched(path: Path | str) -> Path:
+    """Return where the weights of `hf://USER/NAME` or `hf://USER/NAME@REVISION` lie, fetched into the hub's cache.
+
+    What is there already and has not changed is not fetched again; without a network, what is there counts.
+
+    Raises:
+        UserError: not written so, no such repository or weights in it, no access, or no network.
+    """
+    match = _PLACE.fullmatch(str(path))
+    if not match:
+        raise UserError(f"{path} is not written as hf://USER/NAME, or hf://USER/NAME@REVISION")
+    repository, revision = match["repository"], match["revision"]
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    place = f"hf://{repository}"
+    try:
+        return Path(hf_hub_download(repository, FILE, revision=revision, endpoint=os.environ.get("HF_ENDPOINT")))
+    except GatedRepoError:
+        raise UserError(f"{place} asks for consent: give it on its page, then `hf auth login`") from None
+    except RepositoryNotFoundError:
+        raise UserError(f"{place} is not there, or not for you: see its name, or `hf auth login`") from None
+    except RevisionNotFoundError:
+        raise UserError(f"{place} has no revision {revision}") from None
+    except LocalEntryNotFoundError:
+        raise UserError(f"{place} is not in the cache, and the hub cannot be reached: see the network") from None
+    except EntryNotFoundError:
+        raise UserError(f"{place} holds no {FILE}: it is no repository that `ae-pretrained push` made") from None
+    except (HfHubHTTPError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{place} could not be fetched: {reason}") from None
+
+
+def with_fetched(config: Any) -> Any:
+    """Return settings in which paths on the hub are those of the files that were fetched."""
+    changed: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if isinstance(value, Path) and is_on_hub(value):
+            changed[field.name] = fetched(value)
+        elif isinstance(value, tuple) and any(isinstance(part, Path) and is_on_hub(part) for part in value):
+            changed[field.name] = tuple(fetched(part) if is_on_hub(part) else part for part in value)
+    return dataclasses.replace(config, **changed) if changed else config
