@@ -75,6 +75,9 @@ FORMATS = {
     "tables": Format("areas and confidences: CSV, JSON", _tables),
 }
 
+# What is chosen until somebody chooses otherwise.
+USUAL = ("masks", "overlays", "tables")
+
 
 def pack(answer: Answer, chosen: Collection[str], path: Path) -> Path:
     """Write a ZIP of what was found, of two networks in a folder each; returns its path.

@@ -19,7 +19,7 @@ from core.files import read_text
 from core.terminal.screen import visible
 from data.pictures import MAX_PIXELS
 from data.sources.fetching.addresses import MOST_BYTES
-from transfer_learning.page.downloads import FORMATS, pack
+from transfer_learning.page.downloads import FORMATS, USUAL, pack
 from transfer_learning.page.found import Answer
 from transfer_learning.page.markup import introduction, of_picture, unread
 from transfer_learning.page.networks import Networks
@@ -63,7 +63,7 @@ class Page:
             refused = gr.HTML(visible=False, elem_id="unread")
             result = gr.HTML(elem_id="result")
             choices = [(row.title, name) for name, row in FORMATS.items()]
-            formats = gr.CheckboxGroup(choices, value=[*FORMATS], label="Download", visible=False, elem_id="formats")
+            formats = gr.CheckboxGroup(choices, value=[*USUAL], label="Download", visible=False, elem_id="formats")
             packed = gr.DownloadButton("Download as ZIP", variant="primary", visible=False, elem_id="packed")
             shown = [answer, which, refused, result, formats, packed]
             of_network = {"concurrency_id": "network", "concurrency_limit": 1}
