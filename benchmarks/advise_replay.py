@@ -78,7 +78,10 @@ def _users(config: AdviseReplayConfig) -> Iterator[User]:
     from data.opened import open_data
 
     for data_dir in config.data_dirs:
-        there = open_data(data_dir).manifest.counts["Train"].labelled
+        manifest = open_data(data_dir).manifest
+        if manifest.class_set.background is None:
+            raise UserError(f"{data_dir} has no background, which the masks of a replay have: leave it out")
+        there = manifest.counts["Train"].labelled
         for masks in config.masks:
             for seed in config.seeds if 2 * masks <= there else ():
                 folder = config.work_dir / f"{data_dir.name}_{masks}_{seed}"

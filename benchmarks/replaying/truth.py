@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.replaying.users import User
-from core.filing.json_file import read_json
 from experiments.advice.arms import ARMS
 from experiments.advice.choices import Lengths, Sized
 from experiments.advice.places import Places, weights
 from experiments.advice.running import Chain, run_all
 from experiments.advice.work import SCORED, Work
+from experiments.result_files import read_evaluation
 
 
 def truth_of(user: User, advice: dict[str, Any], slots: int, seed: int) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def truth_of(user: User, advice: dict[str, Any], slots: int, seed: int) -> dict[
     chains = {arm.name: _chain(user, work, arm.name, 1) for arm in arms}
     chains["twice"] = _chain(user, work, advice["best"], 2)
     run_all(list(chains.values()), "the truth", slots, 1)
-    return {name: read_json(chain.leaves)["scores"][advice["score"]] for name, chain in chains.items()}
+    return {name: read_evaluation(chain.leaves).scores[advice["score"]] for name, chain in chains.items()}
 
 
 def _data(user: User, number: int) -> Path:

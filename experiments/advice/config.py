@@ -9,6 +9,7 @@ from core.filing.kinds import FOLDERS
 from data.sources.own.config import ReadingConfig
 
 MINUTES_A_MASK = 2.0
+DIVIDING = ("splits", "fold", "val_ratio", "test_ratio")  # otherwise than into folds
 SMALLEST_SIDE = 33  # of what every network here takes
 
 
@@ -19,6 +20,9 @@ class AdviseConfig(ReadingConfig):
     goes_on: ClassVar[bool] = True
     writes: ClassVar[dict[str, str]] = {"output_dir": FOLDERS}
 
+    folds: int = 0
+    """Into how many folds the pictures with a mask go, each held out once. 0: 5, fewer where a fold would hold less than
+    two."""
     hours: float = 2.0
     """How long it may take in all, on this machine. About 40 % of it is kept for the final model."""
     output_dir: Path = Path("runs/advice")
@@ -56,11 +60,15 @@ class AdviseConfig(ReadingConfig):
             raise UserError(f"goal {self.goal} is outside (0, 1]")
         if not 0 < self.minutes_per_mask < float("inf"):
             raise UserError(f"minutes_per_mask {self.minutes_per_mask} must be above 0")
-        if self.splits or self.fold:
-            raise UserError("--splits and --fold have no meaning here: every mask is held out once")
+        plain = ReadingConfig()
+        if given := [name for name in DIVIDING if getattr(self, name) != getattr(plain, name)]:
+            raise UserError(f"--{given[0]} has no meaning here: every mask is held out once, in --folds")
 
     @property
     def reading(self) -> dict[str, Any]:
         """The settings of reading, as `data.prepare` takes them."""
-        left = ("splits", "folds", "fold", "val_ratio", "test_ratio")
-        return {field.name: getattr(self, field.name) for field in fields(ReadingConfig) if field.name not in left}
+        return {
+            field.name: getattr(self, field.name)
+            for field in fields(ReadingConfig)
+            if field.name not in (*DIVIDING, "folds")
+        }

@@ -123,7 +123,8 @@ def test_copies_that_no_division_keeps_together_are_warned_of(tmp_path):
         (6, 4, ["--hours", "0"], "hours 0.0 must be above 0"),
         (6, 4, ["--goal", "80"], "goal 80.0 is outside (0, 1]"),
         (6, 4, ["--minutes_per_mask", "nan"], "minutes_per_mask nan must be above 0"),
-        (6, 4, ["--splits", "folders"], "--splits and --fold have no meaning here"),
+        (6, 4, ["--splits", "folders"], "--splits has no meaning here: every mask is held out once, in --folds"),
+        (6, 4, ["--val_ratio", "0.1"], "--val_ratio has no meaning here"),
     ],
 )
 def test_what_cannot_be_is_said_and_leaves_nothing(tmp_path, capsys, pictures, masks, flags, message):
