@@ -97,7 +97,7 @@ def _replayed(config: AdviseReplayConfig, user: User) -> dict[str, Any]:
     user.make()
     words = user.words("user")
     arms = len(config.arms) + ("scratch" not in config.arms) if config.arms else 3
-    rounds = -(-runs_of(arms, folds_for(user.masks, 0), forecasts=True) // config.jobs)
+    rounds = -(-runs_of(arms, folds_for(user.masks, 0)) // config.jobs)
     asked = AdviseConfig(
         images=Path(words[1]),
         masks=Path(words[3]),

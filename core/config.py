@@ -73,23 +73,24 @@ def from_files(config_type: type[Config], paths: Sequence[Path], section: str) -
     Raises:
         UserError: as `read_section` and `from_mapping`.
     """
-    merged: dict[str, Any] = {}
+    joined: dict[str, Any] = {}
     for path in paths:
         values = read_section(path, section)
         if not values and path != DEFAULT_CONFIG:
             rest = "the others" if len(paths) > 1 else "the defaults"
             print(f"note: {path} has no section {section!r}; {rest} hold", file=sys.stderr)
         _require_known(config_type, values, str(path))
-        merged = _joined(merged, values)
-    return from_mapping(config_type, merged, ", ".join(map(str, paths)))
+        joined = merged(joined, values)
+    return from_mapping(config_type, joined, ", ".join(map(str, paths)))
 
 
-def _joined(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
-    joined = dict(earlier)
-    for name, value in later.items():
-        both = isinstance(value, dict) and isinstance(joined.get(name), dict)
-        joined[name] = _joined(joined[name], value) if both else value
-    return joined
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a mapping in which those of `above` have replaced values of `below`, at any depth."""
+    both = dict(above)
+    for name, value in above.items():
+        if isinstance(value, Mapping) and isinstance(below.get(name), Mapping):
+            both[name] = merged(below[name], value)
+    return {**below, **both}
 
 
 def _require_known(config_type: type, values: Mapping[str, Any], source: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.calling import commands_called
+from core.config import merged
 from core.errors import UserError
 from core.filing.paths import expanded
 from core.filing.words import nearest
@@ -40,15 +41,6 @@ def _filled(content: Any, given: Mapping[str, str]) -> Any:
         return content
     _require_words(content, given, f"{content!r} in a section")
     return _replaced(content, given)
-
-
-def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a mapping in which those of `above` have replaced values of `below`, at any depth."""
-    both = dict(above)
-    for name, value in above.items():
-        if isinstance(value, Mapping) and isinstance(below.get(name), Mapping):
-            both[name] = merged(below[name], value)
-    return {**below, **both}
 
 
 def steps_of(config: "RecipeConfig", content: Mapping[str, Any], here: Path) -> Iterator[list[str]]:

@@ -34,7 +34,7 @@ def _prepared(user: User, number: int, size: int) -> Chain:
     words = [*user.words("truth"), "--splits", str(user.folder / f"split_{number}.json"), "--val_ratio", "0"]
     words += ["--dataset", "folder", "--size", str(size), "--output_dir", str(folder)]
     said = user.folder / f"truth_{number}.txt"
-    return Chain(folder.name, (["data.prepare", words],), said, folder / "manifest.json", 5.0)
+    return Chain(folder.name, (["data.prepare", words],), said, folder / "manifest.json", 5.0, folder)
 
 
 def _chain(user: User, work: Work, arm: str, number: int) -> Chain:
@@ -43,4 +43,5 @@ def _chain(user: User, work: Work, arm: str, number: int) -> Chain:
     places = ["--model_path", str(weights(run / "training")), "--data_dir", str(_data(user, number))]
     scoring = ["transfer_learning.evaluate", [*places, "--output_dir", str(run / "results"), "--no_figures"]]
     name = f"{arm} with {'all' if number == 1 else 'twice the'} masks"
-    return Chain(name, (training, scoring), run / "console.txt", run / "results" / SCORED, work.lengths.seconds)
+    said, leaves = run / "console.txt", run / "results" / SCORED
+    return Chain(name, (training, scoring), said, leaves, work.lengths.seconds, run / "training")

@@ -48,7 +48,6 @@ class Arm:
         name: as `--arms` takes it.
         title: within a sentence.
         settings: phase 2's, beside those that all have.
-        passes_per_step: picture passes of a step over those of a step from scratch.
         unlabelled: whether it learns from pictures without a mask.
         pretrained: whether phase 1 comes first.
         outside: whether weights from elsewhere are in it.
@@ -57,7 +56,6 @@ class Arm:
     name: str
     title: str
     settings: dict[str, Any]
-    passes_per_step: float = 1.0
     unlabelled: bool = False
     pretrained: bool = False
     outside: bool = False
@@ -71,7 +69,6 @@ ARMS = {
             "teacher",
             "a mean teacher on your pictures without masks",
             {"lr": 0.01, "unlabelled": "consistency"},
-            passes_per_step=56 / 24,
             unlabelled=True,
         ),
         Arm(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from core.errors import UserError
 from core.terminal.progress import duration
+from experiments.grid.speed_model import LINEAR_SHARE
 
 # Of the whole time: for folds and forecast, the rest is for the final model and what is written with it.
 FOR_FOLDS = 0.6
@@ -32,7 +33,7 @@ class Sized:
     @property
     def cost(self) -> float:
         """What a step takes, in arbitrary units: pixels times what grows with the width."""
-        return self.size**2 * self.width * (self.width + 10)
+        return self.size**2 * self.width * (self.width + LINEAR_SHARE)
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,9 @@ def folds_for(masks: int, asked: int) -> int:
     return asked or min(5, masks // FEWEST_OF_A_FOLD)
 
 
-def runs_of(arms: int, folds: int, forecasts: bool) -> int:
+def runs_of(arms: int, folds: int) -> int:
     """Return how many trainings of equal length the folds take: each arm once, the best again with fewer labels."""
-    return folds * (arms + (len(SHARES) if forecasts else 0))
+    return folds * (arms + len(SHARES))
 
 
 def seconds_a_run(hours: float, slots: int, runs: int, pretrained: bool, final: bool = True) -> float:

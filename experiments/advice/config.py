@@ -21,7 +21,7 @@ class AdviseConfig(ReadingConfig):
     writes: ClassVar[dict[str, str]] = {"output_dir": FOLDERS}
 
     folds: int = 0
-    """Into how many folds the pictures with a mask go, each held out once. 0: 5, fewer where a fold would hold less than
+    """Into how many folds the pictures with a mask go, each held out once. 0: 5, fewer where one would hold less than
     two."""
     hours: float = 2.0
     """How long it may take in all, on this machine. About 40 % of it is kept for the final model."""

@@ -56,7 +56,7 @@ def _final_training(plan: Plan, arm: Arm) -> Chain:
     steps = max(1, int(min(seconds / step, LONGEST * work.lengths.steps[arm.name], MOST_STEPS)))
     run = work.places.final
     command = work.training(arm, work.places.whole, run, steps)
-    return Chain("the final model", (command,), run / "console.txt", weights(run), steps * step)
+    return Chain("the final model", (command,), run / "console.txt", weights(run), steps * step, run)
 
 
 def _prediction(places: Places, images: Path) -> Chain:
@@ -64,7 +64,7 @@ def _prediction(places: Places, images: Path) -> Chain:
     folder = places.predictions
     words = ["--model_path", str(weights(places.final)), "--input", str(images), "--output_dir", str(folder)]
     said, leaves = places.here / "predictions.txt", folder / "predictions.json"
-    return Chain("masks of all pictures", (["transfer_learning.predict", words],), said, leaves, 60.0)
+    return Chain("masks of all pictures", (["transfer_learning.predict", words],), said, leaves, 60.0, folder)
 
 
 def doubtful(predictions: Path, labelled: set[str]) -> list[dict[str, Any]]:
@@ -125,7 +125,7 @@ def _export(plan: Plan, arm: Arm) -> None:
         words = ["--model_path", str(weights(places.final)), "--format", form, "--output_dir", str(folder)]
         leaves = folder / ("model.onnx.json" if form == "onnx" else "encoder.pt.json")
         said = folder.parent / f"{form}.txt"
-        chains.append(Chain(f"writing {form}", (["transfer_learning.export", words],), said, leaves, 30.0))
+        chains.append(Chain(f"writing {form}", (["transfer_learning.export", words],), said, leaves, 30.0, folder))
     run_all(chains, "writing the model for other programs", 1, plan.threads)
 
 

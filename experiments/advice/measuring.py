@@ -1,5 +1,6 @@
 """How long a step of each arm takes on this machine, by a few of them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from core.files import write_json
@@ -44,8 +45,7 @@ def _chains(places: Places, data: Path, arms: list[Arm], sized: Sized, seed: int
         run = here / arm.name
         plain = Arm(arm.name, arm.title, {**arm.settings, "transfer": "encoder"}) if arm.pretrained else arm
         command = work.training(plain, data, run, STEPS)
-        found[arm.name] = Chain(arm.name, (command,), run / "console.txt", run / "metrics.json", 10.0)
+        found[arm.name] = Chain(arm.name, (command,), run / "console.txt", run / "metrics.json", 10.0, run)
         if arm.pretrained:
-            chain = work.phase_1_on(places.with_val)
-            found["phase 1"] = Chain("phase 1", chain.commands, chain.console, here / "phase_1" / "metrics.json", 10.0)
+            found["phase 1"] = replace(work.phase_1_on(places.with_val), leaves=here / "phase_1" / "metrics.json")
     return found

@@ -16,6 +16,7 @@ from experiments.advice.running import Chain, run_all
 from experiments.advice.situation import Situation, longest_side, look_at, with_copies, with_difference
 from experiments.advice.work import Work, words_of
 from experiments.grid.runners.local import threads_of
+from experiments.grid.workers import Command
 
 LOOKED_AT = Sized(64, 8)
 
@@ -132,7 +133,7 @@ def plan_of(config: AdviseConfig, tried: Tried, places: Places) -> Plan:
 def _seconds(config: AdviseConfig, tried: Tried, slots: int) -> float:
     """Return how long each training may take."""
     phase_1 = any(arm.pretrained for arm in tried.arms)
-    runs = runs_of(len(tried.arms), tried.folds, forecasts=True)
+    runs = runs_of(len(tried.arms), tried.folds)
     return seconds_a_run(config.hours, slots, runs, phase_1, config.final_model)
 
 
@@ -170,4 +171,6 @@ def _preparations(config: AdviseConfig, places: Places, size: int, folds: int) -
         given = {name: value for name, value in reading.items() if value != getattr(plain, name)}
         words = words_of(given, dataset="folder", size=size, output_dir=folder)
         said = folder.parent / f"{folder.name}.txt"
-        yield Chain(f"preparing {folder.name}", (["data.prepare", words],), said, folder / "manifest.json", 10.0)
+        command: Command = ["data.prepare", words]
+        leaves = folder / "manifest.json"
+        yield Chain(f"preparing {folder.name}", (command,), said, leaves, 10.0, folder)

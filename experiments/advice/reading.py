@@ -97,8 +97,6 @@ def curves_of(places: Places, found: Found, folds: int, seed: int) -> Curves | s
     points = []
     tried = {share: places.share(found.best.arm.name, share) for share in SHARES}
     for share, folder in {**tried, 1.0: places.arm(found.best.arm.name)}.items():
-        if not (folder / "fold_0").is_dir():
-            continue
         scores = scores_of(folder, folds, found.measure)
         known = scores[~np.isnan(scores)]
         if len(known) < 2:

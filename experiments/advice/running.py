@@ -22,9 +22,10 @@ class Chain:
     Args:
         name: in progress and errors.
         commands: what it does.
-        console: the file that what they say goes to; a folder of its own.
+        console: the file that what they say goes to.
         leaves: the file that says that it is done.
         seconds: about how long it takes.
+        run: the folder that the first command writes to alone; a process of an earlier call may still leave it.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Chain:
     console: Path
     leaves: Path
     seconds: float
+    run: Path
 
     @property
     def done(self) -> bool:
@@ -53,7 +55,7 @@ def run_all(chains: Sequence[Chain], what: str, slots: int, threads: int) -> Non
         task = progress.add_task(what, total=len(chains), completed=len(chains) - len(left))
         try:
             while left or running:
-                while left and len(running) < slots and is_free(left[0].leaves.parent):
+                while left and len(running) < slots and is_free(left[0].run):
                     running.append((left[0], _begun(left.pop(0), threads)))
                 time.sleep(LOOK_SECONDS)
                 for chain, worker in [pair for pair in running if pair[1].poll() is not None]:
@@ -86,4 +88,5 @@ def _require_well(chain: Chain, worker: Worker) -> None:
     with open_bytes(chain.console) as file:
         lines = file.read().decode("utf-8", errors="replace").splitlines()
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    raise RunError(f"{chain.name} failed: {(errors or ['it said nothing'])[-1]} ({chain.console})")
+    said = (errors or ["it said nothing"])[-1]
+    raise RunError(f"{chain.name} failed: {said} ({chain.console}); the same command goes on")

@@ -36,13 +36,8 @@ class Work:
         own = self._of_phase_1()
         words = words_of(own, data_dir=data, output_dir=self.places.phase_1)
         command: Command = ["reconstruction.train", words]
-        return _chain(
-            "phase 1",
-            [command],
-            self.places.phase_1,
-            weights(self.places.phase_1),
-            self.lengths.seconds * PRETRAINING_RUNS,
-        )
+        run, seconds = self.places.phase_1, self.lengths.seconds * PRETRAINING_RUNS
+        return Chain("phase 1", (command,), run / "console.txt", weights(run), seconds, run)
 
     def _of_phase_1(self) -> dict[str, Any]:
         # What is hidden at a time: an eighth of the picture, 8 to 32 pixels.
@@ -68,8 +63,8 @@ class Work:
         training = self.training(arm, data, run, self.lengths.steps[arm.name], label_fraction=share)
         scoring = words_of({"figures": False}, model_path=weights(run), data_dir=data, output_dir=results)
         name = f"{arm.name}, fold {fold + 1} of {self.folds}" + ("" if share == 1 else f", {share:.0%} of the labels")
-        commands = [training, ["transfer_learning.evaluate", scoring]]
-        return _chain(name, commands, here, results / SCORED, self.lengths.seconds)
+        commands: tuple[Command, ...] = (training, ["transfer_learning.evaluate", scoring])
+        return Chain(name, commands, here / "console.txt", results / SCORED, self.lengths.seconds, run)
 
     def settings(self, arm: Arm) -> dict[str, dict[str, Any]]:
         """Return the sections of a file with which an arm can be trained again, without the places."""
@@ -103,7 +98,3 @@ def words_of(settings: Mapping[str, Any], **places: Any) -> list[str]:
 
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
-
-
-def _chain(name: str, commands: list[Command], folder: Path, leaves: Path, seconds: float) -> Chain:
-    return Chain(name, tuple(commands), folder / "console.txt", leaves, seconds)

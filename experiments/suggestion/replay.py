@@ -226,7 +226,7 @@ class Replay:
             scoring = words_of({"figures": False, "split": "Val"}, model_path=weights_of(run), data_dir=data)
             commands.append(["transfer_learning.evaluate", [*scoring, "--output_dir", str(results)]])
         what = f"replay {seed + 1} of {self.config.replay_seeds}, {name}"
-        return Chain(what, tuple(commands), here / "console.txt", leaves, steps * SECONDS_A_STEP)
+        return Chain(what, tuple(commands), here / "console.txt", leaves, steps * SECONDS_A_STEP, run)
 
     def _here(self, seed: int, name: str) -> Path:
         return self.folder / f"{seed}_{name}"

@@ -40,8 +40,7 @@ def test_all_runs_fit_into_their_share_of_the_time(hours, slots, runs, pretraine
 
 
 def test_how_many_runs_there_are():
-    assert runs_of(arms=3, folds=5, forecasts=True) == 3 * 5 + 2 * 5
-    assert runs_of(arms=3, folds=5, forecasts=False) == 15
+    assert runs_of(arms=3, folds=5) == 3 * 5 + 2 * 5
 
 
 @given(st.floats(1, 1e5), st.floats(0.001, 1), st.integers(16, 2000))
