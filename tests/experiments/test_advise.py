@@ -44,6 +44,15 @@ def quick(monkeypatch):
     )
 
 
+def require_as_trained(out: Path, arm: str) -> None:
+    """See that a way can be trained again by its file."""
+    config = from_files(SegmentationConfig, [out / f"arms/{arm}.yaml"], "transfer_learning")
+    trained = json.loads((out / f"arms/{arm}/fold_0/training/training_config.json").read_text())["identity"]
+    again = {**json.loads(json.dumps(dataclasses.asdict(config), default=str)), "label_fraction": 1.0}
+    known = {name: value for name, value in again.items() if name in trained and name not in CHOSEN}
+    assert known == {name: trained[name] for name in known}
+
+
 @pytest.mark.all
 def test_pictures_become_advice_and_the_same_command_goes_on(tmp_path, quick, capsys):
     words = [*draw(tmp_path, 24, 8), "--arms", "teacher", "--goal", "0.9", "--output_dir", str(tmp_path / "out")]
@@ -72,15 +81,8 @@ def test_pictures_become_advice_and_the_same_command_goes_on(tmp_path, quick, ca
     assert sure == sorted(sure)
     page = (tmp_path / "out/report.html").read_text()
     assert page.index("<h2>Advice</h2>") < page.index("<h2>Segmentation</h2>")
-    # Each way can be trained again by its file.
     for arm in ("scratch", "teacher"):
-        config = from_files(SegmentationConfig, [tmp_path / f"out/arms/{arm}.yaml"], "transfer_learning")
-        trained = json.loads((tmp_path / f"out/arms/{arm}/fold_0/training/training_config.json").read_text())[
-            "identity"
-        ]
-        again = {**json.loads(json.dumps(dataclasses.asdict(config), default=str)), "label_fraction": 1.0}
-        known = {name: value for name, value in again.items() if name in trained and name not in CHOSEN}
-        assert known == {name: trained[name] for name in known}
+        require_as_trained(tmp_path / "out", arm)
     card = (tmp_path / "out/final/MODEL_CARD.md").read_text()
     assert "8 pictures with masks" in card
     assert "Outside weights**: none" in card
