@@ -12,7 +12,7 @@ RACE ?= config/race.yaml config/race_gpu.yaml
 RACE_MINUTES ?= 9
 TESTS ?= tests
 
-.PHONY: help setup constraints demo reproduce race-gpu test test-all test-lowest fuzz soak lint docs clean-demo
+.PHONY: help setup lock demo reproduce race-gpu test test-all test-lowest fuzz soak lint docs clean-demo
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -37,11 +37,12 @@ $(UV):
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet uv
 
-# The builds of torch, and what they need of CUDA, differ between machines: left out, as the file's head says.
-constraints: | $(UV) ## constraints.txt anew: the newest versions for all Pythons, found by uv
+# The builds of torch, and what they need of CUDA, differ between machines: left out of constraints.txt, as its head says.
+lock: | $(UV) ## uv.lock, found by uv for all Pythons, and constraints.txt from it (UPGRADE=--upgrade: the newest versions)
+	$(UV) lock --quiet $(UPGRADE)
 	grep '^#' constraints.txt >$(VENV)/constraints.new
-	$(UV) pip compile --quiet --no-header --no-annotate --all-extras pyproject.toml \
-	  --upgrade --universal --python-version 3.11 --fork-strategy fewest --output-file $(VENV)/constraints.all
+	$(UV) export --quiet --locked --all-extras --no-emit-project --no-hashes --no-annotate --no-header \
+	  --output-file $(VENV)/constraints.all >/dev/null
 	grep -vE '^(torch|torchvision|triton|nvidia-[a-z0-9-]+|cuda-[a-z0-9-]+)==' $(VENV)/constraints.all >>$(VENV)/constraints.new
 	mv $(VENV)/constraints.new constraints.txt
 

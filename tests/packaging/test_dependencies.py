@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -17,11 +18,16 @@ PYTHONS = ("3.11", "3.12", "3.13")
 FREE = {"torch", "torchvision"}
 
 
+def declared() -> list[Requirement]:
+    """All that pyproject.toml asks for, extras included."""
+    extras = PROJECT["optional-dependencies"].values()
+    return [Requirement(row) for rows in (PROJECT["dependencies"], *extras) for row in rows]
+
+
 def bounds() -> dict[str, Requirement]:
     """What pyproject.toml asks for, by package; of a package in several lists, the highest lowest version."""
-    rows = [*PROJECT["dependencies"], *(row for extra in PROJECT["optional-dependencies"].values() for row in extra)]
     found: dict[str, Requirement] = {}
-    for row in sorted(map(Requirement, rows), key=lowest):
+    for row in sorted(declared(), key=lowest):
         found[canonicalize_name(row.name)] = row
     return found
 
@@ -69,6 +75,24 @@ def test_constraints_satisfy_every_bound(python):
     for package, requirement in bounds().items():
         if package not in FREE:
             assert requirement.specifier.contains(pinned[package]), f"{requirement} against {pinned[package]}"
+
+
+def test_the_lock_is_that_of_the_project_and_of_the_constraints():
+    packages = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
+    (own,) = [package for package in packages if package["name"] == PROJECT["name"]]
+    asked = {(row["name"], SpecifierSet(row["specifier"])) for row in own["metadata"]["requires-dist"]}
+    assert asked == {(canonicalize_name(row.name), row.specifier) for row in declared()}, "make lock"
+    locked = {(package["name"], package["version"]) for package in packages if package is not own}
+    pinned = {pin for python in PYTHONS for pin in pins(python).items()}
+    assert pinned <= locked, "make lock"
+    assert {package["source"].get("registry") for package in packages if package is not own} == {
+        "https://pypi.org/simple"
+    }
+
+
+def test_every_extra_is_explained():
+    rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/install.md").read_text(), re.MULTILINE)
+    assert sorted(rows) == sorted(PROJECT["optional-dependencies"])
 
 
 @pytest.mark.parametrize("python", PYTHONS)
