@@ -1,4 +1,4 @@
-"""Measure what computes a trained network: torch, ONNX Runtime and OpenVINO, in fp32 and, where there is, in bf16.
+"""Measure what computes a trained network: torch, ONNX Runtime and OpenVINO, in fp32, int8 and, where there is, bf16.
 
 A network is trained for a few hundred steps on drawn photographs, once, and exported. Beside the speed of each backend,
 of its forward pass and of prediction from picture files to masks, stand the share of pixels that get the class that
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 REFERENCE = "torch, fp32"
 PACKAGES = ("onnx", "onnxruntime", "openvino")
+# The folder, the flags of `export` and the file. ONNX in eight bits is read by both.
 FILES = {"onnxruntime": ("onnx", "model.onnx"), "openvino": ("openvino", "model.xml")}
+EIGHT_BITS = ("onnx", "model.onnx", "int8")
 
 
 def backends(config: BackendsConfig) -> dict[str, Any]:
@@ -47,24 +49,29 @@ def backends(config: BackendsConfig) -> dict[str, Any]:
     weights = trained(
         config.work_dir, photos.data_dir, config.train_steps, width=config.width, batch_size=config.batch_size
     )
-    places = {"torch": weights, **{backend: exported(weights, *file) for backend, file in FILES.items()}}
+    fp32 = {backend: exported(weights, photos.data_dir, *file) for backend, file in FILES.items()}
+    int8 = exported(weights, photos.data_dir, *EIGHT_BITS)
+    places = {"fp32": {"torch": weights, **fp32}, "int8": dict.fromkeys(fp32, int8)}
     rows = [row for count in thread_counts(config.threads) for row in _rows(config, places, photos, count)]
     _print(rows)
     write_results(config, "benchmarks.backends", resolve_device("cpu"), {"backends.json": {"rows": rows}}, PACKAGES)
     return {"rows": rows}
 
 
-def exported(weights: Path, format_: str, file: str) -> Path:
+def exported(weights: Path, data_dir: Path, format_: str, file: str, precision: str = "fp32") -> Path:
     """Export weights into the folder that they lie in, once; returns the file."""
     from transfer_learning.export import ExportConfig, export
 
-    folder = weights.parent / format_
+    folder = weights.parent / (format_ if precision == "fp32" else precision)
+    settings: dict[str, Any] = {"format": format_, "precision": precision}
+    if precision == "int8":
+        settings["data_dir"] = data_dir
     if not (folder / file).exists():
-        export(ExportConfig(model_path=weights, format=format_, output_dir=folder))  # type: ignore[arg-type]
+        export(ExportConfig(model_path=weights, output_dir=folder, **settings))
     return folder / file
 
 
-def _rows(config: BackendsConfig, places: dict[str, Path], photos: Any, count: int) -> list[dict[str, Any]]:
+def _rows(config: BackendsConfig, places: dict[str, dict[str, Path]], photos: Any, count: int) -> list[dict[str, Any]]:
     """Return a row for each backend and precision, with so many threads."""
     from benchmarks.timing import ratios, threads
     from core.machine.device import resolve_device
@@ -98,19 +105,23 @@ def _rows(config: BackendsConfig, places: dict[str, Path], photos: Any, count: i
     ]
 
 
-def _loaded(places: dict[str, Path], batch_size: int) -> "dict[str, Loaded]":
-    """Return each backend in fp32, and in bf16 where the processor has it and the backend knows it."""
+def _loaded(places: dict[str, dict[str, Path]], batch_size: int) -> "dict[str, Loaded]":
+    """Return each backend in fp32, in bf16 where the processor has it and the backend knows it, and in eight bits."""
     from benchmarks.arms.training import has_bf16
     from core.machine.device import resolve_device
     from transfer_learning.inference.backends import load_network
     from transfer_learning.predict_config import InferenceOptions
 
-    precisions = {"fp32": "off", **({"bf16": "bf16"} if has_bf16(resolve_device("cpu")) else {})}
+    bf16 = has_bf16(resolve_device("cpu"))
+    arms = {f"{backend}, fp32": (place, "off") for backend, place in places["fp32"].items()}
+    if bf16:
+        arms |= {f"{name}, bf16": (place, "bf16") for name, place in places["fp32"].items() if name != "onnxruntime"}
+    arms |= {f"{backend}, int8": (place, "off") for backend, place in places["int8"].items()}
     return {
-        f"{backend}, {name}": load_network(place, InferenceOptions(batch_size=batch_size, amp=amp), "cpu")  # type: ignore[arg-type]
-        for backend, place in places.items()
-        for name, amp in precisions.items()
-        if not (backend == "onnxruntime" and amp == "bf16")
+        name: load_network(
+            place, InferenceOptions(batch_size=batch_size, amp=amp, backend=name.partition(",")[0]), "cpu"
+        )
+        for name, (place, amp) in arms.items()
     }
 
 

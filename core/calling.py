@@ -9,6 +9,9 @@ from core.filing.paths import expanded
 from core.filing.words import nearest
 from core.headers.header import read_header
 
+# Networks that `export` wrote, of phase 2 all of them (transfer_learning/inference/exported.py reads them).
+EXPORTED = (".onnx", ".xml")
+
 
 def commands_called(name: str) -> list[Command]:
     """Return what a name stands for: a command, or one a phase. Raises UserError for an unknown one."""
@@ -31,7 +34,7 @@ def module_called(name: str, arguments: Sequence[str]) -> str:
     path = value_of("model_path", arguments) or value_of("ensemble", arguments)
     if path is None:
         raise UserError("give the weights to score: --model_path runs/.../best_model.safetensors")
-    foreign = path.startswith("torchvision:")
+    foreign = path.startswith("torchvision:") or path.endswith(EXPORTED)
     phase = "transfer_learning" if foreign else read_header(Path(expanded(path))).phase
     of_phase = {command.module.split(".")[0]: command.module for command in commands}
     if phase not in of_phase:

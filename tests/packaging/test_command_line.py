@@ -12,8 +12,10 @@ from sample_header import sample_header
 
 import ae_pretrained
 from ae_pretrained.__main__ import main
+from core.calling import EXPORTED
 from core.cli import COMMANDS, SECTIONS, called_as, subcommands
 from core.weights import save_weights
+from transfer_learning.inference.exported import KINDS
 
 ROOT = Path(__file__).parents[2]
 NAMES = ["prepare", "inspect", "pretrain", "train", "evaluate", "predict", "app", "export", "push", "describe"]
@@ -86,6 +88,13 @@ def test_evaluate_goes_by_the_phase_of_the_weights(phase, form, called, tmp_path
     arguments = ["--split", "Val", *(word.format(path) for word in form)]
     assert main(["evaluate", *arguments]) == 0
     assert called == [(phase, arguments)]
+
+
+def test_evaluate_takes_exported_networks(called):
+    assert sorted(KINDS) == sorted(EXPORTED)
+    for name in ("exported/model.onnx", "exported/model.xml"):
+        assert main(["evaluate", "--model_path", name]) == 0
+    assert [phase for phase, _ in called] == ["transfer_learning"] * 2
 
 
 def damaged(path: Path, wrong: str) -> None:

@@ -3,18 +3,18 @@
 import copy
 import json
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from core.errors import RunError
 from core.files import read_bytes
 from core.headers.header import HEADER_KEY, header_content
 from core.networks.kernels import use_kernels
 from core.networks.unet import MIN_SIDE
+from transfer_learning.exporting.pictures import Batches
 from transfer_learning.inference.exported import (
     DIGEST_KEY,
     INPUTS,
@@ -29,8 +29,6 @@ from transfer_learning.inference.exported import (
 )
 from transfer_learning.network import SegmentationUNet
 
-Batches = Sequence[tuple[Tensor, Tensor]]
-
 
 class Exporter:
     """A network on the CPU, in eval mode, and the file of its weights."""
@@ -40,12 +38,13 @@ class Exporter:
         use_kernels(self.model, "torch")
         self.header = json.dumps(header_content(model_path), sort_keys=True)
 
-    def write(self, path: Path, opset: int) -> None:
+    def write(self, path: Path, opset: int, ranges: Batches | None = None) -> None:
         """Write the network; the suffix says in which format.
 
         Args:
             path: model.onnx, model.xml (with model.bin beside it) or model.pt.
             opset: of ONNX.
+            ranges: of ONNX in eight bits, the pictures that the ranges of activations are taken from.
 
         Raises:
             UserError: the extra `export` is not installed.
@@ -53,7 +52,7 @@ class Exporter:
         if path.suffix == ".pt":
             torch.save(self.model.state_dict(), path)
         elif path.suffix == ".onnx":
-            path.write_bytes(self._onnx(opset).SerializeToString())
+            path.write_bytes(self._onnx(opset, ranges).SerializeToString())
         else:
             self._openvino(path, opset)
 
@@ -91,9 +90,19 @@ class Exporter:
             load = load_onnxruntime if runtime == "onnxruntime" else load_openvino
             yield runtime, load(path, torch.get_num_threads(), "off")[0]
 
-    def _onnx(self, opset: int) -> Any:
+    def _onnx(self, opset: int, ranges: Batches | None = None) -> Any:
         """Return the network as a ModelProto, with its header and digest."""
-        onnx = of_extra("onnx")
+        onnx, model = of_extra("onnx"), self._traced(opset)
+        if ranges is not None:
+            from transfer_learning.exporting.quantising import quantised
+
+            model = quantised(model, ranges)
+        onnx.helper.set_model_props(model, self._metadata(graph_of_onnx(model)))
+        return model
+
+    def _traced(self, opset: int) -> Any:
+        """Return the network in fp32 as a ModelProto."""
+        of_extra("onnx")
         of_extra("onnxscript")
         images = torch.rand(2, self.model.in_channels, 2 * MIN_SIDE, 2 * MIN_SIDE)
         content = torch.ones(2, 1, *images.shape[2:], dtype=torch.bool)
@@ -115,9 +124,7 @@ class Exporter:
                 verbose=False,
             )
         assert program is not None
-        model = program.model_proto
-        onnx.helper.set_model_props(model, self._metadata(graph_of_onnx(model)))
-        return model
+        return program.model_proto
 
     def _openvino(self, path: Path, opset: int) -> None:
         """Write model.xml and model.bin, by way of ONNX."""
