@@ -2,12 +2,13 @@
 
 import shutil
 import tarfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+import yaml
 from documented_commands import ROOT, Command, blocks_of
 from own_pictures import indices, write_masks, write_pictures
 from PIL import Image
@@ -18,16 +19,17 @@ from sample_sources import FORMS
 from sample_weights import write_weights
 
 from core.classes import ClassSet
+from core.filing.yaml_file import read_yaml
 from data.prepare import main as prepare
 from reconstruction.train import main as pretrain
 from transfer_learning.train import main as train
 
 SIDE = 64  # a scale of 0.75 leaves more than the 33 px that networks need
 NAMES = [f"photo_{number}" for number in range(30)]
-TRAINING = "--width 2 --batch_size 4 --max_steps 2 --val_every 1 --device cpu --amp off".split()
+TRAINING = ["--width", "2", "--batch_size", "4", "--max_steps", "2", "--val_every", "1", "--device", "cpu", "--amp", "off"]
 # What follows these flags a command makes itself.
 WRITTEN = {"--output_dir", "--output", "--cache_dir", "--node_dir"}
-PICTURES = (".png", ".jpg", ".bmp")
+PICTURES = (".png", ".jpg", ".bmp", ".tif")
 YOLO_VALUES = (0, 2, 10, 47)
 
 
@@ -40,10 +42,8 @@ class StandIns:
 
     def lay(self, command: Command, here: Path) -> None:
         """Lay all that a command names and that is not there, in the folder `here`."""
-        before = ["", *command.words]
-        for flag, word in zip(before, command.words, strict=False):
-            name = word.partition("/**")[0].rstrip("/")
-            if flag in WRITTEN or (here / name).exists():
+        for name in _read_by(command, here):
+            if (here / name).exists():
                 continue
             for pattern, place, maker in TABLE:
                 if fnmatch(name, pattern):
@@ -63,6 +63,16 @@ class StandIns:
     def made(self, maker: Callable[["StandIns", Path], object]) -> Path:
         """Return what a maker made, now or before."""
         return self._made(maker)
+
+
+def _read_by(command: Command, here: Path) -> Iterator[str]:
+    """Yield what a command may read: its words, and the data that files of settings among them name."""
+    for flag, word in zip(["", *command.words], command.words, strict=False):
+        if flag not in WRITTEN:
+            yield word.partition("/**")[0].rstrip("/")
+        if word.endswith(".yaml") and (here / word).is_file():
+            sections = [section for section in read_yaml(here / word).values() if isinstance(section, dict)]
+            yield from (section["data_dir"] for section in sections if section.get("data_dir"))
 
 
 def _photos(_: StandIns, target: Path) -> None:
@@ -115,7 +125,7 @@ def _pets(_: StandIns, target: Path) -> None:
             archive.add(made / part, part)
 
 
-def _form(name: str, masks: str = "", values: tuple[int, ...] = ()) -> Callable[[StandIns, Path], None]:
+def _form(name: str, masks: str = "", values: tuple[object, ...] = ()) -> Callable[[StandIns, Path], None]:
     """Return a maker of a public data set's layout: pictures that differ, and masks of so many values."""
 
     def make(_: StandIns, target: Path) -> None:
@@ -203,7 +213,10 @@ def _class_map(_: StandIns, target: Path) -> None:
 
 
 def _recipe(_: StandIns, target: Path) -> None:
-    target.write_text(blocks_of(ROOT / "docs/recipes.md", "yaml")[0])
+    content = yaml.safe_load(blocks_of(ROOT / "docs/recipes.md", "yaml")[0])
+    content["data"]["num_images"] = 40
+    content["transfer_learning"] |= {"width": 2, "max_steps": 2, "val_every": 1}
+    target.write_text(yaml.safe_dump(content))
 
 
 def _results(name: str) -> Callable[[StandIns, Path], None]:
@@ -233,12 +246,15 @@ TABLE: tuple[tuple[str, Callable[[str], str] | None, Callable[[StandIns, Path], 
     *((pattern, None, _masks) for pattern in ("my/masks", "masks", "labels")),
     ("Task04_Hippocampus", None, _task),
     *((pattern, None, _pets) for pattern in ("path/to/archives", "path/to/pets")),
-    *((pattern, None, _form("voc", "SegmentationClass/*.png", (0, 8, 12, 255))) for pattern in ("path/to/VOC2012", "path/to/voc", "VOC")),
+    *(
+        (pattern, None, _form("voc", "SegmentationClass/*.png", (0, 8, 12, 255)))
+        for pattern in ("path/to/VOC2012", "path/to/voc", "VOC")
+    ),
     ("path/to/CamVid", None, _form("camvid", "*annot/*.png", (0, 3, 4, 11))),
     ("path/to/drive", None, _form("drive")),
     ("path/to/isbi-em", None, _form("isbi")),
     ("path/to/isic2018", None, _form("isic")),
-    ("path/to/msrc-v2", None, _form("msrc")),
+    ("path/to/msrc-v2", None, _form("msrc", "GroundTruth/*.bmp", ((192, 64, 0), (128, 0, 0), (0, 128, 0)))),
     ("mobilenet_v2.safetensors", None, _mobilenet),
     ("deeplab.safetensors", None, _deeplab),
     ("data/hippocampus", None, _volumes),
@@ -261,5 +277,3 @@ def missing(names: Iterable[str]) -> list[str]:
     from importlib.util import find_spec
 
     return [name for name in names if find_spec(name) is None]
-
-

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ablation_grid import Here
 from documented_commands import PAGES, ROOT, Command, commands_of
 from documented_stand_ins import SIDE, StandIns, missing
 
@@ -17,11 +18,13 @@ from core.cli import COMMANDS, subcommands
 from core.errors import UserError
 from core.filing.yaml_file import read_yaml
 from experiments import recipe
-from experiments.advice import choices, planning
+from experiments.advice import planning, running
+from experiments.advice.choices import Lengths
 
 # Commands that are parsed and not run, and why. An entry that fits no command of any page fails.
 NOT_RUN = {
     "make *": "environments, suites and long runs: the target is looked up in the Makefile",
+    "PETS_ARCHIVES=* make *": "is `make test` with archives that lie elsewhere",
     "pip install *": "asks a registry: the extras are looked up in pyproject.toml",
     "source *": "is the shell's",
     "torchrun *": "takes several GPUs or machines",
@@ -36,12 +39,14 @@ NOT_RUN = {
     "ae-pretrained recipe photo_deeplab --input photo.jpg": "takes weights that are downloaded",
     "* --encoder resnet50 --encoder_weights imagenet": "takes weights that are downloaded",
     "ae-pretrained convert *": "takes Google's files: tests/transfer_learning/test_convert.py",
+    "*--measure": "measures in processes of their own: tests/experiments/test_networks.py",
+    "ae-pretrained advise --images my/pictures *": "is run as docs/advise.md has it",
     "python -m benchmarks.*": "measures for minutes to hours: tests/benchmarks",
 }
 # A word of a page that stands for any of its kind.
 STANDS_FOR = {"COMMAND": "train"}
-TRAINING = "--width 2 --batch_size 4 --max_steps 2 --val_every 1 --device cpu --amp off".split()
-SCORING = "--batch_size 4 --device cpu".split()
+TRAINING = ["--width", "2", "--batch_size", "4", "--max_steps", "2", "--val_every", "1", "--device", "cpu", "--amp", "off"]
+SCORING = ["--batch_size", "4", "--device", "cpu"]
 # What is laid over a command's own flags, so that it takes a moment: the last of two flags holds.
 LAID_OVER = {
     "data.prepare": ["--size", str(SIDE), "--workers", "1"],
@@ -52,15 +57,27 @@ LAID_OVER = {
     "transfer_learning.predict": ["--device", "cpu"],
     "experiments.ablate": ["--seeds", "1"],
     "experiments.advise": f"--size {SIDE} --width 2 --arms teacher --folds 2 --jobs 2".split(),
-    "experiments.suggest": ["--number", "5"],
+    "experiments.suggest": ["--number", "2"],
 }
 # And over every file of config/, wherever in it such a setting stands.
 SMALL = {
-    **{"width": 2, "batch_size": 4, "size": SIDE, "val_every": 1, "warmup_steps": 0, "num_images": 40, "train_crop": 40},
-    **{"mask_patch": 8, "amp": "off", "seeds": [1], "learning_rates": [0.003], "jobs": 1, "budgets": []},
+    **{
+        "width": 2,
+        "batch_size": 4,
+        "size": SIDE,
+        "val_every": 1,
+        "warmup_steps": 0,
+        "num_images": 40,
+        "train_crop": 40,
+    },
+    **{"mask_patch": 8, "amp": "off", "seeds": [1], "fractions": [0.1, 1.0], "learning_rates": [0.003]},
+    **{"jobs": 1, "budgets": []},
 }
 # And over these commands alone.
-LAID_OVER_ONE = {"ae-pretrained prepare --archives path/to/archives": ["--output_dir", "data/pets"]}
+LAID_OVER_ONE = {
+    "ae-pretrained prepare --archives path/to/archives": ["--output_dir", "data/pets"],
+    "python -m experiments.ablate --config config/ablation.yaml": ["--variants", "scratch", "denoise_all"],
+}
 # Where the page says that it ends otherwise than well.
 CODES = {"ae-pretrained describe * --max_params 5e6 *": 1}
 UNSIZED = {"msd", "volumes"}  # data sets whose volumes keep their sizes
@@ -103,15 +120,15 @@ def stand_ins(tmp_path_factory, one_thread) -> StandIns:
 
 @pytest.fixture
 def small(tmp_path, monkeypatch, here) -> Path:
-    """A folder to call commands in, with small files of config/; grids run in this process, advice in four steps."""
+    """A folder to call commands in, with small files of config/; grids and advice run in this process, advice in two steps."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config").mkdir()
     for path in (ROOT / "config").glob("*.yaml"):
         content = shrunk(read_yaml(path))
         (tmp_path / "config" / path.name).write_text(yaml.safe_dump(content, sort_keys=False))
     monkeypatch.setattr(recipe, "CONFIGS", tmp_path / "config")
-    few = lambda seconds, steps, hours: choices.Lengths(5.0, dict.fromkeys(steps, 2), 2)  # noqa: E731
-    monkeypatch.setattr(planning, "lengths", few)
+    monkeypatch.setattr(planning, "lengths", lambda seconds, steps, _: Lengths(5.0, dict.fromkeys(steps, 2), 2))
+    monkeypatch.setattr(running, "Worker", Here)
     return tmp_path
 
 

@@ -38,8 +38,8 @@ def test_it_runs_to_its_end_and_the_network_has_learned(tmp_path, monkeypatch):
     found = json.loads(notebook.cells[-1].outputs[0].text)
     assert found["classes"] == ["background", "shape"]
     assert found["images"] > 20
-    assert 0.8 < found["mean_iou"] <= 1
-    assert found["agree"] > 0.9
+    assert 0.7 < found["mean_iou"] <= 1
+    assert found["agree"] > 0.85
     assert found["shapes"] == [[64, 64]] * 4
     assert all(0.5 <= least <= 1 for least in found["confidence"])  # the surer of two classes
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
