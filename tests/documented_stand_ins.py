@@ -26,7 +26,8 @@ from transfer_learning.train import main as train
 
 SIDE = 64  # a scale of 0.75 leaves more than the 33 px that networks need
 NAMES = [f"photo_{number}" for number in range(30)]
-TRAINING = ["--width", "2", "--batch_size", "4", "--max_steps", "2", "--val_every", "1", "--device", "cpu", "--amp", "off"]
+STEPS = ["--max_steps", "2", "--val_every", "1"]
+TRAINING = ["--width", "2", "--batch_size", "4", *STEPS, "--device", "cpu", "--amp", "off"]
 # What follows these flags a command makes itself.
 WRITTEN = {"--output_dir", "--output", "--cache_dir", "--node_dir"}
 PICTURES = (".png", ".jpg", ".bmp", ".tif")

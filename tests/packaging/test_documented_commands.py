@@ -11,7 +11,7 @@ import pytest
 import yaml
 from ablation_grid import Here
 from documented_commands import PAGES, ROOT, Command, commands_of
-from documented_stand_ins import SIDE, StandIns, missing
+from documented_stand_ins import SIDE, TRAINING, StandIns, missing
 
 from core.calling import module_called
 from core.cli import COMMANDS, subcommands
@@ -45,7 +45,6 @@ NOT_RUN = {
 }
 # A word of a page that stands for any of its kind.
 STANDS_FOR = {"COMMAND": "train"}
-TRAINING = ["--width", "2", "--batch_size", "4", "--max_steps", "2", "--val_every", "1", "--device", "cpu", "--amp", "off"]
 SCORING = ["--batch_size", "4", "--device", "cpu"]
 # What is laid over a command's own flags, so that it takes a moment: the last of two flags holds.
 LAID_OVER = {
@@ -120,7 +119,7 @@ def stand_ins(tmp_path_factory, one_thread) -> StandIns:
 
 @pytest.fixture
 def small(tmp_path, monkeypatch, here) -> Path:
-    """A folder to call commands in, with small files of config/; grids and advice run in this process, advice in two steps."""
+    """A folder to call commands in, with small files of config/; grids and advice run in this process."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config").mkdir()
     for path in (ROOT / "config").glob("*.yaml"):
