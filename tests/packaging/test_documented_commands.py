@@ -42,6 +42,7 @@ NOT_RUN = {
     "ae-pretrained convert *": "takes Google's files: tests/transfer_learning/test_convert.py",
     "*--measure": "measures in processes of their own: tests/experiments/test_networks.py",
     "ae-pretrained advise --images my/pictures *": "is run as docs/advise.md has it",
+    "* --precision int8 *": "takes a network that has learned: tests/transfer_learning/test_export.py",
     "python -m benchmarks.*": "measures for minutes to hours: tests/benchmarks",
 }
 # A word of a page that stands for any of its kind.
@@ -71,7 +72,7 @@ SMALL = {
         "train_crop": 40,
     },
     **{"mask_patch": 8, "amp": "off", "seeds": [1], "fractions": [0.1, 1.0], "learning_rates": [0.003]},
-    **{"jobs": 1, "budgets": []},
+    **{"jobs": 1, "budgets": [], "val_labels": 2},
 }
 # And over these commands alone.
 LAID_OVER_ONE = {
