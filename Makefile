@@ -12,7 +12,7 @@ RACE ?= config/race.yaml config/race_gpu.yaml
 RACE_MINUTES ?= 9
 TESTS ?= tests
 
-.PHONY: help setup lock demo reproduce race-gpu test test-all test-lowest fuzz soak lint docs clean-demo
+.PHONY: help setup lock demo reproduce race-gpu test test-all test-lowest fuzz soak lint docs site clean-demo
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -106,6 +106,11 @@ docs: setup ## docs/settings.md and requirements.txt, from the code and pyprojec
 	$(RUN) -m core.settings_page
 	$(RUN) -c 'import tomllib; print("# Written by `make docs`: pip install -r requirements.txt", "--constraint constraints.txt", \
 	  *tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' >requirements.txt
+
+site: setup ## the documentation as a site in site/, to be read in a browser (pip install '.[docs]' first)
+	$(RUN) -m core.site_pages
+	$(RUN) -m zensical build --clean --strict
+	@echo "open $(CURDIR)/site/index.html in a browser"
 
 clean-demo: ## remove what the demo made
 	rm -rf $(DATA) $(DEMO)
