@@ -39,7 +39,8 @@ def test_the_menu_holds_every_page_in_the_order_of_the_index():
     menu = list(in_nav(SETTINGS["nav"]))
     index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
     rows = [f"docs/{link}".replace("docs/../", "") for link in re.findall(r"^\| \[.+?\]\((.+?)\)", index, re.MULTILINE)]
-    assert [page for page in menu if page != "docs/README.md"] == rows
+    # A notebook is no page: the site hands it out as a file.
+    assert [page for page in menu if page != "docs/README.md"] == [row for row in rows if row.endswith(".md")]
     assert {page for page in menu if page.startswith("docs/")} == {
         f"docs/{path.name}" for path in ROOT.glob("docs/*.md")
     }
