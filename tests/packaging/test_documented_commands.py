@@ -1,5 +1,6 @@
 """Every command that a page names: its flags are there, and what it says happens, on small drawn stand-ins."""
 
+import itertools
 import re
 import tomllib
 from fnmatch import fnmatch
@@ -161,7 +162,7 @@ def test_programs_of_others_find_what_they_lean_on():
             (found,) = re.findall(r"\[([\w,]+)\]", command.text)
             assert set(found.split(",")) <= set(extras), command.text
         elif program == "uv":
-            assert {word for flag, word in zip(rest, rest[1:], strict=False) if flag == "--extra"} <= set(extras)
+            assert {word for flag, word in itertools.pairwise(rest) if flag == "--extra"} <= set(extras)
         elif program == "source":
             assert rest == [f"{re.search('^VENV := (.+)$', makefile, re.MULTILINE)[1]}/bin/activate"]
         else:
