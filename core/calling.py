@@ -5,6 +5,7 @@ from pathlib import Path
 
 from core.cli import Command, subcommands
 from core.errors import UserError
+from core.filing.hub import fetched, is_on_hub
 from core.filing.paths import expanded
 from core.filing.words import nearest
 from core.headers.header import read_header
@@ -34,12 +35,18 @@ def module_called(name: str, arguments: Sequence[str]) -> str:
     path = value_of("model_path", arguments) or value_of("ensemble", arguments)
     if path is None:
         raise UserError("give the weights to score: --model_path runs/.../best_model.safetensors")
-    foreign = path.startswith("torchvision:") or path.endswith(EXPORTED)
-    phase = "transfer_learning" if foreign else read_header(Path(expanded(path))).phase
+    phase = _phase_of(path)
     of_phase = {command.module.split(".")[0]: command.module for command in commands}
     if phase not in of_phase:
         raise UserError(f"{path} comes from {phase}: this command takes weights of {' or '.join(of_phase)}")
     return of_phase[phase]
+
+
+def _phase_of(path: str) -> str:
+    """Return the phase of weights, a file or on the hub. Raises UserError where there are none."""
+    if path.startswith("torchvision:") or path.endswith(EXPORTED):
+        return "transfer_learning"
+    return read_header(fetched(path) if is_on_hub(path) else Path(expanded(path))).phase
 
 
 def value_of(flag: str, arguments: Sequence[str]) -> str | None:

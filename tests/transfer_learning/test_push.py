@@ -14,6 +14,7 @@ from PIL import Image
 from sample_pets import picture
 
 from ae_pretrained import Segmenter
+from core.calling import module_called
 from core.errors import UserError
 from core.filing.hub import fetched, is_on_hub
 from core.weights import load_weights
@@ -127,6 +128,8 @@ def test_weights_go_up_with_a_card_and_come_down_the_same(hub, trained, tmp_path
     np.testing.assert_array_equal(mask, Segmenter.load(trained / FILE, device="cpu")(photo)[0])
     told = ["--input", str(photo), "--output_dir", str(tmp_path / "out"), "--no_figures", "--device", "cpu"]
     assert predict(["--model_path", "hf://tom/pets", *told]) == 0
+    flags = ["--model_path", "hf://tom/pets", "--split", "Val"]
+    assert module_called("evaluate", flags) == "transfer_learning.evaluate"
     # What did not change is not fetched again: one look at what it is.
     before = len(hub.asked)
     again = fetched("hf://tom/pets")
