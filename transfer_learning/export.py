@@ -100,8 +100,7 @@ def export(config: ExportConfig) -> dict[str, Any]:
             f"{config.model_path} is of volumes, of which no network is exported: predict reads its weights"
         )
     compared_on, ranges = _pictures(config, header)
-    exporter = Exporter(model, config.model_path)
-    name = FILES[config.format]
+    exporter, name = Exporter(model, config.model_path), FILES[config.format]
     with sole_writer(config.output_dir), replacing(config.output_dir) as folder:
         if config.format != "state_dict":
             print("tracing the network and writing it anew: about half a minute", file=sys.stderr)
