@@ -214,6 +214,14 @@ def test_what_is_no_weights_of_phase_2_or_other_data_is_refused_at_once(pets, tm
     assert not out.exists()
 
 
+@pytest.mark.parametrize("name", ["none.onnx", "none.xml"])
+def test_what_is_not_there_is_said_once(tmp_path, pets, capsys, name):
+    pytest.importorskip("onnx")
+    pytest.importorskip("openvino")
+    assert evaluate(["--model_path", str(tmp_path / name), "--data_dir", str(pets)]) == 2
+    assert capsys.readouterr().err.startswith(f"error: no exported network at {tmp_path / name}: ")
+
+
 def test_noise_and_wrong_settings(tmp_path, capsys):
     assert export([]) == 2
     assert "give the weights" in capsys.readouterr().err

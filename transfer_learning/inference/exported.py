@@ -85,9 +85,9 @@ def header_of_onnx(path: Path) -> Header:
     Raises:
         UserError: no such file, not ONNX, not ours, altered after it was written, or the extra is not installed.
     """
-    onnx = of_extra("onnx")
+    onnx, content = of_extra("onnx"), _bytes(path)
     try:
-        model = onnx.load_from_string(_bytes(path))
+        model = onnx.load_from_string(content)
     except Exception as error:  # protobuf's, of a class that differs by its version
         raise UserError(f"{path} is not a whole ONNX file ({_first_line(error)}): {EXPORT_AGAIN}") from None
     said = {entry.key: entry.value for entry in model.metadata_props}
