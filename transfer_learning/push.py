@@ -8,6 +8,7 @@ the evaluation's JSON and a picture. Others then say `--model_path hf://USER/NAM
 """
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ class PushConfig:
     private: bool = False
     """A repository of your own eyes, where it is made."""
     folder: Path | None = None
-    """Write what would be uploaded into this folder, and upload nothing."""
+    """Write what would be uploaded into this folder, new or empty, and upload nothing."""
 
 
 def push(config: PushConfig) -> str:
@@ -58,6 +59,8 @@ def push(config: PushConfig) -> str:
         UserError: something is not given, is none, or does not belong to the weights.
         RunError: the hub refused, or could not be reached.
     """
+    if config.folder is not None:
+        _require_empty(config.folder)
     files = _files(config)
     if config.folder is not None:
         from core.files import atomic_path
@@ -71,18 +74,24 @@ def push(config: PushConfig) -> str:
     return _upload(config, files)
 
 
+def _require_empty(folder: Path) -> None:
+    """Raise UserError where something lies that would be replaced, or would lie beside a card that is not its own."""
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise UserError(f"{folder} is there and no empty folder: choose another --folder, or empty it")
+
+
 def _files(config: PushConfig) -> dict[str, bytes]:
     """Return what is uploaded, by name."""
     import json
 
     from core.files import file_sha256, read_bytes
-    from core.filing.hub import FILE
+    from core.filing.hub import FILE, REPOSITORY
     from core.headers.header import header_content, read_header
     from core.weights import load_weights
 
     if config.model_path is None:
         raise UserError("give the weights: --model_path runs/mine/best_model.safetensors")
-    if config.folder is None and config.repository.count("/") != 1:
+    if (config.repository or config.folder is None) and not re.fullmatch(REPOSITORY, config.repository):
         raise UserError("name the repository: ae-pretrained push USER/NAME --model_path ...")
     for name, what in (
         ("data", "what they were trained on"),

@@ -9,8 +9,9 @@ from typing import Any
 from core.errors import UserError
 
 FILE = "best_model.safetensors"
+REPOSITORY = r"[\w.-]+/[\w.-]+"
 # A path has lost one of the two slashes.
-_PLACE = re.compile(r"hf:/{1,2}(?P<repository>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
+_PLACE = re.compile(rf"hf:/{{1,2}}(?P<repository>{REPOSITORY})(?:@(?P<revision>[\w./-]+))?")
 
 
 def is_on_hub(path: Path | str | None) -> bool:

@@ -197,3 +197,23 @@ def test_what_would_go_up_can_be_looked_at_first(trained, tmp_path, capsys):
     assert "nothing uploaded" in capsys.readouterr().out
     names = {path.name for path in (tmp_path / "look").iterdir()}
     assert names == {FILE, "config.json", "README.md", "evaluation_results.json"}
+
+
+def test_nothing_that_is_there_is_replaced(trained, tmp_path, capsys):
+    own = tmp_path / "own"
+    own.mkdir()
+    assert push(words(trained, "--folder", str(own))) == 0
+    (own / "README.md").write_text("mine")
+    (file := tmp_path / "file").write_text("mine too")
+    for folder in (own, file):
+        assert push(words(trained, "--folder", str(folder))) == 2
+        assert f"{folder} is there and no empty folder: choose another --folder" in capsys.readouterr().err
+    assert (own / "README.md").read_text() == "mine"
+    assert file.read_text() == "mine too"
+
+
+@pytest.mark.parametrize("name", ["cells", "me/ce lls", "a/b/c", "me/"])
+def test_a_name_that_the_hub_cannot_have_is_refused_for_a_folder_too(trained, tmp_path, capsys, name):
+    assert push([name, *words(trained, "--folder", str(tmp_path / "look"))[1:]]) == 2
+    assert "name the repository: ae-pretrained push USER/NAME" in capsys.readouterr().err
+    assert not (tmp_path / "look").exists()
