@@ -8,10 +8,7 @@ from core.errors import UserError
 from core.filing.hub import fetched, is_on_hub
 from core.filing.paths import expanded
 from core.filing.words import nearest
-from core.headers.header import read_header
-
-# Networks that `export` wrote, of phase 2 all of them (transfer_learning/inference/exported.py reads them).
-EXPORTED = (".onnx", ".xml")
+from core.headers.header import EXPORTED, read_header
 
 
 def commands_called(name: str) -> list[Command]:

@@ -29,6 +29,9 @@ OF_ENCODER = {"encoder_timm": "timm", "encoder_smp": "smp", "encoder_torchvision
 FILES |= dict.fromkeys(OF_ENCODER, "encoder.pt")
 # The share of pixels with the same class: what rounding explains in fp32, and what is a network still in eight bits.
 LEAST_AGREEMENT = {"fp32": 0.999, "int8": 0.8}
+# Of eight bits besides, where nearly all is background: the mean IoU of the classes with the network's. Half is what
+# two classes come to when one of them is gone.
+LEAST_IOU = 0.5
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def export(config: ExportConfig) -> dict[str, Any]:
     from transfer_learning.exporting.exporter import Exporter
     from transfer_learning.network import SegmentationUNet
 
-    _require_free(config.output_dir, FILES[config.format])
+    _require_free(config.output_dir, FILES[config.format], config.precision)
     model, header = load_model(config.model_path, PHASE, SegmentationUNet, torch.device("cpu"))
     assert config.model_path is not None
     assert isinstance(model, SegmentationUNet)
@@ -106,7 +109,7 @@ def export(config: ExportConfig) -> dict[str, Any]:
             print("tracing the network and writing it anew: about half a minute", file=sys.stderr)
         exporter.write(folder / name, config.opset, ranges)
         compared = exporter.compare(folder / name, compared_on)
-        _require_agreement(compared, LEAST_AGREEMENT[config.precision])
+        _require_agreement(compared, config.precision)
         content = _content(config, header, compared)
         write_json(folder / f"{name}.json", content)
     _print(content, config)
@@ -125,7 +128,7 @@ def _export_encoder(config: ExportConfig) -> dict[str, Any]:
     if config.model_path is None:
         raise UserError("give the weights: --model_path runs/mine/best_model.safetensors")
     name, library = FILES[config.format], OF_ENCODER[config.format]
-    _require_free(config.output_dir, name)
+    _require_free(config.output_dir, name, config.precision)
     tensors, line = encoder_weights(config.model_path, library)
     place = config.output_dir / name
     content = {
@@ -149,12 +152,20 @@ def _export_encoder(config: ExportConfig) -> dict[str, Any]:
     return content
 
 
-def _require_free(folder: Path, name: str) -> None:
-    """Raise UserError where the network would replace a file that no export left: weights of the same name, say."""
+def _require_free(folder: Path, name: str, precision: str) -> None:
+    """Raise UserError where the network would replace what no export left, weights of the same name, say, or one of
+    another precision.
+    """
+    from core.filing.json_file import read_json
+
     names = (name, "model.bin") if name == FILES["openvino"] else (name,)
     there = next((folder / one for one in names if (folder / one).exists()), None)
     if there and not (folder / f"{name}.json").is_file():
         raise UserError(f"{there} is there, and of no earlier export: choose another --output_dir")
+    content = read_json(folder / f"{name}.json") if there else {}
+    before = content.get("precision", "fp32") if isinstance(content, dict) else precision
+    if before != precision:
+        raise UserError(f"{there} is the network in {before}: choose another --output_dir for {precision}")
 
 
 def _content(config: ExportConfig, header: "Header", compared: list[dict[str, Any]]) -> dict[str, Any]:
@@ -200,12 +211,18 @@ def _pictures(config: ExportConfig, header: "Header") -> "tuple[Batches, Batches
     return compared_on, (ranges[0] if ranges else None)
 
 
-def _require_agreement(compared: list[dict[str, Any]], least: float) -> None:
+def _require_agreement(compared: list[dict[str, Any]], precision: str) -> None:
+    remedy = ": give more --pictures, or leave --precision int8 out" if precision == "int8" else ""
     for entry in compared:
-        if entry["agreement"] < least:
+        if entry["agreement"] < LEAST_AGREEMENT[precision]:
             raise RunError(
                 f"{entry['runtime']} gives {1 - entry['agreement']:.2%} of the pixels another class than the network: "
-                "nothing was written"
+                f"nothing was written{remedy}"
+            )
+        if precision == "int8" and not entry["mean_iou"] > LEAST_IOU:
+            raise RunError(
+                f"{entry['runtime']}'s classes hardly lie where the network's do (mean IoU {entry['mean_iou']:.2f}): "
+                f"nothing was written{remedy}"
             )
 
 
@@ -213,9 +230,11 @@ def _print(content: dict[str, Any], config: ExportConfig) -> None:
     for entry in content["compared"]:
         print(
             f"{entry['runtime']}: logits differ by {entry['largest_difference']:.1e} at most, "
-            f"{entry['agreement']:.4%} of {entry['pixels']:,} pixels get the same class ({entry['on']})"
+            f"{entry['agreement']:.4%} of {entry['pixels']:,} pixels get the same class, mean IoU with the network's "
+            f"{entry['mean_iou']:.4f} ({entry['on']})"
         )
-    print(f"written to {config.output_dir}: {content['file']}, {content['file']}.json")
+    beside = ", model.bin" if config.format == "openvino" else ""
+    print(f"written to {config.output_dir}: {content['file']}{beside}, {content['file']}.json")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -31,6 +31,8 @@ STRANGERS = (
     (b"<", "a web page", "download the file itself"),
 )
 ANEW = "train again or copy it anew"
+# How networks end that `export` wrote, all of them of phase 2: transfer_learning/inference/exported.py reads them.
+EXPORTED = (".onnx", ".xml")
 
 _Integer = Annotated[int, Field(strict=True)]
 _Side = Annotated[_Integer, Field(ge=1, le=MAX_SIZE)]
@@ -232,6 +234,8 @@ def _require_weights(path: Path) -> None:
         raise UserError(f"no weights at {path}: a training run leaves them as best_model.safetensors in its folder")
     if readable(path) != str(path):
         raise UserError(f"{path} is no valid UTF-8, and safetensors opens nothing else: rename that folder or file")
+    if path.suffix in EXPORTED:
+        raise UserError(f"{path} is an exported network: give the weights of a training run, best_model.safetensors")
     with path.open("rb") as file:
         begins = file.read(64)
     if not begins:

@@ -12,8 +12,8 @@ from sample_header import sample_header
 
 import ae_pretrained
 from ae_pretrained.__main__ import main
-from core.calling import EXPORTED
 from core.cli import COMMANDS, SECTIONS, called_as, subcommands
+from core.headers.header import EXPORTED
 from core.weights import save_weights
 from transfer_learning.inference.exported import KINDS
 

@@ -21,11 +21,17 @@ def test_eight_bits_score_nearly_alike(pets, tmp_path, capsys, monkeypatch):
     steps = ["--width", "2", "--max_steps", "60", "--lr", "0.02", "--amp", "off", "--device", "cpu"]
     assert train([*steps, "--data_dir", str(pets), "--output_dir", str(learned)]) == 0
     flags = ["--model_path", str(learned / "best_model.safetensors"), *flags]
-    monkeypatch.setitem(LEAST_AGREEMENT, "int8", 1.0)
-    assert export(flags) == 1
-    assert "another class than the network: nothing was written" in capsys.readouterr().err
-    monkeypatch.undo()
+    for place, name, least, message in (
+        (LEAST_AGREEMENT, "int8", 1.0, "another class than the network: nothing was written: give more --pictures"),
+        (vars(module), "LEAST_IOU", 1.0, "classes hardly lie where the network's do (mean IoU 0."),
+    ):
+        with monkeypatch.context() as patched:
+            patched.setitem(place, name, least)
+            assert export(flags) == 1
+        assert message in capsys.readouterr().err
     assert export(flags) == 0
+    assert export([*flags, "--precision", "fp32"]) == 2
+    assert "is the network in int8: choose another --output_dir for fp32" in capsys.readouterr().err
     assert export([*flags, "--precision", "fp32", "--output_dir", str(tmp_path / "fp32")]) == 0
     plain, small = (onnx.load(str(tmp_path / name / "model.onnx")) for name in ("fp32", "int8"))
     assert {"QuantizeLinear", "DequantizeLinear"} <= {node.op_type for node in small.graph.node}
@@ -40,6 +46,7 @@ def test_eight_bits_score_nearly_alike(pets, tmp_path, capsys, monkeypatch):
     assert content["precision"] == "int8"
     for entry in content["compared"]:
         assert 0.8 <= entry["agreement"] < 1
+        assert 0.5 < entry["mean_iou"] < 1
     found = []
     for name in ("fp32", "int8"):
         out = tmp_path / f"scores_{name}"

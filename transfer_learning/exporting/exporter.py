@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from core.errors import RunError
@@ -28,6 +29,7 @@ from transfer_learning.inference.exported import (
     of_extra,
 )
 from transfer_learning.network import SegmentationUNet
+from transfer_learning.scores.confusion import confusion_matrix, counts_of
 
 
 class Exporter:
@@ -49,6 +51,8 @@ class Exporter:
         Raises:
             UserError: the extra `export` is not installed.
         """
+        for runtime in KINDS.get(path.suffix, ()):
+            of_extra(runtime)  # compares it, half a minute later
         if path.suffix == ".pt":
             torch.save(self.model.state_dict(), path)
         elif path.suffix == ".onnx":
@@ -60,12 +64,13 @@ class Exporter:
         """Return for each runtime that computes the file how far it is from the network.
 
         Returns:
-            `runtime`, `pixels`, `largest_difference` of logits, and `agreement`: the share of
-            pixels that get the same class. Bars are left out.
+            `runtime`, `pixels`, `largest_difference` of logits, `agreement`: the share of pixels that get the same
+            class, and `mean_iou` of the classes' regions with the network's, which a rare class weighs in as much as
+            any other. Bars are left out.
         """
         found = []
         for runtime, scores in self._runtimes(path):
-            largest, same, pixels = 0.0, 0, 0
+            largest, matrices = 0.0, []
             for images, content in batches:
                 with torch.inference_mode():
                     wanted = self.model(images, content)
@@ -73,10 +78,18 @@ class Exporter:
                 if not (got.isfinite().all() and wanted.isfinite().all()):
                     raise RunError(f"{runtime} or the network gives NaN or infinity: nothing was written")
                 largest = max(largest, (got - wanted).abs().max().item())
-                same += int((got.argmax(1) == wanted.argmax(1))[inside].sum())
-                pixels += int(inside.sum())
+                matrices.append(confusion_matrix(got.argmax(1)[inside], wanted.argmax(1)[inside], got.shape[1]).numpy())
+            matrix = np.sum(matrices, axis=0)
+            hit, truth, said = counts_of(matrix).T
+            seen = truth + said > 0
             found.append(
-                {"runtime": runtime, "pixels": pixels, "largest_difference": largest, "agreement": same / pixels}
+                {
+                    "runtime": runtime,
+                    "pixels": int(matrix.sum()),
+                    "largest_difference": largest,
+                    "agreement": float(hit.sum() / matrix.sum()),
+                    "mean_iou": float(np.mean(hit[seen] / (truth + said - hit)[seen])),
+                }
             )
         return found
 
