@@ -68,7 +68,7 @@ def _advise(config: AdviseConfig, tried: "Tried") -> dict[str, Any]:
     content = {**plan.conditions(), **content_of(found, curves, asked)}
     write_advice(work.places, content)
     if config.final_model:
-        hand_out(plan, found.best.arm, content)
+        content = hand_out(plan, found.best.arm, content)
     return content
 
 

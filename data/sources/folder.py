@@ -53,7 +53,7 @@ def understand(config: ReadingConfig, watcher: Watcher | None = None) -> Underst
     digest = _digest(found, config)
     found.pictures.remove(division.left_out)
     reading = read_listing(found, config, watcher)
-    passed_over = [*found.passed_over, *((name, f"not in {config.splits}") for name in division.left_out)]
+    passed_over = [*found.passed_over, *division.left_out.items()]
     source = Source(
         _Samples(found.pictures, division.splits, tags, reading, config.ground),
         reading.classes,

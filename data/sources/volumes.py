@@ -86,6 +86,7 @@ def read(config: PrepareConfig) -> Source:
         passed_over=[
             *((path, "a mask without its volume") for path in listed.strays),
             *((str(path), _why(path)) for path in listed.others),
+            *division.left_out.items(),
         ],
         details={"listing": listing(config)},
         notes=[*said, *division.notes, *how, *unread],

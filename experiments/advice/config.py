@@ -9,7 +9,7 @@ from core.filing.kinds import FOLDERS
 from data.sources.own.config import ReadingConfig
 
 MINUTES_A_MASK = 2.0
-DIVIDING = ("splits", "fold", "val_ratio", "test_ratio")  # otherwise than into folds
+DIVIDING = ("fold", "val_ratio", "test_ratio")  # otherwise than into folds
 SMALLEST_SIDE = 33  # of what every network here takes
 
 
@@ -21,8 +21,8 @@ class AdviseConfig(ReadingConfig):
     writes: ClassVar[dict[str, str]] = {"output_dir": FOLDERS}
 
     folds: int = 0
-    """Into how many folds the pictures with a mask go, each held out once. 0: 5, fewer where one would hold less than
-    two."""
+    """Into how many folds the pictures with a mask go, each held out once; of --splits those of train alone. 0: 5,
+    fewer where one would hold less than two."""
     hours: float = 2.0
     """How long it may take in all, on this machine. About 40 % of it is kept for the final model."""
     output_dir: Path = Path("runs/advice")

@@ -10,11 +10,13 @@ from core.files import atomic_path, write_csv, write_json
 from core.filing.json_file import read_json
 from experiments.advice.arms import Arm
 from experiments.advice.choices import FOR_FOLDS, MOST_STEPS
+from experiments.advice.held_back import scoring, with_test
 from experiments.advice.places import Places, weights
 from experiments.advice.planning import Plan
 from experiments.advice.running import Chain, run_all
 
 DOUBTFUL = 50
+NOT_SCORED = "Other pictures than those were not scored."
 # The final training is at most so many times as long as those that its score was measured on.
 LONGEST = 3
 FOR_TRAINING = 0.75  # of what is left for the final model; the rest is for masks of all pictures and the page
@@ -33,10 +35,18 @@ def write_advice(places: Places, content: Mapping[str, Any]) -> None:
         temporary.write_text(f"{text}\n", encoding="utf-8")
 
 
-def hand_out(plan: Plan, arm: Arm, content: Mapping[str, Any]) -> None:
-    """Train the best way on every mask, segment every picture, write the page and the list of doubtful ones."""
+def hand_out(plan: Plan, arm: Arm, content: dict[str, Any]) -> dict[str, Any]:
+    """Train the best way on every mask, segment every picture, write the page and the list of doubtful ones.
+
+    Returns:
+        the content of advice.json, with the score on the Test of --splits where there is one.
+    """
     places, threads = plan.work.places, plan.slots * plan.threads
     run_all([_final_training(plan, arm)], "the final model", 1, threads)
+    if plan.situation.test:
+        run_all([scoring(places)], "its score on Test", 1, threads)
+        content = with_test(content, places)
+        write_advice(places, content)
     run_all([_prediction(places, plan.config.require_images())], "masks of all pictures", 1, threads)
     _write_page(places, content)
     _write_card(plan, arm, content)
@@ -47,6 +57,7 @@ def hand_out(plan: Plan, arm: Arm, content: Mapping[str, Any]) -> None:
         print(f"{len(rows)} pictures that the final model is least sure of: {places.here / 'doubtful.csv'}")
         words = f"--data_dir {places.whole} --model_path {weights(places.final)}"
         print(f"which to label next, with pre-annotations: ae-pretrained suggest {words} --write labelme")
+    return content
 
 
 def _final_training(plan: Plan, arm: Arm) -> Chain:
@@ -101,7 +112,7 @@ def _write_card(plan: Plan, arm: Arm, content: Mapping[str, Any]) -> None:
         f"- **Outside weights**: {outside}.",
         f"- **Pictures** are seen at {content['size']} px.",
         f"- **Expected**: {content['says'][0]} Of the way that was taken: {score['value']:.3f}; all of it by folds over"
-        " the pictures with masks. Other pictures than those were not scored.",
+        f" the pictures with masks. {content['test']['says'] if 'test' in content else NOT_SCORED}",
         "- **Licence**: that of your pictures.",
         *(f"- **Mind**: {line}." for line in content["warnings"]),
     ]

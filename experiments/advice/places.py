@@ -28,7 +28,7 @@ class Places:
 
     @property
     def whole(self) -> Path:
-        """Prepared data in which everything is Train."""
+        """Prepared data in which everything is Train but what --splits holds back."""
         return self.here / "data" / "all"
 
     @property
@@ -48,6 +48,11 @@ class Places:
     def final(self) -> Path:
         """The run folder of the final model."""
         return self.here / "final"
+
+    @property
+    def test(self) -> Path:
+        """The final model's results on the Test of --splits."""
+        return self.here / "test"
 
     @property
     def predictions(self) -> Path:

@@ -23,7 +23,8 @@ class Situation:
     """One's own pictures, as they were listed.
 
     Args:
-        masks, unlabelled: pictures with a mask, and without.
+        masks, unlabelled: pictures with a mask, and without; of --splits those of train.
+        test: pictures with a mask that --splits calls test.
         groups: of --group_by among those with a mask; without it, these.
         classes: what the masks mean.
         labelled_files: the pictures with a mask, by their places below --images.
@@ -33,6 +34,7 @@ class Situation:
 
     masks: int
     unlabelled: int
+    test: int
     groups: int
     classes: ClassSet
     labelled_files: tuple[str, ...]
@@ -55,15 +57,21 @@ def look_at(reading: dict[str, Any]) -> Situation:
     for note in source.notes:
         print(note)
     labelled = [sample for sample in source.samples if sample.label is not None]
-    if not labelled:
-        raise UserError("no picture has a mask, and an advice compares by them: draw some, or train phase 1 alone")
+    train = [sample for sample in source.samples if sample.split == "Train"]
+    of_train = [sample for sample in train if sample.label is not None]
+    if not of_train:
+        where = f" that {config.splits} calls train" if labelled else ""
+        raise UserError(
+            f"no picture{where} has a mask, and an advice compares by them: draw some, or train phase 1 alone"
+        )
     return Situation(
-        masks=len(labelled),
-        unlabelled=len(source.samples) - len(labelled),
-        groups=len({sample.tags.get(str(config.group_by), sample.name) for sample in labelled}),
+        masks=len(of_train),
+        unlabelled=len(train) - len(of_train),
+        test=sum(sample.split == "Test" for sample in labelled),
+        groups=len({sample.tags.get(str(config.group_by), sample.name) for sample in of_train}),
         classes=source.classes,
         labelled_files=tuple(_below(sample.file, str(images)) for sample in labelled),
-        warnings=tuple(_warnings(len(labelled), config.group_by)),
+        warnings=tuple(_warnings(len(of_train), sum(sample.split == "Val" for sample in labelled), config.group_by)),
         listing=str(source.details["listing"]),
     )
 
@@ -122,8 +130,12 @@ def _below(file: str, folder: str) -> str:
     return file.removeprefix(folder).lstrip("/\\")
 
 
-def _warnings(masks: int, group_by: str | None) -> list[str]:
+def _warnings(masks: int, val: int, group_by: str | None) -> list[str]:
     found = []
+    if val:
+        found.append(
+            f"{val} masks of val are not used, since nothing is chosen by them: as train they would be learned"
+        )
     if not group_by:
         found.append(
             "several pictures of one patient or scene flatter the scores, unless --group_by names a tag of them"

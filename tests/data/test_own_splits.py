@@ -184,6 +184,21 @@ def test_folds_divide_labelled_pictures_only(images, masks):
         source_of(images, folds=5)
 
 
+def test_folds_divide_what_is_train_and_hold_the_rest_back(images, masks, tmp_path):
+    sources = [source_of(images, masks, splits=as_json(tmp_path), folds=3, fold=fold) for fold in range(3)]
+    train = set(OFFICIAL["train"])
+    for source in sources:
+        assert set(splits_of(source)) == train
+        assert {(file, why) for file, why in source.passed_over if "splits.json" in why} == {
+            (name, f"{split.capitalize()} of {tmp_path / 'splits.json'}")
+            for split in ("val", "test")
+            for name in OFFICIAL[split]
+        }
+        assert f"4 of Val and 6 of Test in {tmp_path / 'splits.json'} are in no fold" in source.notes
+    tested = Counter(name for source in sources for name, split in splits_of(source).items() if split == "Test")
+    assert tested == dict.fromkeys(train & set(LABELLED), 1)
+
+
 def test_no_patient_lies_in_two_splits(images, masks, tags, tmp_path):
     for settings in ({}, {"folds": 3, "fold": 1}):
         source = source_of(images, masks, group_by="patient", tag_file=tags, **settings)

@@ -100,6 +100,35 @@ def test_pictures_become_advice_and_the_same_command_goes_on(tmp_path, quick, ca
     assert "of before pictures or masks changed" in capsys.readouterr().err
 
 
+@pytest.mark.all
+def test_what_splits_hold_back_scores_the_final_model_alone(tmp_path, quick, capsys):
+    words = [*draw(tmp_path, 24, 16), "--arms", "teacher", "--output_dir", str(tmp_path / "out"), "--hours", "0.1"]
+    names = [f"{number // 10}/{number:03}.png" for number in range(24)]
+    (tmp_path / "splits.json").write_text(
+        json.dumps({"train": [*names[:8], *names[16:]], "val": names[8:10], "test": names[10:16]})
+    )
+    words += ["--width", "4", "--size", "40", "--jobs", "2", "--splits", str(tmp_path / "splits.json")]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    advice = json.loads((tmp_path / "out/advice.json").read_text())
+    assert (advice["masks"], advice["unlabelled"], advice["folds"]) == (8, 8, 4)
+    held = {name.removesuffix(".png") for name in names[8:16]}
+    for fold in range(4):
+        data = open_data(tmp_path / f"out/data/fold_{fold}").records("Train", "Test")
+        assert not held & {record.name for records in data.values() for record in records}
+    scored = json.loads((tmp_path / "out/test/evaluation_results.json").read_text())
+    assert (scored["num_images"], scored["provenance"]["split"]) == (6, "Test")
+    assert advice["test"]["value"] == scored["mean_foreground_dice"]
+    assert [advice["test"]["low"], advice["test"]["high"]] == scored["intervals"]["mean_foreground_dice"]
+    assert "The final model on the 6 pictures of Test" in advice["says"][-2]
+    assert advice["says"][-2] in said
+    assert advice["says"][-2] in (tmp_path / "out/report.html").read_text()
+    assert advice["says"][-2] in (tmp_path / "out/final/MODEL_CARD.md").read_text()
+    assert "2 masks of val are not used" in said
+    doubtful = (tmp_path / "out/doubtful.csv").read_text()
+    assert not any(name in doubtful for name in names[:16])
+
+
 def test_copies_that_no_division_keeps_together_are_warned_of(tmp_path):
     words = draw(tmp_path, 8, 8)
     for number in range(1, 8):
@@ -125,7 +154,6 @@ def test_copies_that_no_division_keeps_together_are_warned_of(tmp_path):
         (6, 4, ["--hours", "0"], "hours 0.0 must be above 0"),
         (6, 4, ["--goal", "80"], "goal 80.0 is outside (0, 1]"),
         (6, 4, ["--minutes_per_mask", "nan"], "minutes_per_mask nan must be above 0"),
-        (6, 4, ["--splits", "folders"], "--splits has no meaning here: every mask is held out once, in --folds"),
         (6, 4, ["--val_ratio", "0.1"], "--val_ratio has no meaning here"),
     ],
 )

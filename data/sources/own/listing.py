@@ -4,7 +4,7 @@ import json
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
@@ -194,7 +194,7 @@ class Pictures:
         told = f"{count} pictures with a mask are turned upright by their EXIF orientation (first {printable(first)})"
         return [f"{told}: check that their masks are too, in the preview of data.inspect"]
 
-    def remove(self, names: list[str]) -> None:
+    def remove(self, names: Iterable[str]) -> None:
         """Take pictures out."""
         self._table.executemany("DELETE FROM pictures WHERE name = ?", ((name,) for name in names))
 

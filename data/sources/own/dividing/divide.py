@@ -1,5 +1,6 @@
 """Which split each of one's own pictures belongs to, as the settings say."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Protocol
 
@@ -30,13 +31,13 @@ class Division(NamedTuple):
         splits: picture -> Train, Val or Test.
         drawn: the splits that were drawn here, not given.
         notes: what a person should know, a sentence each.
-        left_out: the labelled pictures that --splits does not name, which belong nowhere.
+        left_out: picture -> why it belongs nowhere: it has a mask and --splits does not name it, or it is held back.
     """
 
     splits: dict[str, str]
     drawn: tuple[str, ...]
     notes: list[str]
-    left_out: list[str]
+    left_out: dict[str, str]
 
 
 def divide(pictures: Pictures, tags: Tags, config: ReadingConfig) -> Division:
@@ -46,24 +47,42 @@ def divide(pictures: Pictures, tags: Tags, config: ReadingConfig) -> Division:
         UserError: settings that contradict each other, a tag that no picture has, groups that lie in two splits or
             leave one empty.
     """
-    if config.splits and config.folds:
-        raise UserError("--splits and --folds both say what Test is: give one")
     groups, notes = _groups(pictures, tags, config.group_by)
     strata = _values(pictures, tags, "stratify_by", config.stratify_by) if config.stratify_by else None
     if config.splits:
-        return _official(pictures, groups, config, notes)
+        official = _official(pictures, groups, config, notes)
+        return _train_in_folds(official, pictures, groups, config) if config.folds else official
     if config.folds:
-        labelled = list(pictures.names(labelled=True))
-        splits = into_folds(pictures, config, groups)
-        count = sum(splits[name] == "Test" for name in labelled)
-        notes.append(f"fold {config.fold} of {config.folds}: {count} of {len(labelled)} labelled pictures are Test")
-    elif config.group_by:
+        return _in_folds(pictures, groups, config, notes, {})
+    if config.group_by:
         splits = divide_groups(groups, config.val_ratio, config.test_ratio, config.seed)
     elif strata:
         splits = _divide_evenly(strata, config)
     else:
         splits = hash_splits(list(pictures.names()), config.val_ratio, config.test_ratio, config.seed)
-    return Division(splits, SPLITS, notes, [])
+    return Division(splits, SPLITS, notes, {})
+
+
+def _in_folds(
+    pictures: Pictures, groups: Mapping[str, str], config: ReadingConfig, notes: list[str], left_out: dict[str, str]
+) -> Division:
+    splits = into_folds(pictures, config, groups)
+    labelled = [name for name in pictures.names(labelled=True) if name in splits]
+    count = sum(splits[name] == "Test" for name in labelled)
+    notes = [*notes, f"fold {config.fold} of {config.folds}: {count} of {len(labelled)} labelled pictures are Test"]
+    return Division(splits, SPLITS, notes, left_out)
+
+
+def _train_in_folds(
+    official: Division, pictures: Pictures, groups: Mapping[str, str], config: ReadingConfig
+) -> Division:
+    """Divide what --splits calls Train into folds; its Val and Test are in none, for one score at the end."""
+    train = {name: groups[name] for name, split in official.splits.items() if split == "Train"}
+    held = {name: f"{split} of {config.splits}" for name, split in official.splits.items() if split != "Train"}
+    counts = Counter(split for split in official.splits.values() if split != "Train")
+    said = " and ".join(f"{counts[split]} of {split}" for split in SPLITS if counts[split])
+    notes = [*official.notes, f"{said} in {config.splits} are in no fold"]
+    return _in_folds(pictures, train, config, notes, {**official.left_out, **held})
 
 
 def into_folds(pictures: Pictures, config: ReadingConfig, groups: Mapping[str, str]) -> dict[str, str]:
@@ -112,7 +131,7 @@ def _official(pictures: Pictures, groups: Mapping[str, str], config: ReadingConf
     drawn: tuple[str, ...] = ()
     unnamed = [name for name in groups if name not in splits]
     labelled = set(pictures.names(labelled=True))
-    left_out = [name for name in unnamed if name in labelled]
+    left_out = {name: f"not in {config.splits}" for name in unnamed if name in labelled}
     if unlabelled := [name for name in unnamed if name not in labelled]:
         notes.append(f"{len(unlabelled)} pictures without a mask are not in {config.splits}: they are Train")
         splits |= dict.fromkeys(unlabelled, "Train")
@@ -121,7 +140,7 @@ def _official(pictures: Pictures, groups: Mapping[str, str], config: ReadingConf
     _require_whole_groups(splits, groups)
     splits, without_test = val_as_test(splits, config.splits)
     notes += without_test
-    if "Val" not in set(splits.values()) and config.val_ratio > 0:
+    if "Val" not in set(splits.values()) and config.val_ratio > 0 and not config.folds:
         train = {name: groups[name] for name, split in splits.items() if split == "Train"}
         _require_two(train, config)
         splits |= divide_groups(train, config.val_ratio, 0.0, config.seed)
