@@ -4,8 +4,9 @@ python -m benchmarks.results_page
 """
 
 import json
+import re
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ Medians; a ratio's range over the rounds in brackets, behind the stroke the rati
 included. What the names mean: [docs/speed.md](../../docs/speed.md). Made by `python -m benchmarks.results_page`.
 """
 PRECISIONS = {"off": "fp32", "bf16": "bf16", "fp16": "fp16"}
+# What a device's name says of torch's threads when the command began.
+THREADS = re.compile(r", (\d+) threads(?=\))")
 Column = tuple[str, dict[str, Any]]  # a head, and what the cells below it are read from
 
 
@@ -43,7 +46,7 @@ def _ratios(results: Path) -> Iterator[str]:
     for path, content in _found(results, "summary*.json", "ratios"):
         name = f"{path.parent.name}, {content['settings']['size']} px"
         columns += [(f"{name}, {_threads(count)}", ratios) for count, ratios in content["ratios"].items()]
-        told.append(_origin(name, content))
+        told.append(_origin(path, content, content["ratios"]))
     if columns:
         yield "## Ratios\n"
         yield _table("ratio", columns, _ratio)
@@ -72,7 +75,7 @@ def _backends(results: Path) -> Iterator[str]:
             [*heads, "mean IoU"],
             [[*row, f"{of['mean_iou']:.3f}"] for row, of in zip(rows, content["rows"], strict=True)],
         )
-        yield _origin(name, content)
+        yield _origin(path, content, dict.fromkeys(str(row["threads"]) for row in content["rows"]))
 
 
 def _parts(results: Path) -> Iterator[str]:
@@ -90,7 +93,7 @@ def _parts(results: Path) -> Iterator[str]:
             for row, over in ((row, row["over_ours"]) for row in content["rows"])
         ]
         yield _markdown(["part", "way", "ms a batch (smallest)", "times ours"], rows)
-        yield _origin(name, content)
+        yield _origin(path, content, THREADS.findall(content["hardware"]["device"]))
 
 
 def _table(first: str, columns: Sequence[Column], cell: Callable[[Any], str]) -> str:
@@ -116,13 +119,16 @@ def _speed(speed: dict[str, dict[str, float]]) -> str:
     return f"{speed['images_per_second']['median']:.1f}"
 
 
-def _origin(name: str, content: dict[str, Any]) -> str:
-    """Return where numbers come from: command, processor, versions, commit, and what was left out."""
+def _origin(path: Path, content: dict[str, Any], counts: Iterable[str]) -> str:
+    """Return where a file's numbers come from: size, threads, command, device, commit, versions, what was left out."""
     hardware = content["hardware"]
     versions = ", ".join(f"{package} {version}" for package, version in hardware["versions"].items())
     notes = "".join(f"; {note}" for note in content.get("notes", ()))
     commit = (hardware["commit"] or "unknown")[:12]
-    return f"- {name}: `{content['command']}` on {hardware['device']}, commit {commit}; {versions}{notes}\n"
+    threads = "".join(f", {_threads(count)}" for count in counts)
+    name = f"`{path.parent.name}/{path.name}`, {content['settings']['size']} px{threads}"
+    device = THREADS.sub("", hardware["device"])
+    return f"- {name}: `{content['command']}` on {device}, commit {commit}; {versions}{notes}\n"
 
 
 def _threads(count: str) -> str:

@@ -1,13 +1,14 @@
 """Where results go, what stands beside them, and the page made of them."""
 
 import json
+import re
 import shlex
 
 import torch
 
 from benchmarks.config import BackendsConfig, GrowthConfig, PartsConfig, ThroughputConfig
 from benchmarks.filing import command_line, file_name, write_results
-from benchmarks.results_page import page
+from benchmarks.results_page import PAGE, RESULTS, page
 from core.config import parse
 from core.machine.processor import processor
 
@@ -81,6 +82,8 @@ def test_the_page_sets_processors_side_by_side(tmp_path, monkeypatch):
     assert "| openvino, fp32 | 1 | 80.0 | 2.00 (1.00 to 4.00) / 2.50 |" in text
     assert "99.95% | 0.500 |" in text
     assert "`python -m benchmarks.throughput --size 256`" in text
+    assert "/summary.json`, 128 px, 2 threads, 1 thread: `python" in text
+    assert "/backends.json`, 128 px, 1 thread: `python" in text
     assert "no peers" in text
     assert "old" not in text
 
@@ -91,4 +94,9 @@ def test_the_page_shows_parts_beside_ours(tmp_path):
     write_results(PartsConfig(output_dir=tmp_path), "benchmarks.parts", CPU, {"parts.json": {"rows": rows}})
     text = page(tmp_path)
     assert "| SSIM | pytorch-msssim, channels last, fp32 | 40.00 (20.00) | 1.50 (0.75 to 3.00) |" in text
-    assert "`python -m benchmarks.parts` on cpu" in text
+    assert f"/parts.json`, 128 px, {torch.get_num_threads()} thread" in text
+    assert re.search(r"`python -m benchmarks.parts` on cpu \([^,]*\), commit", text)
+
+
+def test_the_committed_page_is_that_of_the_committed_results():
+    assert (RESULTS / PAGE).read_text(encoding="utf-8") == page(), "python -m benchmarks.results_page"

@@ -90,11 +90,6 @@ def test_the_lock_is_that_of_the_project_and_of_the_constraints():
     }
 
 
-def test_every_extra_is_explained():
-    rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/install.md").read_text(), re.MULTILINE)
-    assert sorted(rows) == sorted(PROJECT["optional-dependencies"])
-
-
 @pytest.mark.parametrize("python", PYTHONS)
 def test_builds_that_differ_between_machines_are_left_free(python):
     names = pins(python)

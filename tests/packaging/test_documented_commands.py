@@ -12,7 +12,8 @@ import pytest
 import yaml
 from ablation_grid import Here
 from documented_commands import PAGES, ROOT, Command, commands_of
-from documented_stand_ins import SIDE, TRAINING, StandIns, missing
+from documented_makers import SIDE, TRAINING, shrunk
+from documented_stand_ins import StandIns, missing
 
 from core.calling import module_called
 from core.cli import COMMANDS, subcommands
@@ -43,7 +44,7 @@ NOT_RUN = {
     "ae-pretrained convert *": "takes Google's files: tests/transfer_learning/test_convert.py",
     "*--measure": "measures in processes of their own: tests/experiments/test_networks.py",
     "ae-pretrained advise --images my/pictures *": "is run as docs/advise.md has it",
-    "* --precision int8 *": "takes a network that has learned: tests/transfer_learning/test_export.py",
+    "* --precision int8 *": "takes a network that has learned: tests/transfer_learning/test_export_eight_bits.py",
     "python -m benchmarks.*": "measures for minutes to hours: tests/benchmarks",
 }
 # A word of a page that stands for any of its kind.
@@ -61,20 +62,6 @@ LAID_OVER = {
     "experiments.advise": f"--size {SIDE} --width 2 --arms teacher --folds 2 --jobs 2".split(),
     "experiments.suggest": ["--number", "2"],
 }
-# And over every file of config/, wherever in it such a setting stands.
-SMALL = {
-    **{
-        "width": 2,
-        "batch_size": 4,
-        "size": SIDE,
-        "val_every": 1,
-        "warmup_steps": 0,
-        "num_images": 40,
-        "train_crop": 40,
-    },
-    **{"mask_patch": 8, "amp": "off", "seeds": [1], "fractions": [0.1, 1.0], "learning_rates": [0.003]},
-    **{"jobs": 1, "budgets": [], "val_labels": 2},
-}
 # And over these commands alone.
 LAID_OVER_ONE = {
     "ae-pretrained prepare --archives path/to/archives": ["--output_dir", "data/pets"],
@@ -82,6 +69,7 @@ LAID_OVER_ONE = {
 }
 # Where the page says that it ends otherwise than well.
 CODES = {"ae-pretrained describe * --max_params 5e6 *": 1}
+READERS = {"my.yaml", "labels.yaml"}  # files of settings that a page shows and its reader writes
 UNSIZED = {"msd", "volumes"}  # data sets whose volumes keep their sizes
 EXTRAS = {"transfer_learning.export": ("onnx", "onnxscript", "onnxruntime", "openvino")}
 DOCUMENTED = [command for page in PAGES for command in commands_of(page)]
@@ -104,15 +92,6 @@ def module_of(command: Command) -> str:
         return module_called(name, command.arguments)
     except UserError:
         return subcommands()[name][-1].module
-
-
-def shrunk(content: object) -> object:
-    """Return what a file of config/ holds, small; twice the steps stay more steps."""
-    if not isinstance(content, dict):
-        return content
-    small = {name: SMALL.get(name, shrunk(value)) for name, value in content.items() if name != "epochs"}
-    steps = content.get("max_steps")
-    return small | ({"max_steps": max(2, steps.bit_length() - 8)} if steps else {})
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +120,7 @@ def test_the_flags_of_a_page_are_there_and_take_what_it_gives(page, stand_ins, s
             continue
         module = module_of(command)
         if module in {known.module for known in COMMANDS}:
-            if "my.yaml" in command.words:
+            if READERS & {*command.words}:
                 stand_ins.lay(command, small)
             assert import_module(module).main([*command.arguments, "--print_config"]) == 0, capsys.readouterr().err
         else:
@@ -172,6 +151,12 @@ def test_programs_of_others_find_what_they_lean_on():
 def test_what_is_not_run_stands_on_a_page():
     idle = [pattern for pattern in NOT_RUN if not any(fnmatch(command.text, pattern) for command in DOCUMENTED)]
     assert idle == []
+
+
+def test_the_tests_that_look_at_the_others_are_there():
+    named = [path for why in NOT_RUN.values() for path in re.findall(r"tests/[\w/.]*\w", why)]
+    assert named
+    assert [path for path in named if not (ROOT / path).exists()] == []
 
 
 def run(command: Command, capsys) -> None:

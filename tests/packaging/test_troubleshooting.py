@@ -21,13 +21,20 @@ FAULTS = {
     "free some space": OSError(errno.ENOSPC, "", "runs/mine/state.ckpt"),
     "--debug shows where": IndexError("list index out of range"),
 }
-QUOTED = re.findall(r"^```text\n(.*?)\n```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+TEXT = PAGE.read_text(encoding="utf-8")
+BLOCK = re.compile(r"^```text\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
+QUOTED = BLOCK.findall(TEXT)
 
 
 def quoted(part: str) -> str:
     """Return the one line of the page that holds this."""
     (line,) = [line for line in QUOTED if part in line]
     return line
+
+
+def codes(line: str) -> tuple[int, ...]:
+    """Return the exit codes that a line may come with: 1 or 2 with an error, 0 with a note or a warning."""
+    return (1, 2) if line.startswith("error: ") else (0,)
 
 
 @pytest.fixture(scope="module")
@@ -51,13 +58,14 @@ def test_a_command_prints_the_line(part, ready, steps, request, tmp_path, monkey
     monkeypatch.chdir(folder)
     if not ready:
         start()
-    held = []  # such as a lock
+    came = []  # of a command its exit code, of another step what must be held on to, such as a lock
     for step in steps:
         capsys.readouterr()
-        held.append(main(shlex.split(step)) if isinstance(step, str) else step())
+        came.append(main(shlex.split(step)) if isinstance(step, str) else step())
     printed = capsys.readouterr()
     lines = (printed.out + printed.err).replace(str(folder), "DIR").splitlines()
     assert quoted(part) in lines
+    assert came[-1] in codes(quoted(part))
 
 
 @pytest.mark.parametrize(("part", "fault"), FAULTS.items())
@@ -66,8 +74,9 @@ def test_a_fault_of_the_machine_prints_the_line(part, fault, capsys):
         raise fault
 
     section = "transfer_learning"
-    run_command("transfer_learning.train", SegmentationConfig, work, [], section=section, description="")
+    code = run_command("transfer_learning.train", SegmentationConfig, work, [], section=section, description="")
     assert capsys.readouterr().err.splitlines() == [quoted(part)]
+    assert code in codes(quoted(part))
 
 
 @pytest.mark.parametrize("part", TOLD)
@@ -94,3 +103,15 @@ def test_every_line_of_the_page_is_held_against_the_code():
     parts = [part for part, _, _ in TROUBLES] + [*TOLD, *FAULTS]
     assert len(set(parts)) == len(parts)
     assert sorted(map(quoted, parts)) == sorted(QUOTED)
+    stated = [
+        f"but for {len(TOLD) + len(FAULTS)} lines",
+        f"the fault behind {len(FAULTS)} itself",
+        f"of {len(TOLD)} in the code",
+    ]
+    assert [words for words in stated if words not in TEXT] == []
+
+
+def test_every_line_is_followed_by_a_sentence_of_its_own():
+    between = [prose.strip() for prose in BLOCK.split(TEXT)[2::2]]
+    assert len(between) == len(QUOTED)
+    assert [line for line, prose in zip(QUOTED, between, strict=True) if not re.match(r"[^#\n]*[.:]", prose)] == []
