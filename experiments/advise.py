@@ -2,9 +2,10 @@
 draw more masks.
 
 Looks at the pictures, chooses size, network and length of training from them and from the machine, and tries each way
-in folds: every mask is held out once, and nothing is chosen by it. The best way is trained again with fewer labels, for
-the forecast, and last on all masks, for the masks of all pictures. Writes advice.json, advice.md, report.html, the
-final model, predictions and the list of doubtful pictures. The same command goes on where it was stopped.
+in folds: every mask is held out once, and nothing is chosen by it; what --splits calls test scores the final model
+alone. The best way is trained again with fewer labels, for the forecast, and last on all masks, for the masks of all
+pictures. Writes advice.json, advice.md, report.html, the final model, predictions and the list of doubtful pictures.
+The same command goes on where it was stopped.
 
     ae-pretrained advise --images photos --masks masks --hours 2 --output_dir runs/advice
 """

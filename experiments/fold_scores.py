@@ -37,28 +37,44 @@ def content_of(here: Path, folds: int) -> dict[str, Any]:
     Raises:
         UserError: the results of a fold are damaged or of other classes, or two folds hold one picture.
     """
-    read = [_run(here / f"fold_{fold}" / "results", fold) for fold in range(folds)]
-    runs = {fold: run for fold, run in enumerate(read) if run}
-    counts = {fold: (_classes(run), image_counts(run)) for fold, run in runs.items()}
-    (class_set, _), *rest = counts.values()
-    if any(other.names != class_set.names for other, _ in rest):
-        raise UserError(f"{here}: its folds tell other classes apart: give another --output_dir")
-    names = [name for _, of_pictures in counts.values() for name in of_pictures]
-    if len(set(names)) < len(names):
-        raise UserError(f"{here}: a picture is Test in two folds, so they are of other divisions: delete the folds")
+    runs, counts, class_set = _read(here, folds)
     by = _cases_by(runs.values())
-    by_fold = {fold: _of_cases(runs[fold], of_pictures, by) for fold, (_, of_pictures) in counts.items()}
+    by_fold = {fold: _of_cases(runs[fold], of_pictures, by) for fold, of_pictures in counts.items()}
     scores = _summed(by_fold, class_set)
     return {
         "format": FORMAT,
         "folds": folds,
         "of_volumes": any(is_of_volumes(run.provenance.resolution or 0) for run in runs.values()),
-        "pictures": {str(fold): len(of_pictures) for fold, (_, of_pictures) in counts.items()},
+        "pictures": {str(fold): len(of_pictures) for fold, of_pictures in counts.items()},
         "cases": {"by": by, "number": sum(map(len, by_fold.values()))} if by else None,
         "class_set": class_set.content(),
         "scores": {name: scores[name] for name in TITLES},
         "classes": {name: {kind: scores[name, kind] for kind in OF_CLASSES} for name in class_set.names},
     }
+
+
+def counts_below(here: Path, folds: int) -> tuple[np.ndarray, ClassSet]:
+    """Return the pixels hit, true and said of every fold, [folds, C, 3], and the C classes; all folds are scored.
+
+    Raises:
+        UserError: as `content_of`.
+    """
+    _, counts, class_set = _read(here, folds)
+    return np.stack([sum(counts[fold].values(), np.zeros((len(class_set), 3))) for fold in range(folds)]), class_set
+
+
+def _read(here: Path, folds: int) -> tuple[dict[int, Run], dict[int, dict[str, np.ndarray]], ClassSet]:
+    """Return the scored folds, what each of their pictures adds to the scores, [C, 3], and the C classes."""
+    read = [_run(here / f"fold_{fold}" / "results", fold) for fold in range(folds)]
+    runs = {fold: run for fold, run in enumerate(read) if run}
+    counts = {fold: image_counts(run) for fold, run in runs.items()}
+    class_set, *rest = map(_classes, runs.values())
+    if any(other.names != class_set.names for other in rest):
+        raise UserError(f"{here}: its folds tell other classes apart: give another --output_dir")
+    names = [name for of_pictures in counts.values() for name in of_pictures]
+    if len(set(names)) < len(names):
+        raise UserError(f"{here}: a picture is Test in two folds, so they are of other divisions: delete the folds")
+    return runs, counts, class_set
 
 
 def _cases_by(runs: Iterable[Run]) -> str | None:

@@ -1,22 +1,62 @@
-"""What the scores of folds say of an arm and of the difference between two.
+"""What the held-out pictures of all folds say of an arm and of the difference between two.
 
-Folds share their training pictures, so that their scores are no independent ones: the variance of their mean is
-(1 / K + n_test / n_train) times that of the scores, and not 1 / K times it (Nadeau and Bengio, "Inference for the
-Generalization Error", 2003). Where several differences are looked at, each interval is as much wider as keeps one false
-find among all as rare (Bonferroni).
+An arm's score is that of all held-out pictures together, each by the network that never saw it: a fold of a few
+pictures may lack a class, and the mean of such folds' scores weighs the classes otherwise in each. How much it varies
+is told by leaving out one fold at a time (the jackknife; of a mean of folds it is their variance over K). Folds share
+their training pictures, so that they are no independent ones: the variance is (1 + K n_test / n_train) times that
+(Nadeau and Bengio, "Inference for the Generalization Error", 2003). Where several differences are looked at, each
+interval is as much wider as keeps one false find among all as rare (Bonferroni).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from core.statistics import LEVEL
 
+# What counts [C, 3] of pixels hit, true and said score, NaN where there is nothing to score.
+Score = Callable[[np.ndarray], float]
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """A score over all folds together, or the difference of two.
+
+    Args:
+        value: of all folds.
+        without: [K] of all folds but one.
+    """
+
+    value: float
+    without: np.ndarray
+
+    @staticmethod
+    def of(counts: np.ndarray, score: Score) -> "Pooled":
+        """Return the score of the counts [K, C, 3] of K folds."""
+        total = counts.sum(axis=0)
+        return Pooled(score(total), np.array([score(total - fold) for fold in counts]))
+
+    def __sub__(self, other: "Pooled") -> "Pooled":
+        return Pooled(self.value - other.value, self.without - other.without)
+
+    def error(self, test_to_train: float) -> float:
+        """Return the standard error, corrected for folds that share their training pictures; NaN of one fold.
+
+        Args:
+            test_to_train: pictures held out in a fold over pictures learned from.
+        """
+        known = self.without[~np.isnan(self.without)]
+        folds = len(known)
+        if folds < 2:
+            return float("nan")
+        variance = (folds - 1) / folds * float(((known - known.mean()) ** 2).sum())
+        return float(np.sqrt((1 + folds * test_to_train) * variance))
+
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over folds and its interval; without limits where too few folds say anything."""
+    """A score over folds and its interval; without limits where too few folds say anything."""
 
     value: float
     low: float | None
@@ -30,47 +70,43 @@ class Estimate:
         return int(self.low > 0) - int(self.high < 0)
 
 
-def estimate(scores: np.ndarray, test_to_train: float, comparisons: int = 1, level: float = LEVEL) -> Estimate | None:
-    """Return the mean of K folds' scores, or of their differences, with its corrected interval.
+def estimate(pooled: Pooled, test_to_train: float, comparisons: int = 1, level: float = LEVEL) -> Estimate | None:
+    """Return a score over folds, or the difference of two, with its corrected interval.
 
     Args:
-        scores: [K]; NaN marks folds with nothing to score and is left out.
+        pooled: the score.
         test_to_train: pictures held out in a fold over pictures learned from.
         comparisons: how many such intervals are to hold at once.
         level: of all of them together.
 
     Returns:
-        None where no fold has a score; no limits with one fold.
+        None where there was nothing to score; no limits with one fold.
     """
     from scipy import stats
 
-    known = np.asarray(scores, np.float64)
-    known = known[~np.isnan(known)]
-    folds = len(known)
-    if not folds:
+    if np.isnan(pooled.value):
         return None
-    mean = float(known.mean())
-    if folds == 1:
-        return Estimate(mean, None, None)
-    deviation = float(np.sqrt((1 / folds + test_to_train) * known.var(ddof=1)))
-    half = float(stats.t.ppf(1 - (1 - level) / (2 * comparisons), folds - 1)) * deviation
-    return Estimate(mean, mean - half, mean + half)
+    error = pooled.error(test_to_train)
+    if np.isnan(error):
+        return Estimate(pooled.value, None, None)
+    folds = int((~np.isnan(pooled.without)).sum())
+    half = float(stats.t.ppf(1 - (1 - level) / (2 * comparisons), folds - 1)) * error
+    return Estimate(pooled.value, pooled.value - half, pooled.value + half)
 
 
-def cross_fitted(scores: Mapping[str, np.ndarray]) -> float:
+def cross_fitted(arms: Mapping[str, np.ndarray], score: Score) -> float:
     """Return what whoever takes the best of several arms may expect.
 
-    The best of several means is too high by what chose it. Here the best is chosen on all folds but one and scored on
-    that one, each fold in turn.
+    The best of several is too high by what chose it. Here the best is chosen on all folds but one and counts on that
+    one, each fold in turn.
 
     Args:
-        scores: arm -> [K >= 2] its score in each fold, NaN where there is none.
+        arms: arm -> [K >= 2, C, 3] its counts in each fold.
+        score: of counts.
     """
-    arms = np.stack([np.asarray(values, np.float64) for values in scores.values()])
-    folds = arms.shape[1]
-    taken = []
-    for fold in range(folds):
-        rest = np.delete(arms, fold, axis=1)
-        means = np.array([row[~np.isnan(row)].mean() if (~np.isnan(row)).any() else -np.inf for row in rest])
-        taken.append(arms[int(means.argmax()), fold])
-    return float(np.nanmean(taken))
+    counts = np.stack(list(arms.values()))
+    taken = np.zeros(counts.shape[2:])
+    for fold in range(counts.shape[1]):
+        others = [score(of_arm) for of_arm in np.delete(counts, fold, axis=1).sum(axis=1)]
+        taken += counts[int(np.nan_to_num(others, nan=-np.inf).argmax()), fold]
+    return score(taken)

@@ -1,18 +1,17 @@
-"""What the folds say: a score each, as the evaluation of the fold left it."""
+"""What the folds say: the pixels hit, true and said that the evaluation of each left, together and one by one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from core.classes import ClassSet
 from experiments.advice.arms import Arm
 from experiments.advice.choices import SHARES
-from experiments.advice.estimates import Estimate, cross_fitted, estimate
+from experiments.advice.estimates import Estimate, Pooled, cross_fitted, estimate
 from experiments.advice.forecast import Curves, Point, curves
 from experiments.advice.places import Places
-from experiments.fold_scores import content_of
+from experiments.fold_scores import counts_below
 from experiments.grid.planning.prepared import train_labels
 
 
@@ -22,13 +21,20 @@ class Measure:
 
     name: str
     title: str
+    classes: ClassSet
 
     @staticmethod
     def of(classes: ClassSet) -> "Measure":
         """Return Dice where there is a background to tell the classes from, mean IoU of all classes elsewhere."""
         if classes.background is None:
-            return Measure("mean_iou", "mean IoU")
-        return Measure("mean_foreground_dice", "Dice" if len(classes.foreground) == 1 else "mean Dice")
+            return Measure("mean_iou", "mean IoU", classes)
+        return Measure("mean_foreground_dice", "Dice" if len(classes.foreground) == 1 else "mean Dice", classes)
+
+    def __call__(self, counts: np.ndarray) -> float:
+        """Return the score of counts [C, 3], NaN where there is nothing to score."""
+        from transfer_learning.scores.confusion import scores_of_counts
+
+        return float(scores_of_counts(counts[None], self.classes)[self.name][0])
 
 
 @dataclass(frozen=True)
@@ -37,8 +43,8 @@ class Compared:
 
     Args:
         arm: which.
-        folds: [K] its scores.
-        score: their mean.
+        folds: [K] its scores, NaN where a fold has nothing to score.
+        score: of all folds together.
         difference: from scratch, in pairs; None for that arm itself.
     """
 
@@ -55,7 +61,7 @@ class Found:
     Args:
         measure: the score.
         compared: an entry an arm, from scratch first.
-        best: the arm with the highest mean.
+        best: the arm with the highest score.
         expected: what whoever takes the best arm may expect, by folds that did not choose it.
         told_apart: whether the best is told apart from all others.
         labels: pictures with a mask that a fold's training learned from.
@@ -69,27 +75,23 @@ class Found:
     labels: float
 
 
-def scores_of(folder: Path, folds: int, measure: Measure) -> np.ndarray:
-    """Return the scores [K] of folds below a folder, NaN where a fold has nothing to score."""
-    of_folds = content_of(folder, folds)["scores"][measure.name]["folds"]
-    return np.array([np.nan if of_folds[str(fold)] is None else of_folds[str(fold)] for fold in range(folds)])
-
-
 def found_of(places: Places, arms: Sequence[Arm], folds: int, masks: int, measure: Measure) -> Found:
     """Return what the folds of all arms say; every arm's are scored."""
-    by_arm = {arm.name: scores_of(places.arm(arm.name), folds, measure) for arm in arms}
+    counts = {arm.name: counts_below(places.arm(arm.name), folds)[0] for arm in arms}
+    pooled = {name: Pooled.of(of_arm, measure) for name, of_arm in counts.items()}
     test_to_train = 1 / (folds - 1)
-    scratch = by_arm[arms[0].name]
+    scratch = pooled[arms[0].name]
     compared = []
     for arm in arms:
-        score = estimate(by_arm[arm.name], test_to_train, len(arms))
-        difference = estimate(by_arm[arm.name] - scratch, test_to_train, len(arms) - 1) if arm is not arms[0] else None
-        assert score, "the evaluation of a fold has scores"
-        compared.append(Compared(arm, by_arm[arm.name], score, difference))
+        score = estimate(pooled[arm.name], test_to_train, len(arms))
+        difference = estimate(pooled[arm.name] - scratch, test_to_train, len(arms) - 1) if arm is not arms[0] else None
+        assert score, "masks hold pixels to score"
+        compared.append(Compared(arm, np.array([measure(fold) for fold in counts[arm.name]]), score, difference))
     best = max(compared, key=lambda one: one.score.value)
-    apart = [estimate(best.folds - one.folds, test_to_train, len(compared) - 1) for one in compared if one is not best]
+    ahead = [pooled[best.arm.name] - pooled[one.arm.name] for one in compared if one is not best]
+    apart = [estimate(difference, test_to_train, len(ahead)) for difference in ahead]
     told = all(one is not None and one.tells > 0 for one in apart)
-    return Found(measure, tuple(compared), best, cross_fitted(by_arm), told, masks * (folds - 1) / folds)
+    return Found(measure, tuple(compared), best, cross_fitted(counts, measure), told, masks * (folds - 1) / folds)
 
 
 def curves_of(places: Places, found: Found, folds: int, seed: int) -> Curves | str:
@@ -97,12 +99,11 @@ def curves_of(places: Places, found: Found, folds: int, seed: int) -> Curves | s
     points = []
     tried = {share: places.share(found.best.arm.name, share) for share in SHARES}
     for share, folder in {**tried, 1.0: places.arm(found.best.arm.name)}.items():
-        scores = scores_of(folder, folds, found.measure)
-        known = scores[~np.isnan(scores)]
-        if len(known) < 2:
+        pooled = Pooled.of(counts_below(folder, folds)[0], found.measure)
+        error = pooled.error(1 / (folds - 1))
+        if np.isnan(pooled.value) or np.isnan(error):
             return "cannot forecast: too few folds have a score"
-        error = float(np.sqrt((1 / len(known) + 1 / (folds - 1)) * known.var(ddof=1)))
-        points.append(Point(labels_of(places, folds, share, seed), float(known.mean()), error))
+        points.append(Point(labels_of(places, folds, share, seed), pooled.value, error))
     return curves(points)
 
 

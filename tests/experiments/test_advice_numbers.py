@@ -2,44 +2,56 @@
 
 import numpy as np
 import pytest
+from fold_counts import counts_like, hit_rate, pooled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from experiments.advice.estimates import cross_fitted, estimate
+from experiments.advice.estimates import Pooled, cross_fitted, estimate
 from experiments.advice.forecast import FARTHEST, Point, curves
 
 SCORES = st.lists(st.floats(0, 1), min_size=2, max_size=8)
 
 
-def test_the_corrected_interval_is_that_of_nadeau_and_bengio():
+def test_the_corrected_interval_of_a_mean_is_that_of_nadeau_and_bengio():
     scores = np.array([0.6, 0.62, 0.58, 0.7, 0.65])
-    found = estimate(scores, test_to_train=0.25)
+    found = estimate(pooled(scores), test_to_train=0.25)
     deviation = np.sqrt((1 / 5 + 1 / 4) * np.var(scores, ddof=1))
     half = 2.7764451051977987 * deviation  # Student's t, 0.975, 4 degrees of freedom
     assert (found.value, found.low, found.high) == pytest.approx((0.63, 0.63 - half, 0.63 + half))
     plain = stats.t.interval(0.95, 4, scores.mean(), stats.sem(scores))
-    assert estimate(scores, test_to_train=0.0).low == pytest.approx(plain[0])
+    assert estimate(pooled(scores), test_to_train=0.0).low == pytest.approx(plain[0])
 
 
 def test_several_intervals_that_hold_at_once_are_wider():
-    scores = np.array([0.1, 0.2, 0.15, 0.12])
+    scores = pooled([0.1, 0.2, 0.15, 0.12])
     one, three = estimate(scores, 0.5), estimate(scores, 0.5, comparisons=3)
     ratio = stats.t.ppf(1 - 0.05 / 6, 3) / stats.t.ppf(1 - 0.05 / 2, 3)
     assert three.high - three.value == pytest.approx(ratio * (one.high - one.value))
 
 
-def test_folds_without_a_score_are_left_out_and_one_fold_has_no_limits():
-    assert estimate(np.array([np.nan, 0.4, 0.6]), 0.5) == estimate(np.array([0.4, 0.6]), 0.5)
-    alone = estimate(np.array([np.nan, 0.4]), 0.5)
+def test_folds_weigh_by_their_pixels_and_a_class_that_one_of_them_lacks_is_scored_by_the_others():
+    # A fold with a cat alone and one with a dog alone: means of what each holds would call 0.8 and 0.6 0.7 and 0.7.
+    mean = Pooled.of(np.array([[[8, 10, 10], [0, 0, 0]], [[2, 10, 10], [9, 10, 10]]]), _dice)
+    assert mean.value == pytest.approx((2 * 10 / 40 + 2 * 9 / 20) / 2)
+    assert mean.without == pytest.approx([(0.2 + 0.9) / 2, 0.8])
+
+
+def _dice(counts):
+    hit, true, said = counts[counts[:, 1] + counts[:, 2] > 0].T
+    return float((2 * hit / (true + said)).mean())
+
+
+def test_one_fold_has_no_limits_and_nothing_to_score_no_estimate():
+    alone = estimate(pooled([0.4]), 0.5)
     assert (alone.value, alone.low, alone.high, alone.tells) == (0.4, None, None, 0)
-    assert estimate(np.array([np.nan]), 0.5) is None
+    assert estimate(pooled([float("nan")]), 0.5) is None
 
 
 @given(SCORES)
 def test_a_difference_tells_where_all_of_its_interval_lies_on_one_side(values):
-    found = estimate(np.array(values) - 0.5, 0.25)
-    turned = estimate(0.5 - np.array(values), 0.25)
+    other = pooled([0.5] * len(values))
+    found, turned = estimate(pooled(values) - other, 0.25), estimate(other - pooled(values), 0.25)
     assert found.tells == -turned.tells
     assert (found.tells == 1) == (found.low > 0)
 
@@ -48,12 +60,13 @@ def test_the_best_of_equal_arms_is_worth_no_more_than_each():
     random = np.random.default_rng(0)
     best, fitted = [], []
     for _ in range(400):
-        arms = {str(arm): random.normal(0.5, 0.1, 5) for arm in range(4)}
-        best.append(max(scores.mean() for scores in arms.values()))
-        fitted.append(cross_fitted(arms))
+        arms = {str(arm): counts_like(random.normal(0.5, 0.1, 5)) for arm in range(4)}
+        best.append(max(hit_rate(counts.sum(0)) for counts in arms.values()))
+        fitted.append(cross_fitted(arms, hit_rate))
     assert np.mean(best) > 0.53  # which flatters
     assert np.mean(fitted) == pytest.approx(0.5, abs=0.012)
-    assert cross_fitted({"a": np.array([0.9, 0.8]), "b": np.array([0.1, np.nan])}) == pytest.approx(0.85)
+    one_empty = {"a": counts_like([0.9, 0.8]), "b": counts_like([0.1, float("nan")])}
+    assert cross_fitted(one_empty, hit_rate) == pytest.approx(0.85)
 
 
 def power(labels: float, asymptote: float, gap: float, exponent: float) -> float:

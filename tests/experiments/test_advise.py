@@ -62,10 +62,16 @@ def test_pictures_become_advice_and_the_same_command_goes_on(tmp_path, quick, ca
     advice = json.loads((tmp_path / "out/advice.json").read_text())
     assert set(advice["arms"]) == {"scratch", "teacher"}
     assert (advice["masks"], advice["unlabelled"], advice["folds"], advice["labels"]) == (8, 16, 4, 6)
-    for arm in advice["arms"].values():
-        assert arm["score"]["value"] == pytest.approx(np.mean(arm["folds"]))
-    difference = np.subtract(advice["arms"]["teacher"]["folds"], advice["arms"]["scratch"]["folds"])
-    assert advice["arms"]["teacher"]["difference"]["value"] == pytest.approx(difference.mean())
+    for name, arm in advice["arms"].items():
+        matrices = [
+            json.loads((tmp_path / f"out/arms/{name}/fold_{fold}/results/evaluation_results.json").read_text())
+            for fold in range(4)
+        ]
+        (_, missed), (wrong, hit) = np.sum([one["confusion_matrix"] for one in matrices], axis=0).T
+        assert arm["score"]["value"] == pytest.approx(2 * hit / (2 * hit + missed + wrong))
+        assert arm["folds"] == [one["mean_foreground_dice"] for one in matrices]
+    beside = advice["arms"]["teacher"]["score"]["value"] - advice["arms"]["scratch"]["score"]["value"]
+    assert advice["arms"]["teacher"]["difference"]["value"] == pytest.approx(beside)
     assert all(line in said for line in advice["says"])
     # Every mask is held out once, and nothing unlabelled ever is.
     tests = [open_data(tmp_path / f"out/data/fold_{fold}").split("Test").names for fold in range(4)]

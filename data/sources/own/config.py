@@ -30,7 +30,7 @@ class ReadingConfig:
     word folders, where they lie in train/, val/ and test/."""
     folds: int = 0
     """Divide the labelled pictures into so many folds; --fold is Test, Val is drawn from the rest. 0: off. What a
-    public data set holds back as its official Test is in none of them."""
+    public data set holds back as its official Test is in none of them, nor are val and test of --splits."""
     fold: int = 0
     """Which of the folds is Test, from 0."""
     group_by: str | None = None
