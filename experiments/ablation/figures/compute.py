@@ -122,8 +122,10 @@ def _look(style: Style, outside: bool) -> Mapping[str, Any]:
 def _handle(family: Family, style: Style) -> Any:
     from matplotlib.lines import Line2D
 
-    title = textwrap.shorten(family.title, LONGEST, placeholder=" …") + " (outside weights)" * family.outside_weights
-    return Line2D([], [], label=f" {title}", **_look(style, family.outside_weights))  # a leading _ would hide it
+    title = family.title + " (outside weights)" * family.outside_weights
+    # A leading _ would hide it.
+    label = textwrap.fill(title, LONGEST, initial_indent=" ", subsequent_indent=" ", break_on_hyphens=False)
+    return Line2D([], [], label=label, **_look(style, family.outside_weights))
 
 
 def _finish(axis: Any, analysis: Analysis, fraction: float) -> None:
