@@ -27,8 +27,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@echo "setup 2 of 3: the newest pip"
 	$(RUN) -m pip install --quiet --upgrade pip
 	@echo "setup 3 of 3: this project and what it needs, about 6 GB, most of it torch; some minutes without a word"
-	PYTHONWARNINGS=ignore $(RUN) -m pip install --quiet --config-settings editable_mode=compat \
-	  --constraint constraints.txt --editable '.[dev]'
+	PYTHONWARNINGS=ignore $(RUN) -m pip install --quiet --editable '.[dev]' --constraint constraints.txt
 	@touch $@
 	@echo "setup is done: source $(VENV)/bin/activate, then ae-pretrained --help"
 
@@ -84,8 +83,7 @@ test-all: setup ## those and the longer ones
 
 $(LOWEST)/.installed: pyproject.toml | $(UV)
 	$(PYTHON) -m venv --clear $(LOWEST)
-	$(UV) pip install --quiet --python $(LOWEST) --resolution lowest-direct \
-	  --config-setting editable_mode=compat --editable '.[dev]'
+	$(UV) pip install --quiet --python $(LOWEST) --resolution lowest-direct --editable '.[dev]'
 	@touch $@
 
 test-lowest: $(LOWEST)/.installed ## test with the lowest versions of pyproject.toml, set by uv in .venv-lowest (TESTS=tests/core: a part)
@@ -107,7 +105,7 @@ docs: setup ## docs/settings.md and requirements.txt, from the code and pyprojec
 	$(RUN) -c 'import tomllib; print("# Written by `make docs`: pip install -r requirements.txt", "--constraint constraints.txt", \
 	  *tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' >requirements.txt
 
-site: setup ## the documentation as a site in site/, to be read in a browser (pip install '.[docs]' first)
+site: setup ## the documentation as a site in site/, to be read in a browser (pip install -e '.[docs]' -c constraints.txt first)
 	$(RUN) -m core.site_pages
 	$(RUN) -m zensical build --clean --strict
 	@echo "open $(CURDIR)/site/index.html in a browser"

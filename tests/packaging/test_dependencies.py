@@ -95,6 +95,20 @@ def test_every_extra_is_explained():
     assert sorted(rows) == sorted(PROJECT["optional-dependencies"])
 
 
+def test_extras_are_installed_in_one_way_wherever_it_is_told():
+    """In the tested versions, and editable: otherwise a copy takes the place of the clone."""
+    told = {}
+    for path in [ROOT / "Makefile", *ROOT.glob("*.md"), *(ROOT / "docs").glob("*.*"), *ROOT.glob("[a-z]*/**/*.py")]:
+        if path.is_file() and path.suffix in {"", ".md", ".ipynb", ".py"}:
+            for words in re.findall(
+                r"pip install (?:-e )?['\"]?(?:\.|ae.pretrained)\[.*", path.read_text(encoding="utf-8")
+            ):
+                right = re.match(r"pip install -e '\.\[[\w,{}]+\]' -c constraints\.txt", words)
+                told[f"{path.relative_to(ROOT)}: {words}"] = right is not None
+    assert len(told) > 20
+    assert [place for place, right in told.items() if not right] == []
+
+
 @pytest.mark.parametrize("python", PYTHONS)
 def test_builds_that_differ_between_machines_are_left_free(python):
     names = pins(python)

@@ -109,7 +109,7 @@ class Page(HTMLParser):
 def site(tmp_path_factory) -> Path:
     """Build the site, of which a warning is a failure."""
     if find_spec("zensical") is None:
-        pytest.skip("zensical is not installed: pip install '.[docs]'")
+        pytest.skip("zensical is not installed: pip install -e '.[docs]' -c constraints.txt")
     folder = tmp_path_factory.mktemp("site")
     (folder / "mkdocs.yml").write_bytes((ROOT / "mkdocs.yml").read_bytes())
     lay_pages(ROOT, folder / SETTINGS["docs_dir"])
