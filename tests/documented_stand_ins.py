@@ -4,7 +4,6 @@ import shutil
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatch
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +31,8 @@ TRAINING = ["--width", "2", "--batch_size", "4", *STEPS, "--device", "cpu", "--a
 WRITTEN = {"--output_dir", "--output", "--cache_dir", "--node_dir"}
 PICTURES = (".png", ".jpg", ".bmp", ".tif")
 YOLO_VALUES = (0, 2, 10, 47)
+# Writes a stand-in to a path; what it is made of may be stand-ins too.
+Maker = Callable[["StandIns", Path], object]
 
 
 class StandIns:
@@ -39,7 +40,7 @@ class StandIns:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._made = cache(self._make)
+        self._paths: dict[Maker, Path] = {}
 
     def lay(self, command: Command, here: Path) -> None:
         """Lay all that a command names and that is not there, in the folder `here`."""
@@ -50,20 +51,19 @@ class StandIns:
                 if fnmatch(name, pattern):
                     # Weights come with their run, a file of a folder with the folder.
                     at = here / (name if place is None else place(name))
-                    made = self._made(maker)
+                    stand_in = self.path_of(maker)
                     at.parent.mkdir(parents=True, exist_ok=True)
                     if not at.exists():
-                        (shutil.copytree if made.is_dir() else shutil.copyfile)(made, at)
+                        (shutil.copytree if stand_in.is_dir() else shutil.copyfile)(stand_in, at)
                     break
 
-    def _make(self, maker: Callable[["StandIns", Path], object]) -> Path:
-        target = self.folder / maker.__name__.strip("_")
-        maker(self, target)
-        return target
-
-    def made(self, maker: Callable[["StandIns", Path], object]) -> Path:
-        """Return what a maker made, now or before."""
-        return self._made(maker)
+    def path_of(self, maker: Maker) -> Path:
+        """Return where that lies which a maker makes; it is called at the first time."""
+        if maker not in self._paths:
+            target = self.folder / maker.__name__.strip("_")
+            maker(self, target)
+            self._paths[maker] = target
+        return self._paths[maker]
 
 
 def _read_by(command: Command, here: Path) -> Iterator[str]:
@@ -91,11 +91,11 @@ def _masks(_: StandIns, target: Path) -> None:
 
 
 def _scans(stand_ins: StandIns, target: Path) -> None:
-    shutil.copytree(stand_ins.made(_task) / "imagesTr", target)
+    shutil.copytree(stand_ins.path_of(_task) / "imagesTr", target)
 
 
 def _masks_of_scans(stand_ins: StandIns, target: Path) -> None:
-    shutil.copytree(stand_ins.made(_task) / "labelsTr", target)
+    shutil.copytree(stand_ins.path_of(_task) / "labelsTr", target)
 
 
 def _patients(_: StandIns, target: Path) -> None:
@@ -126,7 +126,7 @@ def _pets(_: StandIns, target: Path) -> None:
             archive.add(made / part, part)
 
 
-def _form(name: str, masks: str = "", values: tuple[object, ...] = ()) -> Callable[[StandIns, Path], None]:
+def _form(name: str, masks: str = "", values: tuple[object, ...] = ()) -> Maker:
     """Return a maker of a public data set's layout: pictures that differ, and masks of so many values."""
 
     def make(_: StandIns, target: Path) -> None:
@@ -154,17 +154,17 @@ def _data(_: StandIns, target: Path) -> None:
 
 
 def _own_data(stand_ins: StandIns, target: Path) -> None:
-    own = ["--images", str(stand_ins.made(_photos)), "--masks", str(stand_ins.made(_masks)), "--size", str(SIDE)]
+    own = ["--images", str(stand_ins.path_of(_photos)), "--masks", str(stand_ins.path_of(_masks)), "--size", str(SIDE)]
     assert prepare(["--dataset", "folder", *own, "--workers", "1", "--output_dir", str(target)]) == 0
 
 
 def _pets_data(stand_ins: StandIns, target: Path) -> None:
-    flags = ["--archives", str(stand_ins.made(_pets)), "--size", str(SIDE), "--workers", "1"]
+    flags = ["--archives", str(stand_ins.path_of(_pets)), "--size", str(SIDE), "--workers", "1"]
     assert prepare([*flags, "--output_dir", str(target)]) == 0
 
 
 def _volumes(stand_ins: StandIns, target: Path) -> None:
-    task = ["--dataset", "msd", "--archives", str(stand_ins.made(_task))]
+    task = ["--dataset", "msd", "--archives", str(stand_ins.path_of(_task))]
     assert prepare([*task, "--output_dir", str(target)]) == 0
 
 
@@ -181,17 +181,17 @@ def _run_of_membranes(_: StandIns, target: Path) -> None:
 
 
 def _autoencoder(stand_ins: StandIns, target: Path) -> None:
-    data = ["--data_dir", str(stand_ins.made(_pets_data)), "--perceptual_weight", "0"]
+    data = ["--data_dir", str(stand_ins.path_of(_pets_data)), "--perceptual_weight", "0"]
     assert pretrain([*TRAINING, *data, "--output_dir", str(target)]) == 0
 
 
 def _run(stand_ins: StandIns, target: Path) -> None:
-    data = ["--data_dir", str(stand_ins.made(_pets_data))]
+    data = ["--data_dir", str(stand_ins.path_of(_pets_data))]
     assert train([*TRAINING, *data, "--output_dir", str(target)]) == 0
 
 
 def _own_run(stand_ins: StandIns, target: Path) -> None:
-    data = ["--data_dir", str(stand_ins.made(_own_data))]
+    data = ["--data_dir", str(stand_ins.path_of(_own_data))]
     assert train([*TRAINING, *data, "--output_dir", str(target)]) == 0
 
 
@@ -220,7 +220,7 @@ def _recipe(_: StandIns, target: Path) -> None:
     target.write_text(yaml.safe_dump(content))
 
 
-def _results(name: str) -> Callable[[StandIns, Path], None]:
+def _results(name: str) -> Maker:
     def make(_: StandIns, target: Path) -> None:
         shutil.copytree(ROOT / "evaluation_results" / name, target)
 
@@ -234,7 +234,7 @@ def _first(count: int) -> Callable[[str], str]:
 
 RESULTS = sorted(path.name for path in (ROOT / "evaluation_results").iterdir())
 # Pattern of a name, the folder that comes with it (None: itself), maker; the first that fits.
-TABLE: tuple[tuple[str, Callable[[str], str] | None, Callable[[StandIns, Path], None]], ...] = (
+TABLE: tuple[tuple[str, Callable[[str], str] | None, Maker], ...] = (
     ("photo.jpg", None, _photo),
     ("scans", None, _scans),
     ("scan_masks", None, _masks_of_scans),

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from core.errors import UserError
-from core.site_pages import ROOT, lay_pages, links, reached
+from core.site_pages import ROOT, lay_pages, links, main, reached
 
 SETTINGS = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
 PAGES = [path for path in reached(ROOT) if path.suffix == ".md"]
@@ -84,6 +84,15 @@ def test_a_link_that_a_site_could_not_follow_is_refused(tmp_path, link):
     (tmp_path / "root" / "README.md").write_text(f"[there]({link}#part)")
     with pytest.raises(UserError, match=re.escape(f"README.md links to {link}#part")):
         lay_pages(tmp_path / "root", tmp_path / "pages")
+
+
+def test_a_page_that_is_wrong_is_told_in_a_line(tmp_path, monkeypatch, capsys):
+    (tmp_path / "README.md").write_text("[there](nothing.md)")
+    monkeypatch.setattr("core.site_pages.ROOT", tmp_path)
+    monkeypatch.setattr("core.site_pages.PAGES", tmp_path / "pages")
+    assert main() == 2
+    assert capsys.readouterr() == ("", "error: README.md links to nothing.md: link to a file of the repository\n")
+    assert not (tmp_path / "pages").exists()
 
 
 class Page(HTMLParser):
