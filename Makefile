@@ -3,6 +3,7 @@ VENV := .venv
 LOWEST := .venv-lowest
 UV := $(VENV)/bin/uv
 RUN := $(VENV)/bin/python
+CONSTRAINTS := constraints.txt
 DATA := data/synthetic
 DEMO := runs/demo
 REPRODUCE := config/reproduce.yaml
@@ -17,7 +18,7 @@ TESTS ?= tests
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-setup: $(VENV)/.installed ## environment in .venv
+setup: $(VENV)/.installed ## environment in .venv (CONSTRAINTS= for the newest versions instead of the tested ones)
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
@@ -27,7 +28,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@echo "setup 2 of 3: the newest pip"
 	$(RUN) -m pip install --quiet --upgrade pip
 	@echo "setup 3 of 3: this project and what it needs, about 6 GB, most of it torch; some minutes without a word"
-	PYTHONWARNINGS=ignore $(RUN) -m pip install --quiet --editable '.[dev]' --constraint constraints.txt
+	PYTHONWARNINGS=ignore $(RUN) -m pip install --quiet --editable '.[dev]' $(addprefix --constraint ,$(CONSTRAINTS))
 	@touch $@
 	@echo "setup is done: source $(VENV)/bin/activate, then ae-pretrained --help"
 
