@@ -3,6 +3,7 @@ VENV := .venv
 LOWEST := .venv-lowest
 UV := $(VENV)/bin/uv
 RUN := $(VENV)/bin/python
+CONSTRAINTS := constraints.txt
 DATA := data/synthetic
 DEMO := runs/demo
 REPRODUCE := config/reproduce.yaml
@@ -17,7 +18,7 @@ TESTS ?= tests
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-setup: $(VENV)/.installed ## environment in .venv
+setup: $(VENV)/.installed ## environment in .venv (CONSTRAINTS= for the newest versions instead of the tested ones)
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
@@ -27,8 +28,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@echo "setup 2 of 3: the newest pip"
 	$(RUN) -m pip install --quiet --upgrade pip
 	@echo "setup 3 of 3: this project and what it needs, about 6 GB, most of it torch; some minutes without a word"
-	PYTHONWARNINGS=ignore $(RUN) -m pip install --quiet --config-settings editable_mode=compat \
-	  --constraint constraints.txt --editable '.[dev]'
+	PYTHONWARNINGS=ignore $(RUN) -m pip install --quiet --editable '.[dev]' $(addprefix --constraint ,$(CONSTRAINTS))
 	@touch $@
 	@echo "setup is done: source $(VENV)/bin/activate, then ae-pretrained --help"
 
@@ -84,8 +84,7 @@ test-all: setup ## those and the longer ones
 
 $(LOWEST)/.installed: pyproject.toml | $(UV)
 	$(PYTHON) -m venv --clear $(LOWEST)
-	$(UV) pip install --quiet --python $(LOWEST) --resolution lowest-direct \
-	  --config-setting editable_mode=compat --editable '.[dev]'
+	$(UV) pip install --quiet --python $(LOWEST) --resolution lowest-direct --editable '.[dev]'
 	@touch $@
 
 test-lowest: $(LOWEST)/.installed ## test with the lowest versions of pyproject.toml, set by uv in .venv-lowest (TESTS=tests/core: a part)
@@ -107,7 +106,7 @@ docs: setup ## docs/settings.md and requirements.txt, from the code and pyprojec
 	$(RUN) -c 'import tomllib; print("# Written by `make docs`: pip install -r requirements.txt", "--constraint constraints.txt", \
 	  *tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' >requirements.txt
 
-site: setup ## the documentation as a site in site/, to be read in a browser (pip install '.[docs]' first)
+site: setup ## the documentation as a site in site/, to be read in a browser (pip install -e '.[docs]' -c constraints.txt first)
 	$(RUN) -m core.site_pages
 	$(RUN) -m zensical build --clean --strict
 	@echo "open $(CURDIR)/site/index.html in a browser"

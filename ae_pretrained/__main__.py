@@ -6,11 +6,11 @@ from importlib import import_module
 from pathlib import Path
 
 from ae_pretrained import __version__
-from core.calling import commands_called, module_called, value_of
+from core.calling import commands_called, module_called, weights_called
 from core.cli import Command, called_as, subcommands
 from core.command import one_line
 from core.errors import UserError
-from core.filing.words import require_sayable_words
+from core.filing.words import prints_config, require_sayable_words, spelled_out
 from core.terminal.screen import exit_code
 
 DESCRIPTION = "Segmentation with few labels: pretrain an encoder on pictures alone, train on labels, score, compare."
@@ -34,9 +34,12 @@ def _main(argv: Sequence[str] | None) -> int:
     try:
         require_sayable_words(arguments)
         commands = commands_called(name)
-        if len(commands) > 1 and value_of("model_path", arguments) is None and {"-h", "--help"} & set(arguments):
-            print(_help_of_phases(commands))
-            return 0
+        if len(commands) > 1 and weights_called(arguments) is None:
+            if {"-h", "--help"} & set(arguments):
+                print(_help_of_phases(commands))
+                return 0
+            if prints_config(arguments):
+                return _print_of_phases(commands, arguments)
         return import_module(module_called(name, arguments)).main(arguments)
     except (UserError, OSError) as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
@@ -61,6 +64,20 @@ def _help_of_phases(commands: Sequence[Command]) -> str:
     helps = " and ".join(f"python -m {command.module} --help" for command in commands)
     usage = f"usage: {called_as.get()} --model_path WEIGHTS [OPTIONS]"
     return f"{usage}\n\n{commands[0].help}\n\nEach phase has settings of its own, with their defaults: {helps}"
+
+
+def _print_of_phases(commands: Sequence[Command], arguments: Sequence[str]) -> int:
+    """Print the settings of each phase that has all flags which are given, as the sections of one file."""
+    having = [command for command in commands if _has_flags(command, arguments)] or commands
+    return max(import_module(command.module).main(arguments) for command in having)
+
+
+def _has_flags(command: Command, arguments: Sequence[str]) -> bool:
+    try:
+        spelled_out(getattr(import_module(command.module), command.settings), list(arguments))
+    except UserError:
+        return False
+    return True
 
 
 if __name__ == "__main__":

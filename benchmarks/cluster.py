@@ -19,6 +19,7 @@ from typing import Any
 from benchmarks.config import ClusterConfig
 from core.command import run_command
 from core.errors import RunError, UserError
+from core.extras import to_install
 
 
 def cluster(config: ClusterConfig) -> dict[str, Any]:
@@ -56,7 +57,7 @@ def _row(config: ClusterConfig, data_dir: Path, workers: int) -> dict[str, float
     try:
         import ray
     except ModuleNotFoundError:
-        raise UserError("ray is not installed: pip install '.[cluster]'") from None
+        raise UserError(f"ray is not installed: {to_install('cluster')}") from None
 
     folder = config.work_dir / f"cluster-grid-{workers}"
     if folder.exists():

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.config import PartsConfig
 from core.command import run_command
 from core.errors import UserError
+from core.extras import to_install
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +37,7 @@ def parts(config: PartsConfig) -> dict[str, Any]:
     try:
         from benchmarks.arms.parts import arms_of
     except ModuleNotFoundError as error:
-        raise UserError(f"{error.name} is not installed: pip install '.[benchmarks]'") from None
+        raise UserError(f"{error.name} is not installed: {to_install('benchmarks')}") from None
     require_proc()
     device = resolve_device(config.device)
     keep_freed_memory()  # for others' functions too: here functions are compared, not loops

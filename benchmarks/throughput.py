@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.config import ThroughputConfig
 from core.command import run_command
 from core.errors import UserError
+from core.extras import to_install
 
 if TYPE_CHECKING:
     from benchmarks.arms.scoring import Scoring
@@ -65,7 +66,7 @@ def _arms() -> tuple[Any, Any]:
 
         from benchmarks.arms import scoring, training
     except ModuleNotFoundError as error:
-        raise UserError(f"{error.name} is not installed: pip install '.[benchmarks]'") from None
+        raise UserError(f"{error.name} is not installed: {to_install('benchmarks')}") from None
     return training, scoring
 
 

@@ -7,7 +7,7 @@ from core.cli import Command, subcommands
 from core.errors import UserError
 from core.filing.hub import fetched, is_on_hub
 from core.filing.paths import expanded
-from core.filing.words import nearest
+from core.filing.words import nearest, words_of
 from core.headers.header import EXPORTED, read_header
 
 
@@ -29,7 +29,7 @@ def module_called(name: str, arguments: Sequence[str]) -> str:
     commands = commands_called(name)
     if len(commands) == 1:
         return commands[0].module
-    path = value_of("model_path", arguments) or value_of("ensemble", arguments)
+    path = weights_called(arguments)
     if path is None:
         raise UserError("give the weights to score: --model_path runs/.../best_model.safetensors")
     phase = _phase_of(path)
@@ -46,11 +46,6 @@ def _phase_of(path: str) -> str:
     return read_header(fetched(path) if is_on_hub(path) else Path(expanded(path))).phase
 
 
-def value_of(flag: str, arguments: Sequence[str]) -> str | None:
-    """Return what a flag is given among a command's arguments, None where it is not."""
-    words = iter(arguments)
-    for word in words:
-        name, _, value = word.partition("=")
-        if name.replace("-", "_") == f"__{flag}":
-            return value or next(words, None)
-    return None
+def weights_called(arguments: Sequence[str]) -> str | None:
+    """Return the weights given with --model_path, or the first with --ensemble alone; None where there are none."""
+    return next(iter(words_of("model_path", arguments) or words_of("ensemble", arguments)), None)

@@ -23,7 +23,15 @@ from pydantic import TypeAdapter, ValidationError
 from core.cli import SECTIONS, called_as
 from core.errors import UserError, first_problem
 from core.filing.paths import expanded
-from core.filing.words import nearest, require_sayable, require_sayable_words, spelled_out, take_config
+from core.filing.words import (
+    nearest,
+    prints_config,
+    require_sayable,
+    require_sayable_words,
+    spelled_out,
+    take_config,
+    words_of,
+)
 from core.filing.yaml_file import read_yaml
 
 if TYPE_CHECKING:
@@ -36,8 +44,6 @@ _SHOWN = Repr()
 _SHOWN.maxstring = _SHOWN.maxother = 80
 _SHOWN.maxlist = 12
 _SHOWN.maxlevel = 2
-
-PRINTS = "__print_config"  # with either kind of dash
 
 DEFAULT_CONFIG = Path(__file__).resolve().parents[1] / "config" / "model_config.yaml"
 
@@ -195,8 +201,8 @@ def parse(config_type: type[Config], argv: Sequence[str], command: str, section:
         SystemExit: after `--help`, and after `--print_config`, which shows the settings as a file for `--config`.
     """
     require_sayable_words(argv)
-    shown = [argument for argument in argv if argument.replace("-", "_") == PRINTS]
-    argv, given = take_config([argument for argument in argv if argument not in shown])
+    printed = prints_config(argv)
+    argv, given = take_config([argument for argument in argv if not prints_config([argument])])
     default = from_files(config_type, given or (DEFAULT_CONFIG,), section)
     argv = spelled_out(config_type, argv)
     errors = io.StringIO()
@@ -213,14 +219,24 @@ def parse(config_type: type[Config], argv: Sequence[str], command: str, section:
     except SystemExit as leaving:
         if not leaving.code:
             raise
-        raise UserError(_first_message(errors.getvalue())) from None
+        raise UserError(_refusal(config_type, argv, _first_message(errors.getvalue()))) from None
     config = _with_whole_paths(config)
-    if shown:
+    if printed:
         from core.resolved import as_yaml  # which reads the code of the settings
 
         print(as_yaml(config, command, section))
         raise SystemExit(0)
     return config
+
+
+def _refusal(config_type: type, argv: Sequence[str], message: str) -> str:
+    """Return what tyro says in the words in which files of settings are refused, where it could not read a value."""
+    unread = re.match(r"Error parsing --(\w+): ", message)
+    hints = get_type_hints(config_type)
+    if not unread or unread[1] not in hints:
+        return message
+    given = " ".join(words_of(unread[1], argv))
+    return f"--{unread[1]}: got {_SHOWN.repr(given)}, wanted: {kind_of(hints[unread[1]])}"
 
 
 def _full_description(description: str) -> str:

@@ -5,8 +5,10 @@ python -m core.site_pages     # part of `make site`; mkdocs.yml builds a site of
 
 import re
 import shutil
+import sys
 from pathlib import Path
 
+from core.command import one_line
 from core.errors import UserError
 from core.files import read_text
 from core.filing.paths import real
@@ -62,5 +64,15 @@ def _file_of(link: str, page: Path, root: Path) -> Path:
     return path
 
 
+def main() -> int:
+    """Lay the pages of this clone; returns the exit code, 2 where one of them is wrong."""
+    try:
+        lay_pages(ROOT, PAGES)
+    except (UserError, OSError) as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
 if __name__ == "__main__":
-    lay_pages(ROOT, PAGES)
+    sys.exit(main())

@@ -47,7 +47,11 @@ SMALL = {
 class Made(Protocol):
     """What other makers made, now or before."""
 
-    def made(self, maker: Callable[["Made", Path], object], /) -> Path: ...
+    def path_of(self, maker: "Maker", /) -> Path: ...
+
+
+# Writes a stand-in to a path; what it is made of may be stand-ins too.
+Maker = Callable[[Made, Path], object]
 
 
 def shrunk(content: object) -> object:
@@ -74,11 +78,11 @@ def masks(_: Made, target: Path) -> None:
 
 
 def scans(stand_ins: Made, target: Path) -> None:
-    shutil.copytree(stand_ins.made(task) / "imagesTr", target)
+    shutil.copytree(stand_ins.path_of(task) / "imagesTr", target)
 
 
 def masks_of_scans(stand_ins: Made, target: Path) -> None:
-    shutil.copytree(stand_ins.made(task) / "labelsTr", target)
+    shutil.copytree(stand_ins.path_of(task) / "labelsTr", target)
 
 
 def patients(_: Made, target: Path) -> None:
@@ -137,17 +141,17 @@ def data(_: Made, target: Path) -> None:
 
 
 def own_data(stand_ins: Made, target: Path) -> None:
-    own = ["--images", str(stand_ins.made(photos)), "--masks", str(stand_ins.made(masks)), "--size", str(SIDE)]
+    own = ["--images", str(stand_ins.path_of(photos)), "--masks", str(stand_ins.path_of(masks)), "--size", str(SIDE)]
     assert prepare(["--dataset", "folder", *own, "--workers", "1", "--output_dir", str(target)]) == 0
 
 
 def pets_data(stand_ins: Made, target: Path) -> None:
-    flags = ["--archives", str(stand_ins.made(pets)), "--size", str(SIDE), "--workers", "1"]
+    flags = ["--archives", str(stand_ins.path_of(pets)), "--size", str(SIDE), "--workers", "1"]
     assert prepare([*flags, "--output_dir", str(target)]) == 0
 
 
 def volumes(stand_ins: Made, target: Path) -> None:
-    flags = ["--dataset", "msd", "--archives", str(stand_ins.made(task))]
+    flags = ["--dataset", "msd", "--archives", str(stand_ins.path_of(task))]
     assert prepare([*flags, "--output_dir", str(target)]) == 0
 
 
@@ -164,17 +168,17 @@ def run_of_membranes(_: Made, target: Path) -> None:
 
 
 def autoencoder(stand_ins: Made, target: Path) -> None:
-    data = ["--data_dir", str(stand_ins.made(pets_data)), "--perceptual_weight", "0"]
+    data = ["--data_dir", str(stand_ins.path_of(pets_data)), "--perceptual_weight", "0"]
     assert pretrain([*TRAINING, *data, "--output_dir", str(target)]) == 0
 
 
 def run(stand_ins: Made, target: Path) -> None:
-    data = ["--data_dir", str(stand_ins.made(pets_data))]
+    data = ["--data_dir", str(stand_ins.path_of(pets_data))]
     assert train([*TRAINING, *data, "--output_dir", str(target)]) == 0
 
 
 def own_run(stand_ins: Made, target: Path) -> None:
-    data = ["--data_dir", str(stand_ins.made(own_data))]
+    data = ["--data_dir", str(stand_ins.path_of(own_data))]
     assert train([*TRAINING, *data, "--output_dir", str(target)]) == 0
 
 

@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatch
-from functools import cache
 from pathlib import Path
 
 import documented_makers as makers
@@ -20,7 +19,7 @@ class StandIns:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._made = cache(self._make)
+        self._paths: dict[makers.Maker, Path] = {}
 
     def lay(self, command: Command, here: Path) -> None:
         """Lay all that a command names and that is not there, in the folder `here`."""
@@ -31,20 +30,19 @@ class StandIns:
                 if fnmatch(name, pattern):
                     # Weights come with their run, a file of a folder with the folder.
                     at = here / (name if place is None else place(name))
-                    made = self._made(maker)
+                    stand_in = self.path_of(maker)
                     at.parent.mkdir(parents=True, exist_ok=True)
                     if not at.exists():
-                        (shutil.copytree if made.is_dir() else shutil.copyfile)(made, at)
+                        (shutil.copytree if stand_in.is_dir() else shutil.copyfile)(stand_in, at)
                     break
 
-    def _make(self, maker: Callable[["StandIns", Path], object]) -> Path:
-        target = self.folder / maker.__name__
-        maker(self, target)
-        return target
-
-    def made(self, maker: Callable[["StandIns", Path], object]) -> Path:
-        """Return what a maker made, now or before."""
-        return self._made(maker)
+    def path_of(self, maker: makers.Maker) -> Path:
+        """Return where that lies which a maker makes; it is called at the first time."""
+        if maker not in self._paths:
+            target = self.folder / maker.__name__
+            maker(self, target)
+            self._paths[maker] = target
+        return self._paths[maker]
 
 
 def _read_by(command: Command, here: Path) -> Iterator[str]:
@@ -63,7 +61,7 @@ def _first(count: int) -> Callable[[str], str]:
 
 RESULTS = sorted(path.name for path in (ROOT / "evaluation_results").iterdir())
 # Pattern of a name, the folder that comes with it (None: itself), maker; the first that fits.
-TABLE: tuple[tuple[str, Callable[[str], str] | None, Callable[[StandIns, Path], None]], ...] = (
+TABLE: tuple[tuple[str, Callable[[str], str] | None, makers.Maker], ...] = (
     ("photo.jpg", None, makers.photo),
     ("scans", None, makers.scans),
     ("scan_masks", None, makers.masks_of_scans),

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from core.command import run_command
 from core.errors import UserError
+from core.extras import to_install
 from transfer_learning.app_config import AppConfig
 
 
@@ -27,7 +28,7 @@ def app(config: AppConfig) -> None:
     from importlib.util import find_spec
 
     if find_spec("gradio") is None:
-        raise UserError("the page is made with gradio: pip install 'ae-pretrained[app]'")
+        raise UserError(f"the page is made with gradio: {to_install('app')}")
     from transfer_learning.page.serving import opened, serve
 
     with opened(config.host, config.port) as door:

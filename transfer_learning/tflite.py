@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from core.errors import UserError
+from core.extras import to_install
 
 # Axes of a kernel [out, height, width, in], and of a depthwise one [1, height, width, out], as torch has them.
 KERNEL = {"CONV_2D": (0, 3, 1, 2), "DEPTHWISE_CONV_2D": (3, 0, 1, 2)}
@@ -27,7 +28,7 @@ def open_tflite(path: Path) -> Any:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
-        raise UserError("ai_edge_litert is not installed: pip install '.[convert]'") from None
+        raise UserError(f"ai_edge_litert is not installed: {to_install('convert')}") from None
     try:
         interpreter = Interpreter(str(path), num_threads=torch.get_num_threads())
         interpreter.allocate_tensors()

@@ -21,6 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.loops.practitioner import DEVIATION, IGNORE_INDEX, MEAN, NUM_CLASSES, Batches, PictureFiles
 from core.errors import UserError
+from core.extras import to_install
 
 ENCODER = "resnet34"
 
@@ -96,7 +97,7 @@ def monai_unet() -> nn.Module:
     try:
         from monai.networks.nets import UNet
     except ModuleNotFoundError as error:
-        raise UserError("MONAI is not installed: pip install '.[benchmarks]', or give --no_peers") from error
+        raise UserError(f"MONAI is not installed: {to_install('benchmarks')}, or give --no_peers") from error
     return UNet(
         spatial_dims=2,
         in_channels=3,

@@ -9,6 +9,7 @@ from typing import Any
 from core.errors import UserError
 
 FILE = "best_model.safetensors"
+PATIENCE = 5  # seconds to connect, and for each part of an answer; HF_HUB_ETAG_TIMEOUT says otherwise
 REPOSITORY = r"[\w.-]+/[\w.-]+"
 # A path has lost one of the two slashes.
 _PLACE = re.compile(rf"hf:/{{1,2}}(?P<repository>{REPOSITORY})(?:@(?P<revision>[\w./-]+))?")
@@ -31,7 +32,6 @@ def fetched(path: Path | str) -> Path:
     if not match:
         raise UserError(f"{path} is not written as hf://USER/NAME, or hf://USER/NAME@REVISION")
     repository, revision = match["repository"], match["revision"]
-    from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import (
         EntryNotFoundError,
         GatedRepoError,
@@ -43,7 +43,7 @@ def fetched(path: Path | str) -> Path:
 
     place = f"hf://{repository}"
     try:
-        return Path(hf_hub_download(repository, FILE, revision=revision, endpoint=os.environ.get("HF_ENDPOINT")))
+        return _downloaded(repository, revision)
     except GatedRepoError:
         raise UserError(f"{place} asks for consent: give it on its page, then `hf auth login`") from None
     except RepositoryNotFoundError:
@@ -51,12 +51,38 @@ def fetched(path: Path | str) -> Path:
     except RevisionNotFoundError:
         raise UserError(f"{place} has no revision {revision}") from None
     except LocalEntryNotFoundError:
-        raise UserError(f"{place} is not in the cache, and the hub cannot be reached: see the network") from None
+        raise _unreachable(place) from None
     except EntryNotFoundError:
         raise UserError(f"{place} holds no {FILE}: it is no repository that `ae-pretrained push` made") from None
     except (HfHubHTTPError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{place} could not be fetched: {reason}") from None
+
+
+def _downloaded(repository: str, revision: str | None) -> Path:
+    """Return where the weights lie in the cache. Raises the hub's errors, UserError where it cannot be reached.
+
+    Of what is not in the cache the hub's own function asks six times, with a line each, before it gives up: whether
+    there is a hub is seen first.
+    """
+    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError
+
+    endpoint = os.environ.get("HF_ENDPOINT")
+    patience = constants.HF_HUB_ETAG_TIMEOUT if "HF_HUB_ETAG_TIMEOUT" in os.environ else PATIENCE
+    if not isinstance(try_to_load_from_cache(repository, FILE, revision=revision), str):
+        try:
+            get_hf_file_metadata(hf_hub_url(repository, FILE, revision=revision, endpoint=endpoint), timeout=patience)
+        except HfHubHTTPError:
+            raise
+        # Those of the transport below, which is another one from version to version: of them the hub's own are made.
+        except tuple(kind for kind in HfHubHTTPError.__bases__ if issubclass(kind, Exception)):
+            raise _unreachable(f"hf://{repository}") from None
+    return Path(hf_hub_download(repository, FILE, revision=revision, endpoint=endpoint, etag_timeout=patience))
+
+
+def _unreachable(place: str) -> UserError:
+    return UserError(f"{place} is not in the cache, and the hub cannot be reached: see the network")
 
 
 def with_fetched(config: Any) -> Any:

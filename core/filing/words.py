@@ -45,11 +45,31 @@ def require_sayable_words(argv: Sequence[str]) -> None:
         require_sayable(value if name.startswith("--") and equals else argument, flag)
 
 
+def words_of(name: str, argv: Sequence[str]) -> list[str]:
+    """Return the words that a flag is given, those of the last where it stands several times; [] where it does not."""
+    words: list[str] = []
+    reading = False
+    for argument in argv:
+        flag, equals, value = argument.partition("=")
+        if not argument.startswith("--"):
+            words += [argument] if reading else []
+            continue
+        reading = flag.replace("-", "_") == f"__{name}"
+        if reading:
+            words = [value] if equals else []
+    return words
+
+
 def spelled_out(config_type: type, argv: list[str]) -> list[str]:
     """Return the arguments as tyro reads them. Raises UserError for a flag that is unknown."""
     argv = _apart(config_type, _take_back(config_type, _complete_bare_flags(config_type, argv)))
     _check_names(config_type, argv)
     return argv
+
+
+def prints_config(argv: Sequence[str]) -> bool:
+    """Say whether the settings are to be printed and nothing else."""
+    return any(argument.replace("-", "_") == "__print_config" for argument in argv)
 
 
 def take_config(argv: list[str]) -> tuple[list[str], tuple[Path, ...]]:

@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from core.errors import UserError
+from core.extras import to_install
 
 BLOCKS = (1, 2, 2, 4, 4, 4)  # of SegResNet's stages, the last two beyond its paper
 
@@ -30,7 +31,7 @@ def make_whole(name: str, width: int, in_channels: int, stages: int) -> tuple["W
     try:
         import monai.networks.nets as networks
     except ImportError:
-        raise UserError(f"--encoder {name} is of monai: pip install 'ae-pretrained[medical]'") from None
+        raise UserError(f"--encoder {name} is of monai: {to_install('medical')}") from None
     channels = [width * 2**stage for stage in range(stages)]
     return {"monai:dynunet": _dynunet, "monai:segresnet": _segresnet}[name](networks, in_channels, channels)
 

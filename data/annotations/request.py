@@ -50,7 +50,7 @@ def read_request(classes: Sequence[str]) -> Request | None:
     """Read the setting --classes; None where it is empty.
 
     Raises:
-        UserError: a YAML that is missing, says something else or stands beside other words.
+        UserError: a YAML that is missing, says something else or stands beside other words; names joined by commas.
     """
     if not classes:
         return None
@@ -60,6 +60,9 @@ def read_request(classes: Sequence[str]) -> Request | None:
     if not files:
         if IGNORE in classes:
             raise called_ignore("--classes", classes.index(IGNORE))
+        if len(classes) == 1 and "," in classes[0]:
+            apart = " ".join(part.strip() for part in classes[0].split(","))
+            raise UserError(f"--classes {classes[0]} is one name: give names apart, --classes {apart}; or a YAML")
         return Request(tuple(classes))
     path = Path(expanded(classes[0]))
     try:

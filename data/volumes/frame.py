@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import UserError
+from core.extras import to_install
 from data.decoders.opening import PictureError
 from data.volumes.geometry import Spacing, Triple
 
@@ -94,7 +95,7 @@ def library(name: str) -> Any:
     try:
         return import_module(name)
     except ImportError:
-        raise UserError(f"volumes are read with {name}: pip install 'ae-pretrained[medical]'") from None
+        raise UserError(f"volumes are read with {name}: {to_install('medical')}") from None
 
 
 def spatial(shape: Sequence[int]) -> tuple[int, int, int, int]:

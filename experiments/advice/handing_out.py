@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from core.extras import to_install
 from core.files import atomic_path, write_csv, write_json
 from core.filing.json_file import read_json
 from experiments.advice.arms import Arm
@@ -129,7 +130,7 @@ def _export(plan: Plan, arm: Arm) -> None:
         ["encoder_timm"] if "encoder" in arm.settings else []
     )
     if "onnx" not in formats:
-        print("note: no ONNX: pip install '.[export]', and ae-pretrained export --format onnx writes it")
+        print(f"note: no ONNX: {to_install('export')}, and ae-pretrained export --format onnx writes it")
     chains = []
     for form in formats:
         folder = places.here / "exported" / form

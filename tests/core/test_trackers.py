@@ -32,7 +32,8 @@ DESCRIPTION = {"settings": {"lr": 0.1, "data_dir": "a|b", "patch": None, "rates"
 SMALL = ["--width", "2", "--batch_size", "8", "--amp", "off", "--device", "cpu", "--max_steps", "4", "--val_every", "2"]
 needs = {
     name: pytest.mark.skipif(
-        any(find_spec(package) is None for package in row.packages), reason=f"no {name}: pip install '.[trackers]'"
+        any(find_spec(package) is None for package in row.packages),
+        reason=f"no {name}: pip install -e '.[trackers]' -c constraints.txt",
     )
     for name, row in TRACKERS.items()
 }
@@ -201,7 +202,7 @@ def test_a_missing_package_is_refused_before_anything_is_read(monkeypatch, tmp_p
     monkeypatch.setitem(TRACKERS, "mlflow", Row("core.run.trackers.mlflow", ("json", "not_there_at_all")))
     assert train(["--data_dir", "nowhere", "--output_dir", str(tmp_path / "run"), "--tracker", "mlflow"]) == 2
     assert capsys.readouterr().err == (
-        "error: --tracker mlflow: not_there_at_all is not installed: pip install '.[trackers]'\n"
+        "error: --tracker mlflow: not_there_at_all is not installed: pip install -e '.[trackers]' -c constraints.txt\n"
     )
     assert not list(tmp_path.iterdir())
 

@@ -108,6 +108,12 @@ def test_an_ignored_value_that_no_mask_holds_is_said(images, tmp_path):
         assert not [note for note in source_of(images, folder, ignore_value=(0,)).notes if "no mask holds" in note]
 
 
+def test_names_that_commas_join_are_not_one_class(images, tmp_path):
+    folder = masks(tmp_path / "masks", grey, grey)
+    with pytest.raises(UserError, match="^--classes road,car is one name: give names apart, --classes road car; or a "):
+        source_of(images, folder, classes=("road,car",))
+
+
 @pytest.mark.parametrize("classes", [("c.yaml", "a"), ("a", "c.YML"), ("c.yaml", "d.yaml")])
 def test_names_beside_a_file_of_classes(images, tmp_path, classes):
     folder = masks(tmp_path / "masks", grey, grey)

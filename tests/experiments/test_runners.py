@@ -70,7 +70,7 @@ def test_each_process_sees_the_gpus_that_it_was_given(tmp_path, monkeypatch):
 def test_a_package_that_is_not_installed_is_named(pets, tmp_path, monkeypatch, capsys, name, package):
     monkeypatch.setattr(runner, "find_spec", lambda name: None)
     assert run(tmp_path, pets, one_arm(), "--runner", name) == 2
-    assert f"{package} is not installed: pip install '.[cluster]'" in capsys.readouterr().err
+    assert f"{package} is not installed: pip install -e '.[cluster]' -c constraints.txt" in capsys.readouterr().err
 
 
 def test_settings_of_another_runner_have_no_say(pets, tmp_path, here, capsys):

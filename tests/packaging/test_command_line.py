@@ -5,6 +5,8 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from types import UnionType
+from typing import Union, get_args, get_origin, get_type_hints
 
 import pytest
 import torch
@@ -13,6 +15,8 @@ from sample_header import sample_header
 import ae_pretrained
 from ae_pretrained.__main__ import main
 from core.cli import COMMANDS, SECTIONS, called_as, subcommands
+from core.config import kind_of
+from core.filing.yaml_file import read_yaml
 from core.headers.header import EXPORTED
 from core.weights import save_weights
 from transfer_learning.inference.exported import KINDS
@@ -133,6 +137,48 @@ def test_evaluate_without_weights_says_what_is_missing(called, capsys):
     text = capsys.readouterr().out
     assert "python -m reconstruction.evaluate --help and python -m transfer_learning.evaluate --help" in text
     assert called == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "phases"),
+    [
+        (["--batch_size", "3"], ["reconstruction", "transfer_learning"]),
+        (["--visualize-samples=2", "--tta"], ["transfer_learning"]),
+        (["--analyze_latent_space"], ["reconstruction"]),
+    ],
+    ids=lambda value: value[0],
+)
+def test_evaluate_prints_the_settings_of_each_phase_that_has_them(flags, phases, capsys, tmp_path):
+    assert main(["evaluate", *flags, "--print_config"]) == 0
+    printed = capsys.readouterr()
+    assert not printed.err
+    (tmp_path / "printed.yaml").write_text(printed.out)
+    assert list(read_yaml(tmp_path / "printed.yaml")) == [f"{phase}_evaluation" for phase in phases]
+    read_back = ["--config", str(tmp_path / "printed.yaml"), "--print_config"]
+    for phase in phases:
+        assert import_module(f"{phase}.evaluate").main(read_back) == 0
+        assert capsys.readouterr().out.splitlines()[1:2] == [f"{phase}_evaluation:"]
+    assert main(["evaluate", "--no_such", "--print_config"]) == 2
+    assert "unknown flag --no_such" in capsys.readouterr().err
+
+
+def whole_numbers(hint: object) -> int:
+    """How many words a setting of whole numbers alone takes, 0 for another one."""
+    parts = [part for part in get_args(hint) or (hint,) if part not in (type(None), Ellipsis)]
+    is_one = get_origin(hint) in (None, Union, UnionType)
+    return len(parts) if set(parts) == {int} and (not is_one or len(parts) == 1) else 0
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.module)
+def test_a_whole_number_is_written_as_one(command, capsys):
+    """As files of settings refuse it. Of each kind of setting the first."""
+    module = import_module(command.module)
+    hints = get_type_hints(getattr(module, command.settings))
+    first = {hint: name for name, hint in reversed(hints.items()) if whole_numbers(hint)}
+    for hint, name in first.items():
+        words = ["1e1"] * whole_numbers(hint)
+        assert module.main([f"--{name}", *words]) == 2
+        assert capsys.readouterr().err == f"error: --{name}: got '{' '.join(words)}', wanted: {kind_of(hint)}\n"
 
 
 def test_choosing_a_command_loads_no_torch(tmp_path):

@@ -1,6 +1,8 @@
 """The versions of other packages: lowest ones above known holes, and pins that agree with them."""
 
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -90,6 +92,30 @@ def test_the_lock_is_that_of_the_project_and_of_the_constraints():
     }
 
 
+def test_extras_are_installed_in_one_way_wherever_it_is_told():
+    """In the tested versions, and editable: otherwise a copy takes the place of the clone."""
+    told = {}
+    for path in [ROOT / "Makefile", *ROOT.glob("*.md"), *(ROOT / "docs").glob("*.*"), *ROOT.glob("[a-z]*/**/*.py")]:
+        if path.is_file() and path.suffix in {"", ".md", ".ipynb", ".py"}:
+            for words in re.findall(
+                r"pip install (?:-e )?['\"]?(?:\.|ae.pretrained)\[.*", path.read_text(encoding="utf-8")
+            ):
+                right = re.match(r"pip install -e '\.\[[\w,{}]+\]' -c constraints\.txt", words)
+                told[f"{path.relative_to(ROOT)}: {words}"] = right is not None
+    assert len(told) > 20
+    assert [place for place, right in told.items() if not right] == []
+
+
+@pytest.mark.parametrize(("given", "constrained"), [([], True), (["CONSTRAINTS="], False)])
+def test_setup_takes_the_tested_versions_unless_the_newest_are_asked_for(given, constrained):
+    if not shutil.which("make"):
+        pytest.skip("no make")
+    words = ["make", "--dry-run", "--always-make", "setup", *given]
+    said = subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    (line,) = [line for line in said.splitlines() if "--editable" in line]
+    assert line.rstrip().endswith("--editable '.[dev]'" + " --constraint constraints.txt" * constrained)
+
+
 @pytest.mark.parametrize("python", PYTHONS)
 def test_builds_that_differ_between_machines_are_left_free(python):
     names = pins(python)
@@ -101,6 +127,7 @@ def test_the_workflow_and_the_hooks_run_what_there_is():
     workflow = yaml.safe_load((ROOT / ".github/workflows/tests.yml").read_text())
     newest = workflow["jobs"]["newest"]
     assert tuple(newest["strategy"]["matrix"]["python"]) == PYTHONS
+    assert "make setup PYTHON=python CONSTRAINTS=" in [step.get("run") for step in newest["steps"]]
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     runs = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
     assert runs

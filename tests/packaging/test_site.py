@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from core.errors import UserError
-from core.site_pages import ROOT, lay_pages, links, reached
+from core.site_pages import ROOT, lay_pages, links, main, reached
 
 SETTINGS = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
 PAGES = [path for path in reached(ROOT) if path.suffix == ".md"]
@@ -86,6 +86,15 @@ def test_a_link_that_a_site_could_not_follow_is_refused(tmp_path, link):
         lay_pages(tmp_path / "root", tmp_path / "pages")
 
 
+def test_a_page_that_is_wrong_is_told_in_a_line(tmp_path, monkeypatch, capsys):
+    (tmp_path / "README.md").write_text("[there](nothing.md)")
+    monkeypatch.setattr("core.site_pages.ROOT", tmp_path)
+    monkeypatch.setattr("core.site_pages.PAGES", tmp_path / "pages")
+    assert main() == 2
+    assert capsys.readouterr() == ("", "error: README.md links to nothing.md: link to a file of the repository\n")
+    assert not (tmp_path / "pages").exists()
+
+
 class Page(HTMLParser):
     """What a page of the site has: its anchors, where it leads, and what it brings along."""
 
@@ -109,7 +118,7 @@ class Page(HTMLParser):
 def site(tmp_path_factory) -> Path:
     """Build the site, of which a warning is a failure."""
     if find_spec("zensical") is None:
-        pytest.skip("zensical is not installed: pip install '.[docs]'")
+        pytest.skip("zensical is not installed: pip install -e '.[docs]' -c constraints.txt")
     folder = tmp_path_factory.mktemp("site")
     (folder / "mkdocs.yml").write_bytes((ROOT / "mkdocs.yml").read_bytes())
     lay_pages(ROOT, folder / SETTINGS["docs_dir"])

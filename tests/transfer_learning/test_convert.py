@@ -165,7 +165,7 @@ def test_mobile_deeplab_by_hand():
     [
         ([], "give the weights to convert: --tflite"),
         (["--tflite", "nowhere.tflite"], "no file nowhere.tflite"),
-        (["--tflite", __file__], "pip install '.[convert]'"),
+        (["--tflite", __file__], "pip install -e '.[convert]' -c constraints.txt"),
     ],
 )
 def test_what_cannot_be_converted_is_refused_in_a_line(flags, message, tmp_path, capsys, monkeypatch):

@@ -248,7 +248,7 @@ def test_a_missing_extra_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "onnx", None)  # importing it fails
     out = tmp_path / "out"
     assert export(["--model_path", str(fresh(tmp_path)), "--output_dir", str(out)]) == 2
-    assert "onnx is not installed: pip install '.[export]'" in capsys.readouterr().err
+    assert "onnx is not installed: pip install -e '.[export]' -c constraints.txt" in capsys.readouterr().err
     assert not out.exists()
 
 

@@ -315,7 +315,7 @@ def refused(capsys, *argv: object) -> str:
 
 def test_without_the_extra(weights, capsys, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert "pip install 'ae-pretrained[app]'" in refused(capsys, "--model_path", weights)
+    assert "pip install -e '.[app]' -c constraints.txt" in refused(capsys, "--model_path", weights)
 
 
 def test_a_port_that_is_taken(extra, weights, capsys):

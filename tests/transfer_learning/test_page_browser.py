@@ -29,7 +29,7 @@ from transfer_learning.inference.segmenter import Segmenter
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = [
     pytest.mark.all,
-    pytest.mark.skipif(find_spec("gradio") is None, reason="no gradio: pip install '.[app]'"),
+    pytest.mark.skipif(find_spec("gradio") is None, reason="no gradio: pip install -e '.[app]' -c constraints.txt"),
     pytest.mark.skipif(
         not (CHROMIUM and DRIVER), reason="no chromium or no chromedriver: apt-get install chromium chromium-driver"
     ),

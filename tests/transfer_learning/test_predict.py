@@ -88,6 +88,20 @@ def per_pixel(size: int = SIZE, **options) -> Segmenter:
     return Segmenter(Readout(Network(PerPixel()), (size, size), "stretch", chosen, chosen.batch_size), header)
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Segmenter(["a.safetensors"]), r"Segmenter\.load\(FILE\) loads weights"),
+        (lambda: Segmenter.load(["a.safetensors", "b.safetensors"]), r"one path, not a list.*ensemble=\[\.\.\.\]"),
+        (lambda: per_pixel()(["a.png", "b.png"]), r"a list is no picture: give a file or an array \(uint8\), one at"),
+    ],
+    ids=["made", "loaded", "called"],
+)
+def test_a_segmenter_says_what_it_takes(call, message):
+    with pytest.raises((UserError, PictureError), match=message):
+        call()
+
+
 def softmax_of(image: np.ndarray) -> np.ndarray:
     scores = np.exp(4 * image.astype(np.float64) / 255)
     return scores / scores.sum(-1, keepdims=True)

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -149,6 +150,32 @@ def test_weights_go_up_with_a_card_and_come_down_the_same(hub, trained, tmp_path
 def test_what_is_not_there_is_said(hub, place, message):
     with pytest.raises(UserError, match=message):
         fetched(place)
+
+
+@pytest.mark.parametrize("wrong", ["refused", "no_name", "offline"])
+def test_a_hub_out_of_reach_is_asked_once_and_told_in_a_line(wrong, hub, tmp_path, monkeypatch, capfd):
+    if wrong == "offline":
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    else:
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            host = f"127.0.0.1:{closed.getsockname()[1]}" if wrong == "refused" else "nobody.invalid"
+        monkeypatch.setenv("HF_ENDPOINT", f"http://{host}")
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: pytest.fail("it waits to ask again"))
+    assert predict(["--model_path", "hf://tom/pets", "--input", str(tmp_path), "--output_dir", str(tmp_path)]) == 2
+    reason = "is not in the cache, and the hub cannot be reached: see the network"
+    assert capfd.readouterr() == ("", f"error: hf://tom/pets {reason}\n")
+
+
+def test_what_is_in_the_cache_is_taken_where_the_hub_is_out_of_reach(hub, monkeypatch, capfd):
+    hub.files[FILE] = b"weights"
+    there = fetched("hf://tom/pets")
+    monkeypatch.setenv("HF_ENDPOINT", "http://nobody.invalid")
+    assert fetched("hf://tom/pets") == there
+    assert there.read_bytes() == b"weights"
+    with pytest.raises(UserError, match="cannot be reached"):
+        fetched("hf://tom/pets@v1")
+    assert "Retrying" not in capfd.readouterr().err
 
 
 def test_a_path_is_one_of_the_hub_however_many_slashes_are_left():

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from core.errors import UserError
+from core.extras import to_install
 from core.files import read_bytes
 from core.filing.json_file import NotJSONError, parse_json
 from core.headers.header import HEADER_KEY, Header
@@ -34,7 +35,7 @@ def of_extra(module: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name and not module.startswith(error.name):
             raise
-        raise UserError(f"{module} is not installed: pip install '.[export]'") from None
+        raise UserError(f"{module} is not installed: {to_install('export')}") from None
 
 
 def load_onnxruntime(path: Path, threads: int, precision: str) -> tuple[Scores, Header]:

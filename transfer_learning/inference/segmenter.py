@@ -47,11 +47,16 @@ class Segmenter:
 
     Args:
         readout: of the network.
-        header: of the weights.
+        header: of the weights; must be given.
         model: the network as torch knows it, for who looks into its layers; None of an exported one and torchvision's.
+
+    Raises:
+        UserError: weights or pictures are given instead.
     """
 
-    def __init__(self, readout: Readout, header: Header, model: nn.Module | None = None) -> None:
+    def __init__(self, readout: Readout, header: Header | None = None, model: nn.Module | None = None) -> None:
+        if not isinstance(readout, Readout) or header is None:
+            raise UserError("Segmenter(...) takes a loaded network and its header: Segmenter.load(FILE) loads weights")
         self.readout, self.header, self.model = readout, header, model
 
     @classmethod
@@ -64,9 +69,12 @@ class Segmenter:
             **options: fields of `InferenceOptions`, such as `tta=True`, `tile=True` or `device="cpu"`.
 
         Raises:
-            UserError: unreadable, of the other phase, or older than the naming of the size in the weights (`size` and
-                `resize_mode` must be given then); an ensemble of different classes.
+            UserError: no path; unreadable, of the other phase, or older than the naming of the size in the weights
+                (`size` and `resize_mode` must be given then); an ensemble of different classes.
         """
+        if not isinstance(model_path, str | Path | None):
+            kind = type(model_path).__name__
+            raise UserError(f"Segmenter.load takes one path, not a {kind}: give further networks as ensemble=[...]")
         given = options.pop("ensemble", ())
         given = [given] if isinstance(given, str | Path) else given
         chosen = InferenceOptions(**options, ensemble=tuple(map(Path, given)))
@@ -110,12 +118,16 @@ class Segmenter:
             the mask's class), both at the picture's own size; a file's is that after turning it upright (EXIF).
 
         Raises:
-            PictureError: not a picture, damaged, or too large; an array of another kind.
+            PictureError: not a picture, damaged, or too large; an array of another kind; several pictures.
             OSError: the file cannot be read.
         """
         if isinstance(picture, np.ndarray):
             self.check(picture)
             picture = self.preprocessed(picture)
+        elif not isinstance(picture, str | Path):
+            raise PictureError(
+                f"a {type(picture).__name__} is no picture: give a file or an array (uint8), one at a time"
+            )
         else:
             picture, _ = self.read(Path(picture))
             self.check(picture)

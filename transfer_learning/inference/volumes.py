@@ -11,6 +11,7 @@ from torch import Tensor
 
 from core.errors import RunError, UserError
 from core.evaluation import resolution_of
+from core.extras import to_install
 from data.volumes.geometry import VolumeGeometry, resample_probabilities
 from data.volumes.split import VolumeSplit
 from transfer_learning.inference.backends import Loaded, Network
@@ -165,5 +166,5 @@ def _sliding_windows() -> Callable[..., Tensor]:
     try:
         from monai.inferers.utils import sliding_window_inference
     except ImportError:
-        raise UserError("volumes are seen in windows by monai: pip install 'ae-pretrained[medical]'") from None
+        raise UserError(f"volumes are seen in windows by monai: {to_install('medical')}") from None
     return sliding_window_inference

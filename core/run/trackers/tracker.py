@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from core.errors import UserError
+from core.extras import to_install
 
 TrackerName = Literal["tensorboard", "mlflow"]
 LONGEST_NAME = 200  # MLflow takes 250, with what stands before
@@ -84,7 +85,7 @@ def require_installed(names: Iterable[str]) -> None:
     for name in names:
         if missing := [package for package in TRACKERS[name].packages if find_spec(package) is None]:
             extra = TRACKERS[name].extra
-            raise UserError(f"--tracker {name}: {missing[0]} is not installed: pip install '.[{extra}]'")
+            raise UserError(f"--tracker {name}: {missing[0]} is not installed: {to_install(extra)}")
 
 
 def made(name: str) -> Tracker:

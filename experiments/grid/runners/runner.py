@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from typing import Protocol
 
 from core.errors import UserError
+from core.extras import to_install
 from experiments.grid.config import AblationConfig
 from experiments.grid.jobs import Work
 from experiments.grid.runners.local import Local
@@ -71,7 +72,7 @@ def runner_of(config: AblationConfig) -> Runner:
     """
     package = PACKAGES.get(config.runner)
     if package and not find_spec(package):
-        raise UserError(f"--runner {config.runner}: {package} is not installed: pip install '.[cluster]'")
+        raise UserError(f"--runner {config.runner}: {package} is not installed: {to_install('cluster')}")
     if config.runner == "ray":
         from experiments.grid.runners.ray_tasks import RayRunner
 
