@@ -106,7 +106,10 @@ def export(config: ExportConfig) -> dict[str, Any]:
     exporter, name = Exporter(model, config.model_path), FILES[config.format]
     with sole_writer(config.output_dir), replacing(config.output_dir) as folder:
         if config.format != "state_dict":
-            print("tracing the network and writing it anew: about half a minute", file=sys.stderr)
+            print(
+                "tracing the network and writing it anew: half a minute, minutes with timm's encoders",
+                file=sys.stderr,
+            )
         exporter.write(folder / name, config.opset, ranges)
         compared = exporter.compare(folder / name, compared_on)
         _require_agreement(compared, config.precision)
@@ -160,11 +163,12 @@ def _require_free(folder: Path, name: str, precision: str) -> None:
 
     names = (name, "model.bin") if name == FILES["openvino"] else (name,)
     there = next((folder / one for one in names if (folder / one).exists()), None)
-    if there and not (folder / f"{name}.json").is_file():
+    if not there:
+        return
+    if not (folder / f"{name}.json").is_file():
         raise UserError(f"{there} is there, and of no earlier export: choose another --output_dir")
-    content = read_json(folder / f"{name}.json") if there else {}
-    before = content.get("precision", "fp32") if isinstance(content, dict) else precision
-    if before != precision:
+    content = read_json(folder / f"{name}.json")
+    if isinstance(content, dict) and (before := content.get("precision", "fp32")) != precision:
         raise UserError(f"{there} is the network in {before}: choose another --output_dir for {precision}")
 
 
