@@ -20,6 +20,7 @@ from core.filing.kinds import EXPORT
 
 if TYPE_CHECKING:
     from core.headers.header import Header
+    from transfer_learning.exporting.exporter import Exporter
     from transfer_learning.exporting.pictures import Batches
 
 PHASE = "transfer_learning"
@@ -86,24 +87,13 @@ def export(config: ExportConfig) -> dict[str, Any]:
     """
     if config.format in OF_ENCODER:
         return _export_encoder(config)
-    import torch
-
-    from core.evaluation import load_model
     from core.files import write_json
     from core.filing.writing import replacing, sole_writer
-    from transfer_learning.exporting.exporter import Exporter
-    from transfer_learning.network import SegmentationUNet
 
-    _require_free(config.output_dir, FILES[config.format], config.precision)
-    model, header = load_model(config.model_path, PHASE, SegmentationUNet, torch.device("cpu"))
-    assert config.model_path is not None
-    assert isinstance(model, SegmentationUNet)
-    if model.dims == 3:
-        raise UserError(
-            f"{config.model_path} is of volumes, of which no network is exported: predict reads its weights"
-        )
+    name = FILES[config.format]
+    _require_free(config.output_dir, name, config.precision)
+    exporter, header = _exporter(config)
     compared_on, ranges = _pictures(config, header)
-    exporter, name = Exporter(model, config.model_path), FILES[config.format]
     with sole_writer(config.output_dir), replacing(config.output_dir) as folder:
         if config.format != "state_dict":
             print(
@@ -117,6 +107,24 @@ def export(config: ExportConfig) -> dict[str, Any]:
         write_json(folder / f"{name}.json", content)
     _print(content, config)
     return content
+
+
+def _exporter(config: ExportConfig) -> "tuple[Exporter, Header]":
+    """Return what writes the network of the weights, and their header."""
+    import torch
+
+    from core.evaluation import load_model
+    from transfer_learning.exporting.exporter import Exporter
+    from transfer_learning.network import SegmentationUNet
+
+    model, header = load_model(config.model_path, PHASE, SegmentationUNet, torch.device("cpu"))
+    assert config.model_path is not None
+    assert isinstance(model, SegmentationUNet)
+    if model.dims == 3:
+        raise UserError(
+            f"{config.model_path} is of volumes, of which no network is exported: predict reads its weights"
+        )
+    return Exporter(model, config.model_path), header
 
 
 def _export_encoder(config: ExportConfig) -> dict[str, Any]:

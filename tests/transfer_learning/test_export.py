@@ -1,23 +1,17 @@
 """Networks for other programs: what ONNX Runtime and OpenVINO compute is what torch computes."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from sample_header import sample_header
 from sample_pets import picture
+from sample_weights import write_weights
 
 from core.headers.header import read_header
-from core.networks.unet import initialise
-from core.weights import save_weights
-from reconstruction.network import Autoencoder
 from transfer_learning.evaluate import main as evaluate
 from transfer_learning.export import main as export
-from transfer_learning.inference.backends import load_network
-from transfer_learning.inference.options import ReadoutOptions
 from transfer_learning.network import SegmentationUNet
 from transfer_learning.predict import main as predict
 from transfer_learning.train import main as train
@@ -41,16 +35,6 @@ def exported(weights, pets, tmp_path_factory):
         flags = ["--model_path", str(weights), "--format", name, "--output_dir", str(out)]
         assert export([*flags, "--data_dir", str(pets)]) == 0
     return out
-
-
-def fresh(tmp_path, **architecture):
-    torch.manual_seed(0)
-    network = SegmentationUNet(width=2, **architecture)
-    initialise(network)
-    path = tmp_path / "weights.safetensors"
-    header = sample_header("transfer_learning", architecture={"width": 2, "num_classes": 3, **architecture})
-    save_weights(path, network.state_dict(), header)
-    return path
 
 
 @pytest.mark.all
@@ -155,7 +139,14 @@ def test_damage_is_told(exported, tmp_path, pets, capsys):
 def test_every_network_is_exported(tmp_path, encoder, decoder, channels):
     pytest.importorskip("onnxscript")
     pytest.importorskip("openvino")
-    path = fresh(tmp_path, encoder=encoder, decoder=decoder, in_channels=channels)
+    path = write_weights(
+        tmp_path / "weights.safetensors",
+        0,
+        normalisation="unit",
+        encoder=encoder,
+        decoder=decoder,
+        in_channels=channels,
+    )
     assert export(["--model_path", str(path), "--output_dir", str(tmp_path / "out")]) == 0
     content = json.loads((tmp_path / "out/model.onnx.json").read_text())
     assert all(entry["agreement"] >= 0.999 and entry["pixels"] > 10_000 for entry in content["compared"])
@@ -170,24 +161,6 @@ def test_an_export_leaves_networks_of_the_same_process_alone(tmp_path):
         assert type(model(images, content)) is torch.Tensor
 
 
-@pytest.mark.parametrize(
-    ("file", "flags", "message"),
-    [
-        ("weights.safetensors", {"backend": "openvino"}, "export --model_path .* --format openvino"),
-        ("weights.safetensors", {"backend": "onnxruntime"}, "--format onnx"),
-        ("model.onnx", {"backend": "torch"}, "does not compute .*onnxruntime or openvino does"),
-        ("model.xml", {"backend": "onnxruntime"}, "openvino does"),
-        ("model.onnx", {"amp": "bf16"}, "ONNX Runtime computes in fp32"),
-        ("model.onnx", {"device": "cuda"}, "computes on the CPU here"),
-    ],
-)
-def test_what_a_backend_cannot_compute_is_refused(tmp_path, file, flags, message):
-    device = flags.pop("device", "cpu")
-    with pytest.raises(Exception, match=message) as raised:
-        load_network(tmp_path / file, ReadoutOptions(**flags), device)
-    assert type(raised.value).__name__ == "UserError"
-
-
 def test_bf16_scores_nearly_as_fp32(weights, pets, tmp_path):
     found = []
     for amp in ("off", "bf16"):
@@ -197,67 +170,3 @@ def test_bf16_scores_nearly_as_fp32(weights, pets, tmp_path):
     assert [content["settings"]["precision"] for content in found] == ["off", "bf16"]
     assert found[1]["mean_iou"] == pytest.approx(found[0]["mean_iou"], abs=0.02)
     assert found[1]["confusion_matrix"] != found[0]["confusion_matrix"]
-
-
-def test_what_is_no_weights_of_phase_2_or_other_data_is_refused_at_once(pets, tmp_path, capsys):
-    out = tmp_path / "out"
-    path = tmp_path / "phase_1.safetensors"
-    network = Autoencoder(width=2)
-    save_weights(path, network.state_dict(), sample_header())
-    assert export(["--model_path", str(path), "--output_dir", str(out)]) == 2
-    assert "this command takes weights of transfer_learning" in capsys.readouterr().err
-    path = fresh(tmp_path, in_channels=1)
-    assert export(["--model_path", str(path), "--output_dir", str(out), "--data_dir", str(pets)]) == 2
-    assert "holds pictures of 3 channels, the network takes 1" in capsys.readouterr().err
-    assert export(["--model_path", str(path), "--output_dir", str(out), "--data_dir", str(tmp_path / "none")]) == 2
-    assert "holds no prepared data" in capsys.readouterr().err
-    assert not out.exists()
-
-
-@pytest.mark.parametrize("name", ["none.onnx", "none.xml"])
-def test_what_is_not_there_is_said_once(tmp_path, pets, capsys, name):
-    pytest.importorskip("onnx")
-    pytest.importorskip("openvino")
-    assert evaluate(["--model_path", str(tmp_path / name), "--data_dir", str(pets)]) == 2
-    assert capsys.readouterr().err.startswith(f"error: no exported network at {tmp_path / name}: ")
-
-
-def test_noise_and_wrong_settings(tmp_path, capsys):
-    assert export([]) == 2
-    assert "give the weights" in capsys.readouterr().err
-    path = fresh(tmp_path)
-    assert export(["--model_path", str(path), "--opset", "3"]) == 2
-    assert "opset 3 is outside" in capsys.readouterr().err
-    out = tmp_path / "out"
-    flags = ["--model_path", str(path), "--format", "state_dict", "--opset", "19", "--output_dir", str(out)]
-    assert export(flags) == 0
-    assert "--opset with --format state_dict" in capsys.readouterr().err
-    assert sorted(file.name for file in out.iterdir() if not file.name.startswith(".")) == ["model.pt", "model.pt.json"]
-    (compared,) = json.loads((out / "model.pt.json").read_text())["compared"]
-    assert (compared["runtime"], compared["largest_difference"]) == ("torch", 0)
-    assert compared["agreement"] == compared["mean_iou"] == 1
-
-
-def test_an_exported_network_is_no_weights(tmp_path, capsys):
-    (path := tmp_path / "model.onnx").write_bytes(b"a network")
-    assert export(["--model_path", str(path), "--output_dir", str(tmp_path / "out")]) == 2
-    assert f"{path} is an exported network: give the weights of a training run" in capsys.readouterr().err
-
-
-def test_a_missing_extra_is_named(tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "onnx", None)  # importing it fails
-    out = tmp_path / "out"
-    assert export(["--model_path", str(fresh(tmp_path)), "--output_dir", str(out)]) == 2
-    assert "onnx is not installed: pip install -e '.[export]' -c constraints.txt" in capsys.readouterr().err
-    assert not out.exists()
-
-
-def test_a_file_of_that_name_is_kept(tmp_path, capsys):
-    (tmp_path / "model.pt").write_bytes(b"weights from elsewhere")
-    words = ["--model_path", str(fresh(tmp_path)), "--format", "state_dict", "--output_dir", str(tmp_path)]
-    assert export(words) == 2
-    assert "model.pt is there, and of no earlier export" in capsys.readouterr().err
-    assert (tmp_path / "model.pt").read_bytes() == b"weights from elsewhere"
-    (tmp_path / "model.pt").unlink()
-    assert export(words) == 0
-    assert export(words) == 0
