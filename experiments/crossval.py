@@ -89,7 +89,7 @@ def _require_usable(content: Mapping[str, Any], path: Path) -> None:
         raise UserError(f"{path} has no section data: it says what is divided into folds")
     if "ablation" in content:
         raise UserError(f"{path} is a grid (section ablation): cross-validate one variant, as transfer_learning")
-    if clash := [name for name in ("folds", "fold", "splits") if content["data"].get(name)]:
+    if clash := [name for name in ("folds", "fold") if content["data"].get(name)]:
         raise UserError(f"{path} says {clash[0]} of the data: leave it out, crossval divides them by --folds")
 
 

@@ -51,8 +51,8 @@ class ExportConfig:
     opset: int = 20
     """Version of ONNX's operators."""
     precision: Literal["fp32", "int8"] = "fp32"
-    """int8 (onnx): convolutions in eight bits, in ranges taken from pictures of Train: a third of the size, and faster
-    where the processor has VNNI; some pixels get another class, so score what you use."""
+    """int8 (onnx): convolutions in eight bits, in ranges taken from pictures of Train: a quarter of the size, and
+    faster where the processor has VNNI; some pixels get another class, so score what you use."""
     data_dir: Path | None = None
     """Prepared data: compare on pictures of Val. Left out: on noise. int8 asks for it."""
     pictures: int = 32

@@ -1,6 +1,7 @@
 """What --classes asks for: names in the order of the masks' values, or a YAML that says what each value means."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,7 @@ def read_request(classes: Sequence[str]) -> Request | None:
         if IGNORE in classes:
             raise called_ignore("--classes", classes.index(IGNORE))
         if len(classes) == 1 and "," in classes[0]:
-            apart = " ".join(part.strip() for part in classes[0].split(","))
+            apart = shlex.join(part.strip() for part in classes[0].split(","))
             raise UserError(f"--classes {classes[0]} is one name: give names apart, --classes {apart}; or a YAML")
         return Request(tuple(classes))
     path = Path(expanded(classes[0]))

@@ -53,7 +53,8 @@ def understand(config: ReadingConfig, watcher: Watcher | None = None) -> Underst
     digest = _digest(found, config)
     found.pictures.remove(division.left_out)
     reading = read_listing(found, config, watcher)
-    passed_over = [*found.passed_over, *division.left_out.items()]
+    found.pictures.remove(division.held_back)
+    passed_over = [*found.passed_over, *division.left_out.items(), *division.held_back.items()]
     source = Source(
         _Samples(found.pictures, division.splits, tags, reading, config.ground),
         reading.classes,

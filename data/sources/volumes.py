@@ -87,6 +87,7 @@ def read(config: PrepareConfig) -> Source:
             *((path, "a mask without its volume") for path in listed.strays),
             *((str(path), _why(path)) for path in listed.others),
             *division.left_out.items(),
+            *division.held_back.items(),
         ],
         details={"listing": listing(config)},
         notes=[*said, *division.notes, *how, *unread],

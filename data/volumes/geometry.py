@@ -100,7 +100,7 @@ def resample_probabilities(probabilities: np.ndarray, shape: Triple) -> np.ndarr
 
 def _zoomed(array: np.ndarray, shape: Triple, order: int) -> np.ndarray:
     """Resample so that the outer edges of the outermost voxels stay where they are."""
-    from scipy import ndimage  # type: ignore[import-untyped]  # which every reader of a manifest would import otherwise
+    from scipy import ndimage  # which every reader of a manifest would import otherwise
 
     factors = [new / old for new, old in zip(shape, array.shape, strict=True)]
     zoomed: np.ndarray = ndimage.zoom(array, factors, order=order, mode="nearest", grid_mode=True)

@@ -37,20 +37,30 @@ class Pooled:
         total = counts.sum(axis=0)
         return Pooled(score(total), np.array([score(total - fold) for fold in counts]))
 
+    @staticmethod
+    def of_mean(values: np.ndarray) -> "Pooled":
+        """Return the mean of values [S]; NaN marks those without one and is left out."""
+        known = np.asarray(values, np.float64)
+        known = known[~np.isnan(known)]
+        if len(known) < 2:
+            return Pooled(float(known.mean()) if len(known) else float("nan"), np.full(len(known), np.nan))
+        return Pooled(float(known.mean()), (known.sum() - known) / (len(known) - 1))
+
     def __sub__(self, other: "Pooled") -> "Pooled":
         return Pooled(self.value - other.value, self.without - other.without)
 
     def error(self, test_to_train: float) -> float:
-        """Return the standard error, corrected for folds that share their training pictures; NaN of one fold.
+        """Return the standard error, corrected for folds that share their training pictures.
+
+        NaN of one fold, and where without one of the folds there is nothing to score: that fold alone says something.
 
         Args:
             test_to_train: pictures held out in a fold over pictures learned from.
         """
-        known = self.without[~np.isnan(self.without)]
-        folds = len(known)
+        folds = len(self.without)
         if folds < 2:
             return float("nan")
-        variance = (folds - 1) / folds * float(((known - known.mean()) ** 2).sum())
+        variance = (folds - 1) / folds * float(((self.without - self.without.mean()) ** 2).sum())
         return float(np.sqrt((1 + folds * test_to_train) * variance))
 
 
@@ -80,7 +90,7 @@ def estimate(pooled: Pooled, test_to_train: float, comparisons: int = 1, level: 
         level: of all of them together.
 
     Returns:
-        None where there was nothing to score; no limits with one fold.
+        None where there was nothing to score; no limits where one fold alone says something.
     """
     from scipy import stats
 
@@ -89,8 +99,7 @@ def estimate(pooled: Pooled, test_to_train: float, comparisons: int = 1, level: 
     error = pooled.error(test_to_train)
     if np.isnan(error):
         return Estimate(pooled.value, None, None)
-    folds = int((~np.isnan(pooled.without)).sum())
-    half = float(stats.t.ppf(1 - (1 - level) / (2 * comparisons), folds - 1)) * error
+    half = float(stats.t.ppf(1 - (1 - level) / (2 * comparisons), len(pooled.without) - 1)) * error
     return Estimate(pooled.value, pooled.value - half, pooled.value + half)
 
 

@@ -84,9 +84,10 @@ def doubtful(predictions: Path, labelled: set[str]) -> list[dict[str, Any]]:
 
     Args:
         predictions: predictions.json.
-        labelled: files with a mask, as they are named there.
+        labelled: files with a mask, as they are named there, or without their suffix.
     """
-    pictures = [one for one in read_json(predictions)["pictures"] if one["file"] not in labelled]
+    found = read_json(predictions)["pictures"]
+    pictures = [one for one in found if labelled.isdisjoint((one["file"], one["file"].rpartition(".")[0]))]
     pictures.sort(key=lambda one: (one["confidence"], one["file"]))
     return [{"file": one["file"], "confidence": one["confidence"], "mask": one["mask"]} for one in pictures[:DOUBTFUL]]
 

@@ -33,14 +33,12 @@ def with_test(content: dict[str, Any], places: Places) -> dict[str, Any]:
 
 def sentence(found: Evaluation, name: str, title: str) -> str:
     """Return what an evaluation says of a score."""
-    value = found.scores[name]
-    assert value is not None, "Test has masks"
-    limits = found.intervals.get(name)
+    where = f"The final model on the {found.num_images} pictures of Test, which nothing of this has looked at: "
+    value, limits = found.scores[name], found.intervals.get(name)
+    if value is None:
+        return f"{where}nothing to score, neither masks nor predictions show anything but background."
     interval = f" ({limits[0]:.2f} to {limits[1]:.2f})" if limits else ""
-    return (
-        f"The final model on the {found.num_images} pictures of Test, which nothing of this has looked at: "
-        f"{title} {value:.2f}{interval}."
-    )
+    return f"{where}{title} {value:.2f}{interval}."
 
 
 def _leaves(places: Places) -> Path:

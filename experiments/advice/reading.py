@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.classes import ClassSet
+from core.errors import UserError
 from experiments.advice.arms import Arm
 from experiments.advice.choices import SHARES
 from experiments.advice.estimates import Estimate, Pooled, cross_fitted, estimate
@@ -76,7 +77,11 @@ class Found:
 
 
 def found_of(places: Places, arms: Sequence[Arm], folds: int, masks: int, measure: Measure) -> Found:
-    """Return what the folds of all arms say; every arm's are scored."""
+    """Return what the folds of all arms say; every arm's are scored.
+
+    Raises:
+        UserError: there is nothing to score.
+    """
     counts = {arm.name: counts_below(places.arm(arm.name), folds)[0] for arm in arms}
     pooled = {name: Pooled.of(of_arm, measure) for name, of_arm in counts.items()}
     test_to_train = 1 / (folds - 1)
@@ -85,7 +90,11 @@ def found_of(places: Places, arms: Sequence[Arm], folds: int, masks: int, measur
     for arm in arms:
         score = estimate(pooled[arm.name], test_to_train, len(arms))
         difference = estimate(pooled[arm.name] - scratch, test_to_train, len(arms) - 1) if arm is not arms[0] else None
-        assert score, "masks hold pixels to score"
+        if not score:
+            raise UserError(
+                "neither the masks that were held out nor predictions show anything but background, so that nothing "
+                "tells the ways apart: give masks that show something"
+            )
         compared.append(Compared(arm, np.array([measure(fold) for fold in counts[arm.name]]), score, difference))
     best = max(compared, key=lambda one: one.score.value)
     ahead = [pooled[best.arm.name] - pooled[one.arm.name] for one in compared if one is not best]
@@ -100,7 +109,7 @@ def curves_of(places: Places, found: Found, folds: int, seed: int) -> Curves | s
     tried = {share: places.share(found.best.arm.name, share) for share in SHARES}
     for share, folder in {**tried, 1.0: places.arm(found.best.arm.name)}.items():
         pooled = Pooled.of(counts_below(folder, folds)[0], found.measure)
-        error = pooled.error(1 / (folds - 1))
+        error = pooled.error(1 / (folds - 1) / share)
         if np.isnan(pooled.value) or np.isnan(error):
             return "cannot forecast: too few folds have a score"
         points.append(Point(labels_of(places, folds, share, seed), pooled.value, error))

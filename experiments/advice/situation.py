@@ -27,7 +27,8 @@ class Situation:
         test: pictures with a mask that --splits calls test.
         groups: of --group_by among those with a mask; without it, these.
         classes: what the masks mean.
-        labelled_files: the pictures with a mask, by their places below --images.
+        labelled_files: the pictures with a mask, by their places below --images; those that --splits does not name are
+            without their suffix.
         warnings: a sentence each.
         listing: digest of pictures and masks, by names, sizes and times.
     """
@@ -64,13 +65,14 @@ def look_at(reading: dict[str, Any]) -> Situation:
         raise UserError(
             f"no picture{where} has a mask, and an advice compares by them: draw some, or train phase 1 alone"
         )
+    unnamed = [name for name, why in source.passed_over if why == f"not in {config.splits}"]
     return Situation(
         masks=len(of_train),
         unlabelled=len(train) - len(of_train),
         test=sum(sample.split == "Test" for sample in labelled),
         groups=len({sample.tags.get(str(config.group_by), sample.name) for sample in of_train}),
         classes=source.classes,
-        labelled_files=tuple(_below(sample.file, str(images)) for sample in labelled),
+        labelled_files=(*(_below(sample.file, str(images)) for sample in labelled), *unnamed),
         warnings=tuple(_warnings(len(of_train), sum(sample.split == "Val" for sample in labelled), config.group_by)),
         listing=str(source.details["listing"]),
     )
@@ -134,7 +136,7 @@ def _warnings(masks: int, val: int, group_by: str | None) -> list[str]:
     found = []
     if val:
         found.append(
-            f"{val} masks of val are not used, since nothing is chosen by them: as train they would be learned"
+            f"{val} masks of val are not used, since nothing is chosen by them: name them train to learn from them"
         )
     if not group_by:
         found.append(

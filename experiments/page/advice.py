@@ -24,7 +24,8 @@ def advice_screen(content: Mapping[str, Any]) -> AdviceScreen:
     rows = [_row(arm, name == content["best"]) for name, arm in content["arms"].items()]
     heads = ["way", content["score_title"], "beside scratch", "folds"]
     kind = f"{content['folds']} folds of {content['masks']} masks, each held out once; {content['labels']:.0f} masks"
-    table = PageTable(heads, rows, f"{kind} to learn from. All intervals together hold with 95 %.")
+    scores = "Scores are of all held-out pictures together, and the intervals of a column hold together with 95 %."
+    table = PageTable(heads, rows, f"{kind} to learn from. {scores}")
     title = f"Advice for {content['masks']} pictures with masks and {content['unlabelled']} without"
     return AdviceScreen(title, action, lines, [*content["left_out"], *content["warnings"]], table)
 

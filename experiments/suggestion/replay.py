@@ -23,7 +23,7 @@ from data.prepared.part import write_part
 from data.split import Split
 from data.subsets import some_labels
 from experiments.advice.arms import ARMS, COMMON
-from experiments.advice.estimates import Estimate, estimate
+from experiments.advice.estimates import Estimate, Pooled, estimate
 from experiments.advice.places import weights as weights_of
 from experiments.advice.reading import Measure
 from experiments.advice.running import Chain, run_all
@@ -143,12 +143,15 @@ class Replay:
         measure = Measure.of(self.data.class_set)
         names: tuple[str, str] = (self.way, "random")
         scores = {name: np.array([self._score(seed, name, measure) for seed in everything]) for name in names}
+        counts = (self.labels, self.begun_with, self.added, self.config.replay_steps)
+        return Replayed(self.way, measure, *counts, scores, self.difference(scores[self.way] - scores["random"]))
+
+    def difference(self, of_seeds: np.ndarray) -> Estimate | None:
+        """Return the mean of the repetitions' differences [S], NaN of those without one, and its interval."""
         learned = self.begun_with + self.added
         # Draws from one pool share pictures, so that their scores differ less than those of new pools would: as much
         # less as a jackknife's that leaves so many out (Shao and Wu 1989).
-        difference = estimate(scores[self.way] - scores["random"], learned / (self.labels - learned))
-        counts = (self.labels, self.begun_with, self.added, self.config.replay_steps)
-        return Replayed(self.way, measure, *counts, scores, difference)
+        return estimate(Pooled.of_mean(of_seeds), learned / (self.labels - learned))
 
     @property
     def labels(self) -> int:

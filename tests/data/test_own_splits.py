@@ -199,6 +199,23 @@ def test_folds_divide_what_is_train_and_hold_the_rest_back(images, masks, tmp_pa
     assert tested == dict.fromkeys(train & set(LABELLED), 1)
 
 
+def test_a_class_of_what_is_held_back_alone_is_one_in_every_fold(images, tmp_path):
+    held = {*OFFICIAL["val"], *OFFICIAL["test"]}
+    masks = {name: indices(seed, 4 if name in held else 3) for seed, name in enumerate(LABELLED)}
+    splits = as_json(tmp_path)
+    drawn = write_masks(tmp_path / "masks", masks)
+    whole, fold = (source_of(images, drawn, splits=splits, **how) for how in ({}, {"folds": 3, "fold": 1}))
+    assert len(fold.classes) == 4
+    assert fold.classes == whole.classes
+
+
+def test_a_val_that_becomes_test_says_what_becomes_of_val(images, masks, tmp_path):
+    (tmp_path / "s.json").write_text(json.dumps({"train": NAMES[:10], "val": NAMES[10:]}))
+    for ratio, more in ((0.2, ", and Val is drawn from train"), (0.0, "")):
+        source = source_of(images, masks, splits=tmp_path / "s.json", val_ratio=ratio)
+        assert f"{tmp_path / 's.json'} names no test: its val is Test{more}" in source.notes
+
+
 def test_no_patient_lies_in_two_splits(images, masks, tags, tmp_path):
     for settings in ({}, {"folds": 3, "fold": 1}):
         source = source_of(images, masks, group_by="patient", tag_file=tags, **settings)

@@ -43,9 +43,21 @@ def _dice(counts):
 
 
 def test_one_fold_has_no_limits_and_nothing_to_score_no_estimate():
-    alone = estimate(pooled([0.4]), 0.5)
-    assert (alone.value, alone.low, alone.high, alone.tells) == (0.4, None, None, 0)
+    # The second alone has something to score: how much that varies nobody knows.
+    for rates in ([0.4], [float("nan"), 0.4, float("nan")]):
+        alone = estimate(pooled(rates), 0.5)
+        assert (alone.value, alone.low, alone.high, alone.tells) == (0.4, None, None, 0)
     assert estimate(pooled([float("nan")]), 0.5) is None
+
+
+def test_a_mean_of_repetitions_is_estimated_likewise():
+    values = np.array([0.1, float("nan"), 0.2, 0.4])
+    found, same = Pooled.of_mean(values), pooled([0.1, 0.2, 0.4])
+    assert found.value == pytest.approx(same.value)
+    assert found.without == pytest.approx(same.without)
+    assert found.error(0.0) == pytest.approx(stats.sem([0.1, 0.2, 0.4]))
+    assert estimate(Pooled.of_mean(np.array([0.3])), 0.0).low is None
+    assert estimate(Pooled.of_mean(np.array([float("nan")])), 0.0) is None
 
 
 @given(SCORES)

@@ -10,8 +10,10 @@ from core.classes import ClassSet
 from experiments.advice.arms import ARMS
 from experiments.advice.estimates import estimate
 from experiments.advice.forecast import Point, curves
+from experiments.advice.held_back import sentence
 from experiments.advice.reading import Compared, Found, Measure
 from experiments.advice.verdict import Asked, action, content_of, forecast_lines, sentences
+from experiments.evaluations import Evaluation
 
 LESIONS = ClassSet(("background", "lesion"))
 ASKED = Asked(masks=40, more=40, goal=None, minutes=2.0)
@@ -105,6 +107,26 @@ def test_the_json_says_the_same():
     assert content["says"] == sentences(BOTH, CURVES, Asked(40, 40, 0.78, 2.0))
     gaps = found_of(scratch=[0.5, np.nan, 0.4], teacher=[0.5, 0.6, 0.4])
     assert content_of(gaps, "cannot forecast", ASKED)["arms"]["scratch"]["folds"] == [0.5, None, 0.4]
+
+
+@pytest.mark.parametrize(
+    ("value", "limits", "said"),
+    [
+        (0.8123, [0.7612, 0.8449], "Dice 0.81 (0.76 to 0.84)."),
+        (0.8123, None, "Dice 0.81."),
+        (None, None, "nothing to score, neither masks nor predictions show anything but background."),
+    ],
+)
+def test_the_one_score_on_test(value, limits, said):
+    intervals = {"mean_foreground_dice": limits} if limits else {}
+    found = Evaluation(
+        phase="transfer_learning",
+        num_images=6,
+        scores={"mean_iou": 0.5, "mean_foreground_dice": value},
+        intervals=intervals,
+    )
+    line = sentence(found, "mean_foreground_dice", "Dice")
+    assert line == f"The final model on the 6 pictures of Test, which nothing of this has looked at: {said}"
 
 
 def test_the_score_goes_by_the_classes():

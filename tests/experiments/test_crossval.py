@@ -108,7 +108,7 @@ def test_phase_1_comes_first_unless_it_is_left_out(own, tmp_path, monkeypatch):
     [
         ({"transfer_learning": {}}, "has no section data"),
         ({"data": {}, "ablation": {}}, "is a grid"),
-        ({"data": {"dataset": "folder", "splits": "x"}}, "says splits of the data: leave it out"),
+        ({"data": {"dataset": "folder", "fold": 1}}, "says fold of the data: leave it out"),
     ],
 )
 def test_files_that_cannot_be_cross_validated(sections, message, tmp_path):

@@ -7,7 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
+from core.classes import ClassSet
 from experiments.advice.estimates import Estimate
 from experiments.advice.reading import Measure
 from experiments.suggestion.baseline import at_random
@@ -17,6 +19,7 @@ from experiments.suggestion.replay import Replay, Replayed
 from experiments.suggestion.uncertain import Predicted, gumbel, noised, uncertain
 from experiments.suggestion.weights import measured
 
+MEAN_IOU = Measure.of(ClassSet(("sky", "road"), background=None))
 NAMES = [f"picture {number}" for number in range(40)]
 
 
@@ -158,12 +161,12 @@ def test_chance_is_even_over_seeds():
 def test_a_way_beats_random_where_the_whole_interval_is_above_zero(low, high, verdict):
     scores = {"typical": np.array([0.5, np.nan]), "random": np.array([0.4, 0.6])}
     difference = Estimate((low + high) / 2, low, high)
-    found = Replayed("typical", Measure("mean_iou", "mean IoU"), 40, 8, 10, 300, scores, difference)
+    found = Replayed("typical", MEAN_IOU, 40, 8, 10, 300, scores, difference)
     assert found.beats == (low > 0)
     assert found.in_words().endswith(f"typical {verdict} here.")
     assert "from 8 to 18, 300 steps each: mean IoU on Val 0.500 by typical, 0.500 at random" in found.in_words()
     assert found.content()["scores"]["typical"] == [0.5, None]
-    unknown = Replayed("typical", Measure("mean_iou", "mean IoU"), 40, 8, 10, 300, scores, Estimate(0.1, None, None))
+    unknown = Replayed("typical", MEAN_IOU, 40, 8, 10, 300, scores, Estimate(0.1, None, None))
     assert not unknown.beats
     assert "nothing is known of the gain" in unknown.in_words()
 
@@ -176,3 +179,14 @@ def test_a_replay_leaves_labels_that_neither_choice_must_take(labels, number):
     assert replay.begun_with >= 4
     assert 1 <= replay.added <= number
     assert replay.begun_with + 2 * replay.added <= labels
+
+
+def test_the_gain_of_repetitions_has_an_interval_wider_than_that_of_pools_of_their_own():
+    split = SimpleNamespace(labelled=np.arange(40))
+    replay = Replay(SuggestConfig(number=10), "typical", None, split, Path(), 8, None)  # type: ignore[arg-type]
+    gains = np.array([0.02, np.nan, 0.05, 0.03])
+    found = replay.difference(gains)
+    learned = replay.begun_with + replay.added
+    known = gains[~np.isnan(gains)]
+    half = stats.t.ppf(0.975, 2) * np.sqrt((1 / 3 + learned / (40 - learned)) * known.var(ddof=1))
+    assert (found.value, found.high) == pytest.approx((known.mean(), known.mean() + half))

@@ -93,7 +93,10 @@ def per_pixel(size: int = SIZE, **options) -> Segmenter:
     [
         (lambda: Segmenter(["a.safetensors"]), r"Segmenter\.load\(FILE\) loads weights"),
         (lambda: Segmenter.load(["a.safetensors", "b.safetensors"]), r"one path, not a list.*ensemble=\[\.\.\.\]"),
-        (lambda: per_pixel()(["a.png", "b.png"]), r"a list is no picture: give a file or an array \(uint8\), one at"),
+        (
+            lambda: per_pixel()(["a.png", "b.png"]),
+            r"a list is no picture: give a file or an array \(uint8\); several to seg",
+        ),
     ],
     ids=["made", "loaded", "called"],
 )
@@ -157,12 +160,18 @@ def test_tiles_equal_the_whole(height, width, tta):
     np.testing.assert_array_equal(found.mask[clear], expected.argmax(-1)[clear])
 
 
-def test_pictures_no_larger_than_a_window_are_seen_whole():
+def test_pictures_no_larger_than_a_window_are_seen_whole(tmp_path):
     small, large = picture(1, 30, SIZE), picture(2, 30, SIZE + 1)
     found = per_pixel(tile=True).segment([large, small, large])
     assert [segmentation.tiled for segmentation in found] == [True, False, True]
     assert [segmentation.mask.shape for segmentation in found] == [large.shape[:2], small.shape[:2], large.shape[:2]]
     np.testing.assert_array_equal(found[1].mask, per_pixel()(small)[0])
+    cv2.imwrite(str(file := tmp_path / "small.png"), small[..., ::-1])
+    np.testing.assert_array_equal(per_pixel().segment([file, str(file)])[1].mask, found[1].mask)
+    with pytest.raises(PictureError, match=r"float64 \(30, 40, 3\): pictures are uint8"):
+        per_pixel().segment([small, np.zeros((30, 40, 3))])
+    with pytest.raises(PictureError, match="segment takes several pictures, a list"):
+        per_pixel().segment(small)
     assert not per_pixel(tile=True, tile_scale=0.5).readout.is_tiled(large.shape[:2])
     assert per_pixel(tile=True, tile_scale=2).readout.is_tiled(small.shape[:2])
 

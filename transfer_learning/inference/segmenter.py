@@ -121,19 +121,21 @@ class Segmenter:
             PictureError: not a picture, damaged, or too large; an array of another kind; several pictures.
             OSError: the file cannot be read.
         """
+        (found,) = self.segment([picture])
+        return found.mask, found.confidence
+
+    def _taken(self, picture: str | Path | np.ndarray) -> np.ndarray:
+        """Return a picture, of a file or of a program, as `see` takes it. Raises as `__call__`."""
         if isinstance(picture, np.ndarray):
             self.check(picture)
-            picture = self.preprocessed(picture)
-        elif not isinstance(picture, str | Path):
+            return self.preprocessed(picture)
+        if not isinstance(picture, str | Path):
             raise PictureError(
-                f"a {type(picture).__name__} is no picture: give a file or an array (uint8), one at a time"
+                f"a {type(picture).__name__} is no picture: give a file or an array (uint8); several to segment([...])"
             )
-        else:
-            picture, _ = self.read(Path(picture))
-            self.check(picture)
-        (seen,) = self.see([picture])
-        found = segmentation(seen)
-        return found.mask, found.confidence
+        read, _ = self.read(Path(picture))
+        self.check(read)
+        return read
 
     def read(self, path: Path) -> tuple[np.ndarray, list[str]]:
         """Read a picture as those of the training were, preprocessed; returns it and what was unusual about the file.
@@ -162,9 +164,18 @@ class Segmenter:
             if height * width > MAX_PIXELS:
                 raise PictureError(f"{height} x {width} after scaling is more than {MAX_PIXELS} pixels")
 
-    def segment(self, pictures: Sequence[np.ndarray]) -> list[Segmentation]:
-        """Segment pictures [H, W, 3] or [H, W] uint8 of any sizes, those that are seen whole as one batch."""
-        return [segmentation(seen) for seen in self.see([self.preprocessed(picture) for picture in pictures])]
+    def segment(self, pictures: Sequence[str | Path | np.ndarray]) -> list[Segmentation]:
+        """Segment pictures of any sizes, those that are seen whole as one batch.
+
+        Args:
+            pictures: files, or arrays uint8 [H, W, 3] or [H, W], as `__call__` takes them.
+
+        Raises:
+            PictureError, OSError: as `__call__`, or one picture is given instead of several.
+        """
+        if isinstance(pictures, str | Path | np.ndarray):
+            raise PictureError("segment takes several pictures, a list: call the segmenter itself with one")
+        return [segmentation(seen) for seen in self.see([self._taken(picture) for picture in pictures])]
 
     def see(self, pictures: Sequence[np.ndarray]) -> list[Seen]:
         """Run the network alone on pictures as `read` returns them; `segmentation` makes the rest of it."""

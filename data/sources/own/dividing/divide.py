@@ -31,13 +31,16 @@ class Division(NamedTuple):
         splits: picture -> Train, Val or Test.
         drawn: the splits that were drawn here, not given.
         notes: what a person should know, a sentence each.
-        left_out: picture -> why it belongs nowhere: it has a mask and --splits does not name it, or it is held back.
+        left_out: picture -> why it belongs nowhere: it has a mask and --splits does not name it.
+        held_back: picture -> why it is in no fold; of those that are learned from it is no other, so what decides how
+            pictures are read and what masks mean looks at it too, in every fold.
     """
 
     splits: dict[str, str]
     drawn: tuple[str, ...]
     notes: list[str]
     left_out: dict[str, str]
+    held_back: dict[str, str]
 
 
 def divide(pictures: Pictures, tags: Tags, config: ReadingConfig) -> Division:
@@ -53,24 +56,22 @@ def divide(pictures: Pictures, tags: Tags, config: ReadingConfig) -> Division:
         official = _official(pictures, groups, config, notes)
         return _train_in_folds(official, pictures, groups, config) if config.folds else official
     if config.folds:
-        return _in_folds(pictures, groups, config, notes, {})
+        return _in_folds(pictures, groups, config, notes)
     if config.group_by:
         splits = divide_groups(groups, config.val_ratio, config.test_ratio, config.seed)
     elif strata:
         splits = _divide_evenly(strata, config)
     else:
         splits = hash_splits(list(pictures.names()), config.val_ratio, config.test_ratio, config.seed)
-    return Division(splits, SPLITS, notes, {})
+    return Division(splits, SPLITS, notes, {}, {})
 
 
-def _in_folds(
-    pictures: Pictures, groups: Mapping[str, str], config: ReadingConfig, notes: list[str], left_out: dict[str, str]
-) -> Division:
+def _in_folds(pictures: Pictures, groups: Mapping[str, str], config: ReadingConfig, notes: list[str]) -> Division:
     splits = into_folds(pictures, config, groups)
     labelled = [name for name in pictures.names(labelled=True) if name in splits]
     count = sum(splits[name] == "Test" for name in labelled)
     notes = [*notes, f"fold {config.fold} of {config.folds}: {count} of {len(labelled)} labelled pictures are Test"]
-    return Division(splits, SPLITS, notes, left_out)
+    return Division(splits, SPLITS, notes, {}, {})
 
 
 def _train_in_folds(
@@ -82,7 +83,8 @@ def _train_in_folds(
     counts = Counter(split for split in official.splits.values() if split != "Train")
     said = " and ".join(f"{counts[split]} of {split}" for split in SPLITS if counts[split])
     notes = [*official.notes, f"{said} in {config.splits} are in no fold"]
-    return _in_folds(pictures, train, config, notes, {**official.left_out, **held})
+    divided = _in_folds(pictures, train, config, notes)
+    return divided._replace(left_out=official.left_out, held_back=held)
 
 
 def into_folds(pictures: Pictures, config: ReadingConfig, groups: Mapping[str, str]) -> dict[str, str]:
@@ -138,7 +140,7 @@ def _official(pictures: Pictures, groups: Mapping[str, str], config: ReadingConf
     if left_out:
         notes.append(f"{len(left_out)} pictures with a mask are not in {config.splits}: they are left out")
     _require_whole_groups(splits, groups)
-    splits, without_test = val_as_test(splits, config.splits)
+    splits, without_test = val_as_test(splits, config.splits, config.val_ratio > 0)
     notes += without_test
     if "Val" not in set(splits.values()) and config.val_ratio > 0 and not config.folds:
         train = {name: groups[name] for name, split in splits.items() if split == "Train"}
@@ -147,7 +149,7 @@ def _official(pictures: Pictures, groups: Mapping[str, str], config: ReadingConf
         drawn = ("Train", "Val")
         if not without_test:
             notes.append(f"{config.splits} names no val: Val is drawn from train")
-    return Division(splits, drawn, notes, left_out)
+    return Division(splits, drawn, notes, left_out, {})
 
 
 def _require_two(train: Mapping[str, str], config: ReadingConfig) -> None:

@@ -60,11 +60,17 @@ def require_both(splits: Mapping[str, str], where: Path) -> None:
         raise UserError(f"{where} names pictures of {named}: name train and test too")
 
 
-def val_as_test(splits: dict[str, str], where: Path) -> tuple[dict[str, str], list[str]]:
-    """Return the splits with Val as Test where there is no Test, and what is to be said about that."""
+def val_as_test(splits: dict[str, str], where: Path, draws_val: bool = True) -> tuple[dict[str, str], list[str]]:
+    """Return the splits with Val as Test where there is no Test, and what is to be said about that.
+
+    Args:
+        splits: picture -> split.
+        where: that names them.
+        draws_val: whether another Val is drawn.
+    """
     if "Test" in splits.values():
         return splits, []
-    note = f"{where} names no test: its val is Test, and Val is drawn from train"
+    note = f"{where} names no test: its val is Test" + ", and Val is drawn from train" * draws_val
     return {name: "Test" if split == "Val" else split for name, split in splits.items()}, [note]
 
 
