@@ -207,6 +207,8 @@ def _upload(config: PushConfig, files: Mapping[str, bytes]) -> str:
     from huggingface_hub import CommitOperationAdd, HfApi
     from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
+    from core.filing.hub import of_transport
+
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), library_name="ae-pretrained")
     try:
         address = api.create_repo(config.repository, private=config.private or None, exist_ok=True)
@@ -219,7 +221,7 @@ def _upload(config: PushConfig, files: Mapping[str, bytes]) -> str:
             why = "does not let you write there: `hf auth login`, or set HF_TOKEN"
             raise UserError(f"{config.repository}: the hub {why}") from None
         raise RunError(f"{config.repository}: the hub refused it: {_short(error)}") from None
-    except OSError as error:
+    except (OSError, *of_transport()) as error:
         raise RunError(f"the hub cannot be reached ({_short(error)}): the same command begins anew") from None
     print(f"uploaded {', '.join(files)} to {address}")
     return str(address)

@@ -30,7 +30,8 @@ def fetched(path: Path | str) -> Path:
     """
     match = _PLACE.fullmatch(str(path))
     if not match:
-        raise UserError(f"{path} is not written as hf://USER/NAME, or hf://USER/NAME@REVISION")
+        written = str(path).replace("hf:/", "hf://", 1) if isinstance(path, Path) else path
+        raise UserError(f"{written} is not written as hf://USER/NAME, or hf://USER/NAME@REVISION")
     repository, revision = match["repository"], match["revision"]
     from huggingface_hub.errors import (
         EntryNotFoundError,
@@ -75,10 +76,19 @@ def _downloaded(repository: str, revision: str | None) -> Path:
             get_hf_file_metadata(hf_hub_url(repository, FILE, revision=revision, endpoint=endpoint), timeout=patience)
         except HfHubHTTPError:
             raise
-        # Those of the transport below, which is another one from version to version: of them the hub's own are made.
-        except tuple(kind for kind in HfHubHTTPError.__bases__ if issubclass(kind, Exception)):
+        except of_transport():
             raise _unreachable(f"hf://{repository}") from None
     return Path(hf_hub_download(repository, FILE, revision=revision, endpoint=endpoint, etag_timeout=patience))
+
+
+def of_transport() -> tuple[type[Exception], ...]:
+    """Return what is raised where the hub cannot be reached.
+
+    The transport below it is another one from version to version: of its errors the hub's own are made.
+    """
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return tuple(kind for kind in HfHubHTTPError.__bases__ if issubclass(kind, Exception))
 
 
 def _unreachable(place: str) -> UserError:

@@ -229,11 +229,14 @@ def _metadata(path: Path) -> dict[str, str]:
 def _require_weights(path: Path) -> None:
     """Raise UserError for what is no file, or plainly another kind of file."""
     if path.is_dir():
-        raise UserError(f"{path} is a folder: give the weights in it, {path / 'best_model.safetensors'}")
+        held = next((f"model{suffix}" for suffix in EXPORTED if (path / f"model{suffix}").is_file()), None)
+        raise UserError(f"{path} is a folder: give the weights in it, {path / (held or 'best_model.safetensors')}")
     if not path.is_file():
         raise UserError(f"no weights at {path}: a training run leaves them as best_model.safetensors in its folder")
     if readable(path) != str(path):
         raise UserError(f"{path} is no valid UTF-8, and safetensors opens nothing else: rename that folder or file")
+    if path.suffix == ".bin" and path.with_suffix(".xml").is_file():
+        raise UserError(f"{path} holds the numbers of {path.with_suffix('.xml')}: give that")
     if path.suffix in EXPORTED:
         raise UserError(f"{path} is an exported network: give the weights of a training run, best_model.safetensors")
     with path.open("rb") as file:

@@ -124,6 +124,9 @@ def chosen_arms(names: tuple[str, ...], unlabelled: int, outside: bool) -> tuple
         # Time is short: of the ways to use pictures without masks the one that the race is ahead with.
         arms = [arm for arm in arms if not arm.pretrained]
         left_out["pretrained"] = "pretrained: --arms names it, beside others or instead of them"
+    if names and len(arms) < 2:
+        others = ", ".join(name for name in ARMS if name not in (*left_out, "scratch"))
+        raise UserError(f"--arms scratch alone compares nothing: name another of {others}")
     if len(arms) < 2:
         raise UserError(
             "from scratch is all that can be tried, so there is nothing to compare: add pictures without masks to "

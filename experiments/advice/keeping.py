@@ -51,7 +51,7 @@ def asked_of(config: AdviseConfig) -> dict[str, Any]:
 
 
 def kept_in(here: Path, config: AdviseConfig, listing: str) -> Chosen | None:
-    """Return what an earlier call chose; None where there was none.
+    """Return what an earlier call chose; None where there was none, or none that came to trainings.
 
     Raises:
         UserError: it was asked something else, the pictures or masks have changed since, or the file is damaged.
@@ -63,6 +63,8 @@ def kept_in(here: Path, config: AdviseConfig, listing: str) -> Chosen | None:
         chosen = TypeAdapter(Chosen).validate_python(read_json(path))
     except ValidationError as errors:
         raise UserError(f"{path} is damaged ({first_problem(errors)}): give another --output_dir") from None
+    if chosen.lengths is None:  # it was refused, for too little time say, before anything was trained
+        return None
     if difference := differences(chosen.asked, asked_of(config)):
         raise UserError(f"{here} holds an advice with other settings ({difference}): give another --output_dir")
     if chosen.listing != listing:

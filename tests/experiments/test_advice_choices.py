@@ -1,5 +1,7 @@
 """What an advice chooses from masks, time and machine, and the arms that it can try; nothing trains here."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from experiments.advice.choices import (
     FOR_FOLDS,
     LADDER,
     PRETRAINING_RUNS,
+    Lengths,
     Sized,
     best_size,
     folds_for,
@@ -19,6 +22,8 @@ from experiments.advice.choices import (
     runs_of,
     seconds_a_run,
 )
+from experiments.advice.config import AdviseConfig
+from experiments.advice.keeping import Chosen, asked_of, kept_in
 
 LOOK = Sized(64, 8)
 
@@ -60,6 +65,17 @@ def test_what_is_given_is_taken():
     assert best_size(10, 0.1, LOOK, 1000, None) == LOOK
 
 
+def test_an_advice_that_was_refused_for_too_little_time_is_asked_again_with_more(tmp_path):
+    little, more = (AdviseConfig(images=Path("photos"), hours=hours) for hours in (0.05, 0.5))
+    Chosen(asked_of(little), "listing", 1, 1, Sized(64, 8)).keep(tmp_path)
+    assert kept_in(tmp_path, more, "listing") is None
+    trained = Chosen(asked_of(little), "listing", 1, 1, Sized(64, 8), Lengths(60.0, {"scratch": 300}, 0))
+    trained.keep(tmp_path)
+    assert kept_in(tmp_path, little, "listing") == trained
+    with pytest.raises(UserError, match=r"other settings \(--hours 0.05 there, 0.5 asked\)"):
+        kept_in(tmp_path, more, "listing")
+
+
 def test_a_step_that_costs_twice_as_much_is_taken_half_as_often():
     found = lengths(108.0, {"scratch": 0.1, "teacher": 0.2, "phase 1": 0.25}, hours=1.0)
     assert found.steps == {"scratch": 1000, "teacher": 500}
@@ -96,7 +112,7 @@ def test_which_arms_are_tried():
         (("imagenet",), 9, False, "--arms imagenet: --no_outside_weights: leave it out"),
         (("teacher",), 0, True, "--arms teacher: every picture has a mask: leave it out"),
         ((), 0, False, "from scratch is all that can be tried"),
-        (("scratch",), 9, True, "from scratch is all that can be tried"),
+        (("scratch",), 9, True, "--arms scratch alone compares nothing: name another of teacher"),
     ],
 )
 def test_arms_that_cannot_be_are_refused(asked, unlabelled, outside, message):

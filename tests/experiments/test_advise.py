@@ -155,6 +155,7 @@ def test_copies_that_no_division_keeps_together_are_warned_of(tmp_path):
         (6, 3, [], "3 masks are too few to hold any of them out"),
         (6, 6, ["--no_outside_weights"], "from scratch is all that can be tried"),
         (6, 4, ["--arms", "teecher"], "did you mean teacher?"),
+        (6, 4, ["--arms", "scratch"], "--arms scratch alone compares nothing: name another of teacher, pretrained, im"),
         (6, 4, ["--folds", "3"], "--folds 3 leaves fewer than 2 of 4 masks a fold"),
         (6, 4, ["--size", "32"], "size 32: networks take sides of 33 px and more"),
         (6, 4, ["--hours", "0"], "hours 0.0 must be above 0"),

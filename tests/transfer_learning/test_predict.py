@@ -97,8 +97,9 @@ def per_pixel(size: int = SIZE, **options) -> Segmenter:
             lambda: per_pixel()(["a.png", "b.png"]),
             r"a list is no picture: give a file or an array \(uint8\); several to seg",
         ),
+        (lambda: per_pixel()(__file__), r"test_predict\.py: not a picture"),
     ],
-    ids=["made", "loaded", "called"],
+    ids=["made", "loaded", "called with several", "called with a text"],
 )
 def test_a_segmenter_says_what_it_takes(call, message):
     with pytest.raises((UserError, PictureError), match=message):

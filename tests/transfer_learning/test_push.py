@@ -143,7 +143,8 @@ def test_weights_go_up_with_a_card_and_come_down_the_same(hub, trained, tmp_path
     [
         ("hf://tom/dogs", "hf://tom/dogs is not there, or not for you"),
         ("hf://tom/pets", f"hf://tom/pets holds no {FILE}: it is no repository that"),
-        ("hf://tom", "hf://tom is not written as hf://USER/NAME"),
+        ("hf://tom", "^hf://tom is not written as hf://USER/NAME"),
+        (Path("hf://tom"), "^hf://tom is not written as hf://USER/NAME"),
         ("hf://tom/pets/more", "is not written as hf://USER/NAME"),
     ],
 )
@@ -165,6 +166,16 @@ def test_a_hub_out_of_reach_is_asked_once_and_told_in_a_line(wrong, hub, tmp_pat
     assert predict(["--model_path", "hf://tom/pets", "--input", str(tmp_path), "--output_dir", str(tmp_path)]) == 2
     reason = "is not in the cache, and the hub cannot be reached: see the network"
     assert capfd.readouterr() == ("", f"error: hf://tom/pets {reason}\n")
+
+
+def test_a_hub_that_nobody_reaches_is_said_to_who_pushes(hub, trained, monkeypatch, capsys):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{closed.getsockname()[1]}")
+    assert push(words(trained)) == 1
+    error = capsys.readouterr().err
+    assert "error: the hub cannot be reached (" in error
+    assert error.rstrip().endswith("): the same command begins anew")
 
 
 def test_what_is_in_the_cache_is_taken_where_the_hub_is_out_of_reach(hub, monkeypatch, capfd):

@@ -51,8 +51,9 @@ class Exporter:
         Raises:
             UserError: the extra `export` is not installed.
         """
-        for runtime in KINDS.get(path.suffix, ()):
-            of_extra(runtime)  # compares it, half a minute later
+        # What writes it, and what it is compared with: known before the half minute that writing takes.
+        for module in ("onnx", "onnxscript", *KINDS[path.suffix]) if path.suffix in KINDS else ():
+            of_extra(module)
         if path.suffix == ".pt":
             torch.save(self.model.state_dict(), path)
         elif path.suffix == ".onnx":
@@ -115,8 +116,6 @@ class Exporter:
 
     def _traced(self, opset: int) -> Any:
         """Return the network in fp32 as a ModelProto."""
-        of_extra("onnx")
-        of_extra("onnxscript")
         images = torch.rand(2, self.model.in_channels, 2 * MIN_SIDE, 2 * MIN_SIDE)
         content = torch.ones(2, 1, *images.shape[2:], dtype=torch.bool)
         batch, *sides = (

@@ -133,8 +133,11 @@ class Segmenter:
             raise PictureError(
                 f"a {type(picture).__name__} is no picture: give a file or an array (uint8); several to segment([...])"
             )
-        read, _ = self.read(Path(picture))
-        self.check(read)
+        try:
+            read, _ = self.read(Path(picture))
+            self.check(read)
+        except PictureError as error:
+            raise PictureError(f"{picture}: {error}") from None
         return read
 
     def read(self, path: Path) -> tuple[np.ndarray, list[str]]:

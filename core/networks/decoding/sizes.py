@@ -43,4 +43,4 @@ def to_picture(scores: Tensor, size: Sequence[int], multiple: int = 1) -> Tensor
 def nothing(like: Tensor, images: Tensor, stride: int) -> Tensor:
     """Return features of 0 channels at a stride of pictures: [N, 0, H / stride, W / stride], rounded up."""
     height, width = (-(-side // stride) for side in images.shape[-2:])
-    return like.new_zeros(len(images), 0, height, width)
+    return like.new_zeros(images.shape[0], 0, height, width)  # len() would fix the batch of an exported network
