@@ -1,8 +1,9 @@
 """Replay `advise` on public data sets: a few masks of each, and whether what was advised was best on unseen pictures.
 
 Each user has all pictures of Train, masks of a few, and so much time that every training gets the same seconds. What is
-advised is compared with what every way scores on Test with all the user's masks, and the forecast with what twice the
-masks brought. Finished replays are kept, a JSON each, and not done again; replay.json and replay.md sum them up.
+advised is compared with what every way scores on Test with all the user's masks, the mean of two trainings, and the
+forecast with what twice the masks brought. Finished replays are kept, a JSON each, and not done again; replay.json and
+replay.md sum them up.
 
     python -m benchmarks.advise_replay --data_dirs data/pets96 data/isic96 data/roads96 data/voc96 --masks 10 20 40
 """

@@ -28,6 +28,8 @@ def row_of(name: str, advice: Mapping[str, Any], truth: Mapping[str, float]) -> 
         "says": advice["says"][-1],
         "expected": advice["expected"],
         "outside": {arm: entry["outside_weights"] for arm, entry in advice["arms"].items()},
+        "differences": {arm: entry["difference"] for arm, entry in advice["arms"].items()},
+        "steps": advice["steps"],
         "folds": {arm: entry["score"]["value"] for arm, entry in advice["arms"].items()},
         "scores": arms,
         "gain": truth["twice"] - arms[advice["best"]],

@@ -1,7 +1,10 @@
 """Whether an advice was right: every way trained on all of the user's masks, and scored on pictures nobody showed."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from benchmarks.replaying.users import User
 from experiments.advice.arms import ARMS
@@ -11,18 +14,28 @@ from experiments.advice.running import Chain, run_all
 from experiments.advice.work import SCORED, Work
 from experiments.result_files import read_evaluation
 
+# What few masks train wobbles from seed to seed by more than ways differ.
+SEEDS = 2
+
 
 def truth_of(user: User, advice: dict[str, Any], slots: int, seed: int) -> dict[str, Any]:
-    """Return what each arm scores on Test with the user's masks, and the best one's with twice as many."""
+    """Return what each arm scores on Test with the user's masks, and the best one's with twice as many.
+
+    Each is the mean over so many trainings as `SEEDS` says, with seeds from `seed` upwards.
+    """
     sized = Sized(advice["size"], advice["width"])
     lengths = Lengths(advice["seconds_a_training"], advice["steps"], 0)
     arms = tuple(ARMS[name] for name in advice["arms"])
     work = Work(Places(user.folder / "advice"), arms, 0, sized, lengths, seed)
     run_all([_prepared(user, number, sized.size) for number in (1, 2)], "preparing the truth", slots, 1)
-    chains = {arm.name: _chain(user, work, arm.name, 1) for arm in arms}
-    chains["twice"] = _chain(user, work, advice["best"], 2)
-    run_all(list(chains.values()), "the truth", slots, 1)
-    return {name: read_evaluation(chain.leaves).scores[advice["score"]] for name, chain in chains.items()}
+    asked = {**{arm.name: (arm.name, 1) for arm in arms}, "twice": (advice["best"], 2)}
+    works = [replace(work, seed=seed + number) for number in range(SEEDS)]
+    chains = {name: [_chain(user, one, *what) for one in works] for name, what in asked.items()}
+    run_all([chain for of_seeds in chains.values() for chain in of_seeds], "the truth", slots, 1)
+    return {
+        name: float(np.mean([read_evaluation(chain.leaves).scores[advice["score"]] for chain in of_seeds]))
+        for name, of_seeds in chains.items()
+    }
 
 
 def _data(user: User, number: int) -> Path:
@@ -38,7 +51,7 @@ def _prepared(user: User, number: int, size: int) -> Chain:
 
 
 def _chain(user: User, work: Work, arm: str, number: int) -> Chain:
-    run = user.folder / "truth_runs" / f"{arm}_{number}"
+    run = user.folder / "truth_runs" / f"{arm}_{number}_seed_{work.seed}"
     training = work.training(ARMS[arm], _data(user, number), run / "training", work.lengths.steps[arm])
     places = ["--model_path", str(weights(run / "training")), "--data_dir", str(_data(user, number))]
     scoring = ["transfer_learning.evaluate", [*places, "--output_dir", str(run / "results"), "--no_figures"]]

@@ -33,7 +33,7 @@ def test_regrets_are_of_the_advice_and_of_every_fixed_one():
 
 
 def test_a_row_says_what_was_advised_and_what_came():
-    arms = {"scratch": {"outside_weights": False, "score": {"value": 0.5}}}
+    arms = {"scratch": {"outside_weights": False, "score": {"value": 0.5}, "difference": None}}
     advice = {
         "masks": 8,
         "best": "scratch",
@@ -41,6 +41,7 @@ def test_a_row_says_what_was_advised_and_what_came():
         "says": ["a", "Do: b."],
         "expected": 0.4,
         "arms": arms,
+        "steps": {"scratch": 300},
     }
     found = row_of("pets_96_8_1", {**advice, "forecast": {"cannot": "why"}}, {"scratch": 0.6, "twice": 0.65})
     assert (found["data"], found["scores"], found["forecast"]) == ("pets_96", {"scratch": 0.6}, None)
