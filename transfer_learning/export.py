@@ -95,11 +95,6 @@ def export(config: ExportConfig) -> dict[str, Any]:
     exporter, header = _exporter(config)
     compared_on, ranges = _pictures(config, header)
     with sole_writer(config.output_dir), replacing(config.output_dir) as folder:
-        if config.format != "state_dict":
-            print(
-                "tracing the network and writing it anew: half a minute, minutes with timm's encoders",
-                file=sys.stderr,
-            )
         exporter.write(folder / name, config.opset, ranges)
         compared = exporter.compare(folder / name, compared_on)
         _require_agreement(compared, config.precision)

@@ -29,11 +29,12 @@ from data.sources.source import Sample, Source
 
 @dataclass(frozen=True)
 class Understood:
-    """One's own pictures as they will be read, and what led to it."""
+    """One's own pictures as they will be read, and what led to it; the pictures with a mask that --splits leaves out."""
 
     source: Source
     listing: Listing
     reading: Reading
+    unnamed: tuple[str, ...]
 
 
 def read(config: ReadingConfig) -> Source:
@@ -70,7 +71,7 @@ def understand(config: ReadingConfig, watcher: Watcher | None = None) -> Underst
         notes=_notes(found, reading, division.notes),
         classes_yaml=reading.coding.yaml if reading.coding else "",
     )
-    return Understood(source, found, reading)
+    return Understood(source, found, reading, tuple(division.left_out))
 
 
 def listing(config: ReadingConfig) -> str:

@@ -54,7 +54,8 @@ def look_at(reading: dict[str, Any]) -> Situation:
 
     config = PrepareConfig(dataset="folder", val_ratio=0.0, test_ratio=0.0, **reading)
     images = config.require_images()
-    source = understand(config).source
+    understood = understand(config)
+    source = understood.source
     for note in source.notes:
         print(note)
     labelled = [sample for sample in source.samples if sample.label is not None]
@@ -65,14 +66,13 @@ def look_at(reading: dict[str, Any]) -> Situation:
         raise UserError(
             f"no picture{where} has a mask, and an advice compares by them: draw some, or train phase 1 alone"
         )
-    unnamed = [name for name, why in source.passed_over if why == f"not in {config.splits}"]
     return Situation(
         masks=len(of_train),
         unlabelled=len(train) - len(of_train),
         test=sum(sample.split == "Test" for sample in labelled),
         groups=len({sample.tags.get(str(config.group_by), sample.name) for sample in of_train}),
         classes=source.classes,
-        labelled_files=(*(_below(sample.file, str(images)) for sample in labelled), *unnamed),
+        labelled_files=(*(_below(sample.file, str(images)) for sample in labelled), *understood.unnamed),
         warnings=tuple(_warnings(len(of_train), sum(sample.split == "Val" for sample in labelled), config.group_by)),
         listing=str(source.details["listing"]),
     )

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,6 +55,10 @@ class Exporter:
         # What writes it, and what it is compared with: known before the half minute that writing takes.
         for module in ("onnx", "onnxscript", *KINDS[path.suffix]) if path.suffix in KINDS else ():
             of_extra(module)
+        if path.suffix in KINDS:
+            print(
+                "tracing the network and writing it anew: half a minute, minutes with timm's encoders", file=sys.stderr
+            )
         if path.suffix == ".pt":
             torch.save(self.model.state_dict(), path)
         elif path.suffix == ".onnx":
