@@ -29,7 +29,7 @@ from data.sources.source import Sample, Source
 
 @dataclass(frozen=True)
 class Understood:
-    """One's own pictures as they will be read, and what led to it; the pictures with a mask that --splits leaves out."""
+    """One's own pictures as they will be read, and what led to it; pictures with a mask that --splits leaves out."""
 
     source: Source
     listing: Listing
