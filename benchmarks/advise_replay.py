@@ -32,7 +32,7 @@ class AdviseReplayConfig:
     """How many masks a user has: each number with each data set whose Train has twice as many."""
     seeds: tuple[int, ...] = (1,)
     """Which masks."""
-    seconds: float = 45.0
+    seconds: float = 60.0
     """Of each training."""
     size: int = 64
     """Side of the pictures, in pixels."""

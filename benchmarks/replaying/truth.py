@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.replaying.users import User
-from experiments.advice.arms import ARMS
+from experiments.advice.arms import ARMS, Arm
 from experiments.advice.choices import Lengths, Sized
+from experiments.advice.measuring import fastest
 from experiments.advice.places import Places, weights
 from experiments.advice.running import Chain, run_all
 from experiments.advice.work import SCORED, Work
@@ -25,10 +26,12 @@ def truth_of(user: User, advice: dict[str, Any], slots: int, seed: int) -> dict[
     """
     sized = Sized(advice["size"], advice["width"])
     lengths = Lengths(advice["seconds_a_training"], advice["steps"], 0)
-    arms = tuple(ARMS[name] for name in advice["arms"])
-    work = Work(Places(user.folder / "advice"), arms, 0, sized, lengths, seed)
+    places = Places(user.folder / "advice")
+    arms, _ = fastest(places, places.whole, [ARMS[name] for name in advice["arms"]], sized, seed, 1)  # as measured
+    work = Work(places, tuple(arms), 0, sized, lengths, seed)
     run_all([_prepared(user, number, sized.size) for number in (1, 2)], "preparing the truth", slots, 1)
-    asked = {**{arm.name: (arm.name, 1) for arm in arms}, "twice": (advice["best"], 2)}
+    asked = {arm.name: (arm, 1) for arm in arms}
+    asked["twice"] = (asked[advice["best"]][0], 2)
     works = [replace(work, seed=seed + number) for number in range(SEEDS)]
     chains = {name: [_chain(user, one, *what) for one in works] for name, what in asked.items()}
     run_all([chain for of_seeds in chains.values() for chain in of_seeds], "the truth", slots, 1)
@@ -50,11 +53,11 @@ def _prepared(user: User, number: int, size: int) -> Chain:
     return Chain(folder.name, (["data.prepare", words],), said, folder / "manifest.json", 5.0, folder)
 
 
-def _chain(user: User, work: Work, arm: str, number: int) -> Chain:
-    run = user.folder / "truth_runs" / f"{arm}_{number}_seed_{work.seed}"
-    training = work.training(ARMS[arm], _data(user, number), run / "training", work.lengths.steps[arm])
+def _chain(user: User, work: Work, arm: Arm, number: int) -> Chain:
+    run = user.folder / "truth_runs" / f"{arm.name}_{number}_seed_{work.seed}"
+    training = work.training(arm, _data(user, number), run / "training", work.lengths.steps[arm.name])
     places = ["--model_path", str(weights(run / "training")), "--data_dir", str(_data(user, number))]
     scoring = ["transfer_learning.evaluate", [*places, "--output_dir", str(run / "results"), "--no_figures"]]
-    name = f"{arm} with {'all' if number == 1 else 'twice the'} masks"
+    name = f"{arm.name} with {'all' if number == 1 else 'twice the'} masks"
     said, leaves = run / "console.txt", run / "results" / SCORED
     return Chain(name, (training, scoring), said, leaves, work.lengths.seconds, run / "training")

@@ -11,13 +11,13 @@ from core.errors import UserError
 from core.filing.words import nearest
 
 LITE0 = "tf_efficientnet_lite0"
-# Phase 2 of every arm. Nothing is selected inside folds: the last averaged weights count.
+# Phase 2 of every arm. Nothing is selected inside folds: the last averaged weights count. How long they are averaged
+# over depends on the steps (`experiments.advice.work`).
 COMMON: dict[str, Any] = {
     "batch_size": 8,
     "optimizer": "adamw",
     "weight_decay": 0.01,
     "schedule": "cosine",
-    "ema": 0.99,
     "select": "last",
     "encoder_dropout": (0.0,) * 6,
     "decoder_dropout": (0.0,) * 5,

@@ -115,11 +115,11 @@ def plan_of(config: AdviseConfig, tried: Tried, places: Places) -> Plan:
     Raises:
         UserError: they cannot be prepared, there is too little time, or an earlier call was asked something else.
     """
-    arms, folds = tried.arms, tried.folds
+    folds = tried.folds
     chosen = kept_in(places.here, config, tried.situation.listing) or _chosen(config, tried, places)
     sized, slots, threads = chosen.sized, chosen.slots, chosen.threads
     run_all(list(_preparations(config, places, sized.size, folds)), f"preparing at {sized.size} px", slots, threads)
-    steps = _measured(places, places.whole, arms, sized, config.seed, threads)
+    arms, steps = _measured(places, places.whole, tried.arms, sized, config.seed, threads)
     if chosen.lengths is None:
         chosen = replace(chosen, lengths=lengths(_seconds(config, tried, slots), steps, config.hours))
         chosen.keep(places.here)
@@ -137,10 +137,12 @@ def _seconds(config: AdviseConfig, tried: Tried, slots: int) -> float:
     return seconds_a_run(config.hours, slots, runs, phase_1, config.final_model)
 
 
-def _measured(places: Places, data: Path, arms: list[Arm], sized: Sized, seed: int, threads: int) -> dict[str, float]:
-    from experiments.advice.measuring import step_seconds
+def _measured(
+    places: Places, data: Path, arms: list[Arm], sized: Sized, seed: int, threads: int
+) -> tuple[list[Arm], dict[str, float]]:
+    from experiments.advice.measuring import fastest
 
-    return step_seconds(places, data, arms, sized, seed, threads)
+    return fastest(places, data, arms, sized, seed, threads)
 
 
 def _chosen(config: AdviseConfig, tried: Tried, places: Places) -> Chosen:
@@ -149,7 +151,8 @@ def _chosen(config: AdviseConfig, tried: Tried, places: Places) -> Chosen:
     threads = max(1, threads_of(1) // slots)
     seconds, scratch = _seconds(config, tried, slots), tried.arms[0]
     side = longest_side(config.reading, places.look, LOOKED_AT.size)
-    first = _measured(places, places.look, [scratch], LOOKED_AT, config.seed, threads)[scratch.name]
+    _, seconds_a_step = _measured(places, places.look, [scratch], LOOKED_AT, config.seed, threads)
+    first = seconds_a_step[scratch.name]
     given = Sized(config.size, config.width) if config.size or config.width else None
     sized = best_size(seconds, first, LOOKED_AT, side, given)
     lengths(seconds, {scratch.name: first * sized.cost / LOOKED_AT.cost}, config.hours)  # before more is prepared

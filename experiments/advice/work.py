@@ -43,7 +43,7 @@ class Work:
         # What is hidden at a time: an eighth of the picture, 8 to 32 pixels.
         patch = max(8, min(32, self.sized.size // 8))
         own = {"pictures": "unlabelled", "seed": self.seed, "width": self.sized.width, "mask_patch": patch}
-        return {**PRETRAINING, **_length(self.lengths.pretraining_steps), **own}
+        return {**PRETRAINING, **length_of(self.lengths.pretraining_steps), **own}
 
     def of_arms(self) -> Iterator[Chain]:
         """Yield the folds, all arms of one before the next."""
@@ -68,24 +68,34 @@ class Work:
 
     def settings(self, arm: Arm) -> dict[str, dict[str, Any]]:
         """Return the sections of a file with which an arm can be trained again, without the places."""
-        steps = self.lengths.steps[arm.name]
-        own = {**COMMON, **arm.settings, **_length(steps), "seed": self.seed, "width": self.sized.width}
+        own = {**self._of(arm, self.lengths.steps[arm.name]), "width": self.sized.width}
         sections = {"transfer_learning": own}
         if arm.pretrained:
             sections["reconstruction"] = self._of_phase_1()
         return {name: {key: _plain(value) for key, value in section.items()} for name, section in sections.items()}
 
+    def _of(self, arm: Arm, steps: int) -> dict[str, Any]:
+        return {**COMMON, **arm.settings, **length_of(steps), **averaged_over(steps), "seed": self.seed}
+
     def training(self, arm: Arm, data: Path, run: Path, steps: int, **settings: Any) -> Command:
         """Return the command that trains an arm on prepared data."""
-        own = {**COMMON, **arm.settings, **_length(steps), "seed": self.seed, **settings}
+        own = {**self._of(arm, steps), **settings}
         if arm.pretrained:
             own["pretrained_encoder"] = weights(self.places.phase_1)
         return ["transfer_learning.train", words_of(own, data_dir=data, output_dir=run, width=self.sized.width)]
 
 
-def _length(steps: int) -> dict[str, int]:
-    # Rows for the log alone: nothing is chosen by them.
+def length_of(steps: int) -> dict[str, int]:
+    """Return the settings by which a training has so many steps: nothing is chosen by the rows of its log."""
     return {"max_steps": steps, "val_every": max(1, -(-steps // 4)), "warmup_steps": min(100, steps // 10)}
+
+
+def averaged_over(steps: int) -> dict[str, float]:
+    """Return by which decay phase 2's weights are averaged: over the last tenth of the steps, no more than a hundred.
+
+    Over a hundred of a hundred steps more than a third of the average would be the first step's weights.
+    """
+    return {"ema": round(1 - 1 / min(100, max(2.0, steps / 10)), 4)}
 
 
 def words_of(settings: Mapping[str, Any], **places: Any) -> list[str]:

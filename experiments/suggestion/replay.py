@@ -27,14 +27,13 @@ from experiments.advice.estimates import Estimate, Pooled, estimate
 from experiments.advice.places import weights as weights_of
 from experiments.advice.reading import Measure
 from experiments.advice.running import Chain, run_all
-from experiments.advice.work import words_of
+from experiments.advice.work import averaged_over, length_of, words_of
 from experiments.grid.runners.local import threads_of
 from experiments.suggestion.choosing import Among
 from experiments.suggestion.config import SuggestConfig, Way
 
 SHARE_TO_BEGIN, FEWEST_TO_BEGIN = 0.2, 4
 MOST_ADDED = 0.25  # of the labels: choices of most of the rest would hardly differ
-ROWS, LONGEST_WARMUP = 4, 100
 SECONDS_A_STEP = 0.1  # only says how far it is
 
 
@@ -218,11 +217,7 @@ class Replay:
                 {"Train": {self.split.names[index] for index in chosen}, "Val": set(self._judged_by)},
             )
         steps = self.config.replay_steps
-        length = {
-            "max_steps": steps,
-            "val_every": -(-steps // ROWS),
-            "warmup_steps": min(LONGEST_WARMUP, steps // 10),
-        }
+        length = {**length_of(steps), **averaged_over(steps)}
         settings = {**COMMON, **ARMS["scratch"].settings, **length, "seed": seed, "width": self.width}
         commands = [["transfer_learning.train", words_of(settings, data_dir=data, output_dir=run)]]
         if name != "start":
