@@ -10,16 +10,17 @@ replay.md sum them up.
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.replaying.summary import row_of, summary_of
+from benchmarks.replaying.summary import priors_of, row_of, summary_of
 from benchmarks.replaying.users import User
 from core.command import run_command
 from core.errors import UserError
 from core.files import atomic_path, write_json
 from core.filing.json_file import read_json
+from experiments.advice.evidence.weighing import TABLE
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,9 @@ class AdviseReplayConfig:
     """A JSON a replay, and what they say together."""
     work_dir: Path = Path("benchmarks/data/advise_replay")
     """Users' pictures and trainings."""
+    adopt: bool = False
+    """Have `advise` weigh what its folds say with what all these replays do: experiments/advice/evidence/prior.json, to
+    be committed."""
 
     def __post_init__(self) -> None:
         for name in ("masks", "seeds"):
@@ -72,6 +76,9 @@ def replay(config: AdviseReplayConfig) -> dict[str, Any]:
     with atomic_path(config.output_dir / "replay.md") as temporary:
         temporary.write_text(_markdown(content), encoding="utf-8")
     print(_markdown(content))
+    if config.adopt:
+        write_json(TABLE, {arm: asdict(prior) for arm, prior in priors_of(rows).items()})
+        print(f"adopted: {TABLE}")
     return content
 
 

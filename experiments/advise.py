@@ -48,12 +48,12 @@ def advise(config: AdviseConfig) -> dict[str, Any]:
 
 
 def _advise(config: AdviseConfig, tried: "Tried") -> dict[str, Any]:
-    from experiments.advice.handing_out import hand_out, write_advice, write_configs
+    from experiments.advice.answer.handing_out import hand_out, write_advice, write_configs
+    from experiments.advice.answer.verdict import Asked, content_of
+    from experiments.advice.evidence.reading import Measure, curves_of, found_of
     from experiments.advice.places import Places
     from experiments.advice.planning import plan_of
-    from experiments.advice.reading import Measure, curves_of, found_of
     from experiments.advice.running import run_all
-    from experiments.advice.verdict import Asked, content_of
 
     plan = plan_of(config, tried, Places(config.output_dir))
     plan.tell()

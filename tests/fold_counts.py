@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from experiments.advice.estimates import Pooled
+from experiments.advice.evidence.estimates import Pooled
 
 
 def hit_rate(counts: np.ndarray) -> float:

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from experiments.advice.evidence.weighing import Prior, prior_of, weighed
+
 NEAR = 0.02  # of the best arm's score
 LEVEL = 0.95
 
@@ -29,6 +31,7 @@ def row_of(name: str, advice: Mapping[str, Any], truth: Mapping[str, float]) -> 
         "expected": advice["expected"],
         "outside": {arm: entry["outside_weights"] for arm, entry in advice["arms"].items()},
         "differences": {arm: entry["difference"] for arm, entry in advice["arms"].items()},
+        "number_of_folds": advice["folds"],
         "steps": advice["steps"],
         "folds": {arm: entry["score"]["value"] for arm, entry in advice["arms"].items()},
         "scores": arms,
@@ -46,6 +49,25 @@ def summary_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
+def priors_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Prior]:
+    """Return what the arms brought beyond scratch on Test: arm -> the prior for one more data set."""
+    brought: dict[str, dict[str, list[float]]] = {}
+    for row in rows:
+        for arm, score in row["scores"].items():
+            of_data = brought.setdefault(arm, {}).setdefault(row["data"], [])
+            of_data.append(score - row["scores"]["scratch"])
+    return {arm: prior_of(differences) for arm, differences in brought.items() if arm != "scratch"}
+
+
+def advised(row: Mapping[str, Any], priors: Mapping[str, Prior], among: Sequence[str]) -> str:
+    """Return the arm that `advise` takes among some, under given priors."""
+    beside = {arm: row["differences"][arm] for arm in among if arm != "scratch"}
+    errors = [float("nan") if one["error"] is None else one["error"] for one in beside.values()]
+    values = {arm: one["value"] for arm, one in beside.items()}
+    found = weighed(values, errors, row["number_of_folds"], priors)
+    return max(among, key=lambda arm: found[arm].value if arm in found else 0.0)
+
+
 def _own(row: Mapping[str, Any]) -> dict[str, float]:
     return {arm: score for arm, score in row["scores"].items() if not row["outside"][arm]}
 
@@ -53,16 +75,22 @@ def _own(row: Mapping[str, Any]) -> dict[str, float]:
 def _choices(
     rows: Sequence[Mapping[str, Any]], allowed: Callable[[Mapping[str, Any]], Mapping[str, float]]
 ) -> dict[str, Any]:
-    """Return regrets of the advice (the best of the allowed by the folds) and of every fixed advice."""
+    """Return regrets of the advice, of the highest score in the folds, and of every fixed advice.
+
+    The advice to each user goes by priors of the other data sets alone.
+    """
     arms = set.intersection(*(set(allowed(row)) for row in rows))
-    regrets: dict[str, list[float]] = {"advice": [], **{f"always {arm}": [] for arm in sorted(arms)}}
+    regrets: dict[str, list[float]] = {}
     for row in rows:
         scores = allowed(row)
-        best = max(scores.values())
-        advised = max(scores, key=lambda arm: row["folds"][arm])
-        regrets["advice"].append(best - scores[advised])
-        for arm in arms:
-            regrets[f"always {arm}"].append(best - scores[arm])
+        priors = priors_of([other for other in rows if other["data"] != row["data"]])
+        taken = {
+            "advice": advised(row, priors, list(scores)),
+            "highest in the folds": max(scores, key=lambda arm: row["folds"][arm]),
+            **{f"always {arm}": arm for arm in sorted(arms)},
+        }
+        for what, arm in taken.items():
+            regrets.setdefault(what, []).append(max(scores.values()) - scores[arm])
     return {
         name: {
             "near": float(np.mean(np.array(values) <= NEAR)),

@@ -22,10 +22,11 @@ def advice_screen(content: Mapping[str, Any]) -> AdviceScreen:
     """Return the first screen of an advice.json."""
     *lines, action = content["says"]
     rows = [_row(arm, name == content["best"]) for name, arm in content["arms"].items()]
-    heads = ["way", content["score_title"], "beside scratch", "folds"]
+    heads = ["way", content["score_title"], "beside scratch", "weighed", "folds"]
     kind = f"{content['folds']} folds of {content['masks']} masks, each held out once; {content['labels']:.0f} masks"
     scores = "Scores are of all held-out pictures together, and the intervals of a column hold together with 95 %."
-    table = PageTable(heads, rows, f"{kind} to learn from. {scores}")
+    weighed = "Weighed: with what the way brought on public data sets, which is what the advice goes by."
+    table = PageTable(heads, rows, f"{kind} to learn from. {scores} {weighed}")
     title = f"Advice for {content['masks']} pictures with masks and {content['unlabelled']} without"
     return AdviceScreen(title, action, lines, [*content["left_out"], *content["warnings"]], table)
 
@@ -37,6 +38,7 @@ def _row(arm: Mapping[str, Any], is_best: bool) -> list[Cell]:
         Cell(title, title.lower(), strong=is_best),
         _estimate(arm["score"]),
         _estimate(arm["difference"], signed=True),
+        score(arm["weighed"]["value"], signed=True) if arm["weighed"] else Cell("–"),
         text(folds),
     ]
 

@@ -23,9 +23,9 @@ from data.prepared.part import write_part
 from data.split import Split
 from data.subsets import some_labels
 from experiments.advice.arms import ARMS, COMMON
-from experiments.advice.estimates import Estimate, Pooled, estimate
+from experiments.advice.evidence.estimates import Estimate, Pooled, estimate
+from experiments.advice.evidence.reading import Measure
 from experiments.advice.places import weights as weights_of
-from experiments.advice.reading import Measure
 from experiments.advice.running import Chain, run_all
 from experiments.advice.work import averaged_over, length_of, words_of
 from experiments.grid.runners.local import threads_of

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from fold_counts import counts_like, hit_rate, pooled
+from fold_counts import pooled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from experiments.advice.estimates import Pooled, cross_fitted, estimate
-from experiments.advice.forecast import FARTHEST, Point, curves
+from experiments.advice.evidence.estimates import Pooled, estimate
+from experiments.advice.evidence.forecast import FARTHEST, Point, curves
 
 SCORES = st.lists(st.floats(0, 1), min_size=2, max_size=8)
 
@@ -66,19 +66,6 @@ def test_a_difference_tells_where_all_of_its_interval_lies_on_one_side(values):
     found, turned = estimate(pooled(values) - other, 0.25), estimate(other - pooled(values), 0.25)
     assert found.tells == -turned.tells
     assert (found.tells == 1) == (found.low > 0)
-
-
-def test_the_best_of_equal_arms_is_worth_no_more_than_each():
-    random = np.random.default_rng(0)
-    best, fitted = [], []
-    for _ in range(400):
-        arms = {str(arm): counts_like(random.normal(0.5, 0.1, 5)) for arm in range(4)}
-        best.append(max(hit_rate(counts.sum(0)) for counts in arms.values()))
-        fitted.append(cross_fitted(arms, hit_rate))
-    assert np.mean(best) > 0.53  # which flatters
-    assert np.mean(fitted) == pytest.approx(0.5, abs=0.012)
-    one_empty = {"a": counts_like([0.9, 0.8]), "b": counts_like([0.1, float("nan")])}
-    assert cross_fitted(one_empty, hit_rate) == pytest.approx(0.85)
 
 
 def power(labels: float, asymptote: float, gap: float, exponent: float) -> float:

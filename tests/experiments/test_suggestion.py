@@ -10,8 +10,8 @@ import torch
 from scipy import stats
 
 from core.classes import ClassSet
-from experiments.advice.estimates import Estimate
-from experiments.advice.reading import Measure
+from experiments.advice.evidence.estimates import Estimate
+from experiments.advice.evidence.reading import Measure
 from experiments.suggestion.baseline import at_random
 from experiments.suggestion.cold import typical
 from experiments.suggestion.config import SuggestConfig

@@ -1,11 +1,14 @@
 """The advice in plain words, and the same as JSON."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from experiments.advice.estimates import Estimate
-from experiments.advice.forecast import Curves
-from experiments.advice.reading import Compared, Found
+from experiments.advice.evidence.estimates import Estimate
+from experiments.advice.evidence.forecast import Curves
+from experiments.advice.evidence.reading import Compared, Found
+
+# From which chance on a way that folds alone do not tell apart is advised.
+PROBABLY = 0.8
 
 
 @dataclass(frozen=True)
@@ -31,28 +34,27 @@ def sentences(found: Found, curves: Curves | str, asked: Asked) -> list[str]:
     title = found.measure.title
     lines = [f"With {found.labels:.0f} masks, from scratch: {title} {_said(scratch.score)}."]
     lines += [f"{one.arm.title[0].upper()}{one.arm.title[1:]}: {_change(one)}." for one in others]
-    if len(others) > 1:
-        lines.append(
-            f"Whoever takes the best of these {len(found.compared)} may expect {found.expected:.2f}: the best of "
-            "several flatters itself."
-        )
+    if found.best is not scratch:
+        lines.append(f"Of {found.best.arm.title} expect {found.expected:.2f}: the best of several flatters itself.")
     return [*lines, *forecast_lines(curves, asked, found), action(found, asked)]
 
 
 def action(found: Found, asked: Asked) -> str:
     """Return what to do, in a sentence."""
     best = found.best
-    scratch = found.compared[0]
     what = best.arm.title
-    if best is scratch:
+    if not best.weighed:
         rest = "." if found.told_apart else "; nothing that was tried is told apart from it, the plainest."
         return f"Do: train from scratch{rest}"
     if best.difference and best.difference.tells > 0:
         apart = "" if found.told_apart else ", which is ahead of scratch; it is not told apart from every other way"
         return f"Do: {what}{apart}."
+    unsure = f"{asked.masks} masks do not tell it apart from scratch"
+    if best.weighed.chance >= PROBABLY:
+        return f"Do: {what}, probably: {unsure}, but it is ahead with a chance of {best.weighed.chance:.0%}."
     return (
-        f"Cannot tell: {what} has the highest score, but {asked.masks} masks do not tell it apart from scratch. It is "
-        "what the final model takes; more masks would say more."
+        f"Cannot tell: {what} is likelier ahead than not ({best.weighed.chance:.0%}), but {unsure}. It is what the "
+        "final model takes; more masks would say more."
     )
 
 
@@ -107,12 +109,17 @@ def _said(estimate: Estimate) -> str:
 
 
 def _change(one: Compared) -> str:
-    difference = one.difference
+    difference, weighed = one.difference, one.weighed
     assert difference, "of all but the first"
+    assert weighed, "likewise"
     if difference.low is None or difference.high is None:
-        return f"{difference.value:+.2f} (one fold: no interval)"
-    told = "" if difference.tells else ", not told apart from scratch"
-    return f"{difference.value:+.2f} ({difference.low:+.2f} to {difference.high:+.2f}){told}"
+        said = f"{difference.value:+.2f} (one fold: no interval)"
+    else:
+        told = "" if difference.tells else ", not told apart from scratch"
+        said = f"{difference.value:+.2f} ({difference.low:+.2f} to {difference.high:+.2f}){told}"
+    if not weighed.data_sets:
+        return said
+    return f"{said}; weighed with {weighed.data_sets} public data sets {weighed.value:+.2f}"
 
 
 def content_of(found: Found, curves: Curves | str, asked: Asked) -> dict[str, Any]:
@@ -123,6 +130,7 @@ def content_of(found: Found, curves: Curves | str, asked: Asked) -> dict[str, An
             "folds": [None if score != score else float(score) for score in one.folds],
             "score": _plain(one.score),
             "difference": _plain(one.difference),
+            "weighed": asdict(one.weighed) if one.weighed else None,
             "outside_weights": one.arm.outside,
         }
         for one in found.compared
@@ -152,4 +160,7 @@ def _forecast(curves: Curves, asked: Asked) -> dict[str, Any]:
 
 
 def _plain(estimate: Estimate | None) -> dict[str, float | None] | None:
-    return None if estimate is None else {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+    if estimate is None:
+        return None
+    error = None if estimate.error != estimate.error else estimate.error
+    return {"value": estimate.value, "low": estimate.low, "high": estimate.high, "error": error}

@@ -1,6 +1,6 @@
 """What the folds say: the pixels hit, true and said that the evaluation of each left, together and one by one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +9,9 @@ from core.classes import ClassSet
 from core.errors import UserError
 from experiments.advice.arms import Arm
 from experiments.advice.choices import SHARES
-from experiments.advice.estimates import Estimate, Pooled, cross_fitted, estimate
-from experiments.advice.forecast import Curves, Point, curves
+from experiments.advice.evidence.estimates import Estimate, Pooled, estimate
+from experiments.advice.evidence.forecast import Curves, Point, curves
+from experiments.advice.evidence.weighing import Prior, Weighed, priors, weighed
 from experiments.advice.places import Places
 from experiments.fold_scores import counts_below
 from experiments.grid.planning.prepared import train_labels
@@ -47,12 +48,19 @@ class Compared:
         folds: [K] its scores, NaN where a fold has nothing to score.
         score: of all folds together.
         difference: from scratch, in pairs; None for that arm itself.
+        weighed: the difference, weighed with what the arm brought on other data sets; likewise.
     """
 
     arm: Arm
     folds: np.ndarray
     score: Estimate
-    difference: Estimate | None
+    difference: Estimate | None = None
+    weighed: Weighed | None = None
+
+    @property
+    def ahead(self) -> float:
+        """How far ahead of scratch it is, as far as is known."""
+        return self.weighed.value if self.weighed else 0.0
 
 
 @dataclass(frozen=True)
@@ -62,8 +70,7 @@ class Found:
     Args:
         measure: the score.
         compared: an entry an arm, from scratch first.
-        best: the arm with the highest score.
-        expected: what whoever takes the best arm may expect, by folds that did not choose it.
+        best: the arm that is likeliest ahead, after weighing.
         told_apart: whether the best is told apart from all others.
         labels: pictures with a mask that a fold's training learned from.
     """
@@ -71,9 +78,13 @@ class Found:
     measure: Measure
     compared: tuple[Compared, ...]
     best: Compared
-    expected: float
     told_apart: bool
     labels: float
+
+    @property
+    def expected(self) -> float:
+        """What the best arm may score: weighing has taken from it what its being the best of several flatters."""
+        return self.compared[0].score.value + self.best.ahead
 
 
 def found_of(places: Places, arms: Sequence[Arm], folds: int, masks: int, measure: Measure) -> Found:
@@ -83,24 +94,48 @@ def found_of(places: Places, arms: Sequence[Arm], folds: int, masks: int, measur
         UserError: there is nothing to score.
     """
     counts = {arm.name: counts_below(places.arm(arm.name), folds)[0] for arm in arms}
-    pooled = {name: Pooled.of(of_arm, measure) for name, of_arm in counts.items()}
-    test_to_train = 1 / (folds - 1)
-    scratch = pooled[arms[0].name]
+    return found_in(counts, arms, masks * (folds - 1) / folds, measure, priors())
+
+
+def found_in(
+    counts: Mapping[str, np.ndarray], arms: Sequence[Arm], labels: float, measure: Measure, priors: Mapping[str, Prior]
+) -> Found:
+    """Return what counts say.
+
+    Args:
+        counts: arm -> [K, C, 3] of its folds.
+        arms: from scratch first.
+        labels: pictures with a mask that a fold's training learned from.
+        measure: the score.
+        priors: arm -> what it brought on other data sets, of those that are known.
+
+    Raises:
+        UserError: there is nothing to score.
+    """
+    pooled = {arm: Pooled.of(of_arm, measure) for arm, of_arm in counts.items()}
+    if any(np.isnan(one.value) for one in pooled.values()):
+        raise UserError(
+            "neither the masks that were held out nor predictions show anything but background, so that nothing tells "
+            "the ways apart: give masks that show something"
+        )
+    scratch, folds = pooled[arms[0].name], len(counts[arms[0].name])
+    beside = {arm.name: _estimate(pooled[arm.name] - scratch, folds, len(arms) - 1) for arm in arms[1:]}
+    values = {arm: difference.value for arm, difference in beside.items()}
+    weights = weighed(values, [difference.error for difference in beside.values()], folds, priors)
     compared = []
-    for arm in arms:
-        score = estimate(pooled[arm.name], test_to_train, len(arms))
-        difference = estimate(pooled[arm.name] - scratch, test_to_train, len(arms) - 1) if arm is not arms[0] else None
-        if not score:
-            raise UserError(
-                "neither the masks that were held out nor predictions show anything but background, so that nothing "
-                "tells the ways apart: give masks that show something"
-            )
-        compared.append(Compared(arm, np.array([measure(fold) for fold in counts[arm.name]]), score, difference))
-    best = max(compared, key=lambda one: one.score.value)
+    for name, arm in ((arm.name, arm) for arm in arms):
+        score, of_folds = _estimate(pooled[name], folds, len(arms)), np.array([measure(fold) for fold in counts[name]])
+        compared.append(Compared(arm, of_folds, score, beside.get(name), weights.get(name)))
+    best = max(compared, key=lambda one: one.ahead)
     ahead = [pooled[best.arm.name] - pooled[one.arm.name] for one in compared if one is not best]
-    apart = [estimate(difference, test_to_train, len(ahead)) for difference in ahead]
-    told = all(one is not None and one.tells > 0 for one in apart)
-    return Found(measure, tuple(compared), best, cross_fitted(counts, measure), told, masks * (folds - 1) / folds)
+    told = all(_estimate(difference, folds, len(ahead)).tells > 0 for difference in ahead)
+    return Found(measure, tuple(compared), best, told, labels)
+
+
+def _estimate(pooled: Pooled, folds: int, comparisons: int) -> Estimate:
+    found = estimate(pooled, 1 / (folds - 1), comparisons)
+    assert found, "of scores that there are"
+    return found
 
 
 def curves_of(places: Places, found: Found, folds: int, seed: int) -> Curves | str:

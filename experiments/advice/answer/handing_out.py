@@ -9,9 +9,9 @@ import yaml
 from core.extras import to_install
 from core.files import atomic_path, write_csv, write_json
 from core.filing.json_file import read_json
+from experiments.advice.answer.held_back import scoring, with_test
 from experiments.advice.arms import Arm
 from experiments.advice.choices import FOR_FOLDS, MOST_STEPS
-from experiments.advice.held_back import scoring, with_test
 from experiments.advice.places import Places, weights
 from experiments.advice.planning import Plan
 from experiments.advice.running import Chain, run_all

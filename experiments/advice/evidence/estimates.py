@@ -8,7 +8,7 @@ their training pictures, so that they are no independent ones: the variance is (
 interval is as much wider as keeps one false find among all as rare (Bonferroni).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,11 +66,12 @@ class Pooled:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A score over folds and its interval; without limits where too few folds say anything."""
+    """A score over folds, its interval and standard error; without them where too few folds say anything."""
 
     value: float
     low: float | None
     high: float | None
+    error: float = float("nan")
 
     @property
     def tells(self) -> int:
@@ -100,22 +101,4 @@ def estimate(pooled: Pooled, test_to_train: float, comparisons: int = 1, level: 
     if np.isnan(error):
         return Estimate(pooled.value, None, None)
     half = float(stats.t.ppf(1 - (1 - level) / (2 * comparisons), len(pooled.without) - 1)) * error
-    return Estimate(pooled.value, pooled.value - half, pooled.value + half)
-
-
-def cross_fitted(arms: Mapping[str, np.ndarray], score: Score) -> float:
-    """Return what whoever takes the best of several arms may expect.
-
-    The best of several is too high by what chose it. Here the best is chosen on all folds but one and counts on that
-    one, each fold in turn.
-
-    Args:
-        arms: arm -> [K >= 2, C, 3] its counts in each fold.
-        score: of counts.
-    """
-    counts = np.stack(list(arms.values()))
-    taken = np.zeros(counts.shape[2:])
-    for fold in range(counts.shape[1]):
-        others = [score(of_arm) for of_arm in np.delete(counts, fold, axis=1).sum(axis=1)]
-        taken += counts[int(np.nan_to_num(others, nan=-np.inf).argmax()), fold]
-    return score(taken)
+    return Estimate(pooled.value, pooled.value - half, pooled.value + half, error)

@@ -1,0 +1,114 @@
+"""A difference from a user's own folds, weighed with what the same way brought on other data sets.
+
+A few masks in folds say little: among ways that are alike the highest score is chance. So what the folds say of a way
+is weighed with a prior, by how sure each is (a normal mean under a normal prior; Efron and Morris, "Stein's Paradox in
+Statistics", 1977). What is expected of the way that is taken does not flatter as the best of several does: the weighing
+has shrunk it. The priors are those of the replay study on public data sets: prior.json, which
+`benchmarks.advise_replay --adopt` writes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.errors import UserError
+from core.filing.json_file import read_json
+
+TABLE = Path(__file__).with_name("prior.json")
+# No data set is like another: what a way brings on the next differs by this at least.
+NARROWEST = 0.03
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What a way brings beyond training from scratch, before a user's own folds say anything.
+
+    Args:
+        mean: of its difference.
+        spread: standard deviation of its difference on one more data set.
+        data_sets: on how many that was seen.
+    """
+
+    mean: float
+    spread: float
+    data_sets: int = 0
+
+
+# Of a way that no replay has: as likely ahead as behind.
+UNKNOWN = Prior(0.0, 0.05)
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """The difference of a way from scratch after weighing.
+
+    Args:
+        value: its mean.
+        chance: that it is above 0.
+        data_sets: how many others were weighed in.
+    """
+
+    value: float
+    chance: float
+    data_sets: int
+
+
+def prior_of(differences: Mapping[str, Sequence[float]]) -> Prior:
+    """Return the prior for one more data set.
+
+    Args:
+        differences: data set -> what the way brought there in each replay.
+    """
+    if len(differences) < 2:
+        return UNKNOWN
+    means = [float(np.mean(values)) for values in differences.values()]
+    mean, count = float(np.mean(means)), len(differences)
+    scatter = np.mean([np.mean((np.asarray(values) - mean) ** 2) for values in differences.values()])
+    # The mean is itself of so many data sets, which leaves it uncertain.
+    return Prior(mean, max(NARROWEST, float(np.sqrt(scatter * (count + 1) / (count - 1)))), count)
+
+
+@cache
+def priors() -> dict[str, Prior]:
+    """Return the priors of the replay study: arm -> prior.
+
+    Raises:
+        UserError: the table was altered.
+    """
+    found: dict[str, dict[str, Any]] = read_json(TABLE)
+    try:
+        return {arm: Prior(**row) for arm, row in found.items()}
+    except (AttributeError, TypeError):
+        raise UserError(f"{TABLE} is damaged: install the project anew") from None
+
+
+def weighed(
+    differences: Mapping[str, float], errors: Sequence[float], folds: int, priors: Mapping[str, Prior]
+) -> dict[str, Weighed]:
+    """Return differences from folds, each weighed with its prior.
+
+    Args:
+        differences: arm -> how far it is ahead of scratch.
+        errors: their standard errors, which few folds tell badly: the mean of their squares counts for all, so that no
+            arm is taken for an error that is low by chance. NaN: the folds say nothing of how sure they are.
+        folds: of which the errors are; those of few count as wider, as Student's t has it.
+        priors: arm -> what it brought elsewhere; of others nothing is known.
+    """
+    from scipy import stats
+
+    known = np.array([error for error in errors if not np.isnan(error)])
+    own = 0.0
+    if len(known):
+        wider = stats.t.ppf(0.975, folds - 1) / stats.norm.ppf(0.975)
+        own = max(float(np.sqrt((known**2).mean())) * wider, 1e-6) ** -2
+    found = {}
+    for arm, difference in differences.items():
+        prior = priors.get(arm, UNKNOWN)
+        others = prior.spread**-2
+        mean = (own * difference + others * prior.mean) / (own + others)
+        found[arm] = Weighed(float(mean), float(stats.norm.cdf(mean * np.sqrt(own + others))), prior.data_sets)
+    return found
