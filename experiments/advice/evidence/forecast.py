@@ -16,6 +16,9 @@ FEWEST_POINTS = 3
 EXPONENT, EXPONENT_SPREAD = 0.5, 0.55
 # How far a curve may pass by a point beyond what its folds say: curves are no power laws.
 MISFIT = 0.01
+# What is measured before and after is itself of a few trainings: so much does one training's score vary with its seed
+# alone (benchmarks.advise_replay, 21 pairs), and as much the difference between two means of two.
+WOBBLE = 0.02
 _DRAWS = 4000
 _QUANTILES = (0.025, 0.5, 0.975)
 
@@ -35,12 +38,14 @@ class Curves:
 
     Args:
         asymptotes, gaps, exponents: [S] a, b and c of each.
+        wobbles: [S] by what trainings before and after may differ besides.
         most: labels to which a forecast may go.
     """
 
     asymptotes: np.ndarray
     gaps: np.ndarray
     exponents: np.ndarray
+    wobbles: np.ndarray
     most: float
 
     def at(self, labels: float) -> np.ndarray:
@@ -55,7 +60,8 @@ class Curves:
         """
         if labels + more > self.most * (1 + 1e-9):
             raise ValueError(f"{labels + more:g} labels are more than {self.most:g}")
-        low, median, high = np.quantile(self.at(labels + more) - self.at(labels), _QUANTILES)
+        brought = self.at(labels + more) - self.at(labels) + self.wobbles
+        low, median, high = np.quantile(brought, _QUANTILES)
         return float(median), float(low), float(high)
 
     def labels_for(self, goal: float, start: float) -> tuple[int | None, int | None, int | None]:
@@ -90,7 +96,8 @@ def curves(points: Sequence[Point], seed: int = 0) -> Curves | str:
     asymptotes, exponents, gaps, gap_errors, weights = _tried(labels, scores, errors)
     chosen = random.choice(len(weights), _DRAWS, p=weights)
     drawn = np.maximum(random.normal(gaps[chosen], gap_errors[chosen]), 0.0)
-    return Curves(asymptotes[chosen], drawn, exponents[chosen], FARTHEST * float(labels[-1]))
+    wobbles = random.normal(0.0, WOBBLE, _DRAWS)
+    return Curves(asymptotes[chosen], drawn, exponents[chosen], wobbles, FARTHEST * float(labels[-1]))
 
 
 def _tried(labels: np.ndarray, scores: np.ndarray, errors: np.ndarray) -> tuple[np.ndarray, ...]:
