@@ -251,8 +251,18 @@ def test_the_compute_figure_can_be_read(tmp_path, monkeypatch):
         "52 + 131 labelled pictures (10 %)",
         "522 labelled pictures (100 %)",
     ]
-    lines = {tuple(bars.lines[0].get_xdata()): bars.lines[0] for bars in figure.axes[1].containers}
+    drawn = [bars.lines[0] for bars in figure.axes[1].containers]
+    places = [tuple(line.get_xdata()) for line in drawn]
+    assert len({place for of_line in places for place in of_line}) == 5, "none hides another"
+    near = dict.fromkeys((SHORT, LONG, PRETRAINED), compute_figure.WITHIN**0.5)
+    told = [
+        tuple(min(near, key=lambda passes, place=place: abs(np.log(place / passes))) for place in of_line)
+        for of_line in places
+    ]
+    lines = dict(zip(told, drawn, strict=True))
     assert lines.keys() == {(SHORT, LONG), (LONG,), (PRETRAINED,), (SHORT,)}
+    for of_line, passes in zip(places, told, strict=True):
+        assert all(1 / near[one] <= place / one <= near[one] for place, one in zip(of_line, passes, strict=True))
     assert [lines[place].get_linestyle() for place in ((SHORT, LONG), (SHORT,))] == ["-", "--"]
     assert [line.get_xdata()[0] for line in figure.axes[1].lines if len({*line.get_xdata()}) == 1][-3:] == [
         SHORT,

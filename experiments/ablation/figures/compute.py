@@ -19,6 +19,10 @@ ACROSS = 3  # panels side by side
 # Of families that win no budget: grey, told apart by their markers.
 GREY, MARKERS = "#9A9A9A", "osD^vPX*<>hpd8H"
 LONGEST = 62  # characters of a legend's line
+# Arms with as many passes would hide one another: each family stands so much to the right of the last, or a little
+# less, so that all stay within so much.
+BESIDE, WITHIN = 1.06, 1.35
+MARGIN = 1.3  # beside the first and the last
 Style = tuple[str, str]  # colour, marker
 
 
@@ -36,8 +40,8 @@ def save_compute(path: Path, analysis: Analysis) -> None:
 
     A point is a variant's mean over its seeds, bars reach from the lowest to the highest seed. Families that are best
     within a budget, or the best from scratch, are drawn in colour; those with weights from outside dashed and hollow.
-    Budgets are vertical lines. The score is mean IoU, of volumes the mean Dice of a case. Variants whose passes are not
-    known are left out. Equal results give equal bytes.
+    Families stand a little beside one another. Budgets are vertical lines. The score is mean IoU, of volumes the mean
+    Dice of a case. Variants whose passes are not known are left out. Equal results give equal bytes.
     """
     from matplotlib.figure import Figure
 
@@ -53,7 +57,9 @@ def save_compute(path: Path, analysis: Analysis) -> None:
         axis.set_axis_off()
     for axis, fraction in zip(axes, analysis.fractions, strict=False):
         for family in sorted(shown, key=lambda family: styles[family.title][0] != GREY):  # colours lie on top
-            _draw(axis, _points(analysis, family, fraction), styles[family.title], family.outside_weights)
+            each = min(BESIDE, WITHIN ** (1 / len(shown)))
+            beside = each ** (shown.index(family) - (len(shown) - 1) / 2)
+            _draw(axis, _points(analysis, family, fraction), beside, styles[family.title], family.outside_weights)
         _finish(axis, analysis, fraction)
     for axis in axes[:panels:across]:
         axis.set_ylabel(f"{analysis.measure} on Test")
@@ -97,13 +103,14 @@ def _styles(analysis: Analysis, shown: Sequence[Family]) -> Iterable[Style]:
     return [(colours.get(family.title, GREY), next(markers)) for family in shown]
 
 
-def _draw(axis: Any, groups: Sequence[Group], style: Style, outside: bool) -> None:
+def _draw(axis: Any, groups: Sequence[Group], beside: float, style: Style, outside: bool) -> None:
     if not groups:
         return
     tests = [group.drawn.test for group in groups]
     means = [test.mean for test in tests]
     bars = [[test.mean - test.low for test in tests], [test.high - test.mean for test in tests]]
-    axis.errorbar([group.passes for group in groups], means, yerr=bars, elinewidth=0.8, **_look(style, outside))
+    passes = [(group.passes or 0) * beside for group in groups]
+    axis.errorbar(passes, means, yerr=bars, elinewidth=0.8, **_look(style, outside))
 
 
 def _look(style: Style, outside: bool) -> Mapping[str, Any]:
@@ -134,10 +141,10 @@ def _finish(axis: Any, analysis: Analysis, fraction: float) -> None:
     passes = [group.passes for group in analysis.groups if group.passes]
     ends = [*passes, *analysis.ablation.plan.budgets]
     axis.set_xscale("log")
-    axis.set_xlim(min(ends) / 1.3, max(ends) * 1.3)
+    axis.set_xlim(min(ends) / MARGIN, max(ends) * MARGIN)
     axis.set_xticks(analysis.ablation.plan.budgets, [_short(budget) for budget in analysis.ablation.plan.budgets])
     axis.set_xticks([], minor=True)
-    axis.set_xlabel("picture passes, phase 1 whole (logarithmic; lines: budgets)", fontsize=9)
+    axis.set_xlabel("picture passes, phase 1 whole (logarithmic), beside the budgets", fontsize=9)
     axis.tick_params(axis="x", labelsize=8)
     labels = counted(analysis.labels(fraction), f"labelled {analysis.ablation.called('picture')}")
     axis.set_title(f"{labels} ({share(fraction)})", fontsize=11)
