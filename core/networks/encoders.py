@@ -165,6 +165,8 @@ def require_one_process(part: nn.Module, processes: Processes, what: str, frozen
 def _create(name: str, output_stride: int, in_channels: int) -> nn.Module:
     import timm
 
+    from core.networks.same_padding import count_in_whole_numbers
+
     known = timm.list_models()
     if name not in known:
         near = difflib.get_close_matches(name, [*OWN_ENCODERS, *known], n=3)
@@ -181,6 +183,7 @@ def _create(name: str, output_stride: int, in_channels: int) -> nn.Module:
         raise _unfit(name, f"timm has no features of it ({error})") from None
     if output_stride != WHOLE and network.feature_info.reduction()[-1] != output_stride:
         raise _undilated(name, output_stride)
+    count_in_whole_numbers(network)
     return network
 
 

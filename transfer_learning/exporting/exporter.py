@@ -56,9 +56,7 @@ class Exporter:
         for module in ("onnx", "onnxscript", *KINDS[path.suffix]) if path.suffix in KINDS else ():
             of_extra(module)
         if path.suffix in KINDS:
-            print(
-                "tracing the network and writing it anew: half a minute, minutes with timm's encoders", file=sys.stderr
-            )
+            print("tracing the network and writing it anew: half a minute, more with deep encoders", file=sys.stderr)
         if path.suffix == ".pt":
             torch.save(self.model.state_dict(), path)
         elif path.suffix == ".onnx":
