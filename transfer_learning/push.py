@@ -159,7 +159,7 @@ def _card(config: PushConfig, header: "Header", found: Mapping[str, Any] | None,
         "pipeline_tag": "image-segmentation",
         "tags": ["image-segmentation", "semantic-segmentation", "ae-pretrained"],
     }
-    size = in_words(header.size) if header.size else "any size"
+    size = f"{in_words(header.size)} px" if header.size else "any size"
     lines = [
         f"---\n{yaml.safe_dump(about, sort_keys=False)}---",
         f"# {name}",

@@ -68,7 +68,7 @@ def test_it_says_what_it_understood_and_writes_nothing_but_the_preview(images, t
         "orientation: landscape (20)",
         "colour (20); bits: 8 (20)",
         "masks: of 15 pictures",
-        "found by {name}",
+        "found by their names, as {name}",
         "background, class_1, class_2",
         "  class_2: 2",
         "Train 13 (",
@@ -153,7 +153,7 @@ def test_what_was_seen_is_told_before_what_is_wrong(images, tmp_path, capsys):
     for words in (
         "pictures: 20",
         "masks: of 20 pictures",
-        "found by {name}",
+        "found by their names, as {name}",
         f"3  {share:8.3%} of the pixels, in 20 m",
     ):
         assert words in out, words

@@ -112,7 +112,7 @@ def list_pictures(config: ReadingConfig, watcher: Watcher | None = None) -> List
         if not listing.annotations:
             text = listing.pattern.text if listing.pattern else config.mask_pattern
             listing.pattern, passed_over, notes = find_masks(listing.pictures, images, masks, text)
-            listing.found_by = listing.pattern.text
+            listing.found_by = f"their names, as {listing.pattern.text}"
             listing.passed_over += passed_over
             listing.notes += notes
         listing.notes += listing.pictures.turned_with_masks()
