@@ -71,7 +71,7 @@ def replay(config: AdviseReplayConfig) -> dict[str, Any]:
         print(f"\nreplay {number} of {len(users)}: {user.masks} masks of {user.data_dir.name}, seed {user.seed}")
         write_json(kept, _replayed(config, user))
     rows = [read_json(path) for path in sorted((config.output_dir / "replays").glob("*.json"))]
-    content = {"rows": rows, **summary_of(rows)}
+    content = summary_of(rows)
     write_json(config.output_dir / "replay.json", content)
     with atomic_path(config.output_dir / "replay.md") as temporary:
         temporary.write_text(_markdown(content), encoding="utf-8")

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.advice.evidence.forecast import EXPONENT, UNKNOWN_EXPONENT, Curves, Slope, exponent_of
 from experiments.advice.evidence.weighing import Prior, prior_of, weighed
 
 NEAR = 0.02  # of the best arm's score
@@ -25,10 +26,8 @@ def row_of(name: str, advice: Mapping[str, Any], truth: Mapping[str, float]) -> 
         "user": name,
         "data": name.rsplit("_", 2)[0],
         "masks": advice["masks"],
-        "advised": advice["best"],
+        "forecast_of": advice["best"],
         "told_apart": advice["told_apart"],
-        "says": advice["says"][-1],
-        "expected": advice["expected"],
         "outside": {arm: entry["outside_weights"] for arm, entry in advice["arms"].items()},
         "differences": {arm: entry["difference"] for arm, entry in advice["arms"].items()},
         "number_of_folds": advice["folds"],
@@ -36,27 +35,44 @@ def row_of(name: str, advice: Mapping[str, Any], truth: Mapping[str, float]) -> 
         "folds": {arm: entry["score"]["value"] for arm, entry in advice["arms"].items()},
         "scores": arms,
         "gain": truth["twice"] - arms[advice["best"]],
-        "forecast": None if "cannot" in forecast else [forecast["gain"], forecast["low"], forecast["high"]],
+        "slope": forecast.get("slope"),
     }
 
 
 def summary_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the numbers of all replays, once with outside weights and once without."""
+    """Return the rows, each with what is advised by the other data sets' priors, and the numbers of all of them."""
+    rows = [{**row, **_said(row, [other for other in rows if other["data"] != row["data"]])} for row in rows]
     return {
-        "with_outside_weights": _choices(rows, lambda row: row["scores"]),
-        "without_outside_weights": _choices(rows, _own),
+        "rows": rows,
+        "with_outside_weights": _choices(rows, "advised", lambda row: row["scores"]),
+        "without_outside_weights": _choices(rows, "advised_without_outside_weights", _own),
         "forecasts": _forecasts([row for row in rows if row["forecast"]]),
     }
 
 
+def _said(row: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what a row's user is told under the priors of other data sets."""
+    priors = priors_of(others)
+    forecast = None
+    if row["slope"]:
+        curves = Curves(Slope(**row["slope"]), priors.get(EXPONENT, UNKNOWN_EXPONENT))
+        forecast = curves.gain(row["masks"], row["masks"])
+    return {
+        "advised": advised(row, priors, list(row["scores"])),
+        "advised_without_outside_weights": advised(row, priors, list(_own(row))),
+        "forecast": forecast,
+    }
+
+
 def priors_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Prior]:
-    """Return what the arms brought beyond scratch on Test: arm -> the prior for one more data set."""
+    """Return the priors for one more data set: of what each arm brought beyond scratch, and of the exponent."""
     brought: dict[str, dict[str, list[float]]] = {}
     for row in rows:
-        for arm, score in row["scores"].items():
-            of_data = brought.setdefault(arm, {}).setdefault(row["data"], [])
-            of_data.append(score - row["scores"]["scratch"])
-    return {arm: prior_of(differences) for arm, differences in brought.items() if arm != "scratch"}
+        found = {arm: score - row["scores"]["scratch"] for arm, score in row["scores"].items() if arm != "scratch"}
+        found[EXPONENT] = exponent_of(row["gain"], row["scores"][row["forecast_of"]])
+        for what, value in found.items():
+            brought.setdefault(what, {}).setdefault(row["data"], []).append(value)
+    return {what: prior_of(values) for what, values in brought.items() if len(values) > 1}
 
 
 def advised(row: Mapping[str, Any], priors: Mapping[str, Prior], among: Sequence[str]) -> str:
@@ -73,22 +89,15 @@ def _own(row: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _choices(
-    rows: Sequence[Mapping[str, Any]], allowed: Callable[[Mapping[str, Any]], Mapping[str, float]]
+    rows: Sequence[Mapping[str, Any]], said: str, allowed: Callable[[Mapping[str, Any]], Mapping[str, float]]
 ) -> dict[str, Any]:
-    """Return regrets of the advice, of the highest score in the folds, and of every fixed advice.
-
-    The advice to each user goes by priors of the other data sets alone.
-    """
+    """Return regrets of what was said, of the highest score in the folds, and of every fixed advice."""
     arms = set.intersection(*(set(allowed(row)) for row in rows))
     regrets: dict[str, list[float]] = {}
     for row in rows:
         scores = allowed(row)
-        priors = priors_of([other for other in rows if other["data"] != row["data"]])
-        taken = {
-            "advice": advised(row, priors, list(scores)),
-            "highest in the folds": max(scores, key=lambda arm: row["folds"][arm]),
-            **{f"always {arm}": arm for arm in sorted(arms)},
-        }
+        highest = max(scores, key=lambda arm: row["folds"][arm])
+        taken = {"advice": row[said], "highest in the folds": highest, **{f"always {arm}": arm for arm in sorted(arms)}}
         for what, arm in taken.items():
             regrets.setdefault(what, []).append(max(scores.values()) - scores[arm])
     return {

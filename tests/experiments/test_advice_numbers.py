@@ -1,4 +1,4 @@
-"""Intervals over folds and the forecast: against formulas by hand, references and made-up curves."""
+"""Intervals over folds and the forecast: against formulas by hand, references and curves made up."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from experiments.advice.evidence.estimates import Pooled, estimate
-from experiments.advice.evidence.forecast import FARTHEST, WOBBLE, Point, curves
+from experiments.advice.evidence.forecast import FARTHEST, WOBBLE, Curves, Slope, exponent_of, slope_of
+from experiments.advice.evidence.weighing import Prior
 
 SCORES = st.lists(st.floats(0, 1), min_size=2, max_size=8)
 
@@ -68,60 +69,103 @@ def test_a_difference_tells_where_all_of_its_interval_lies_on_one_side(values):
     assert (found.tells == 1) == (found.low > 0)
 
 
-def power(labels: float, asymptote: float, gap: float, exponent: float) -> float:
-    return asymptote - gap * labels**-exponent
+def falling(labels: float, exponent: float, gap: float = 0.4) -> float:
+    """Return a score that lacks this gap with 32 labels."""
+    return 1 - gap * (labels / 32) ** -exponent
 
 
-def test_a_curve_without_noise_comes_back():
-    points = [Point(n, power(n, 0.9, 1.0, 0.5), 1e-4) for n in (16, 64, 256, 1024)]
-    median, low, high = curves(points).gain(1024, 1024)
-    true = power(2048, 0.9, 1.0, 0.5) - power(1024, 0.9, 1.0, 0.5)
-    assert low <= true <= high
-    assert median == pytest.approx(true, abs=0.005)
+def points(score, *noise, counts=(8, 16, 32)):
+    """Return what five folds of equal size say with each number of labels, by how far each is off."""
+    return [(count, pooled([score(count) + off for off in noise or [0.0] * 5])) for count in counts]
+
+
+def test_a_curve_without_noise_comes_back_whatever_the_prior():
+    slope = slope_of(points(lambda count: falling(count, 0.4)), 5)
+    assert (slope.labels, slope.score, slope.exponent) == (32, pytest.approx(0.6), pytest.approx(0.4))
+    assert (slope.score_error, slope.error) == pytest.approx((0.0, 0.0), abs=1e-6)
+    median, low, high = Curves(slope, Prior(0.0, 0.1)).gain(32, 32)
+    gain = falling(64, 0.4) - 0.6
+    # Not even of a curve without noise is it sure what the next trainings score.
+    assert [median, low, high] == pytest.approx([gain, gain - 1.96 * WOBBLE, gain + 1.96 * WOBBLE], abs=2e-3)
+
+
+def test_what_all_shares_of_a_fold_have_in_common_leaves_the_slope_sure():
+    off = (-0.1, 0.05, 0.0, -0.02, 0.07)
+    alike = slope_of(points(lambda count: 0.6, *off), 5)
+    assert alike.score_error > 0.03
+    assert (alike.exponent, alike.error) == pytest.approx((0.0, 0.0), abs=1e-6)
+    unlike = points(lambda count: 0.6, *off, counts=(16, 32)) + points(lambda count: 0.6, *off[::-1], counts=(8,))
+    assert slope_of(unlike, 5).error > 0.05
+
+
+def test_the_error_of_a_slope_is_the_jackknifes_by_hand():
+    rates = {8: (0.3, 0.5, 0.4), 16: (0.5, 0.4, 0.6), 32: (0.6, 0.7, 0.5)}
+    slope = slope_of([(count, pooled(of_folds)) for count, of_folds in rates.items()], 3)
+
+    def exponent(*left_out: int) -> float:
+        means = [np.mean(np.delete(of_folds, left_out)) for of_folds in rates.values()]
+        return -stats.linregress(np.log(list(rates)), np.log(1 - np.array(means))).slope
+
+    without = np.array([exponent(fold) for fold in range(3)])
+    variance = 2 / 3 * ((without - without.mean()) ** 2).sum()
+    assert slope.exponent == pytest.approx(exponent())
+    assert slope.error == pytest.approx(np.sqrt((1 + 3 * 4 / 2) * variance))
+
+
+def test_where_folds_say_nothing_the_replays_do():
+    slope = Slope(labels=32, score=0.6, score_error=0.0, exponent=2.0, error=100.0, folds=5)
+    median, low, high = Curves(slope, Prior(0.15, 0.05)).gain(32, 32)
+    assert median == pytest.approx(0.4 * (1 - 2**-0.15), abs=2e-3)
+    spread = 0.4 * np.log(2) * 2**-0.15 * 0.05  # of the gain, to first order
+    assert high - low == pytest.approx(2 * 1.96 * np.hypot(spread, WOBBLE), rel=0.05)
 
 
 def test_the_forecast_at_twice_the_labels_holds_the_truth_as_often_as_it_says():
     random = np.random.default_rng(1)
-    held = []
-    for _ in range(120):
-        asymptote, exponent = random.uniform(0.6, 0.95), random.uniform(0.25, 1.0)
-        gap = random.uniform(0.3, 0.6) * 8**exponent * asymptote
-        counts = (8, 16, 32)
-        points = [Point(n, power(n, asymptote, gap, exponent) + random.normal(0, 0.02), 0.02) for n in counts]
-        _, low, high = curves(points).gain(32, 32)
-        true = power(64, asymptote, gap, exponent) - power(32, asymptote, gap, exponent)
-        held.append(low <= true <= high)
-    assert np.mean(held) >= 0.9
+    prior, held = Prior(0.15, 0.1), []
+    for _ in range(200):
+        exponent = random.normal(prior.mean, prior.spread)
+        slope = Slope(32, 0.6, 0.0, exponent + random.normal(0, 0.1), 0.1, folds=1000)
+        _, low, high = Curves(slope, prior).gain(32, 32)
+        held.append(low <= falling(64, exponent) - 0.6 + random.normal(0, WOBBLE) <= high)
+    assert 0.9 <= np.mean(held) < 1
+
+
+@given(st.floats(-0.2, 0.2), st.floats(0, 0.95))
+def test_the_exponent_of_a_gain_brings_it(gain, score):
+    gain = min(gain, 0.99 * (1 - score))
+    exponent = exponent_of(gain, score)
+    assert 1 - (1 - score) * 2**-exponent == pytest.approx(score + gain)
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(st.floats(0, 1), min_size=3, max_size=3), st.floats(0.001, 0.2))
-def test_more_labels_never_harm_but_by_what_trainings_vary(scores, error):
-    points = [Point(n, score, error) for n, score in zip((5, 10, 20), scores, strict=True)]
-    found = curves(points)
+@given(st.floats(0, 1), st.floats(0, 0.3), st.floats(-3, 3), st.floats(0, 3))
+def test_scores_stay_scores(score, score_error, exponent, error):
+    found = Curves(Slope(20, score, score_error, exponent, error, 5))
+    for labels in (20, 80):
+        assert 0 <= found.at(labels).min() <= found.at(labels).max() <= 1
     median, low, high = found.gain(20, 40)
-    assert low <= median <= high <= 1 + 3 * WOBBLE
-    assert low >= -2.1 * WOBBLE  # the normal's 0.025 quantile, of so many draws
-    assert median >= -0.002
-    assert high - low >= 3.7 * WOBBLE, "not even of equal curves is it sure"
-    assert found.gain(20, 60)[0] >= found.gain(20, 20)[0]
+    assert -1 <= low <= median <= high <= 1
 
 
 def test_where_it_cannot_be_told_that_is_said():
-    assert curves([Point(8, 0.5, 0.1), Point(8, 0.6, 0.1), Point(16, 0.6, 0.1)]) == (
+    scored = pooled([0.5, 0.6])
+    assert slope_of([(8, scored), (8, scored), (16, scored)], 2) == (
         "cannot forecast: 2 numbers of labels were tried, a curve needs 3"
     )
-    found = curves([Point(n, 0.5, 0.1) for n in (5, 10, 20)])
+    alone = pooled([0.5, float("nan")])
+    assert slope_of([(4, scored), (8, alone), (16, scored)], 2) == "cannot forecast: too few folds have a score"
+    found = Curves(slope_of(points(lambda count: 0.5, counts=(5, 10, 20)), 5))
     with pytest.raises(ValueError, match="more than 80"):
         found.gain(20, 61)
     assert found.most == FARTHEST * 20
 
 
 def test_how_many_labels_a_goal_takes():
-    points = [Point(n, power(n, 0.9, 1.0, 0.5), 1e-3) for n in (12, 25, 50, 100)]
-    middle, hopeful, cautious = curves(points).labels_for(0.83, 100)
-    assert hopeful <= middle
-    assert cautious is None or middle <= cautious
-    assert middle == pytest.approx(204, rel=0.2)  # 0.9 - n^-1/2 = 0.83
-    assert curves(points).labels_for(0.5, 100) == (100, 100, 100)
-    assert curves(points).labels_for(0.999, 100) == (None, None, None)
+    found = Curves(slope_of(points(lambda count: falling(count, 0.4)), 5))
+    middle, hopeful, cautious = found.labels_for(0.7, 32)
+    wanted = 32 * (0.4 / 0.3) ** (1 / 0.4)  # a gap of 0.3
+    assert middle == pytest.approx(wanted, rel=0.02)
+    assert hopeful <= middle <= cautious
+    assert found.labels_for(0.5, 32) == (32, 32, 32)
+    assert found.labels_for(0.999, 32) == (None, None, None)

@@ -10,14 +10,14 @@ from core.classes import ClassSet
 from experiments.advice.answer.held_back import sentence
 from experiments.advice.answer.verdict import Asked, action, content_of, forecast_lines, sentences
 from experiments.advice.arms import ARMS
-from experiments.advice.evidence.forecast import Point, curves
+from experiments.advice.evidence.forecast import Curves, Slope
 from experiments.advice.evidence.reading import Found, Measure, found_in
 from experiments.advice.evidence.weighing import Prior
 from experiments.evaluations import Evaluation
 
 LESIONS = ClassSet(("background", "lesion"))
 ASKED = Asked(masks=40, more=40, goal=None, minutes=2.0)
-CURVES = curves([Point(n, 0.9 - n**-0.5, 1e-3) for n in (8, 16, 32)])
+CURVES = Curves(Slope(labels=32, score=0.72, score_error=1e-3, exponent=0.3, error=1e-3, folds=5))
 
 
 class HitRate(Measure):
@@ -50,9 +50,9 @@ BOTH = found_of(scratch=[0.5, 0.52, 0.48, 0.51], teacher=[0.7, 0.73, 0.69, 0.70]
         (BETTER, "Do: ImageNet's weights."),
         (
             UNSURE,
-            "Cannot tell: a mean teacher on your pictures without masks is likelier ahead than not (54%), but 40 ",
+            "Cannot tell: a mean teacher on your pictures without masks is likelier ahead than not (54%), but ",
         ),
-        (ELSEWHERE, "Do: a mean teacher on your pictures without masks, probably: 40 masks do not tell it apart from "),
+        (ELSEWHERE, "Do: a mean teacher on your pictures without masks, probably; your 40 masks alone do "),
         (NOWHERE, "Do: train from scratch; nothing that was tried is told apart from it"),
         (SAME, "Do: train from scratch; nothing that was tried is told apart from it"),
         (WORSE, "Do: train from scratch."),
@@ -61,6 +61,10 @@ BOTH = found_of(scratch=[0.5, 0.52, 0.48, 0.51], teacher=[0.7, 0.73, 0.69, 0.70]
 )
 def test_what_to_do(found, said):
     assert action(found, ASKED).startswith(said)
+
+
+def test_next_to_nothing_has_no_minus():
+    assert "masks: +0.00 (-0.03 to +0.02), not told" in sentences(SAME, CURVES, ASKED)[1]
 
 
 def test_every_way_is_said_beside_scratch():
@@ -103,7 +107,7 @@ def test_a_goal_is_answered(goal, said):
 
 
 def test_a_goal_that_is_only_perhaps_near_is_answered_so():
-    unsure = curves([Point(n, 0.7, 0.08) for n in (8, 16, 32)])
+    unsure = Curves(Slope(labels=32, score=0.7, score_error=0.08, exponent=0.0, error=0.01, folds=5))
     _, line = forecast_lines(unsure, Asked(40, 40, 0.8, 2.0), BETTER)
     assert line.startswith("Dice 0.8: perhaps with the masks that there are, more likely more than 88 more masks")
 

@@ -49,12 +49,13 @@ def action(found: Found, asked: Asked) -> str:
     if best.difference and best.difference.tells > 0:
         apart = "" if found.told_apart else ", which is ahead of scratch; it is not told apart from every other way"
         return f"Do: {what}{apart}."
-    unsure = f"{asked.masks} masks do not tell it apart from scratch"
+    chance, unsure = f"{best.weighed.chance:.0%}", f"your {asked.masks} masks alone do not tell it apart from scratch"
     if best.weighed.chance >= PROBABLY:
-        return f"Do: {what}, probably: {unsure}, but it is ahead with a chance of {best.weighed.chance:.0%}."
+        with_others = "with what it brought elsewhere " if best.weighed.data_sets else ""
+        return f"Do: {what}, probably; {unsure}, {with_others}it is ahead with a chance of {chance}."
     return (
-        f"Cannot tell: {what} is likelier ahead than not ({best.weighed.chance:.0%}), but {unsure}. It is what the "
-        "final model takes; more masks would say more."
+        f"Cannot tell: {what} is likelier ahead than not ({chance}), but {unsure}. It is what the final model takes; "
+        "more masks would say more."
     )
 
 
@@ -66,10 +67,8 @@ def forecast_lines(curves: Curves | str, asked: Asked, found: Found) -> list[str
     more = _farthest(curves, asked)
     median, low, high = curves.gain(asked.masks, more)
     hours = duration_of(more * asked.minutes)
-    lines.append(
-        f"{more} more masks: about {median:+.2f} (forecast {low:+.2f} to {high:+.2f}), some {hours} of drawing at "
-        f"{asked.minutes:g} minutes each."
-    )
+    forecast = f"about {_signed(median)} (forecast {_signed(low)} to {_signed(high)})"
+    lines.append(f"{more} more masks: {forecast}, some {hours} of drawing at {asked.minutes:g} minutes each.")
     if asked.goal is not None:
         lines.append(_of_goal(curves, asked, found.measure.title))
     return lines
@@ -113,13 +112,17 @@ def _change(one: Compared) -> str:
     assert difference, "of all but the first"
     assert weighed, "likewise"
     if difference.low is None or difference.high is None:
-        said = f"{difference.value:+.2f} (one fold: no interval)"
+        said = f"{_signed(difference.value)} (one fold: no interval)"
     else:
         told = "" if difference.tells else ", not told apart from scratch"
-        said = f"{difference.value:+.2f} ({difference.low:+.2f} to {difference.high:+.2f}){told}"
+        said = f"{_signed(difference.value)} ({_signed(difference.low)} to {_signed(difference.high)}){told}"
     if not weighed.data_sets:
         return said
-    return f"{said}; weighed with {weighed.data_sets} public data sets {weighed.value:+.2f}"
+    return f"{said}; weighed with {weighed.data_sets} public data sets {_signed(weighed.value)}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-0.00", "+0.00")
 
 
 def content_of(found: Found, curves: Curves | str, asked: Asked) -> dict[str, Any]:
@@ -153,6 +156,7 @@ def _forecast(curves: Curves, asked: Asked) -> dict[str, Any]:
     more = _farthest(curves, asked)
     median, low, high = curves.gain(asked.masks, more)
     found: dict[str, Any] = {"more": more, "gain": median, "low": low, "high": high, "minutes": more * asked.minutes}
+    found["slope"] = asdict(curves.slope)
     if asked.goal is not None:
         names = ("labels", "labels_at_best", "labels_at_worst")
         found |= {"goal": asked.goal, **dict(zip(names, curves.labels_for(asked.goal, asked.masks), strict=True))}

@@ -1,67 +1,124 @@
-"""What more labels would bring: a power law through the scores of nested shares of the labels, and what it leaves open.
+"""What more labels would bring: what a score lacks falls by a power of the number of labels.
 
-score(n) = a - b n^-c: an asymptote a, and a gap that falls by a power of the number of labels (Hestness et al., "Deep
-Learning Scaling is Predictable, Empirically", 2017). A few points say little of three numbers, so that a and c have
-priors, and what is forecast is an interval over all curves that pass by the points, each weighed by how well.
+1 - score(n) = (1 - score(labels)) (n / labels)^-c (Hestness et al., "Deep Learning Scaling is Predictable,
+Empirically", 2017), without an asymptote: a few masks say nothing of one, and a forecast goes no farther than four
+times the labels. The exponent is the slope through nested shares of the labels, its error that of leaving out a fold at
+a time. Few masks tell it badly, so that it is weighed with those of the replay study
+(`experiments.advice.evidence.weighing`). What is measured before and after is itself of a few trainings, which differ.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from experiments.advice.evidence.estimates import Pooled
+from experiments.advice.evidence.weighing import Prior, weighed
+
 FARTHEST = 4.0  # times the labels there are
 FEWEST_POINTS = 3
-# The exponent's prior: log-normal around a half, a factor of 1.7 to either side one deviation.
-EXPONENT, EXPONENT_SPREAD = 0.5, 0.55
-# How far a curve may pass by a point beyond what its folds say: curves are no power laws.
-MISFIT = 0.01
-# What is measured before and after is itself of a few trainings: so much does one training's score vary with its seed
-# alone (benchmarks.advise_replay, 21 pairs), and as much the difference between two means of two.
-WOBBLE = 0.02
+EXPONENT = "exponent"  # in the table of priors
+# Where there are no replays: 0.15 closes a tenth of the gap with twice the labels.
+UNKNOWN_EXPONENT = Prior(0.15, 0.15)
+SMALLEST_GAP = 1e-3
+# By so much a training's score varies with its seed alone (standard deviation over pairs in the replays, without the
+# teacher's), and as much the difference between two means of two.
+WOBBLE = 0.015
 _DRAWS = 4000
 _QUANTILES = (0.025, 0.5, 0.975)
 
 
 @dataclass(frozen=True)
-class Point:
-    """The mean score with a number of labels, and its standard error."""
+class Slope:
+    """What folds with shares of their labels say.
+
+    Args:
+        labels: of a fold's training with all of them.
+        score: with those.
+        score_error: its standard error.
+        exponent: by which the gap falls.
+        error: its standard error.
+        folds: of which the errors are.
+    """
 
     labels: float
     score: float
+    score_error: float
+    exponent: float
     error: float
+    folds: int
+
+
+def slope_of(points: Sequence[tuple[float, Pooled]], folds: int) -> Slope | str:
+    """Return the slope through scores with shares of the labels, or why there is none, in words.
+
+    Args:
+        points: number of labels, and the score of all folds with so many; the most of them are all labels.
+        folds: how many.
+    """
+    known = sorted(dict(points).items(), key=lambda point: point[0])
+    labels, pooled = np.array([count for count, _ in known]), [score for _, score in known]
+    if any(np.isnan(one.value) or np.isnan(one.error(0.0)) for one in pooled):
+        return "cannot forecast: too few folds have a score"
+    if len(known) < FEWEST_POINTS:
+        return f"cannot forecast: {len(known)} numbers of labels were tried, a curve needs {FEWEST_POINTS}"
+    scores = np.array([[one.value, *one.without] for one in pooled])
+    value, *without = -np.polyfit(np.log(labels), np.log(np.maximum(1 - scores, SMALLEST_GAP)), 1)[0]
+    # Of a share fewer pictures are learned from while as many are held out: the smallest share counts.
+    error = Pooled(float(value), np.array(without)).error(float(labels[-1] / labels[0]) / (folds - 1))
+    last = pooled[-1]
+    return Slope(float(labels[-1]), last.value, last.error(1 / (folds - 1)), float(value), error, folds)
+
+
+def exponent_of(gain: float, score: float) -> float:
+    """Return the exponent with which twice the labels bring a gain beyond a score."""
+    gap = max(1 - score, SMALLEST_GAP)
+    return float(-np.log2(max(1 - gain / gap, SMALLEST_GAP)))
 
 
 @dataclass(frozen=True)
 class Curves:
-    """Curves that pass by the points, each as likely as the others.
+    """Curves of one slope, as likely as each other, under a prior on the exponent.
 
     Args:
-        asymptotes, gaps, exponents: [S] a, b and c of each.
-        wobbles: [S] by what trainings before and after may differ besides.
-        most: labels to which a forecast may go.
+        slope: what the folds say.
+        prior: what other data sets say of the exponent.
+        seed: decides the draws.
     """
 
-    asymptotes: np.ndarray
-    gaps: np.ndarray
-    exponents: np.ndarray
-    wobbles: np.ndarray
-    most: float
+    slope: Slope
+    prior: Prior = UNKNOWN_EXPONENT
+    seed: int = 0
+
+    @property
+    def most(self) -> float:
+        """Labels to which a forecast may go."""
+        return FARTHEST * self.slope.labels
+
+    @cached_property
+    def _drawn(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the gaps [S] with all labels, the exponents [S], and what trainings differ by [S]."""
+        slope, random = self.slope, np.random.default_rng(self.seed)
+        told = weighed({EXPONENT: slope.exponent}, [slope.error], slope.folds, {EXPONENT: self.prior})[EXPONENT]
+        exponents, wobbles = random.normal(told.value, told.spread, _DRAWS), random.normal(0.0, WOBBLE, _DRAWS)
+        return 1 - np.clip(random.normal(slope.score, slope.score_error, _DRAWS), 0.0, 1.0), exponents, wobbles
 
     def at(self, labels: float) -> np.ndarray:
         """Return the curves' scores [S] in [0, 1] with a number of labels."""
-        return np.clip(self.asymptotes - self.gaps * labels**-self.exponents, 0.0, 1.0)
+        gaps, exponents, _ = self._drawn
+        return np.clip(1 - gaps * (labels / self.slope.labels) ** -exponents, 0.0, 1.0)
 
     def gain(self, labels: float, more: float) -> tuple[float, float, float]:
-        """Return median, low and high (95 %) of what `more` labels bring beyond `labels`.
+        """Return median, low and high (95 %) of what `more` labels bring beyond `labels`, means of two trainings.
 
         Raises:
             ValueError: that is farther than a forecast may go.
         """
         if labels + more > self.most * (1 + 1e-9):
             raise ValueError(f"{labels + more:g} labels are more than {self.most:g}")
-        brought = self.at(labels + more) - self.at(labels) + self.wobbles
-        low, median, high = np.quantile(brought, _QUANTILES)
+        brought = self.at(labels + more) - self.at(labels) + self._drawn[2]
+        low, median, high = np.quantile(np.clip(brought, -1.0, 1.0), _QUANTILES)
         return float(median), float(low), float(high)
 
     def labels_for(self, goal: float, start: float) -> tuple[int | None, int | None, int | None]:
@@ -77,42 +134,3 @@ class Curves:
             return int(counts[enough[0]]) if len(enough) else None
 
         return first(1), first(2), first(0)
-
-
-def curves(points: Sequence[Point], seed: int = 0) -> Curves | str:
-    """Return the curves through some points, or why there can be none, in words.
-
-    Args:
-        points: at least three numbers of labels; scores in [0, 1].
-        seed: decides the draws.
-    """
-    known = sorted({point.labels: point for point in points}.values(), key=lambda point: point.labels)
-    if len(known) < FEWEST_POINTS:
-        return f"cannot forecast: {len(known)} numbers of labels were tried, a curve needs {FEWEST_POINTS}"
-    labels = np.array([point.labels for point in known])
-    scores = np.array([point.score for point in known])
-    errors = np.hypot([point.error for point in known], MISFIT)
-    random = np.random.default_rng(seed)
-    asymptotes, exponents, gaps, gap_errors, weights = _tried(labels, scores, errors)
-    chosen = random.choice(len(weights), _DRAWS, p=weights)
-    drawn = np.maximum(random.normal(gaps[chosen], gap_errors[chosen]), 0.0)
-    wobbles = random.normal(0.0, WOBBLE, _DRAWS)
-    return Curves(asymptotes[chosen], drawn, exponents[chosen], wobbles, FARTHEST * float(labels[-1]))
-
-
-def _tried(labels: np.ndarray, scores: np.ndarray, errors: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return a grid [G] of asymptotes and exponents, the gap that suits each with its error, and their weights."""
-    asymptotes, exponents = (
-        values.ravel()
-        for values in np.meshgrid(np.linspace(max(scores.min(), 0.0), 1.0, 81), np.geomspace(0.05, 3.0, 61))
-    )
-    falling = labels[None] ** -exponents[:, None]
-    precision = (falling**2 / errors**2).sum(1)
-    gaps = ((asymptotes[:, None] - scores[None]) * falling / errors**2).sum(1) / precision
-    left = asymptotes[:, None] - gaps[:, None] * falling - scores[None]
-    # The gap is integrated over, a broad normal: its width is part of how likely a pair is.
-    likely = -0.5 * ((left / errors) ** 2).sum(1) - 0.5 * np.log(precision)
-    likely += -0.5 * (np.log(exponents / EXPONENT) / EXPONENT_SPREAD) ** 2
-    likely[gaps < 0] = -np.inf  # more labels do not harm
-    weights = np.exp(likely - likely.max())
-    return asymptotes, exponents, gaps, precision**-0.5, weights / weights.sum()

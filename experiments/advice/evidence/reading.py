@@ -10,7 +10,7 @@ from core.errors import UserError
 from experiments.advice.arms import Arm
 from experiments.advice.choices import SHARES
 from experiments.advice.evidence.estimates import Estimate, Pooled, estimate
-from experiments.advice.evidence.forecast import Curves, Point, curves
+from experiments.advice.evidence.forecast import EXPONENT, UNKNOWN_EXPONENT, Curves, slope_of
 from experiments.advice.evidence.weighing import Prior, Weighed, priors, weighed
 from experiments.advice.places import Places
 from experiments.fold_scores import counts_below
@@ -140,15 +140,13 @@ def _estimate(pooled: Pooled, folds: int, comparisons: int) -> Estimate:
 
 def curves_of(places: Places, found: Found, folds: int, seed: int) -> Curves | str:
     """Return the curves through the best arm's scores with shares of the labels and with all, or why there are none."""
-    points = []
     tried = {share: places.share(found.best.arm.name, share) for share in SHARES}
+    points = []
     for share, folder in {**tried, 1.0: places.arm(found.best.arm.name)}.items():
         pooled = Pooled.of(counts_below(folder, folds)[0], found.measure)
-        error = pooled.error(1 / (folds - 1) / share)
-        if np.isnan(pooled.value) or np.isnan(error):
-            return "cannot forecast: too few folds have a score"
-        points.append(Point(labels_of(places, folds, share, seed), pooled.value, error))
-    return curves(points)
+        points.append((labels_of(places, folds, share, seed), pooled))
+    slope = slope_of(points, folds)
+    return slope if isinstance(slope, str) else Curves(slope, priors().get(EXPONENT, UNKNOWN_EXPONENT), seed)
 
 
 def labels_of(places: Places, folds: int, share: float, seed: int) -> float:

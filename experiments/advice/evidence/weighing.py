@@ -48,11 +48,13 @@ class Weighed:
 
     Args:
         value: its mean.
+        spread: its standard deviation.
         chance: that it is above 0.
         data_sets: how many others were weighed in.
     """
 
     value: float
+    spread: float
     chance: float
     data_sets: int
 
@@ -61,10 +63,9 @@ def prior_of(differences: Mapping[str, Sequence[float]]) -> Prior:
     """Return the prior for one more data set.
 
     Args:
-        differences: data set -> what the way brought there in each replay.
+        differences: data set -> what the way brought there in each replay; two data sets or more, of which one alone
+            would say nothing of the next.
     """
-    if len(differences) < 2:
-        return UNKNOWN
     means = [float(np.mean(values)) for values in differences.values()]
     mean, count = float(np.mean(means)), len(differences)
     scatter = np.mean([np.mean((np.asarray(values) - mean) ** 2) for values in differences.values()])
@@ -109,6 +110,6 @@ def weighed(
     for arm, difference in differences.items():
         prior = priors.get(arm, UNKNOWN)
         others = prior.spread**-2
-        mean = (own * difference + others * prior.mean) / (own + others)
-        found[arm] = Weighed(float(mean), float(stats.norm.cdf(mean * np.sqrt(own + others))), prior.data_sets)
+        mean, spread = (own * difference + others * prior.mean) / (own + others), (own + others) ** -0.5
+        found[arm] = Weighed(float(mean), float(spread), float(stats.norm.cdf(mean / spread)), prior.data_sets)
     return found
