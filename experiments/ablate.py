@@ -18,6 +18,7 @@ from core.errors import RunError
 from core.filing.writing import lock
 from core.run.trackers.tracker import require_installed
 from core.terminal.progress import duration
+from core.train_config import TrainConfig
 from experiments.grid.budgets import require_met
 from experiments.grid.config import AblationConfig
 from experiments.grid.console import Console, seconds_left
@@ -63,8 +64,9 @@ def ablate(config: AblationConfig) -> None:
             speeds.measure(to_do, _threads(config))
         show(works, to_do, speeds, config.jobs)
         return
-    followed = [run.config.tracker for run in (*plan.variants.values(), *plan.pretrainings.values())]
-    require_installed(name for names in followed for name in names)
+    configs: list[TrainConfig] = [variant.config for variant in plan.variants.values()]
+    configs += [pretraining.config for pretraining in plan.pretrainings.values()]
+    require_installed(name for config in configs for name in config.tracker)
     held = lock(config.output_dir, "--output_dir", "ablation")
     try:
         write_plan(plan)

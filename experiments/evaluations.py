@@ -6,7 +6,7 @@ under `per_breed`. Here such a file is turned into today's form; nothing else kn
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeGuard
 
 from pydantic import (
     BaseModel,
@@ -215,7 +215,7 @@ def is_evaluation(content: Mapping[str, Any]) -> bool:
     return "provenance" in content and bool(content.keys() & {*DECISIVE})
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     """Return whether a value of a JSON is a number, not a truth value."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 

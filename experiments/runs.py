@@ -9,7 +9,7 @@ from core.classes import ClassSet
 from core.errors import UserError
 from core.filing.paths import readable, real
 from core.train_config import BEFORE_CHOICE, NOT_COMPARED
-from experiments.evaluations import Evaluation, Provenance, is_of_volumes, read_json
+from experiments.evaluations import Evaluation, FigureEntry, Provenance, Strip, is_of_volumes, read_json
 from experiments.result_files import RESULT_FILES, evaluations_below, files_below, read_evaluation
 
 DESCRIPTION, LOG = "training_config.json", "training_log.csv"
@@ -86,7 +86,8 @@ class Run:
         """Return all files that a page reads of it, those that are not there too."""
         found = [self.folder / name for name in (DESCRIPTION, LOG)] if self.folder else []
         if self.file and self.evaluation:
-            entries = [*self.evaluation.figures, *([self.evaluation.strip] if self.evaluation.strip else [])]
+            strip = [self.evaluation.strip] if self.evaluation.strip else []
+            entries: list[FigureEntry | Strip] = [*self.evaluation.figures, *strip]
             found += [self.file, self.per_image, *(self.file.parent / entry.file for entry in entries)]
         return found
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import UserError
-from experiments.ablation.format import ArmContent, PretrainingRun, Trial
+from experiments.ablation.format import ArmContent, PhaseTwo, PretrainingRun, Trial
 from experiments.ablation.plan_format import PlanContent
 from experiments.evaluations import same_classes, with_unit
 
@@ -45,7 +45,7 @@ def check_names(
             )
 
 
-def check_same(first: tuple[Path, ArmContent], path: Path, content: ArmContent | Trial) -> None:
+def check_same(first: tuple[Path, ArmContent], path: Path, content: PhaseTwo) -> None:
     """Refuse an arm or trial of other resolution, classes or images than the first arm."""
     known = first[1]
     if content.resolution != known.resolution:
@@ -53,7 +53,7 @@ def check_same(first: tuple[Path, ArmContent], path: Path, content: ArmContent |
         raise UserError(
             f"{first[0]} was trained at {sizes[0]} and {path} at {sizes[1]}: keep them in different folders"
         )
-    if isinstance(content, Trial):
+    if not isinstance(content, ArmContent):
         return
     if not same_classes(content.class_set, known.class_set):
         raise UserError(f"{first[0]} and {path} tell other classes apart: keep them in different folders")

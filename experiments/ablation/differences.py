@@ -98,7 +98,7 @@ def difference_of(
     seeds = tuple(sorted(first.keys() & second.keys()))
     if not seeds:
         return VariantDifference(baseline, remark=f"no seed that {baseline} has too")
-    means = tuple(float(np.mean([score(side[seed]) for seed in seeds])) for side in (first, second))
+    of_others, own = (float(np.mean([score(side[seed]) for seed in seeds])) for side in (first, second))
     gains = np.stack([drawn[id(second[seed])] - drawn[id(first[seed])] for seed in seeds], axis=1)  # [B, S]
     resampled = mean_over_drawn_seeds(gains)
     limits = interval(resampled)
@@ -109,9 +109,8 @@ def difference_of(
         remarks.append("one image has no interval")
     elif len(seeds) == 1:
         remarks.append("the interval is over images only")
-    return VariantDifference(
-        baseline, means[1] - means[0], (limits[0], limits[1]) if limits else None, seeds, means, "; ".join(remarks), p
-    )
+    ends = (limits[0], limits[1]) if limits else None
+    return VariantDifference(baseline, own - of_others, ends, seeds, (of_others, own), "; ".join(remarks), p)
 
 
 def mean_over_drawn_seeds(values: np.ndarray) -> np.ndarray:

@@ -127,7 +127,8 @@ class PhaseTwo(Content):
             return None
         parts = [self.compute.multiply_adds]
         if self.pretraining:
-            parts.append(self.pretraining.compute and self.pretraining.compute.multiply_adds)
+            phase_1 = self.pretraining.compute
+            parts.append(phase_1.multiply_adds if phase_1 else None)
         known = [part for part in parts if part is not None]
         return sum(known) if len(known) == len(parts) else None
 
@@ -214,6 +215,7 @@ MADE_AGAIN = "delete it, and the same `experiments.ablate` command makes it agai
 
 Kind = TypeVar("Kind", bound=Content)
 Result = ArmContent | Trial | PretrainingRun
+ResultKind = TypeVar("ResultKind", bound=Result)
 KINDS: tuple[type[Result], ...] = (ArmContent, Trial, PretrainingRun)
 
 
@@ -227,6 +229,6 @@ def read(path: Path, kind: type[Kind]) -> Kind:
         raise UserError(f"{path} is damaged or not of this kind ({first_problem(errors)}): {MADE_AGAIN}") from None
 
 
-def results_of(folder: Path, kind: type[Kind]) -> list[tuple[Path, Kind]]:
+def results_of(folder: Path, kind: type[ResultKind]) -> list[tuple[Path, ResultKind]]:
     """Return the files of a kind in a results folder, by name, and what they hold."""
     return [(path, read(path, kind)) for path in sorted((folder / kind.FOLDER).glob("*.json"))]

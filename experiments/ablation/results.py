@@ -157,7 +157,13 @@ def _arm(path: Path, content: ArmContent, counts: np.ndarray) -> Arm:
         ("class accuracy", stated.class_accuracy, of_one.class_accuracy),
         ("outline mean IoU", stated.outline_mean_iou, of_one.outline_mean_iou),
     ):
-        if (said is None) != (given is None) or (said is not None and not abs(said - given) <= ROUNDING):
+        if not _agree(said, given):
             told = ["none" if value is None else f"{value:.4f}" for value in (said, given)]
             raise UserError(f"{path} states {name} {told[0]}, its counts give {told[1]}: delete it")
     return Arm(path, content, counts, of_one)
+
+
+def _agree(said: float | None, given: float | None) -> bool:
+    if said is None or given is None:
+        return said is given
+    return abs(said - given) <= ROUNDING

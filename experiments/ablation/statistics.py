@@ -205,7 +205,8 @@ def analysed(ablation: Ablation, resamples: int = RESAMPLES) -> Analysis:
 
 def labels_in_words(groups: Sequence[Group]) -> str:
     """Return the number of masks that groups of one fraction learned from, and of those of Val that selected."""
-    numbers = {arm.content.num_val_labels for group in groups for arm in group.arms} - {None}
+    selecting = (arm.content.num_val_labels for group in groups for arm in group.arms)
+    numbers = {number for number in selecting if number is not None}
     told = " to ".join(f"{number}" for number in sorted({min(numbers), max(numbers)})) if numbers else ""
     return f"{groups[0].num_labels} + {told}" if told else f"{groups[0].num_labels}"
 

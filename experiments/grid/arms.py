@@ -19,6 +19,7 @@ from experiments.grid.run_folder import (
     counts_by_image,
     one_object_of,
     provenance_of,
+    score_on_test,
     training_of,
     write_result,
 )
@@ -95,7 +96,7 @@ class ArmWork(Work):
 
     def training_command(self) -> Command:
         """Return the command that trains it, with what the grid sets."""
-        settings = {"label_fraction": self.fraction, "seed": self.seed, "lr": self.rate}
+        settings: dict[str, Any] = {"label_fraction": self.fraction, "seed": self.seed, "lr": self.rate}
         if self.pretraining:
             settings["pretrained_encoder"] = str(self.pretraining.weights)
         if self.teacher:
@@ -246,7 +247,7 @@ class TestedArm(ArmWork):
 
     def commands(self) -> list[Command]:
         """Return what its process does."""
-        settings = {"model_path": self.folder / WEIGHTS, "output_dir": self.folder / "results"}
+        settings: dict[str, Any] = {"model_path": self.folder / WEIGHTS, "output_dir": self.folder / "results"}
         settings |= {"device": self.config.device, "figures": False}
         # What is common to all arms, then what was given for the whole grid.
         settings |= {**self.config.data_settings(), **self.plan.config.data_settings()}
@@ -257,8 +258,8 @@ class TestedArm(ArmWork):
         """Write its JSON; returns the scores in words."""
         training = training_of(self.folder)
         (run,) = find_runs([self.folder / "results" / "evaluation_results.json"])
-        assert run.evaluation
-        score = run.evaluation.scores["mean_iou"]
+        assert run.class_set, "it is of phase 2"
+        score = score_on_test(run)
         content = ArmContent(
             **self.described(training),
             mean_iou=score,

@@ -42,12 +42,14 @@ def forward_multiply_adds(weights: Path, sides: tuple[int, ...]) -> int:
 
     from core.headers.header import read_header
     from core.weights import arguments_of
-    from reconstruction.distillation.network import network_of
+    from reconstruction.distillation.network import Student, network_of
+    from reconstruction.network import Autoencoder
     from transfer_learning.description import forward_multiply_adds as counted
     from transfer_learning.network import SegmentationUNet
 
     header = read_header(weights)
-    kind = SegmentationUNet if header.phase == "transfer_learning" else network_of(header)
+    of_phase_2 = header.phase == "transfer_learning"
+    kind: type[SegmentationUNet | Autoencoder | Student] = SegmentationUNet if of_phase_2 else network_of(header)
     with torch.device("meta"):  # shapes alone: nothing is computed
         network = kind(**arguments_of(kind, header, str(weights)))
         return counted(network.eval(), network.in_channels, sides)

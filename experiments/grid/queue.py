@@ -213,6 +213,7 @@ def last_words(entry: Running) -> str:
         lines = [line.strip() for line in file.read().decode("utf-8", errors="replace").splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("error: ")]
     code = entry.process.returncode
+    assert code is not None, "it has ended"
     ended = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
     said = (errors or lines or ["it said nothing"])[-1].removeprefix("error: ")
     return f"{said} ({ended}; {console})"

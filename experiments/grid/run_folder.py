@@ -19,7 +19,7 @@ from experiments.ablation.format import ArmContent, ArmProvenance, Compute, OneO
 from experiments.evaluations import read_json
 from experiments.grid.planning.prepared import GridData
 from experiments.per_image import image_counts
-from experiments.runs import Run
+from experiments.runs import LOG, Run
 
 WEIGHTS = "best_model.safetensors"
 # Tensors that are counted along, not learned.
@@ -118,6 +118,9 @@ def pretraining_of(folder: Path, name: str, data: GridData) -> PretrainingRun:
     per_row = settings["val_every"] if settings["max_steps"] else math.ceil(data.train_images / settings["batch_size"])
     last = settings["max_steps"] or len(rows) * per_row
     images = settings["max_steps"] * settings["batch_size"] if settings["max_steps"] else len(rows) * data.train_images
+    losses = [row.val_loss for row in rows if row.val_loss is not None]
+    if len(losses) < len(rows):
+        raise _damaged(folder / LOG, "a row without val_loss")
     compute = compute_of(folder, images)
     return PretrainingRun(
         name=name,
@@ -126,7 +129,7 @@ def pretraining_of(folder: Path, name: str, data: GridData) -> PretrainingRun:
         seconds=compute.seconds,
         images=images,
         val_loss=_best_of(folder).val_loss,
-        log=tuple((min(row.epoch * per_row, last), row.val_loss) for row in rows),
+        log=tuple((min(row.epoch * per_row, last), loss) for row, loss in zip(rows, losses, strict=True)),
         data_sha256=data.sha256,
         compute=compute,
     )
@@ -153,14 +156,16 @@ def _checked(content: Any, kind: type[_Kind], path: Path) -> _Kind:
     try:
         return TypeAdapter(kind).validate_python(content)
     except ValidationError as errors:
-        raise UserError(
-            f"{path} is damaged ({first_problem(errors)}): delete {path.parent}, the same command trains it again"
-        ) from None
+        raise _damaged(path, first_problem(errors)) from None
+
+
+def _damaged(path: Path, problem: str) -> UserError:
+    return UserError(f"{path} is damaged ({problem}): delete {path.parent}, the same command trains it again")
 
 
 def log_rows(folder: Path) -> list[LogRow]:
     """Return the rows of a run's training_log.csv, none before the first."""
-    log = folder / "training_log.csv"
+    log = folder / LOG
     return _checked(read_log(log), list[LogRow], log) if log.is_file() else []
 
 
@@ -191,6 +196,15 @@ def parameters_of(weights: Path) -> int:
 def counts_by_image(run: Run) -> dict[str, list[int]]:
     """Return the counts of each picture as an arm keeps them: all hits, then what is true, then what was said."""
     return {name: counts.T.ravel().astype(int).tolist() for name, counts in image_counts(run).items()}
+
+
+def score_on_test(run: Run) -> float:
+    """Return the mean IoU of an evaluation of phase 2; raises UserError where there was nothing to score."""
+    assert run.evaluation
+    score = run.evaluation.scores["mean_iou"]
+    if score is None:
+        raise UserError(f"{run.file} has no mean IoU: there was nothing to score")
+    return score
 
 
 def one_object_of(run: Run) -> OneObject:

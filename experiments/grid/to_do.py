@@ -111,7 +111,7 @@ def require_same_folders(works: Sequence[Work], data: GridData) -> None:
         UserError: names the first folder that holds a run on other data, with other settings or from another
             pretraining, and the difference.
     """
-    begun_with = {}
+    begun_with: dict[Work, str] = {}
     for work in works:
         for need in work.needs:
             # Of one that is yet to be trained nothing is known.

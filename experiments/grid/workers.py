@@ -5,6 +5,7 @@ costs that work alone.
 """
 
 import importlib
+import io
 import os
 import signal
 import sys
@@ -100,6 +101,7 @@ def _say_into(console: Path) -> None:
         for number in (1, 2):
             os.dup2(file.fileno(), number)
     for stream in (sys.stdout, sys.stderr):
+        assert isinstance(stream, io.TextIOWrapper), "the process has just begun"
         stream.reconfigure(write_through=True)
 
 

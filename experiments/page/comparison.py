@@ -114,6 +114,7 @@ def _paired(found: Sequence[Difference], kind: str) -> PageTable | None:
     place = {name: _scale([entry for entry in found if entry.score == name]) for name in {e.score for e in found}}
     rows = []
     for entry in found:
+        assert entry.value is not None, "those without a value have a problem instead"
         cell = score(entry.value, entry.score, entry.interval, signed=True)
         low, high = entry.interval or (entry.value, entry.value)
         drawn = [place[entry.score](value) for value in (low, entry.value, high, 0.0)]

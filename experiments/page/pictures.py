@@ -79,7 +79,7 @@ def overlay(runs: Sequence[Run]) -> list[Figure]:
         drawn = axis.plot([epoch for epoch, _ in rows], [value for _, value in rows], color=colour, marker=".")
         drawn[0].set_label(name if not name.startswith("_") else f" {name}")  # matplotlib hides labels with "_"
     axis.set(title=title, xlabel="epoch (row of the log)")
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.locator_params("x", integer=True)
     for entry in axis.legend(fontsize=8).get_texts():
         entry.set_parse_math(False)
     with tempfile.TemporaryDirectory() as folder:

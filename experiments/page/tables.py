@@ -44,7 +44,7 @@ class Cell:
         note: shown small below the text.
         exact: shown when the pointer rests on the cell.
         swatch: a class's colour, `#rrggbb`, that stands before the text.
-        whisker: low, value and high of an interval, drawn on an axis that the column shares.
+        whisker: low, value and high of an interval, and 0, drawn on an axis that the column shares.
         strong: whether it stands out.
     """
 
@@ -53,7 +53,7 @@ class Cell:
     note: str = ""
     exact: str = ""
     swatch: str = ""
-    whisker: tuple[float, float, float] | None = None
+    whisker: tuple[float, float, float, float] | None = None
     strong: bool = False
 
     @property

@@ -70,7 +70,7 @@ class Student(nn.Module):
         return [head(feature) for head, feature in zip(self.heads, features, strict=True)]
 
 
-def network_of(header: Header) -> type[nn.Module]:
+def network_of(header: Header) -> type[Student | Autoencoder]:
     """Return what phase 1's weights are of: an autoencoder, or an encoder that learned by distillation."""
     return Student if "teacher" in header.architecture else Autoencoder
 

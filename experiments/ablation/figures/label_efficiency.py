@@ -76,7 +76,7 @@ def emphasised(analysis: Analysis) -> dict[str, Style]:
     """
     best = [group.variant for group in map(analysis.best, reversed(analysis.fractions)) if group]
     originals = [name for name in analysis.variants if _is_original(analysis.of(name)[0].arms[0].content)]
-    first, *others = list(dict.fromkeys(best)) or [None]
+    first, others = next(iter(best), None), list(dict.fromkeys(best))[1:]
     roles = [analysis.ablation.plan.baseline, first, next(iter(originals), None), analysis.reference, *others]
     styles: dict[str, Style] = {}
     for role, style in zip(roles, STYLES, strict=False):
@@ -101,7 +101,7 @@ def _draw_scores(axis: Any, analysis: Analysis, styles: Mapping[str, Style]) -> 
         tests = [group.drawn.test for group in groups]
         means = [test.mean for test in tests]
         if variant not in styles:
-            labels = [group.num_labels for group in groups]
+            labels: list[float] = [group.num_labels for group in groups]
             axis.plot(labels, means, color=GREY, linewidth=0.9, marker=".", markersize=4)
         else:
             labels = _side_by_side(analysis, groups, list(styles), variant)
@@ -127,7 +127,7 @@ def _side_by_side(analysis: Analysis, groups: Sequence[Group], shown: Sequence[s
     return [group.num_labels * unit**place for group in groups]
 
 
-def _name_lines(axis: Any, ends: Mapping[str, tuple[int, float]], colours: Mapping[str, str]) -> None:
+def _name_lines(axis: Any, ends: Mapping[str, tuple[float, float]], colours: Mapping[str, str]) -> None:
     low, high = axis.get_ylim()
     step = LINE_HEIGHT * (high - low)
     names = sorted(ends, key=lambda name: ends[name][1])
@@ -165,7 +165,7 @@ def _draw_differences(axis: Any, analysis: Analysis, styles: Mapping[str, Style]
     shown = [name for name, groups in drawn.items() if groups]
     axis.axhline(0, color=BASELINE_COLOUR, linewidth=1)
     for variant in shown:
-        differences = [group.drawn.difference for group in drawn[variant]]
+        differences = [group.drawn.difference for group in drawn[variant] if group.drawn.difference]
         values = np.array([difference.value for difference in differences])
         limits = np.array([difference.interval for difference in differences])  # [F, 2]
         labels = _side_by_side(analysis, drawn[variant], shown, variant)

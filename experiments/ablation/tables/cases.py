@@ -7,7 +7,8 @@ from experiments.table_formats import UNKNOWN, Table, number, share, signed
 
 def case_table(analysis: Analysis) -> Table:
     """Return the mean Dice of a case of every variant at each fraction, and by how much it is ahead, with intervals."""
-    rows, bold = [], []
+    rows: list[list[str]] = []
+    bold: list[int] = []
     for fraction in analysis.fractions:
         best = analysis.best(fraction)
         for group in analysis.at(fraction):

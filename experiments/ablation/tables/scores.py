@@ -147,7 +147,8 @@ def _choice(analysis: Analysis, fraction: float) -> list[str]:
 
 def difference_table(analysis: Analysis) -> Table:
     """Return by how much each variant is ahead of its baseline at each fraction, with 95 % intervals."""
-    rows, bold, missing, paced = [], [], [], has_pace(analysis)
+    rows: list[list[str]] = []
+    bold, missing, paced = [], [], has_pace(analysis)
     for fraction in analysis.fractions:
         best = analysis.best(fraction)
         if not analysis.get(fraction, analysis.ablation.plan.baseline):

@@ -58,8 +58,9 @@ def _fractions_and_seeds(
     """
     ran = {(arm.arm.fraction, arm.arm.seed) for _, arm in results_of(config.results_dir, ArmContent)}
     planned = {fraction: {*config.seeds_at(fraction)} for fraction in config.fractions}
-    for fraction in earlier.fractions if earlier else ():
-        there = {seed for seed in earlier.seeds_at(fraction) if (fraction, seed) in ran}
+    known = {fraction: earlier.seeds_at(fraction) for fraction in earlier.fractions} if earlier else {}
+    for fraction, seeds in known.items():
+        there = {seed for seed in seeds if (fraction, seed) in ran}
         if there:
             planned[fraction] = planned.get(fraction, set()) | there
     shared = set.intersection(*planned.values())
@@ -75,7 +76,8 @@ def _still_there(
     results: Path, earlier: dict[str, VariantContent], variants: dict[str, VariantContent]
 ) -> dict[str, VariantContent]:
     """Return the variants of an earlier plan that have results but are in the file no more; the tables show them."""
-    ran = {content.arm.variant for kind in (ArmContent, Trial) for _, content in results_of(results, kind)}
+    found = [*results_of(results, ArmContent), *results_of(results, Trial)]
+    ran = {content.arm.variant for _, content in found}
     kept = {name: entry for name, entry in earlier.items() if name not in variants and name in ran}
     baselines = {entry.baseline for entry in kept.values()}
     return {name: earlier[name] for name in earlier if name in kept or (name in baselines and name not in variants)}
