@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
 
 from core.errors import UserError
 from core.filing.data_config import DataConfig
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # With more classes than this, tables and figures show the best and the worst, and logs the means alone.
 MANY_CLASSES = 25
+Model = TypeVar("Model", bound="nn.Module")
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,8 @@ def seal_scores(config: EvaluationConfig, seal: "Seal", result: dict[str, Any], 
 
 
 def load_model(
-    model_path: Path | None, phase: str, network: type["nn.Module"], device: "torch.device", precision: str = "off"
-) -> tuple["nn.Module", "Header"]:
+    model_path: Path | None, phase: str, network: type[Model], device: "torch.device", precision: str = "off"
+) -> tuple[Model, "Header"]:
     """Return the trained network in eval mode, and the header of its weights.
 
     Raises:

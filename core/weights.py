@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 import torch
 from pydantic import TypeAdapter, ValidationError
@@ -22,6 +22,7 @@ from core.headers.header import ANEW, FORMAT_VERSION, HEADER_KEY, Header, header
 
 # Parameters and statistics, and the counters of batch norms: nothing else is ever written.
 DTYPES = (torch.float32, torch.int64)
+Model = TypeVar("Model", bound=nn.Module)
 
 
 def save_weights(path: Path, tensors: dict[str, Tensor], header: Mapping[str, Any]) -> None:
@@ -70,7 +71,7 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], Header]:
     return tensors, header
 
 
-def build(network: type[nn.Module], tensors: Mapping[str, Tensor], header: Header, source: str) -> nn.Module:
+def build(network: type[Model], tensors: Mapping[str, Tensor], header: Header, source: str) -> Model:
     """Return the network that weights are of, with their tensors in it.
 
     Raises:

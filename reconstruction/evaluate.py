@@ -32,14 +32,16 @@ from core.evaluation import (
 if TYPE_CHECKING:
     import numpy as np
     import torch
-    from torch import nn
 
     from core.filing.seal import Seal
     from core.headers.header import Header
     from data.augment.settings import AugmentConfig
+    from data.loading import AnySplit
     from data.pretext.hiding import Pretext
     from data.split import Split
+    from reconstruction.distillation.network import Student
     from reconstruction.figures.evaluation import Gallery
+    from reconstruction.network import Autoencoder
 
 MOST_ROWS = 200
 TITLES = {
@@ -96,8 +98,8 @@ def _evaluate(config: ReconstructionEvaluationConfig, seal: "Seal") -> dict[str,
     pretext = Pretext.of(header.config, str(config.model_path))
     damage = corruption_of(header.config, str(config.model_path))
     data = open_data(config.data_dir, config.cache_dir)
-    split = data.split(config.split)
-    _require_pictures(data.manifest.dims, model.dims)
+    split = _pictures(data.split(config.split), model.dims)
+    assert config.model_path is not None
     require_channels(config.model_path, model.in_channels, split.channels)
     origin = provenance(config, header, data, split.size, device)
     scores, about, notes = _scores(config, model, split, device, pretext)
@@ -114,7 +116,7 @@ def _evaluate(config: ReconstructionEvaluationConfig, seal: "Seal") -> dict[str,
     failure = None
     with replacing(config.output_dir, files_named(config.output_dir / "reconstruction_metrics.json")) as folder:
         write_csv(folder / "per_image.csv", list(rows[0]), rows)
-        gallery = Gallery(model, split, scores, folder, config.batch_size, device, pretext, model.target)
+        gallery = Gallery(model, split, scores, folder, config.batch_size, device, pretext)
         try:
             result |= _drawn(gallery, header, damage, notes, config)
         except Exception as error:  # the scores are kept all the same
@@ -128,7 +130,7 @@ def _evaluate(config: ReconstructionEvaluationConfig, seal: "Seal") -> dict[str,
     return result
 
 
-def _network_of(weights: Path | None) -> type["nn.Module"]:
+def _network_of(weights: Path | None) -> type["Student | Autoencoder"]:
     from core.headers.header import read_header
     from reconstruction.distillation.network import network_of
     from reconstruction.network import Autoencoder
@@ -136,12 +138,16 @@ def _network_of(weights: Path | None) -> type["nn.Module"]:
     return network_of(read_header(weights)) if weights else Autoencoder
 
 
-def _require_pictures(*dims: int) -> None:
-    if 3 in dims:
+def _pictures(split: "AnySplit", dims: int) -> "Split":
+    """Return a split of pictures; raises UserError for volumes, or for a network of them."""
+    from data.split import Split
+
+    if dims == 3 or not isinstance(split, Split):
         raise UserError(
             "reconstruction.evaluate scores pictures: of volumes the training log has MSE, PSNR and SSIM of Val, and "
             "transfer_learning.evaluate says what the encoder is worth"
         )
+    return split
 
 
 def _drawn(
@@ -171,7 +177,7 @@ def _drawn(
 
 def _scores(
     config: ReconstructionEvaluationConfig,
-    model: "nn.Module",
+    model: "Student | Autoencoder",
     split: "Split",
     device: "torch.device",
     pretext: "Pretext",
@@ -195,8 +201,8 @@ def _scores(
         return target_errors(model, loss, split, config.batch_size, device, pretext), {"target": model.target}, [note]
     distance = PerceptualDistance(config.perceptual_network).to(device)
     scores = score_split(model, distance, split, config.batch_size, device, pretext)
-    note = ms_ssim_note(scores["ms_ssim"])
-    return scores, {"perceptual_network": config.perceptual_network, "ms_ssim_note": note}, [note]
+    missing = ms_ssim_note(scores["ms_ssim"])
+    return scores, {"perceptual_network": config.perceptual_network, "ms_ssim_note": missing}, [missing]
 
 
 def _print(result: dict[str, Any], config: ReconstructionEvaluationConfig, size: str) -> None:

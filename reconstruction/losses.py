@@ -3,15 +3,19 @@
 Each part is a ratio of sums over the batch, and given as these sums, so that batches and processes add up.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from pytorch_msssim import ssim
 from torch import Tensor, nn
 
 from core.losses import check_weights, ratio
+from core.machine.processes import Sums
 from core.networks.layers import axes_of, layers_of
 from reconstruction.config import SSIM_WINDOW
+
+if TYPE_CHECKING:
+    from reconstruction.perceptual import PerceptualDistance
 
 
 class ReconstructionLoss(nn.Module):
@@ -28,7 +32,11 @@ class ReconstructionLoss(nn.Module):
     """
 
     def __init__(
-        self, mse_weight: float, perceptual_weight: float, ssim_weight: float, perceptual: nn.Module | None = None
+        self,
+        mse_weight: float,
+        perceptual_weight: float,
+        ssim_weight: float,
+        perceptual: "PerceptualDistance | None" = None,
     ) -> None:
         super().__init__()
         self.weights = {"mse": mse_weight, "perceptual": perceptual_weight, "ssim": ssim_weight}
@@ -50,7 +58,7 @@ class ReconstructionLoss(nn.Module):
         """
         return self.from_sums(self.sums(restored, target, content))
 
-    def sums(self, restored: Tensor, target: Tensor, content: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+    def sums(self, restored: Tensor, target: Tensor, content: Tensor) -> Sums:
         """Return numerator and denominator of each part; arguments as those of `forward`.
 
         Those of several batches or processes add up.
@@ -58,18 +66,17 @@ class ReconstructionLoss(nn.Module):
         with torch.autocast(restored.device.type, enabled=False):
             restored = restored.float().where(content, 0)
             target = target.float().where(content, 0)
-            compute = {
-                "mse": squared_error_sums,
-                "perceptual": self.perceptual.sums if self.perceptual else None,
-                "ssim": dissimilarity_sums,
-            }
+            compute = {"mse": squared_error_sums, "ssim": dissimilarity_sums}
+            if self.perceptual is not None:
+                compute["perceptual"] = self.perceptual.sums
             return {name: compute[name](restored, target, content) for name, weight in self.weights.items() if weight}
 
-    def from_sums(self, sums: dict[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor | None]:
+    def from_sums(self, sums: Sums) -> dict[str, Tensor | None]:
         """Return what `forward` returns, from `sums` of one batch or added over several."""
         # A part has a single ratio, or one for each depth of the perceptual network.
         parts = {name: ratio(*of_part).mean() for name, of_part in sums.items()}
         loss = sum(self.weights[name] * part for name, part in parts.items())
+        assert isinstance(loss, Tensor), "one weight at least is positive"
         report = {name: parts[name].detach() if name in parts else None for name in self.weights}
         if report["ssim"] is not None:
             report["ssim"] = 1 - report["ssim"]

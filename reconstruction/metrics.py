@@ -68,7 +68,7 @@ def score_sums(scores: dict[str, Tensor]) -> Sums:
 
     Images that lack an optional score (NaN, since no window fits) are left out of it.
     """
-    sums = {}
+    sums: Sums = {}
     for name, values in scores.items():
         known = values.cpu().double()
         known = known[~known.isnan()] if name in OPTIONAL else known

@@ -12,7 +12,7 @@ from core.randomness import keys
 from core.statistics import mean_interval
 from core.terminal.progress import track
 from data.augment.batch import Batch
-from data.loading import plain_batches
+from data.loading import AnySplit, plain_batches
 from data.pretext.hiding import Pretext, Shown, shown
 from data.pretext.targets import TargetLoss
 from data.split import Split
@@ -25,7 +25,7 @@ METRICS = ("mse", "psnr", "ssim", "ms_ssim", "perceptual")
 
 
 def shown_batches(
-    model: nn.Module, split: Split, indices: np.ndarray, batch_size: int, device: torch.device, pretext: Pretext
+    model: nn.Module, split: AnySplit, indices: np.ndarray, batch_size: int, device: torch.device, pretext: Pretext
 ) -> Iterator[tuple[np.ndarray, Batch, Shown, Tensor]]:
     """Yield (indices, batch, what `pretext` shows of it, output [N, C, H, W]) over the given pictures in order.
 

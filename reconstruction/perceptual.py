@@ -5,16 +5,16 @@ folded into the convolutions and pictures stand channels last. Autocast stays of
 """
 
 from itertools import pairwise
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from core.losses import ratio
 from core.networks.normalise import Normaliser, as_rgb
 from core.networks.pretrained import efficientnet_lite0, vgg16_features
-from reconstruction.losses import ratio
 
 
 class PerceptualDistance(nn.Module):
@@ -59,7 +59,8 @@ class PerceptualDistance(nn.Module):
         found = self.features(restored)
         layers = [_layer_distance(*pair, content) for pair in zip(found, wanted, strict=True)]
         sums = [((distance * weight).sum(), weight.sum()) for distance, weight in layers]
-        return tuple(torch.stack(column) for column in zip(*sums, strict=True))
+        distances, weights = (torch.stack(column) for column in zip(*sums, strict=True))
+        return distances, weights
 
     def of_images(self, restored: Tensor, target: Tensor, content: Tensor) -> Tensor:
         """Return the distance of every image by itself [N], in fp32, without gradient; arguments as those of `sums`.
@@ -84,6 +85,8 @@ def _layer_distance(found: Tensor, wanted: Tensor, content: Tensor) -> tuple[Ten
 
 class EfficientNetFeatures(nn.Module):
     """Outputs of EfficientNet-Lite0's stages at strides 2, 4, 8, 16 and 32: 16, 24, 40, 112 and 320 channels."""
+
+    network: Any  # timm's own, with methods that other modules lack
 
     def __init__(self) -> None:
         super().__init__()

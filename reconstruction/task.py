@@ -1,11 +1,11 @@
 """Phase 1 for the training loop: restore augmented pictures."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from core.evaluation import spread
 from core.headers.header import read_header
@@ -19,7 +19,7 @@ from core.networks.encoders import require_one_process
 from core.networks.unet import initialise, volume_arguments
 from core.randomness import keys, seed_of
 from core.run.sampling import Draws
-from core.run.task import Task
+from core.run.task import Loss, Task
 from data.augment.batch import Batch
 from data.loading import AnySplit, on_device, plain_batches, sampled, strata_groups, training_batch
 from data.pool import pool
@@ -44,6 +44,13 @@ def architecture_of(config: ReconstructionConfig, in_channels: int) -> dict[str,
     return {"in_channels": in_channels, **own, **config.network(), **volume_arguments(config.patch_sides)}
 
 
+class PredictionLoss(Loss, Protocol):
+    """What compares a prediction with what was wanted, over what is judged: pictures, or features of several depths."""
+
+    def sums(self, predicted: Any, wanted: Any, judged: Tensor, /) -> Sums:
+        """Return what makes up the loss of a batch."""
+
+
 class ReconstructionTask(Task):
     """Restore the augmented clean picture from the network's input.
 
@@ -53,6 +60,7 @@ class ReconstructionTask(Task):
         machine: what it computes on.
     """
 
+    loss: PredictionLoss
     select, maximise = "val_loss", False
     log_columns = (
         *("epoch", "train_loss", "val_loss", "val_mse", "val_psnr", "val_ssim", "learning_rate", "epoch_time"),
@@ -66,15 +74,16 @@ class ReconstructionTask(Task):
         torch.manual_seed(seed_of(config.seed))
         self.model = self._network(self._architecture(train.channels))
         self.norms_learn = not config.freeze_batch_norm
-        require_one_process(self.model.encoder, processes, f"--encoder {config.encoder}", not self.norms_learn)
+        encoder = self.model.get_submodule("encoder")
+        require_one_process(encoder, processes, f"--encoder {config.encoder}", not self.norms_learn)
         initialise(self.model)
         if config.gradient_checkpointing:
-            checkpoint_blocks(self.model.encoder)
-        start_encoder(self.model.encoder, config, self.norms_learn)
+            checkpoint_blocks(encoder)
+        start_encoder(encoder, config, self.norms_learn)
         self.pool = chosen = pool(train, config.pictures)
         if config.restore_batch_norm:
             restore_encoder(self.model, sampled(train, chosen, config.batch_size))
-        self.loss = self._criterion().to(device)
+        self.loss = self._criterion()
         self.pretext = Pretext.of(vars(config))
         parameters = [{"params": list(self.model.parameters()), "initial_lr": config.lr}]
         # Adam with decoupled decay (Loshchilov & Hutter 2019). Added to the gradient instead, the decay is all that a
@@ -99,23 +108,23 @@ class ReconstructionTask(Task):
         require_one_process(model.decoder, self.processes, f"--decoder {self.config.decoder}")
         return model
 
-    def _criterion(self) -> nn.Module:
+    def _criterion(self) -> PredictionLoss:
         if self.config.target != "pixels":
-            return TargetLoss(self.config.target, self.config.mask_patch)
+            return TargetLoss(self.config.target, self.config.mask_patch).to(self.device)
         weights = (self.config.mse_weight, self.config.perceptual_weight, self.config.ssim_weight)
         perceptual = PerceptualDistance(self.config.perceptual_network) if self.config.perceptual_weight else None
-        return ReconstructionLoss(*weights, perceptual)
+        return ReconstructionLoss(*weights, perceptual).to(self.device)
 
     def begin_epoch(self, epoch: int) -> None:
         """Set training mode, batch norms of the encoder perhaps not."""
         self.model.train()
         if self.config.freeze_batch_norm:
-            hold_batch_norms(self.model.encoder)
+            hold_batch_norms(self.model.get_submodule("encoder"))
 
     def read(self, draw: tuple[np.ndarray, ...]) -> tuple[Batch, Shown]:
         """Return the augmented batch of a draw, and what the network is shown of it."""
-        batch = training_batch(self.train, draw, self.config.seed, self.config, self.device)
         passes, indices, repeats = draw
+        batch = training_batch(self.train, (passes, indices, repeats), self.config.seed, self.config, self.device)
         return batch, shown(batch.input, batch.content, keys(self.config.seed, passes, indices, repeats), self.pretext)
 
     def loss_sums(self, batch: tuple[Batch, Shown]) -> Sums:
@@ -146,9 +155,10 @@ class ReconstructionTask(Task):
                 scores = merged(scores, score_sums(of_images))
         if of_volumes.sums:
             scores = score_sums(of_volumes.scores())
-        loss = self.loss.from_sums(self.processes.add_up(losses))["loss"].item()
+        loss = self.loss.from_sums(self.processes.add_up(losses))["loss"]
+        assert loss is not None
         means = mean_scores(self.processes.add_up(scores))
-        return {"val_loss": loss, **{f"val_{name}": mean for name, mean in means.items()}}
+        return {"val_loss": loss.item(), **{f"val_{name}": mean for name, mean in means.items()}}
 
     def header(self) -> dict[str, Any]:
         """What the weights file says of the network."""

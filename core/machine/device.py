@@ -2,7 +2,7 @@
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import nn
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 PRECISIONS = {"off": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+Model = TypeVar("Model", bound=nn.Module)
 
 
-def lay_out(model: nn.Module, layout: str) -> nn.Module:
+def lay_out(model: Model, layout: str) -> Model:
     """Return the network in a layout, `contiguous` or `channels_last`, of pictures or of volumes."""
     if _dims_of(model) == 3 and layout == "channels_last":
         return model.to(memory_format=torch.channels_last_3d)
@@ -74,7 +75,7 @@ def _native_bf16(device: torch.device) -> bool:
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
-def for_inference(model: nn.Module, device: torch.device, precision: str = "off") -> nn.Module:
+def for_inference(model: Model, device: torch.device, precision: str = "off") -> Model:
     """Return the network in eval mode on a device, as a forward pass is fastest; a CPU's memory is kept."""
     if device.type == "cpu":
         keep_freed_memory()

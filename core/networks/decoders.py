@@ -1,4 +1,4 @@
-"""Decoders by name, a row each. To add one: a row here, and the module.
+"""Decoders by name, a row each. To add one: a row here, and the module, a `FeatureDecoder`.
 
 A decoder takes the encoder's six feature maps, [N, channels, height / stride, width / stride], and returns features
 [N, out_channels, h, w] at the picture's size or a part of it; the networks put a head behind it and bring what it says
@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 from core.errors import UserError
 
 if TYPE_CHECKING:
-    from torch import nn
-
+    from core.networks.decoding.feature_decoder import FeatureDecoder
     from core.networks.network_config import NetworkConfig
 
 
@@ -72,7 +71,7 @@ class Row:
         volumes: whether it decodes volumes too.
     """
 
-    build: Callable[[Plan], "nn.Module"]
+    build: Callable[[Plan], "FeatureDecoder"]
     paper: str
     needs: tuple[int, ...] = ()
     output_strides: tuple[int, ...] = (32, 16, 8)
@@ -90,7 +89,7 @@ class Row:
         return set(self.needs) <= set(strides) and strides[-1] in self.output_strides
 
 
-def make_decoder(name: str, plan: Plan, encoder: str, in_channels: int = 3) -> "nn.Module":
+def make_decoder(name: str, plan: Plan, encoder: str, in_channels: int = 3) -> "FeatureDecoder":
     """Return the decoder of a name, for the encoder of another; of a network as a whole its own.
 
     Raises:
@@ -133,50 +132,50 @@ def _listed(strides: Sequence[int]) -> str:
     return ", ".join(map(str, strides))
 
 
-def _unet(plan: Plan) -> "nn.Module":
+def _unet(plan: Plan) -> "FeatureDecoder":
     from core.networks.unet import Decoder
 
     return Decoder(plan.channels, plan.width, plan.dropout, plan.scse, plan.dims)
 
 
-def _linear(plan: Plan) -> "nn.Module":
+def _linear(plan: Plan) -> "FeatureDecoder":
     from core.networks.decoding.plain import Hypercolumn
 
     return Hypercolumn(plan.channels)
 
 
-def _fcn(plan: Plan) -> "nn.Module":
+def _fcn(plan: Plan) -> "FeatureDecoder":
     from core.networks.decoding.plain import FCN
 
     return FCN(plan.channels, plan.outputs)
 
 
-def _unet_transposed(plan: Plan) -> "nn.Module":
+def _unet_transposed(plan: Plan) -> "FeatureDecoder":
     from core.networks.decoding.convolutional import UNetTransposed
 
     return UNetTransposed(plan.channels, plan.strides, plan.widths, plan.scse)
 
 
-def _transposed(plan: Plan) -> "nn.Module":
+def _transposed(plan: Plan) -> "FeatureDecoder":
     from core.networks.decoding.convolutional import Transposed
 
     return Transposed(plan.channels[-1], plan.settings.decoder_channels, plan.settings.bottleneck_channels)
 
 
-def _segnet(plan: Plan) -> "nn.Module":
+def _segnet(plan: Plan) -> "FeatureDecoder":
     from core.networks.decoding.convolutional import SegNet
 
     return SegNet(plan.channels, plan.strides)
 
 
-def _mobile_deeplabv3(plan: Plan) -> "nn.Module":
+def _mobile_deeplabv3(plan: Plan) -> "FeatureDecoder":
     from core.networks.decoding.mobile_deeplab import MobileDeepLab
 
     return MobileDeepLab(plan.channels[-1], plan.outputs)
 
 
-def _of_smp(name: str) -> Callable[[Plan], "nn.Module"]:
-    def build(plan: Plan) -> "nn.Module":
+def _of_smp(name: str) -> Callable[[Plan], "FeatureDecoder"]:
+    def build(plan: Plan) -> "FeatureDecoder":
         from core.networks.decoding import smp
 
         row = DECODERS[name]

@@ -21,7 +21,7 @@ from core.networks.dropout import spatial_dropout
 from core.networks.normalise import as_rgb
 from core.networks.transformers import AS_RGB, TransformerEncoder, is_transformer
 from core.networks.unet import ENCODER_DROPOUT, STAGES, Encoder, require_sides, strides_of
-from core.networks.whole import make_whole
+from core.networks.whole import WholeEncoder, make_whole
 from core.train_config import DOUBLE_CONV, OWN_ENCODER, OWN_ENCODERS, WHOLE_NETWORKS
 
 WHOLE = 32  # the output stride of networks as they are
@@ -39,7 +39,7 @@ def make_encoder(
     output_stride: int = WHOLE,
     dims: int = 2,
     stages: int = STAGES,
-) -> nn.Module:
+) -> "AnyEncoder":
     """Return the encoder of a name with random weights; `width` has no say in one of timm's.
 
     Raises:
@@ -143,6 +143,9 @@ class TimmEncoder(nn.Module):
             stage = sum(index > end for end in ends[:-1])
             stages[stage] += module.parameters(recurse=False)
         return [stage for stage in stages if stage]  # a feature may be no more than the one before, pooled
+
+
+AnyEncoder = Encoder | DoubleConvEncoder | TimmEncoder | TransformerEncoder | WholeEncoder
 
 
 def require_one_process(part: nn.Module, processes: Processes, what: str, frozen: bool = False) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from core.errors import UserError
 from core.networks.decoding.attention import scse_or_nothing
+from core.networks.decoding.feature_decoder import FeatureDecoder
 from core.networks.dropout import spatial_dropout
 from core.networks.kernels import instance_norm, upsample
 from core.networks.layers import LAYERS, a_channel, layers_of, resized
@@ -221,7 +222,7 @@ class Encoder(nn.Module):
         return features
 
 
-class Decoder(nn.Module):
+class Decoder(FeatureDecoder):
     """Stages back to full resolution, five of pictures: upsampling, concatenation with the skip, two convolutions.
 
     Args:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from core.errors import UserError
 from core.extras import to_install
+from core.networks.decoding.feature_decoder import FeatureDecoder
 
 BLOCKS = (1, 2, 2, 4, 4, 4)  # of SegResNet's stages, the last two beyond its paper
 
@@ -79,7 +80,7 @@ class WholeEncoder(nn.Module):
         return features
 
 
-class WholeDecoder(nn.Module):
+class WholeDecoder(FeatureDecoder):
     """The half of a network that goes up again.
 
     Args:

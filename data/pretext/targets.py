@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.losses import ratio
+from core.machine.processes import Sums
 from core.networks.layers import cut, layers_of, spread
 from data.pretext.settings import Target
 
@@ -74,7 +75,7 @@ class TargetLoss(nn.Module):
         super().__init__()
         self.target, self.patch = target, patch
 
-    def sums(self, output: Tensor, clean: Tensor, judged: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+    def sums(self, output: Tensor, clean: Tensor, judged: Tensor) -> Sums:
         """Return sum and number of squared errors; output [N, K, *sides], judged [N, 1, *sides]."""
         with torch.autocast(output.device.type, enabled=False):
             output, weight = output.float(), judged.float()
@@ -88,7 +89,7 @@ class TargetLoss(nn.Module):
                 wanted = normalised_patches(clean, self.patch)
             return {"mse": (((output - wanted).square() * weight).sum(), weight.sum() * wanted.shape[1])}
 
-    def from_sums(self, sums: dict[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor | None]:
+    def from_sums(self, sums: Sums) -> dict[str, Tensor | None]:
         """Return the loss with its graph, and it again detached as `mse`; `perceptual` and `ssim` are None."""
         loss = ratio(*sums["mse"])
         return {"loss": loss, "mse": loss.detach(), "perceptual": None, "ssim": None}

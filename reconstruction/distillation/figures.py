@@ -8,15 +8,14 @@ import torch.nn.functional as F
 from torch import nn
 
 from core.figures.picture_grid import Scale, picture_grid
-from data.loading import plain_batches
-from data.split import Split
+from data.loading import AnySplit, plain_batches
 from reconstruction.distillation.loss import error_maps
 from reconstruction.distillation.network import STRIDES
 from reconstruction.figures.pictures import pictures, printable
 
 
 def save_errors(
-    path: Path, model: nn.Module, teacher: nn.Module, split: Split, indices: np.ndarray, device: torch.device
+    path: Path, model: nn.Module, teacher: nn.Module, split: AnySplit, indices: np.ndarray, device: torch.device
 ) -> None:
     """Save pictures as one PNG, each with the squared error of its features at each depth, all on one scale.
 

@@ -1,14 +1,13 @@
 """What learns by distillation: an encoder, and on its features a 1x1 convolution for each depth of the teacher's."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.errors import UserError
 from core.headers.header import Header
-from core.networks.encoders import make_encoder
+from core.networks.encoders import AnyEncoder, make_encoder
 from core.networks.normalise import Normalisation, Normaliser
 from core.networks.unet import ENCODER_DROPOUT, STAGES
 from core.train_config import OWN_ENCODER
@@ -75,7 +74,7 @@ def network_of(header: Header) -> type[Student | Autoencoder]:
     return Student if "teacher" in header.architecture else Autoencoder
 
 
-def channels_of(encoder: Any, what: str) -> tuple[int, ...]:
+def channels_of(encoder: AnyEncoder, what: str) -> tuple[int, ...]:
     """Return the channels of an encoder's features at `STRIDES`, its last ones.
 
     Raises:

@@ -61,7 +61,9 @@ class DistillationTask(ReconstructionTask):
         for _, batch in plain_batches(self.val, everything, self.config.batch_size, self.device):
             found = self.model(batch.input, batch.content)
             losses = merged(losses, self.loss.sums(found, self._taught(batch), batch.content))
-        return {"val_loss": self.loss.from_sums(self.processes.add_up(losses))["loss"].item()}
+        loss = self.loss.from_sums(self.processes.add_up(losses))["loss"]
+        assert loss is not None
+        return {"val_loss": loss.item()}
 
     def header(self) -> dict[str, Any]:
         """What the weights file says of the network, and that it learned from weights of others."""

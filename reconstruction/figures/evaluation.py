@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.config import from_mapping
 from core.evaluation import figure, spread
@@ -25,6 +25,7 @@ from reconstruction.figures.captions import CURVES
 from reconstruction.figures.pictures import errors, file_stems, pictures, printable, save_comparisons, save_grid
 from reconstruction.figures.pretext import pretext_columns
 from reconstruction.metrics import restoration_scores
+from reconstruction.network import Autoencoder
 from reconstruction.per_image import restored_batches, shown_batches
 
 EXTREMES = 4
@@ -43,32 +44,36 @@ class Gallery:
     """What the figures of pictures are made from.
 
     Attributes:
-        model: the autoencoder, in eval mode.
+        model: the autoencoder, or the student of a teacher, in eval mode.
         split: whose pictures are shown.
         scores: of every picture of the split (`per_image.score_split`).
         folder: the evaluation's output folder; figures lie in its `figures`.
         batch_size: pictures at a time.
         device: where the network is.
         pretext: what the network is shown of a picture.
-        target: what it predicts.
         not_drawn: gets the names of figures that fail.
     """
 
-    model: nn.Module
+    model: Autoencoder | Student
     split: Split
     scores: dict[str, np.ndarray]
     folder: Path
     batch_size: int
     device: torch.device
     pretext: Pretext
-    target: Target = "pixels"
     not_drawn: list[str] = field(default_factory=list)
+
+    @property
+    def target(self) -> Target:
+        """What the autoencoder predicts; of a student, `draw_distilled` draws features."""
+        return "pixels" if isinstance(self.model, Student) else self.model.target
 
     def restored(self, indices: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
         """Return original and restored [N, C, H, W] and content [N, 1, H, W] of some pictures, on the CPU."""
         batches = restored_batches(self.model, self.split, indices, self.batch_size, self.device, self.pretext)
         parts = [(batch.clean.cpu(), restored.cpu(), batch.content.cpu()) for _, batch, restored in batches]
-        return tuple(torch.cat(column) for column in zip(*parts, strict=True))
+        target, restored, content = (torch.cat(column) for column in zip(*parts, strict=True))
+        return target, restored, content
 
     def names(self, indices: np.ndarray) -> list[str]:
         """Return the names of some pictures."""
@@ -179,12 +184,14 @@ def draw_pretext(gallery: Gallery, shown: np.ndarray) -> Entries:
 
 def draw_distilled(gallery: Gallery, shown: np.ndarray) -> Entries:
     """Draw where the features of a student and of its teacher differ, in the pictures `shown` [K]."""
-    teacher = Teacher(gallery.model.teacher).to(gallery.device)
+    student = gallery.model
+    assert isinstance(student, Student), "others have no teacher"
+    teacher = Teacher(student.teacher).to(gallery.device)
     file = "figures/pretext.png"
-    save_errors(gallery.folder / file, gallery.model, teacher, gallery.split, shown, gallery.device)
+    save_errors(gallery.folder / file, student, teacher, gallery.split, shown, gallery.device)
     caption = (
         f"The pretext task (distil): {len(shown)} pictures spread evenly over {gallery.split.name}, and how far the "
-        f"features predicted are from those of {gallery.model.teacher}: squared error of vectors of unit length."
+        f"features predicted are from those of {student.teacher}: squared error of vectors of unit length."
     )
     return [figure(file, "The pretext task", caption)]
 

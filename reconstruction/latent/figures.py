@@ -45,7 +45,7 @@ def save_scatter(path: Path, projections: Mapping[str, Projection], labels: Sequ
     legend = {f"{name} ({count})": palette[name] for name, count in _counts(labels).items()}
     if unknown := sum(label is None for label in labels):
         legend[f"{UNKNOWN} ({unknown})"] = UNSCORED_COLOUR
-    colours = np.array([palette.get(label, UNSCORED_COLOUR) for label in labels])
+    colours = _colours(labels, palette, UNSCORED_COLOUR)
     figure = Figure(figsize=(4.4 * len(projections), 8.6), layout="constrained")
     axes = figure.subplots(2, len(projections), squeeze=False)
     for column, (title, projection) in enumerate(projections.items()):
@@ -84,7 +84,7 @@ def save_panels(
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     of_picture = np.array([label or "" for label in labels])
     palette = _palette(kinds) if few(kinds) else {}
-    colours = np.array([palette.get(kind, COLOURS[0]) for kind in kinds])
+    colours = _colours(kinds, palette, COLOURS[0])
     for axis, name in zip(axes, drawn, strict=False):
         own = of_picture == name
         axis.scatter(*points[~own].T, s=1, color=FAINT, linewidths=0, rasterized=True)
@@ -101,6 +101,10 @@ def _palette(labels: Sequence[str | None]) -> dict[str, Colour]:
     return dict(zip(_counts(labels), COLOURS, strict=False))
 
 
+def _colours(labels: Sequence[str | None], palette: Mapping[str, Colour], otherwise: Colour) -> np.ndarray:
+    return np.array([otherwise if label is None else palette.get(label, otherwise) for label in labels])
+
+
 def _counts(labels: Sequence[str | None]) -> dict[str, int]:
     """Return how many pictures each group holds, sorted by its name."""
     return dict(sorted(Counter(label for label in labels if label is not None).items()))
@@ -113,7 +117,8 @@ def _scatter(axis: "Axes", points: np.ndarray | None, colours: np.ndarray) -> No
         return
     # In a drawn order, so that no group lies on top of the others only since it comes last.
     order = np.random.default_rng(0).permutation(len(points))
-    axis.scatter(*points[order].T, s=7, c=colours[order], alpha=0.75, linewidths=0)
+    across, up = points[order].T
+    axis.scatter(across, up, s=7, c=colours[order], alpha=0.75, linewidths=0)
 
 
 def _labels(axis: "Axes") -> tuple:

@@ -77,7 +77,8 @@ def pooled_bottleneck(model: nn.Module, images: Tensor, content: Tensor) -> Tens
         images: [N, C, H, W] in [0, 1].
         content: [N, 1, H, W] bool; a position counts by the share of its area that is content.
     """
-    features = model.encoder(model.normalise(images, content))[-1].float()
+    normalise, encoder = model.get_submodule("normalise"), model.get_submodule("encoder")
+    features = encoder(normalise(images, content))[-1].float()
     weight = F.interpolate(content.float(), size=features.shape[-2:], mode="area")
     return (features * weight).sum((2, 3)) / weight.sum((2, 3))
 
@@ -149,7 +150,8 @@ def _usable(labels: Sequence[str | None]) -> tuple[np.ndarray, str | None]:
     counts = Counter(label for label in labels if label is not None)
     if not counts:
         return np.empty(0, np.int64), "no picture's label is known"
-    chosen = np.array([index for index, label in enumerate(labels) if counts[label] > 1], np.int64)
+    shared = {label for label, count in counts.items() if count > 1}
+    chosen = np.array([index for index, label in enumerate(labels) if label in shared], np.int64)
     unknown, single = sum(label is None for label in labels), sum(count == 1 for count in counts.values())
     reasons = [f"{unknown} without a known label"] * bool(unknown) + [f"{single} alone in a class"] * bool(single)
     return chosen, f"left out: {', '.join(reasons)}" if reasons else None

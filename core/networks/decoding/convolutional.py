@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.networks.decoding.attention import scse_or_nothing
+from core.networks.decoding.feature_decoder import FeatureDecoder
 from core.networks.decoding.sizes import padded
 
 SIDES = 32  # five doublings
@@ -32,7 +33,7 @@ def convolution(in_channels: int, out_channels: int, side: int = 3) -> list[nn.M
     return [conv, BatchNorm(out_channels), nn.ReLU(inplace=True)]
 
 
-class UNetTransposed(nn.Module):
+class UNetTransposed(FeatureDecoder):
     """The UNet of tutorials: a transposed convolution doubles the side, the skip joins, two convolutions follow.
 
     Args:
@@ -59,7 +60,7 @@ class UNetTransposed(nn.Module):
         return x
 
 
-class Transposed(nn.Module):
+class Transposed(FeatureDecoder):
     """Transposed convolutions of stride 2, each with batch norm and ReLU, on the deepest features alone.
 
     As the decoder of Xiao et al. 2018 (simple baselines), here with 3x3 kernels. What it says is brought to the
@@ -85,7 +86,7 @@ class Transposed(nn.Module):
         return self.stages(features[-1])
 
 
-class SegNet(nn.Module):
+class SegNet(FeatureDecoder):
     """SegNet (Badrinarayanan et al. 2017): values go back to the places that max pooling took them from.
 
     The places are those of the maxima in the encoder's own features, of each 2x2. In VGG these are what its pooling

@@ -7,11 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.networks.decoding.convolutional import convolution
+from core.networks.decoding.feature_decoder import FeatureDecoder
 
 FEATURES = 256
 
 
-class MobileDeepLab(nn.Module):
+class MobileDeepLab(FeatureDecoder):
     """The deepest features themselves and their mean over the picture, side by side, on which classes are scored.
 
     The published weights of that network, which `transfer_learning.convert` reads, are weights of this one on timm's

@@ -6,8 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.networks.decoding.feature_decoder import FeatureDecoder
 
-class Hypercolumn(nn.Module):
+
+class Hypercolumn(FeatureDecoder):
     """No decoder at all: the features of every stage at every position of a quarter of the resolution, side by side.
 
     A hypercolumn (Hariharan et al. 2015), on which one 1x1 convolution makes a linear probe. The deepest stage alone,
@@ -41,7 +43,7 @@ class Hypercolumn(nn.Module):
         return torch.cat(columns, dim=1)
 
 
-class FCN(nn.Module):
+class FCN(FeatureDecoder):
     """FCN-8s (Long et al. 2015): a 1x1 convolution scores the features at strides 8, 16 and 32, and scores are summed.
 
     Coarser scores are brought to the size of the next finer ones, bilinear: what the paper's transposed convolutions

@@ -6,12 +6,14 @@ import torch.nn.functional as F
 from timm.layers import LayerNorm2d
 from torch import Tensor, nn
 
+from core.networks.decoding.feature_decoder import FeatureDecoder
+
 FEATURES = 256
 CHANNELS = (0, 0, *[FEATURES] * 4)
 STRIDES = (1, 2, 4, 8, 16, 32)
 
 
-class OverPyramid(nn.Module):
+class OverPyramid(FeatureDecoder):
     """The simple feature pyramid: strides 4, 8, 16 and 32 from the features at 16 alone, and a decoder over it.
 
     Args:
@@ -19,7 +21,7 @@ class OverPyramid(nn.Module):
         decoder: for an encoder of `CHANNELS` at `STRIDES`.
     """
 
-    def __init__(self, channels: int, decoder: nn.Module) -> None:
+    def __init__(self, channels: int, decoder: FeatureDecoder) -> None:
         super().__init__()
         self.decoder, self.out_channels = decoder, decoder.out_channels
         half, quarter = channels // 2, channels // 4

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from core.networks.decoders import Plan
 from core.networks.decoding.convolutional import BatchNorm
+from core.networks.decoding.feature_decoder import FeatureDecoder
 from core.networks.decoding.sizes import padded
 from core.networks.dropout import spatial_dropout
 
@@ -21,7 +22,7 @@ from core.networks.dropout import spatial_dropout
 OF_PYRAMID, OF_ATROUS, OF_POOLING, OF_LINKNET = 128, 256, 512, 32
 
 
-class SMPDecoder(nn.Module):
+class SMPDecoder(FeatureDecoder):
     """A decoder of the library: sides padded, dropout ours, batch norms that take one picture.
 
     Args:
