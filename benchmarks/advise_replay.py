@@ -63,23 +63,35 @@ def replay(config: AdviseReplayConfig) -> dict[str, Any]:
     """Replay what is not done yet, sum up all; returns the content of replay.json."""
     if not config.data_dirs:
         raise UserError("name prepared data sets: --data_dirs data/pets96 data/isic96")
-    users = list(_users(config))
+    users, kept_in = list(_users(config)), config.output_dir / "replays"
+    for path in sorted(kept_in.glob("*.json")):
+        _require_like(path, config)
     for number, user in enumerate(users, 1):
-        kept = config.output_dir / "replays" / f"{user.name}.json"
+        kept = kept_in / f"{user.name}.json"
         if kept.exists():
             continue
         print(f"\nreplay {number} of {len(users)}: {user.masks} masks of {user.data_dir.name}, seed {user.seed}")
         write_json(kept, _replayed(config, user))
-    rows = [read_json(path) for path in sorted((config.output_dir / "replays").glob("*.json"))]
+    rows = [read_json(path) for path in sorted(kept_in.glob("*.json"))]
     content = summary_of(rows)
     write_json(config.output_dir / "replay.json", content)
     with atomic_path(config.output_dir / "replay.md") as temporary:
         temporary.write_text(_markdown(content), encoding="utf-8")
     print(_markdown(content))
+    if config.adopt and not (found := priors_of(rows)):
+        raise UserError("--adopt: replays of one data set say nothing of the next: add another to --data_dirs")
     if config.adopt:
-        write_json(TABLE, {arm: asdict(prior) for arm, prior in priors_of(rows).items()})
+        write_json(TABLE, {arm: asdict(prior) for arm, prior in found.items()})
         print(f"adopted: {TABLE}")
     return content
+
+
+def _require_like(path: Path, config: AdviseReplayConfig) -> None:
+    """Refuse a finished replay of other lengths or networks, which would be summed up with these."""
+    row = read_json(path)
+    for name in ("seconds", "size", "width"):
+        if abs(row.get(name, 0) - getattr(config, name)) >= 1:
+            raise UserError(f"{path} is of {name} {row.get(name)}: give another --output_dir")
 
 
 def _users(config: AdviseReplayConfig) -> Iterator[User]:
@@ -119,7 +131,7 @@ def _replayed(config: AdviseReplayConfig, user: User) -> dict[str, Any]:
         output_dir=user.folder / "advice",
         seed=user.seed,
     )
-    advice = advise(asked)
+    advice = advise(asked, priors={})  # the adopted ones are of these very data sets
     return row_of(user.name, advice, truth_of(user, advice, config.jobs, user.seed))
 
 

@@ -12,7 +12,7 @@ The same command goes on where it was stopped.
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from core.command import run_command
@@ -21,11 +21,16 @@ from core.terminal.progress import duration
 from experiments.advice.config import AdviseConfig
 
 if TYPE_CHECKING:
+    from experiments.advice.evidence.weighing import Prior
     from experiments.advice.planning import Tried
 
 
-def advise(config: AdviseConfig) -> dict[str, Any]:
+def advise(config: AdviseConfig, priors: "Mapping[str, Prior] | None" = None) -> dict[str, Any]:
     """Look, try, say; returns the content of advice.json.
+
+    Args:
+        config: what is asked.
+        priors: of what each way brings; left out: those of the replay study.
 
     Raises:
         UserError: the pictures cannot be used, there are too few masks, or too little time.
@@ -39,7 +44,7 @@ def advise(config: AdviseConfig) -> dict[str, Any]:
     with leaving_nothing_empty(config.output_dir):
         held = lock(config.output_dir, "--output_dir", "advice")
         try:
-            content = _advise(config, tried)
+            content = _advise(config, tried, priors)
         finally:
             held.release()
     print(f"\ndone in {duration(time.monotonic() - begun)}: {config.output_dir / 'advice.md'}\n")
@@ -47,10 +52,11 @@ def advise(config: AdviseConfig) -> dict[str, Any]:
     return content
 
 
-def _advise(config: AdviseConfig, tried: "Tried") -> dict[str, Any]:
+def _advise(config: AdviseConfig, tried: "Tried", given: "Mapping[str, Prior] | None") -> dict[str, Any]:
     from experiments.advice.answer.handing_out import hand_out, write_advice, write_configs
     from experiments.advice.answer.verdict import Asked, content_of
     from experiments.advice.evidence.reading import Measure, curves_of, found_of
+    from experiments.advice.evidence.weighing import priors as adopted
     from experiments.advice.places import Places
     from experiments.advice.planning import plan_of
     from experiments.advice.running import run_all
@@ -62,10 +68,11 @@ def _advise(config: AdviseConfig, tried: "Tried") -> dict[str, Any]:
     if any(arm.pretrained for arm in plan.arms):
         run_all([work.phase_1()], "phase 1", 1, plan.slots * plan.threads)
     run_all(list(work.of_arms()), "trainings in folds", plan.slots, plan.threads)
-    found = found_of(work.places, plan.arms, work.folds, masks, Measure.of(plan.situation.classes))
+    priors = adopted() if given is None else given
+    found = found_of(work.places, plan.arms, work.folds, masks, Measure.of(plan.situation.classes), priors)
     run_all(list(work.with_fewer_labels(found.best.arm)), "with fewer labels", plan.slots, plan.threads)
     asked = Asked(masks, config.more or masks, config.goal, config.minutes_per_mask)
-    curves = curves_of(work.places, found, work.folds, config.seed)
+    curves = curves_of(work.places, found, work.folds, config.seed, priors)
     content = {**plan.conditions(), **content_of(found, curves, asked)}
     write_advice(work.places, content)
     if config.final_model:

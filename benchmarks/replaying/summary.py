@@ -26,6 +26,9 @@ def row_of(name: str, advice: Mapping[str, Any], truth: Mapping[str, float]) -> 
         "user": name,
         "data": name.rsplit("_", 2)[0],
         "masks": advice["masks"],
+        "seconds": advice["seconds_a_training"],
+        "size": advice["size"],
+        "width": advice["width"],
         "forecast_of": advice["best"],
         "told_apart": advice["told_apart"],
         "outside": {arm: entry["outside_weights"] for arm, entry in advice["arms"].items()},
@@ -81,7 +84,8 @@ def advised(row: Mapping[str, Any], priors: Mapping[str, Prior], among: Sequence
     errors = [float("nan") if one["error"] is None else one["error"] for one in beside.values()]
     values = {arm: one["value"] for arm, one in beside.items()}
     found = weighed(values, errors, row["number_of_folds"], priors)
-    return max(among, key=lambda arm: found[arm].value if arm in found else 0.0)
+    told = [arm for arm, one in beside.items() if one["low"] is not None and one["low"] > 0]
+    return max(told or among, key=lambda arm: found[arm].value if arm in found else 0.0)
 
 
 def _own(row: Mapping[str, Any]) -> dict[str, float]:

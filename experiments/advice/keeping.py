@@ -15,6 +15,8 @@ from experiments.advice.choices import Lengths, Sized
 from experiments.advice.config import AdviseConfig
 
 FILE = "chosen.json"
+# Of how arms are trained: raised when that changes, so that no advice is half of one and half of another.
+RECIPE = 2
 # Settings that change what is said, and nothing of what was trained.
 SAID = ("more", "goal", "minutes_per_mask", "output_dir", "final_model", "workers")
 
@@ -30,6 +32,7 @@ class Chosen:
         threads: of each.
         sized: size and width.
         lengths: of the trainings; None until a step of each way was measured.
+        recipe: `RECIPE` of the program that chose it.
     """
 
     asked: dict[str, Any]
@@ -38,6 +41,7 @@ class Chosen:
     threads: int
     sized: Sized
     lengths: Lengths | None = None
+    recipe: int = 1
 
     def keep(self, here: Path) -> None:
         """Write it into the folder of the advice."""
@@ -65,6 +69,8 @@ def kept_in(here: Path, config: AdviseConfig, listing: str) -> Chosen | None:
         raise UserError(f"{path} is damaged ({first_problem(errors)}): give another --output_dir") from None
     if chosen.lengths is None:  # it was refused, for too little time say, before anything was trained
         return None
+    if chosen.recipe != RECIPE:
+        raise UserError(f"{here} was begun by a version that trains otherwise: give another --output_dir")
     if difference := differences(chosen.asked, asked_of(config)):
         raise UserError(f"{here} holds an advice with other settings ({difference}): give another --output_dir")
     if chosen.listing != listing:

@@ -10,7 +10,7 @@ from data.sources.own.config import ReadingConfig
 from experiments.advice.arms import Arm, chosen_arms
 from experiments.advice.choices import Sized, best_size, folds_for, lengths, runs_of, seconds_a_run
 from experiments.advice.config import AdviseConfig
-from experiments.advice.keeping import Chosen, asked_of, kept_in
+from experiments.advice.keeping import RECIPE, Chosen, asked_of, kept_in
 from experiments.advice.places import Places
 from experiments.advice.running import Chain, run_all
 from experiments.advice.situation import Situation, longest_side, look_at, with_copies, with_difference
@@ -156,7 +156,7 @@ def _chosen(config: AdviseConfig, tried: Tried, places: Places) -> Chosen:
     given = Sized(config.size, config.width) if config.size or config.width else None
     sized = best_size(seconds, first, LOOKED_AT, side, given)
     lengths(seconds, {scratch.name: first * sized.cost / LOOKED_AT.cost}, config.hours)  # before more is prepared
-    chosen = Chosen(asked_of(config), tried.situation.listing, slots, threads, sized)
+    chosen = Chosen(asked_of(config), tried.situation.listing, slots, threads, sized, recipe=RECIPE)
     chosen.keep(places.here)
     return chosen
 

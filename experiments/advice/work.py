@@ -91,7 +91,7 @@ def length_of(steps: int) -> dict[str, int]:
 
 
 def averaged_over(steps: int) -> dict[str, float]:
-    """Return by which decay phase 2's weights are averaged: over the last tenth of the steps, no more than a hundred.
+    """Return by which decay phase 2's weights are averaged: about the last tenth of the steps, a hundred at most.
 
     Over a hundred of a hundred steps more than a third of the average would be the first step's weights.
     """

@@ -25,6 +25,7 @@ from data.subsets import some_labels
 from experiments.advice.arms import ARMS, COMMON
 from experiments.advice.evidence.estimates import Estimate, Pooled, estimate
 from experiments.advice.evidence.reading import Measure
+from experiments.advice.keeping import RECIPE
 from experiments.advice.places import weights as weights_of
 from experiments.advice.running import Chain, run_all
 from experiments.advice.work import averaged_over, length_of, words_of
@@ -244,6 +245,6 @@ class Replay:
 def folder_of(config: SuggestConfig, way: Way, fingerprint: str, weights: Path) -> Path:
     """Return the folder of a replay: another one for whatever makes other trainings."""
     looks = file_sha256(weights) if way == "typical" else ""  # others learn themselves what they choose by
-    what = [way, config.number, config.beta, config.replay_steps, fingerprint, looks]
+    what = [way, config.number, config.beta, config.replay_steps, fingerprint, looks, RECIPE]
     digest = sha256(json.dumps(what).encode()).hexdigest()
     return config.output_dir / "replay" / f"{way}_{digest[:12]}"

@@ -14,7 +14,9 @@ from experiments.advice import choices, planning
 def row(data: str, folds: dict, scores: dict, gain: float = 0.0, slope: dict | None = None) -> dict:
     """Return a replay whose folds are sure of what they say."""
     found = {"data": data, "folds": folds, "scores": scores, "gain": gain, "slope": slope, "number_of_folds": 5}
-    differences = {arm: {"value": score - folds["scratch"], "error": 0.001} for arm, score in folds.items()}
+    differences = {
+        arm: {"value": score - folds["scratch"], "low": None, "error": 0.001} for arm, score in folds.items()
+    }
     outside = {arm: arm == "imagenet" for arm in scores}
     return {**found, "masks": 40, "forecast_of": "scratch", "differences": differences, "outside": outside}
 
@@ -76,6 +78,9 @@ def test_a_row_says_what_was_advised_and_what_came():
         "arms": arms,
         "steps": {"scratch": 300},
         "folds": 4,
+        "seconds_a_training": 60.0,
+        "size": 64,
+        "width": 8,
     }
     found = row_of("pets_96_8_1", {**advice, "forecast": {"cannot": "why"}}, {"scratch": 0.6, "twice": 0.65})
     assert (found["data"], found["scores"], found["slope"]) == ("pets_96", {"scratch": 0.6}, None)
@@ -114,7 +119,7 @@ def test_a_replay_runs_to_its_end_and_is_kept(tmp_path, monkeypatch, capsys):
         "--width",
         "2",
     ]
-    words += ["--output_dir", str(tmp_path / "out"), "--work_dir", str(tmp_path / "work")]
+    words += ["--seconds", "5", "--output_dir", str(tmp_path / "out"), "--work_dir", str(tmp_path / "work")]
     assert main(words) == 0
     found = json.loads((tmp_path / "out/replay.json").read_text())
     (one,) = found["rows"]
@@ -127,3 +132,7 @@ def test_a_replay_runs_to_its_end_and_is_kept(tmp_path, monkeypatch, capsys):
     assert main(words) == 0
     assert (tmp_path / "out/replays/shapes_8_1.json").stat().st_mtime_ns == before
     assert "replay 1 of 1" not in capsys.readouterr().out
+    assert main([*words, "--adopt"]) == 2
+    assert "replays of one data set say nothing of the next" in capsys.readouterr().err
+    assert main([*words, "--seconds", "90"]) == 2
+    assert "is of seconds 5.0: give another --output_dir" in capsys.readouterr().err

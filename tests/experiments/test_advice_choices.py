@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import UserError
-from experiments.advice.arms import chosen_arms
+from core.files import write_json
+from experiments.advice.arms import ARMS, chosen_arms
 from experiments.advice.choices import (
     ENOUGH_STEPS,
     FEWEST_STEPS,
@@ -23,7 +24,10 @@ from experiments.advice.choices import (
     seconds_a_run,
 )
 from experiments.advice.config import AdviseConfig
-from experiments.advice.keeping import Chosen, asked_of, kept_in
+from experiments.advice.keeping import RECIPE, Chosen, asked_of, kept_in
+from experiments.advice.measuring import FP32, fastest
+from experiments.advice.places import Places
+from experiments.advice.work import averaged_over
 
 LOOK = Sized(64, 8)
 
@@ -69,7 +73,7 @@ def test_an_advice_that_was_refused_for_too_little_time_is_asked_again_with_more
     little, more = (AdviseConfig(images=Path("photos"), hours=hours) for hours in (0.05, 0.5))
     Chosen(asked_of(little), "listing", 1, 1, Sized(64, 8)).keep(tmp_path)
     assert kept_in(tmp_path, more, "listing") is None
-    trained = Chosen(asked_of(little), "listing", 1, 1, Sized(64, 8), Lengths(60.0, {"scratch": 300}, 0))
+    trained = Chosen(asked_of(little), "listing", 1, 1, Sized(64, 8), Lengths(60.0, {"scratch": 300}, 0), RECIPE)
     trained.keep(tmp_path)
     assert kept_in(tmp_path, little, "listing") == trained
     with pytest.raises(UserError, match=r"other settings \(--hours 0.05 there, 0.5 asked\)"):
@@ -118,3 +122,29 @@ def test_which_arms_are_tried():
 def test_arms_that_cannot_be_are_refused(asked, unlabelled, outside, message):
     with pytest.raises(UserError, match=message):
         chosen_arms(asked, unlabelled, outside)
+
+
+def test_an_advice_of_an_earlier_version_is_not_gone_on_with(tmp_path):
+    asked = AdviseConfig()
+    Chosen(asked_of(asked), "listing", 1, 1, Sized(64, 8), Lengths(60.0, {"scratch": 300}, 0), RECIPE - 1).keep(
+        tmp_path
+    )
+    with pytest.raises(UserError, match="begun by a version that trains otherwise: give another --output_dir"):
+        kept_in(tmp_path, asked, "listing")
+
+
+@pytest.mark.parametrize(("steps", "over"), [(10, 2), (92, 9.2), (1000, 100), (9000, 100)])
+def test_weights_are_averaged_over_a_tenth_of_the_steps(steps, over):
+    assert 1 / (1 - averaged_over(steps)["ema"]) == pytest.approx(over, rel=1e-2)
+
+
+@pytest.mark.parametrize(("in_fp32", "settings"), [(0.1, FP32), (0.3, {})])
+def test_a_librarys_encoder_computes_as_it_is_faster(in_fp32, settings, tmp_path):
+    known = {"scratch": 0.1, "teacher": 0.2, "imagenet": 0.2, "imagenet_fp32": in_fp32, "phase 1": 0.4}
+    write_json(tmp_path / "speed/64_8.json", known)
+    arms = [ARMS["scratch"], ARMS["imagenet"]]
+    found, seconds = fastest(Places(tmp_path), tmp_path, arms, Sized(64, 8), 1, 1)
+    assert seconds == {"scratch": 0.1, "imagenet": min(0.2, in_fp32)}, "what else was measured has no say"
+    assert [arm.name for arm in found] == ["scratch", "imagenet"]
+    assert found[0] == arms[0]
+    assert found[1].settings == {**arms[1].settings, **settings}

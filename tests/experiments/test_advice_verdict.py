@@ -53,14 +53,39 @@ BOTH = found_of(scratch=[0.5, 0.52, 0.48, 0.51], teacher=[0.7, 0.73, 0.69, 0.70]
             "Cannot tell: a mean teacher on your pictures without masks is likelier ahead than not (54%), but ",
         ),
         (ELSEWHERE, "Do: a mean teacher on your pictures without masks, probably; your 40 masks alone do "),
-        (NOWHERE, "Do: train from scratch; nothing that was tried is told apart from it"),
-        (SAME, "Do: train from scratch; nothing that was tried is told apart from it"),
+        (NOWHERE, "Do: train from scratch; nothing that was tried is told to be ahead of it"),
+        (SAME, "Do: train from scratch; nothing that was tried is told to be ahead of it"),
         (WORSE, "Do: train from scratch."),
         (BOTH, "Do: ImageNet's weights, which is ahead of scratch; it is not told apart from every other way."),
     ],
 )
 def test_what_to_do(found, said):
     assert action(found, ASKED).startswith(said)
+
+
+def test_a_way_that_is_told_apart_is_not_left_for_one_that_is_not():
+    found = found_of(
+        priors={"teacher": Prior(0.0, 0.03, 4), "imagenet": Prior(0.07, 0.09, 4)},
+        scratch=[0.50, 0.51, 0.49, 0.50, 0.50],
+        teacher=[0.60, 0.61, 0.59, 0.61, 0.60],
+        imagenet=[0.20, 0.70, 0.10, 0.60, 0.30],
+    )
+    assert found.best.arm.name == "teacher"
+    assert action(found, ASKED).startswith(
+        "Do: a mean teacher on your pictures without masks, which is ahead of scratch"
+    )
+
+
+def test_one_way_that_is_told_worse_tells_nothing_of_another():
+    noisy = found_of(scratch=[0.5, 0.51, 0.49], teacher=[0.3, 0.31, 0.29], imagenet=[0.2, 0.8, 0.49])
+    assert action(noisy, ASKED).startswith("Do: train from scratch; nothing that was tried is told to be ahead of it")
+
+
+def test_no_chance_is_whole_and_no_score_above_one():
+    sure = found_of(priors={"imagenet": Prior(0.3, 0.01, 4)}, scratch=[0.9, 0.95], imagenet=[0.92, 0.96])
+    assert action(sure, ASKED).endswith("with what it brought elsewhere it is ahead with a chance of more than 99%.")
+    assert sure.expected == 1.0
+    assert "; no public data set tells what to expect, so that it counts as " in sentences(UNSURE, CURVES, ASKED)[1]
 
 
 def test_next_to_nothing_has_no_minus():
@@ -71,10 +96,10 @@ def test_every_way_is_said_beside_scratch():
     lines = sentences(BOTH, CURVES, ASKED)
     assert lines[0].startswith("With 32 masks, from scratch: Dice 0.50 (0.4")
     assert any(line.startswith("ImageNet's weights: +0.22 (+0.") for line in lines)
-    assert f"Of ImageNet's weights expect {BOTH.expected:.2f}: the best of several flatters itself." in lines
+    assert f"Of ImageNet's weights expect {BOTH.expected:.2f}: the highest of several flatters itself." in lines
     assert 0.65 < BOTH.expected < 0.7275, "between scratch and its own score"
     assert not any("flatters" in line for line in sentences(SAME, CURVES, ASKED)), "nothing was chosen for its score"
-    assert sentences(UNSURE, CURVES, ASKED)[1].endswith(", not told apart from scratch.")
+    assert ", not told apart from scratch; no public" in sentences(UNSURE, CURVES, ASKED)[1]
     said = f"not told apart from scratch; weighed with 4 public data sets {ELSEWHERE.best.ahead:+.2f}."
     assert sentences(ELSEWHERE, CURVES, ASKED)[1].endswith(said)
 

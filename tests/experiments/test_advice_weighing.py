@@ -68,17 +68,18 @@ def _of_user(values: np.ndarray, error: float, prior: Prior) -> list[float]:
 
 def test_no_arm_is_taken_for_an_error_that_is_low_by_chance():
     found = weighed({"a": 0.1, "b": 0.12}, [0.001, 0.06], 5, {})
-    assert found["b"].value > found["a"].value
-    alone = weighed({"a": 0.1}, [np.sqrt((0.001**2 + 0.06**2) / 2)], 5, {})
-    assert found["a"].value == pytest.approx(alone["a"].value)
+    together = (0.001**2 + 0.06**2) / 2
+    for arm, value, error in (("a", 0.1, 0.001), ("b", 0.12, 0.06)):
+        counts_as = np.sqrt((error**2 + together) / 2)
+        assert found[arm].value == pytest.approx(one(value, counts_as, 5, UNKNOWN).value)
     assert weighed({"a": 0.1, "b": 0.12}, [float("nan"), 0.06], 5, {})["a"] == one(0.1, 0.06, 5, UNKNOWN)
 
 
 def test_a_prior_is_of_data_sets_however_many_replays_each_has():
     found = prior_of({"a": [0.1, 0.1, 0.1], "b": [0.3], "c": [0.2, 0.2]})
     assert found.mean == pytest.approx(0.2)
-    # Scatter of three means, and of their mean: (0.01 + 0.01 + 0) / 2, and a third more.
-    assert found.spread == pytest.approx(np.sqrt(0.01 * 4 / 3))
+    # Scatter of three means, and of their mean: (0.01 + 0.01 + 0) / 2, and a third more; Student's t, 2 degrees.
+    assert found.spread == pytest.approx(np.sqrt(0.01 * 4 / 3) * 4.3026527 / 1.9599640)
     assert found.data_sets == 3
     assert prior_of({"a": [0.1], "b": [0.1]}).spread == NARROWEST
 

@@ -104,8 +104,8 @@ def write_configs(plan: Plan) -> None:
 def _write_card(plan: Plan, arm: Arm, content: Mapping[str, Any]) -> None:
     """Write MODEL_CARD.md beside the final model: what it is, what it learned from, what it may score."""
     names = content["class_set"]["names"]
-    score = content["arms"][arm.name]["score"]
     outside = "ImageNet's weights (EfficientNet-Lite0)" if arm.outside else "none"
+    tested = content["test"]["says"] if "test" in content else NOT_SCORED
     text = [
         "# Model card",
         f"A segmentation network for {len(names)} classes: {', '.join(names)}.",
@@ -113,8 +113,8 @@ def _write_card(plan: Plan, arm: Arm, content: Mapping[str, Any]) -> None:
         + (f" and {content['unlabelled']} without, by {arm.title}." if arm.unlabelled else f", by: {arm.title}."),
         f"- **Outside weights**: {outside}.",
         f"- **Pictures** are seen at {content['size']} px.",
-        f"- **Expected**: {content['says'][0]} Of the way that was taken: {score['value']:.3f}; all of it by folds over"
-        f" the pictures with masks. {content['test']['says'] if 'test' in content else NOT_SCORED}",
+        f"- **Expected**: {content['says'][0]} Of the way that was taken: {content['expected']:.2f}, folds over the "
+        f"pictures with masks weighed with public data sets. {tested}",
         "- **Licence**: that of your pictures.",
         *(f"- **Mind**: {line}." for line in content["warnings"]),
     ]

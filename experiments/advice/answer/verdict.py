@@ -9,6 +9,7 @@ from experiments.advice.evidence.reading import Compared, Found
 
 # From which chance on a way that folds alone do not tell apart is advised.
 PROBABLY = 0.8
+ALMOST = 0.99
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,9 @@ def sentences(found: Found, curves: Curves | str, asked: Asked) -> list[str]:
     lines = [f"With {found.labels:.0f} masks, from scratch: {title} {_said(scratch.score)}."]
     lines += [f"{one.arm.title[0].upper()}{one.arm.title[1:]}: {_change(one)}." for one in others]
     if found.best is not scratch:
-        lines.append(f"Of {found.best.arm.title} expect {found.expected:.2f}: the best of several flatters itself.")
+        flatters = len(others) > 1 and found.expected < found.best.score.value
+        why = ": the highest of several flatters itself" if flatters else ", weighed likewise"
+        lines.append(f"Of {found.best.arm.title} expect {found.expected:.2f}{why}.")
     return [*lines, *forecast_lines(curves, asked, found), action(found, asked)]
 
 
@@ -44,12 +47,13 @@ def action(found: Found, asked: Asked) -> str:
     best = found.best
     what = best.arm.title
     if not best.weighed:
-        rest = "." if found.told_apart else "; nothing that was tried is told apart from it, the plainest."
+        rest = "." if found.told_apart else "; nothing that was tried is told to be ahead of it, the plainest."
         return f"Do: train from scratch{rest}"
     if best.difference and best.difference.tells > 0:
         apart = "" if found.told_apart else ", which is ahead of scratch; it is not told apart from every other way"
         return f"Do: {what}{apart}."
-    chance, unsure = f"{best.weighed.chance:.0%}", f"your {asked.masks} masks alone do not tell it apart from scratch"
+    chance = f"{best.weighed.chance:.0%}" if best.weighed.chance < ALMOST else f"more than {ALMOST:.0%}"
+    unsure = f"your {asked.masks} masks alone do not tell it apart from scratch"
     if best.weighed.chance >= PROBABLY:
         with_others = "with what it brought elsewhere " if best.weighed.data_sets else ""
         return f"Do: {what}, probably; {unsure}, {with_others}it is ahead with a chance of {chance}."
@@ -117,7 +121,7 @@ def _change(one: Compared) -> str:
         told = "" if difference.tells else ", not told apart from scratch"
         said = f"{_signed(difference.value)} ({_signed(difference.low)} to {_signed(difference.high)}){told}"
     if not weighed.data_sets:
-        return said
+        return f"{said}; no public data set tells what to expect, so that it counts as {_signed(weighed.value)}"
     return f"{said}; weighed with {weighed.data_sets} public data sets {_signed(weighed.value)}"
 
 

@@ -11,7 +11,7 @@ from experiments.advice.arms import Arm
 from experiments.advice.choices import SHARES
 from experiments.advice.evidence.estimates import Estimate, Pooled, estimate
 from experiments.advice.evidence.forecast import EXPONENT, UNKNOWN_EXPONENT, Curves, slope_of
-from experiments.advice.evidence.weighing import Prior, Weighed, priors, weighed
+from experiments.advice.evidence.weighing import Prior, Weighed, weighed
 from experiments.advice.places import Places
 from experiments.fold_scores import counts_below
 from experiments.grid.planning.prepared import train_labels
@@ -70,7 +70,7 @@ class Found:
     Args:
         measure: the score.
         compared: an entry an arm, from scratch first.
-        best: the arm that is likeliest ahead, after weighing.
+        best: the arm that is farthest ahead after weighing, of those told apart from scratch where there are such.
         told_apart: whether the best is told apart from all others.
         labels: pictures with a mask that a fold's training learned from.
     """
@@ -84,17 +84,19 @@ class Found:
     @property
     def expected(self) -> float:
         """What the best arm may score: weighing has taken from it what its being the best of several flatters."""
-        return self.compared[0].score.value + self.best.ahead
+        return min(1.0, self.compared[0].score.value + self.best.ahead)
 
 
-def found_of(places: Places, arms: Sequence[Arm], folds: int, masks: int, measure: Measure) -> Found:
-    """Return what the folds of all arms say; every arm's are scored.
+def found_of(
+    places: Places, arms: Sequence[Arm], folds: int, masks: int, measure: Measure, priors: Mapping[str, Prior]
+) -> Found:
+    """Return what the folds of all arms say; every arm's are scored. The rest as `found_in`.
 
     Raises:
         UserError: there is nothing to score.
     """
     counts = {arm.name: counts_below(places.arm(arm.name), folds)[0] for arm in arms}
-    return found_in(counts, arms, masks * (folds - 1) / folds, measure, priors())
+    return found_in(counts, arms, masks * (folds - 1) / folds, measure, priors)
 
 
 def found_in(
@@ -126,7 +128,8 @@ def found_in(
     for name, arm in ((arm.name, arm) for arm in arms):
         score, of_folds = _estimate(pooled[name], folds, len(arms)), np.array([measure(fold) for fold in counts[name]])
         compared.append(Compared(arm, of_folds, score, beside.get(name), weights.get(name)))
-    best = max(compared, key=lambda one: one.ahead)
+    told_ahead = [one for one in compared if one.difference and one.difference.tells > 0]
+    best = max(told_ahead or compared, key=lambda one: one.ahead)
     ahead = [pooled[best.arm.name] - pooled[one.arm.name] for one in compared if one is not best]
     told = all(_estimate(difference, folds, len(ahead)).tells > 0 for difference in ahead)
     return Found(measure, tuple(compared), best, told, labels)
@@ -138,7 +141,7 @@ def _estimate(pooled: Pooled, folds: int, comparisons: int) -> Estimate:
     return found
 
 
-def curves_of(places: Places, found: Found, folds: int, seed: int) -> Curves | str:
+def curves_of(places: Places, found: Found, folds: int, seed: int, priors: Mapping[str, Prior]) -> Curves | str:
     """Return the curves through the best arm's scores with shares of the labels and with all, or why there are none."""
     tried = {share: places.share(found.best.arm.name, share) for share in SHARES}
     points = []
@@ -146,7 +149,7 @@ def curves_of(places: Places, found: Found, folds: int, seed: int) -> Curves | s
         pooled = Pooled.of(counts_below(folder, folds)[0], found.measure)
         points.append((labels_of(places, folds, share, seed), pooled))
     slope = slope_of(points, folds)
-    return slope if isinstance(slope, str) else Curves(slope, priors().get(EXPONENT, UNKNOWN_EXPONENT), seed)
+    return slope if isinstance(slope, str) else Curves(slope, priors.get(EXPONENT, UNKNOWN_EXPONENT), seed)
 
 
 def labels_of(places: Places, folds: int, share: float, seed: int) -> float:

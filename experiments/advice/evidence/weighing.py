@@ -25,11 +25,11 @@ NARROWEST = 0.03
 
 @dataclass(frozen=True)
 class Prior:
-    """What a way brings beyond training from scratch, before a user's own folds say anything.
+    """What a way brings beyond training from scratch, or an exponent, before a user's own folds say anything.
 
     Args:
-        mean: of its difference.
-        spread: standard deviation of its difference on one more data set.
+        mean: of it.
+        spread: standard deviation of it on one more data set, above 0.
         data_sets: on how many that was seen.
     """
 
@@ -66,11 +66,15 @@ def prior_of(differences: Mapping[str, Sequence[float]]) -> Prior:
         differences: data set -> what the way brought there in each replay; two data sets or more, of which one alone
             would say nothing of the next.
     """
+    from scipy import stats
+
     means = [float(np.mean(values)) for values in differences.values()]
     mean, count = float(np.mean(means)), len(differences)
     scatter = np.mean([np.mean((np.asarray(values) - mean) ** 2) for values in differences.values()])
-    # The mean is itself of so many data sets, which leaves it uncertain.
-    return Prior(mean, max(NARROWEST, float(np.sqrt(scatter * (count + 1) / (count - 1)))), count)
+    # The mean is itself of so many data sets, and so is their spread: both leave it uncertain, as with folds.
+    wider = float(stats.t.ppf(0.975, count - 1) / stats.norm.ppf(0.975))
+    spread = wider * float(np.sqrt(scatter * (count + 1) / (count - 1)))
+    return Prior(mean, max(NARROWEST, spread), count)
 
 
 @cache
@@ -94,22 +98,24 @@ def weighed(
 
     Args:
         differences: arm -> how far it is ahead of scratch.
-        errors: their standard errors, which few folds tell badly: the mean of their squares counts for all, so that no
-            arm is taken for an error that is low by chance. NaN: the folds say nothing of how sure they are.
+        errors: their standard errors, which few folds tell badly: each counts as the mean of its own square and that of
+            all, so that no arm is taken for an error that is low by chance. NaN: the folds say nothing of how sure they
+            are.
         folds: of which the errors are; those of few count as wider, as Student's t has it.
         priors: arm -> what it brought elsewhere; of others nothing is known.
     """
     from scipy import stats
 
-    known = np.array([error for error in errors if not np.isnan(error)])
-    own = 0.0
-    if len(known):
-        wider = stats.t.ppf(0.975, folds - 1) / stats.norm.ppf(0.975)
-        own = max(float(np.sqrt((known**2).mean())) * wider, 1e-6) ** -2
+    squares = np.square(np.asarray(errors, np.float64))
+    known = squares[~np.isnan(squares)]
     found = {}
-    for arm, difference in differences.items():
+    for (arm, difference), square in zip(differences.items(), squares, strict=True):
         prior = priors.get(arm, UNKNOWN)
-        others = prior.spread**-2
+        own, others = 0.0, prior.spread**-2
+        if len(known):
+            among = known.mean() if np.isnan(square) else (square + known.mean()) / 2
+            wider = float(stats.t.ppf(0.975, folds - 1) / stats.norm.ppf(0.975))
+            own = max(float(np.sqrt(among)) * wider, 1e-6) ** -2
         mean, spread = (own * difference + others * prior.mean) / (own + others), (own + others) ** -0.5
         found[arm] = Weighed(float(mean), float(spread), float(stats.norm.cdf(mean / spread)), prior.data_sets)
     return found
