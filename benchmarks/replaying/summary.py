@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from experiments.advice.evidence.forecast import EXPONENT, UNKNOWN_EXPONENT, Curves, Slope, exponent_of
-from experiments.advice.evidence.weighing import Prior, prior_of, weighed
+from experiments.advice.evidence.weighing import Prior, prior_of, taken, weighed
 
 NEAR = 0.02  # of the best arm's score
 LEVEL = 0.95
@@ -85,7 +85,7 @@ def advised(row: Mapping[str, Any], priors: Mapping[str, Prior], among: Sequence
     values = {arm: one["value"] for arm, one in beside.items()}
     found = weighed(values, errors, row["number_of_folds"], priors)
     told = [arm for arm, one in beside.items() if one["low"] is not None and one["low"] > 0]
-    return max(told or among, key=lambda arm: found[arm].value if arm in found else 0.0)
+    return taken(found, told) or "scratch"
 
 
 def _own(row: Mapping[str, Any]) -> dict[str, float]:

@@ -11,7 +11,7 @@ from experiments.advice.arms import Arm
 from experiments.advice.choices import SHARES
 from experiments.advice.evidence.estimates import Estimate, Pooled, estimate
 from experiments.advice.evidence.forecast import EXPONENT, UNKNOWN_EXPONENT, Curves, slope_of
-from experiments.advice.evidence.weighing import Prior, Weighed, weighed
+from experiments.advice.evidence.weighing import Prior, Weighed, taken, weighed
 from experiments.advice.places import Places
 from experiments.fold_scores import counts_below
 from experiments.grid.planning.prepared import train_labels
@@ -128,8 +128,8 @@ def found_in(
     for name, arm in ((arm.name, arm) for arm in arms):
         score, of_folds = _estimate(pooled[name], folds, len(arms)), np.array([measure(fold) for fold in counts[name]])
         compared.append(Compared(arm, of_folds, score, beside.get(name), weights.get(name)))
-    told_ahead = [one for one in compared if one.difference and one.difference.tells > 0]
-    best = max(told_ahead or compared, key=lambda one: one.ahead)
+    name_of_best = taken(weights, [arm for arm, difference in beside.items() if difference.tells > 0])
+    best = next((one for one in compared if one.arm.name == name_of_best), compared[0])
     ahead = [pooled[best.arm.name] - pooled[one.arm.name] for one in compared if one is not best]
     told = all(_estimate(difference, folds, len(ahead)).tells > 0 for difference in ahead)
     return Found(measure, tuple(compared), best, told, labels)

@@ -7,7 +7,7 @@ has shrunk it. The priors are those of the replay study on public data sets: pri
 `benchmarks.advise_replay --adopt` writes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -89,6 +89,17 @@ def priors() -> dict[str, Prior]:
         return {arm: Prior(**row) for arm, row in found.items()}
     except (AttributeError, TypeError):
         raise UserError(f"{TABLE} is damaged: install the project anew") from None
+
+
+def taken(weights: Mapping[str, Weighed], told_ahead: Collection[str]) -> str | None:
+    """Return the arm that is advised; None: to train from scratch.
+
+    Args:
+        weights: arm -> its difference from scratch, weighed.
+        told_ahead: arms that the folds alone tell apart from scratch, which no other is preferred to.
+    """
+    best = max(told_ahead or weights, key=lambda arm: weights[arm].value, default=None)
+    return best if best in told_ahead or (best and weights[best].value > 0) else None
 
 
 def weighed(
