@@ -92,6 +92,8 @@ def test_pictures_become_advice_and_the_same_command_goes_on(tmp_path, quick, ca
     card = (tmp_path / "out/final/MODEL_CARD.md").read_text()
     assert "8 pictures with masks" in card
     assert "Outside weights**: none" in card
+    best = json.loads((tmp_path / "out/advice.json").read_text())["best"]
+    assert ("weighed with public data sets" in card) == (best == "teacher")  # of which there are replays
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("best_model.safetensors")}
     assert main(words) == 0
     assert {path: path.stat().st_mtime_ns for path in before} == before

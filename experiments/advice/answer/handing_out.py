@@ -106,6 +106,8 @@ def _write_card(plan: Plan, arm: Arm, content: Mapping[str, Any]) -> None:
     names = content["class_set"]["names"]
     outside = "ImageNet's weights (EfficientNet-Lite0)" if arm.outside else "none"
     tested = content["test"]["says"] if "test" in content else NOT_SCORED
+    weighed = content["arms"][arm.name]["weighed"]
+    with_others = " weighed with public data sets" if weighed and weighed["data_sets"] else ""
     text = [
         "# Model card",
         f"A segmentation network for {len(names)} classes: {', '.join(names)}.",
@@ -114,7 +116,7 @@ def _write_card(plan: Plan, arm: Arm, content: Mapping[str, Any]) -> None:
         f"- **Outside weights**: {outside}.",
         f"- **Pictures** are seen at {content['size']} px.",
         f"- **Expected**: {content['says'][0]} Of the way that was taken: {content['expected']:.2f}, folds over the "
-        f"pictures with masks weighed with public data sets. {tested}",
+        f"pictures with masks{with_others}. {tested}",
         "- **Licence**: that of your pictures.",
         *(f"- **Mind**: {line}." for line in content["warnings"]),
     ]
