@@ -118,14 +118,14 @@ def plan_of(config: AdviseConfig, tried: Tried, places: Places) -> Plan:
     folds = tried.folds
     chosen = kept_in(places.here, config, tried.situation.listing) or _chosen(config, tried, places)
     sized, slots, threads = chosen.sized, chosen.slots, chosen.threads
-    run_all(list(_preparations(config, places, sized.size, folds)), f"preparing at {sized.size} px", slots, threads)
+    run_all(list(_preparations(config, tried, places, sized.size)), f"preparing at {sized.size} px", slots, threads)
     arms, steps = _measured(places, places.whole, tried.arms, sized, config.seed, threads)
     if chosen.lengths is None:
         chosen = replace(chosen, lengths=lengths(_seconds(config, tried, slots), steps, config.hours))
         chosen.keep(places.here)
     assert chosen.lengths, "just chosen"
     work = Work(places, tuple(arms), folds, sized, chosen.lengths, config.seed)
-    situation = with_copies(tried.situation, [places.fold(fold) for fold in range(folds)])
+    situation = with_copies(tried.situation, [places.fold(fold) for fold in range(folds)], places.whole)
     situation = with_difference(situation, places.whole)
     return Plan(config, situation, work, steps, tried.left_out, slots, threads)
 
@@ -161,17 +161,22 @@ def _chosen(config: AdviseConfig, tried: Tried, places: Places) -> Chosen:
     return chosen
 
 
-def _preparations(config: AdviseConfig, places: Places, size: int, folds: int) -> Iterator[Chain]:
-    """Yield the preparations: with a few pictures of Val for phase 1, whole, and once a fold."""
+def _preparations(config: AdviseConfig, tried: Tried, places: Places, size: int) -> Iterator[Chain]:
+    """Yield the preparations: with a few pictures of Val for phase 1, whole, and once a fold.
+
+    Of a test that --splits holds back no copy is learned from by what is scored on it.
+    """
+    folds = tried.folds
+    held_back = {"copies": "leave_out"} if tried.situation.test else {}
     ways: dict[Path, dict[str, Any]] = {
-        places.with_val: {"val_ratio": 0.05, "test_ratio": 0.0},
-        places.whole: {"val_ratio": 0.0, "test_ratio": 0.0},
+        places.with_val: {"val_ratio": 0.05, "test_ratio": 0.0, **held_back},
+        places.whole: {"val_ratio": 0.0, "test_ratio": 0.0, **held_back},
         **{places.fold(fold): {"folds": folds, "fold": fold, "val_ratio": 0.0} for fold in range(folds)},
     }
     plain = ReadingConfig()
     for folder, how in ways.items():
         reading = {**config.reading, **how}
-        given = {name: value for name, value in reading.items() if value != getattr(plain, name)}
+        given = {name: value for name, value in reading.items() if value != getattr(plain, name, None)}
         words = words_of(given, dataset="folder", size=size, output_dir=folder)
         said = folder.parent / f"{folder.name}.txt"
         command: Command = ["data.prepare", words]

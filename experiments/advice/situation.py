@@ -13,7 +13,7 @@ from core.classes import ClassSet
 from core.errors import UserError
 from core.filing.json_file import read_json
 from data.preparing.place import REPORT
-from data.preparing.settling import ACROSS
+from data.preparing.settling import ACROSS, LEFT_OUT
 
 FEW_MASKS = 16
 
@@ -91,22 +91,31 @@ def longest_side(reading: dict[str, Any], folder: Path, size: int) -> int:
     return int(np.median([max(geometry.height, geometry.width) for geometry in geometries]))  # type: ignore[union-attr]
 
 
-def with_copies(situation: Situation, folds: Sequence[Path]) -> Situation:
-    """Return what the pictures are, with a warning where copies of one picture could not be laid into one fold.
+def with_copies(situation: Situation, folds: Sequence[Path], whole: Path) -> Situation:
+    """Return what the pictures are, with warnings of copies: of one picture in several folds, and of Test.
 
     Args:
         situation: as they were listed.
-        folds: prepared data, a folder a fold.
+        folds: prepared data, a folder a fold: some copies could not be laid into one.
+        whole: all of them, prepared: copies of what --splits calls test were left out.
     """
-    reports = [read_json(folder / REPORT)["files"] for folder in folds]
-    copies = {entry["file"] for files in reports for entry in files if entry["action"] == ACROSS}
-    if not copies:
-        return situation
-    warning = (
-        f"{len(copies)} pictures are copies of pictures in other folds, or nearly (first {min(copies)}), so scores "
-        "flatter: too many are alike to keep them together"
-    )
-    return replace(situation, warnings=(*situation.warnings, warning))
+    found = []
+    if across := {file for folder in folds for file in _reported(folder, ACROSS)}:
+        found.append(
+            f"{len(across)} pictures are copies of pictures in other folds, or nearly (first {min(across)}), so scores "
+            "flatter: too many are alike to keep them together"
+        )
+    if left_out := _reported(whole, LEFT_OUT):
+        one = len(left_out) == 1
+        found.append(
+            f"{len(left_out)} {'picture is a copy' if one else 'pictures are copies'} of pictures of test, or nearly "
+            f"(first {min(left_out)}), and the final model does not learn from {'it' if one else 'them'}"
+        )
+    return replace(situation, warnings=(*situation.warnings, *found))
+
+
+def _reported(folder: Path, action: str) -> set[str]:
+    return {entry["file"] for entry in read_json(folder / REPORT)["files"] if entry["action"] == action}
 
 
 def with_difference(situation: Situation, folder: Path) -> Situation:

@@ -112,6 +112,9 @@ def test_pictures_become_advice_and_the_same_command_goes_on(tmp_path, quick, ca
 def test_what_splits_hold_back_scores_the_final_model_alone(tmp_path, quick, capsys):
     words = [*draw(tmp_path, 24, 16), "--arms", "teacher", "--output_dir", str(tmp_path / "out"), "--hours", "0.1"]
     names = [f"{number // 10}/{number:03}.png" for number in range(24)]
+    shutil.copyfile(
+        tmp_path / "photos" / names[10], tmp_path / "photos" / names[20]
+    )  # a picture of Test without a mask
     (tmp_path / "splits.json").write_text(
         json.dumps({"train": [*names[:8], *names[16:]], "val": names[8:10], "test": names[10:16]})
     )
@@ -124,6 +127,10 @@ def test_what_splits_hold_back_scores_the_final_model_alone(tmp_path, quick, cap
     for fold in range(4):
         data = open_data(tmp_path / f"out/data/fold_{fold}").records("Train", "Test")
         assert not held & {record.name for records in data.values() for record in records}
+    whole = open_data(tmp_path / "out/data/all").records("Train", "Test")
+    assert [len(whole[split]) for split in ("Train", "Test")] == [15, 6]
+    assert "2/020.png" not in {f"{record.name}.png" for record in whole["Train"]}
+    assert "1 picture is a copy of pictures of test, or nearly (first 2/020" in said
     scored = json.loads((tmp_path / "out/test/evaluation_results.json").read_text())
     assert (scored["num_images"], scored["provenance"]["split"]) == (6, "Test")
     assert advice["test"]["value"] == scored["mean_foreground_dice"]
@@ -147,7 +154,7 @@ def test_copies_that_no_division_keeps_together_are_warned_of(tmp_path):
         how = ["--folds", "2", "--fold", str(fold), "--val_ratio", "0", "--size", "40", "--output_dir", str(folder)]
         assert prepare(["--dataset", "folder", *words, *how]) == 0
     alike = look_at({"images": tmp_path / "photos", "masks": tmp_path / "masks"})
-    (warning,) = set(with_copies(alike, folders).warnings) - set(alike.warnings)
+    (warning,) = set(with_copies(alike, folders, folders[0]).warnings) - set(alike.warnings)
     assert "pictures are copies of pictures in other folds, or nearly (first 0/00" in warning
 
 
