@@ -12,7 +12,7 @@ from experiments.advice.answer.verdict import Asked, action, content_of, forecas
 from experiments.advice.arms import ARMS
 from experiments.advice.evidence.forecast import Curves, Slope
 from experiments.advice.evidence.reading import Found, Measure, found_in
-from experiments.advice.evidence.weighing import Prior
+from experiments.advice.evidence.weighing import PROBABLY, Prior
 from experiments.evaluations import Evaluation
 
 LESIONS = ClassSet(("background", "lesion"))
@@ -39,6 +39,9 @@ UNSURE = found_of(scratch=[0.50, 0.62, 0.48, 0.51], teacher=[0.60, 0.53, 0.59, 0
 TEACHER = {"scratch": [0.50, 0.62, 0.48, 0.51], "teacher": [0.60, 0.53, 0.59, 0.50]}
 ELSEWHERE = found_of(priors={"teacher": Prior(0.1, 0.05, 4)}, **TEACHER)
 NOWHERE = found_of(priors={"teacher": Prior(-0.1, 0.05, 4)}, **TEACHER)
+DOUBTED = found_of(priors={"teacher": Prior(-0.001, 0.05, 4)}, **TEACHER)
+NEARLY_SURE = {"scratch": [0.50, 0.50, 0.48, 0.51, 0.50], "teacher": [0.60, 0.57, 0.62, 0.52, 0.60]}
+PERSUADED = found_of(priors={"teacher": Prior(-0.01, 0.05, 4)}, **NEARLY_SURE)
 SAME = found_of(scratch=[0.60, 0.62, 0.58, 0.61], teacher=[0.59, 0.63, 0.57, 0.60])
 WORSE = found_of(scratch=[0.60, 0.62, 0.58, 0.61], teacher=[0.40, 0.42, 0.38, 0.42])
 BOTH = found_of(scratch=[0.5, 0.52, 0.48, 0.51], teacher=[0.7, 0.73, 0.69, 0.70], imagenet=[0.75, 0.73, 0.70, 0.73])
@@ -53,6 +56,11 @@ BOTH = found_of(scratch=[0.5, 0.52, 0.48, 0.51], teacher=[0.7, 0.73, 0.69, 0.70]
             "Cannot tell: a mean teacher on your pictures without masks is likelier ahead than not (54%), but ",
         ),
         (ELSEWHERE, "Do: a mean teacher on your pictures without masks, probably; your 40 masks alone do "),
+        (
+            DOUBTED,
+            "Do: train from scratch, the plainest: a mean teacher on your pictures without masks was not ahead of ",
+        ),
+        (PERSUADED, "Do: a mean teacher on your pictures without masks"),
         (NOWHERE, "Do: train from scratch; nothing that was tried is told to be ahead of it"),
         (SAME, "Do: train from scratch; nothing that was tried is told to be ahead of it"),
         (WORSE, "Do: train from scratch."),
@@ -61,6 +69,15 @@ BOTH = found_of(scratch=[0.5, 0.52, 0.48, 0.51], teacher=[0.7, 0.73, 0.69, 0.70]
 )
 def test_what_to_do(found, said):
     assert action(found, ASKED).startswith(said)
+
+
+def test_a_way_that_was_not_ahead_elsewhere_must_be_probably_ahead():
+    assert DOUBTED.compared[1].ahead > 0
+    assert "with your masks it is with a chance of 5" in action(DOUBTED, ASKED)
+    assert DOUBTED.expected == DOUBTED.compared[0].score.value
+    assert PERSUADED.compared[1].weighed.chance > PROBABLY
+    unknown = found_of(**TEACHER)
+    assert unknown.best.arm.name == "teacher", "of which nothing is known: as likely ahead as behind"
 
 
 def test_a_way_that_is_told_apart_is_not_left_for_one_that_is_not():

@@ -6,9 +6,8 @@ from typing import Any
 from experiments.advice.evidence.estimates import Estimate
 from experiments.advice.evidence.forecast import Curves
 from experiments.advice.evidence.reading import Compared, Found
+from experiments.advice.evidence.weighing import PROBABLY
 
-# From which chance on a way that folds alone do not tell apart is advised.
-PROBABLY = 0.8
 ALMOST = 0.99
 
 
@@ -47,12 +46,11 @@ def action(found: Found, asked: Asked) -> str:
     best = found.best
     what = best.arm.title
     if not best.weighed:
-        rest = "." if found.told_apart else "; nothing that was tried is told to be ahead of it, the plainest."
-        return f"Do: train from scratch{rest}"
+        return f"Do: train from scratch{_beside_scratch(found)}"
     if best.difference and best.difference.tells > 0:
         apart = "" if found.told_apart else ", which is ahead of scratch; it is not told apart from every other way"
         return f"Do: {what}{apart}."
-    chance = f"{best.weighed.chance:.0%}" if best.weighed.chance < ALMOST else f"more than {ALMOST:.0%}"
+    chance = _chance(best)
     unsure = f"your {asked.masks} masks alone do not tell it apart from scratch"
     if best.weighed.chance >= PROBABLY:
         with_others = "with what it brought elsewhere " if best.weighed.data_sets else ""
@@ -61,6 +59,24 @@ def action(found: Found, asked: Asked) -> str:
         f"Cannot tell: {what} is likelier ahead than not ({chance}), but {unsure}. It is what the final model takes; "
         "more masks would say more."
     )
+
+
+def _beside_scratch(found: Found) -> str:
+    """Return what is said where nothing is preferred to training from scratch."""
+    if found.told_apart:
+        return "."
+    likeliest = max(found.compared[1:], key=lambda one: one.ahead)
+    if likeliest.ahead <= 0:
+        return "; nothing that was tried is told to be ahead of it, the plainest."
+    return (
+        f", the plainest: {likeliest.arm.title} was not ahead of it on public data sets, and with your masks it is "
+        f"with a chance of {_chance(likeliest)} only."
+    )
+
+
+def _chance(one: Compared) -> str:
+    assert one.weighed, "of all but the first"
+    return f"{one.weighed.chance:.0%}" if one.weighed.chance < ALMOST else f"more than {ALMOST:.0%}"
 
 
 def forecast_lines(curves: Curves | str, asked: Asked, found: Found) -> list[str]:

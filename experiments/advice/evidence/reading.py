@@ -70,7 +70,7 @@ class Found:
     Args:
         measure: the score.
         compared: an entry an arm, from scratch first.
-        best: the arm that is farthest ahead after weighing, of those told apart from scratch where there are such.
+        best: the arm that is taken (`experiments.advice.evidence.weighing.taken`).
         told_apart: whether the best is told apart from all others.
         labels: pictures with a mask that a fold's training learned from.
     """

@@ -40,6 +40,8 @@ class Prior:
 
 # Of a way that no replay has: as likely ahead as behind.
 UNKNOWN = Prior(0.0, 0.05)
+# The chance of being ahead that is called probable.
+PROBABLY = 0.8
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,23 @@ class Weighed:
         spread: its standard deviation.
         chance: that it is above 0.
         data_sets: how many others were weighed in.
+        elsewhere: what it brought on them.
     """
 
     value: float
     spread: float
     chance: float
     data_sets: int
+    elsewhere: float
+
+    @property
+    def preferable(self) -> bool:
+        """Whether it is to be preferred to scratch: a way that brought nothing elsewhere is so if probably ahead.
+
+        Else a few folds decide by chance between what is plain and what costs more.
+        """
+        doubted = self.data_sets > 0 and self.elsewhere <= 0
+        return self.chance >= PROBABLY if doubted else self.value > 0
 
 
 def prior_of(differences: Mapping[str, Sequence[float]]) -> Prior:
@@ -98,8 +111,8 @@ def taken(weights: Mapping[str, Weighed], told_ahead: Collection[str]) -> str | 
         weights: arm -> its difference from scratch, weighed.
         told_ahead: arms that the folds alone tell apart from scratch, which no other is preferred to.
     """
-    best = max(told_ahead or weights, key=lambda arm: weights[arm].value, default=None)
-    return best if best in told_ahead or (best and weights[best].value > 0) else None
+    among = told_ahead or [arm for arm, one in weights.items() if one.preferable]
+    return max(among, key=lambda arm: weights[arm].value, default=None)
 
 
 def weighed(
@@ -128,5 +141,6 @@ def weighed(
             wider = float(stats.t.ppf(0.975, folds - 1) / stats.norm.ppf(0.975))
             own = max(float(np.sqrt(among)) * wider, 1e-6) ** -2
         mean, spread = (own * difference + others * prior.mean) / (own + others), (own + others) ** -0.5
-        found[arm] = Weighed(float(mean), float(spread), float(stats.norm.cdf(mean / spread)), prior.data_sets)
+        chance = float(stats.norm.cdf(mean / spread))
+        found[arm] = Weighed(float(mean), float(spread), chance, prior.data_sets, prior.mean)
     return found
