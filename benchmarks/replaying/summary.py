@@ -1,12 +1,12 @@
 """What replays say together: how often the advice was near the best, how much it cost, whether forecasts held."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from experiments.advice.evidence.forecast import EXPONENT, UNKNOWN_EXPONENT, Curves, Slope, exponent_of
-from experiments.advice.evidence.weighing import Prior, prior_of, taken, weighed
+from experiments.advice.evidence.weighing import Prior, Weighed, prior_of, taken, weighed
 
 NEAR = 0.02  # of the best arm's score
 LEVEL = 0.95
@@ -58,7 +58,8 @@ def _said(row: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> dict[s
     priors = priors_of(others)
     forecast = None
     if row["slope"]:
-        curves = Curves(Slope(**row["slope"]), priors.get(EXPONENT, UNKNOWN_EXPONENT))
+        slope = Slope(**{**row["slope"], "score": _expected(row, priors)})
+        curves = Curves(slope, priors.get(EXPONENT, UNKNOWN_EXPONENT))
         forecast = curves.gain(row["masks"], row["masks"])
     return {
         "advised": advised(row, priors, list(row["scores"])),
@@ -78,14 +79,24 @@ def priors_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Prior]:
     return {what: prior_of(values) for what, values in brought.items() if len(values) > 1}
 
 
+def _expected(row: Mapping[str, Any], priors: Mapping[str, Prior]) -> float:
+    """Return what is expected of the arm whose forecast is kept."""
+    arm, scratch = row["forecast_of"], row["folds"]["scratch"]
+    ahead = 0.0 if arm == "scratch" else _weighed(row, priors, row["scores"])[arm].value
+    return float(min(1.0, scratch + ahead))
+
+
 def advised(row: Mapping[str, Any], priors: Mapping[str, Prior], among: Sequence[str]) -> str:
     """Return the arm that `advise` takes among some, under given priors."""
+    differences = ((arm, row["differences"][arm]) for arm in among if arm != "scratch")
+    told = [arm for arm, one in differences if one["low"] is not None and one["low"] > 0]
+    return taken(_weighed(row, priors, among), told) or "scratch"
+
+
+def _weighed(row: Mapping[str, Any], priors: Mapping[str, Prior], among: Iterable[str]) -> dict[str, Weighed]:
     beside = {arm: row["differences"][arm] for arm in among if arm != "scratch"}
     errors = [float("nan") if one["error"] is None else one["error"] for one in beside.values()]
-    values = {arm: one["value"] for arm, one in beside.items()}
-    found = weighed(values, errors, row["number_of_folds"], priors)
-    told = [arm for arm, one in beside.items() if one["low"] is not None and one["low"] > 0]
-    return taken(found, told) or "scratch"
+    return weighed({arm: one["value"] for arm, one in beside.items()}, errors, row["number_of_folds"], priors)
 
 
 def _own(row: Mapping[str, Any]) -> dict[str, float]:
@@ -95,7 +106,10 @@ def _own(row: Mapping[str, Any]) -> dict[str, float]:
 def _choices(
     rows: Sequence[Mapping[str, Any]], said: str, allowed: Callable[[Mapping[str, Any]], Mapping[str, float]]
 ) -> dict[str, Any]:
-    """Return regrets of what was said, of the highest score in the folds, and of every fixed advice."""
+    """Return regrets of what was said, of the highest score in the folds, and of every fixed advice.
+
+    However many replays a data set has, it counts as one; how many were near is counted by replay besides.
+    """
     arms = set.intersection(*(set(allowed(row)) for row in rows))
     regrets: dict[str, list[float]] = {}
     for row in rows:
@@ -107,11 +121,17 @@ def _choices(
     return {
         name: {
             "near": float(np.mean(np.array(values) <= NEAR)),
+            "near_by_data_set": float(np.mean([np.mean(one <= NEAR) for one in _by_data_set(rows, values)])),
             "median": float(np.median(values)),
-            "mean": float(np.mean(values)),
+            "mean": float(np.mean([np.mean(one) for one in _by_data_set(rows, values)])),
         }
         for name, values in regrets.items()
     }
+
+
+def _by_data_set(rows: Sequence[Mapping[str, Any]], values: Sequence[float]) -> list[np.ndarray]:
+    names = np.array([row["data"] for row in rows])
+    return [np.asarray(values)[names == name] for name in sorted(set(names))]
 
 
 def _forecasts(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

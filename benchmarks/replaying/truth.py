@@ -27,7 +27,7 @@ def truth_of(user: User, advice: dict[str, Any], slots: int, seed: int) -> dict[
     sized = Sized(advice["size"], advice["width"])
     lengths = Lengths(advice["seconds_a_training"], advice["steps"], 0)
     places = Places(user.folder / "advice")
-    arms, _ = fastest(places, places.whole, [ARMS[name] for name in advice["arms"]], sized, seed, 1)  # as measured
+    arms, _ = fastest(places, places.whole, [ARMS[name] for name in advice["arms"]], sized, seed, 1, 1)  # as measured
     work = Work(places, tuple(arms), 0, sized, lengths, seed)
     run_all([_prepared(user, number, sized.size) for number in (1, 2)], "preparing the truth", slots, 1)
     asked = {arm.name: (arm, 1) for arm in arms}

@@ -45,12 +45,21 @@ class Lengths:
     pretraining_steps: int
 
 
-def folds_for(masks: int, asked: int) -> int:
+def folds_for(masks: int, asked: int, groups: int | None = None) -> int:
     """Return into how many folds the labelled pictures go.
+
+    Args:
+        masks: that there are.
+        asked: folds; 0: chosen.
+        groups: of --group_by that these are of, which go as one; without it each is its own.
 
     Raises:
         UserError: there are too few.
     """
+    if groups is not None and groups < masks:
+        if groups < 2 or asked > groups:
+            raise UserError(f"{groups} groups of --group_by have masks, one a fold at most: draw masks of others")
+        return min(folds_for(masks, min(asked, masks // FEWEST_OF_A_FOLD)), groups)
     if masks < FEWEST_MASKS:
         raise UserError(f"{masks} masks are too few to hold any of them out: draw {FEWEST_MASKS} or more")
     if asked > masks // FEWEST_OF_A_FOLD:
@@ -98,13 +107,14 @@ def best_size(seconds: float, step_seconds: float, measured: Sized, longest_side
     return found
 
 
-def lengths(seconds: float, step_seconds: dict[str, float], hours: float) -> Lengths:
+def lengths(seconds: float, step_seconds: dict[str, float], hours: float, gone: float = 0.0) -> Lengths:
     """Return how many steps each arm makes in the time of a run.
 
     Args:
         seconds: of a run.
         step_seconds: arm -> seconds of a step; that of phase 1 is called `phase 1`.
         hours: in all, to say how many would do.
+        gone: of these, before the first run.
 
     Raises:
         UserError: the slowest arm would make too few.
@@ -112,7 +122,9 @@ def lengths(seconds: float, step_seconds: dict[str, float], hours: float) -> Len
     steps = {arm: int((seconds - SECONDS_TO_BEGIN) / each) for arm, each in step_seconds.items()}
     slowest = min(steps, key=lambda arm: steps[arm])
     if steps[slowest] < FEWEST_STEPS:
-        needed = hours * (SECONDS_TO_BEGIN + FEWEST_STEPS * step_seconds[slowest]) / seconds
+        # A run takes a share of what is left, however much that is.
+        least = SECONDS_TO_BEGIN + FEWEST_STEPS * step_seconds[slowest]
+        needed = gone + (hours - gone) * least / seconds if seconds else gone + hours
         raise UserError(
             f"{duration(hours * 3600)} leaves {max(0, steps[slowest])} steps for {slowest}, {FEWEST_STEPS} are the "
             f"least that says anything: give --hours {needed * 1.1:.2g} or more, fewer --folds or --arms, or a smaller "

@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from core.files import write_json
 from core.filing.json_file import read_json
 from experiments.advice.arms import Arm
@@ -24,7 +26,7 @@ FP32: dict[str, Any] = {"amp": "off", "memory_format": "channels_last"}
 
 
 def fastest(
-    places: Places, data: Path, arms: Sequence[Arm], sized: Sized, seed: int, threads: int
+    places: Places, data: Path, arms: Sequence[Arm], sized: Sized, seed: int, slots: int, threads: int
 ) -> tuple[list[Arm], dict[str, float]]:
     """Return the arms as they are fastest, and the seconds of their steps: arm -> seconds.
 
@@ -32,7 +34,7 @@ def fastest(
     """
     others = {arm.name: replace(arm, name=f"{arm.name}_fp32", settings={**arm.settings, **FP32}) for arm in arms}
     others = {name: arm for name, arm in others.items() if "encoder" in arm.settings}
-    seconds = _step_seconds(places, data, [*arms, *others.values()], sized, seed, threads)
+    seconds = _step_seconds(places, data, [*arms, *others.values()], sized, seed, slots, threads)
     found = list(arms)
     for name, other in others.items():
         if (in_fp32 := seconds.pop(other.name)) < seconds[name]:
@@ -42,29 +44,33 @@ def fastest(
 
 
 def _step_seconds(
-    places: Places, data: Path, arms: list[Arm], sized: Sized, seed: int, threads: int
+    places: Places, data: Path, arms: list[Arm], sized: Sized, seed: int, slots: int, threads: int
 ) -> dict[str, float]:
     """Return the seconds of a step.
 
-    Measured one after the other, each in a process with as many threads as trainings will have; kept in a file.
+    Measured one after the other, each as trainings will be: as many side by side, with as many threads; kept in a file.
     """
     kept = places.here / "speed" / f"{sized.size}_{sized.width}.json"
     known: dict[str, float] = read_json(kept) if kept.is_file() else {}
-    chains = _chains(places, data, arms, sized, seed)
-    for name, chain in chains.items():
+    here = kept.with_suffix("")
+    beside = [_chains(places, here / str(slot), data, arms, sized, seed) for slot in range(slots)]
+    for name in beside[0]:
         if name in known:
             continue
-        run_all([chain], f"measuring a step: {name}", 1, threads)
-        rows = log_rows(chain.leaves.parent)
-        known[name] = min(row.epoch_time for row in rows[1:]) / (STEPS / _ROWS)
+        chains = [of_slot[name] for of_slot in beside]
+        run_all(chains, f"measuring a step: {name}", slots, threads)
+        known[name] = float(np.mean([_row_seconds(chain) for chain in chains])) / (STEPS / _ROWS)
         write_json(kept, known)
-    return {name: known[name] for name in chains}  # an earlier call may have measured others
+    return {name: known[name] for name in beside[0]}  # an earlier call may have measured others
 
 
-def _chains(places: Places, data: Path, arms: list[Arm], sized: Sized, seed: int) -> dict[str, Chain]:
+def _row_seconds(chain: Chain) -> float:
+    return min(row.epoch_time for row in log_rows(chain.leaves.parent)[1:])
+
+
+def _chains(places: Places, here: Path, data: Path, arms: list[Arm], sized: Sized, seed: int) -> dict[str, Chain]:
     """Return a short run of each arm, of one with phase 1 as it is without, and of phase 1."""
     found = {}
-    here = places.here / "speed" / f"{sized.size}_{sized.width}"
     lengths = Lengths(0.0, {arm.name: STEPS for arm in arms}, STEPS)
     work = Work(Places(here), tuple(arms), 0, sized, lengths, seed)
     for arm in arms:

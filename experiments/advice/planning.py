@@ -1,5 +1,6 @@
 """From the pictures and the time to what is trained: everything that is known before the first fold begins."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,11 +12,12 @@ from experiments.advice.arms import Arm, chosen_arms
 from experiments.advice.choices import Sized, best_size, folds_for, lengths, runs_of, seconds_a_run
 from experiments.advice.config import AdviseConfig
 from experiments.advice.keeping import RECIPE, Chosen, asked_of, kept_in
+from experiments.advice.measuring import fastest
 from experiments.advice.places import Places
 from experiments.advice.running import Chain, run_all
 from experiments.advice.situation import Situation, longest_side, look_at, with_copies, with_difference
 from experiments.advice.work import Work, words_of
-from experiments.grid.runners.local import threads_of
+from experiments.grid.runners.local import side_by_side, threads_of
 from experiments.grid.workers import Command
 
 LOOKED_AT = Sized(64, 8)
@@ -71,8 +73,9 @@ class Plan:
         pictures = situation.masks + situation.unlabelled
         print(f"\n{situation.masks} masks of {pictures} pictures, {self.slots} trainings side by side")
         length = duration(self.work.lengths.seconds)
-        why = f"the largest whose steps fit into {length} a training, of {self.config.hours:g} h"
-        print(f"{sized.size} px, width {sized.width}: {why}")
+        given = self.config.size and self.config.width
+        why = "as asked, with" if given else "the largest whose steps fit into"
+        print(f"{sized.size} px, width {sized.width}: {why} {length} a training, of {self.config.hours:g} h")
         for arm in self.arms:
             steps = self.work.lengths.steps[arm.name]
             print(f"  {arm.name:<12} {steps} steps of 8 pictures in each of {self.work.folds} folds")
@@ -105,23 +108,26 @@ def tried_of(config: AdviseConfig) -> Tried:
         UserError: the pictures cannot be used, or there are too few masks for folds or ways.
     """
     situation = look_at(config.reading)
-    folds = folds_for(situation.groups, config.folds)
+    folds = folds_for(situation.masks, config.folds, situation.groups)
     return Tried(situation, folds, *chosen_arms(config.arms, situation.unlabelled, config.outside_weights))
 
 
 def plan_of(config: AdviseConfig, tried: Tried, places: Places) -> Plan:
     """Measure a step of each way, choose size and lengths, prepare the pictures; what was chosen before is kept.
 
+    What that takes is of --hours too.
+
     Raises:
         UserError: they cannot be prepared, there is too little time, or an earlier call was asked something else.
     """
-    folds = tried.folds
+    folds, begun = tried.folds, time.monotonic()
     chosen = kept_in(places.here, config, tried.situation.listing) or _chosen(config, tried, places)
     sized, slots, threads = chosen.sized, chosen.slots, chosen.threads
     run_all(list(_preparations(config, tried, places, sized.size)), f"preparing at {sized.size} px", slots, threads)
-    arms, steps = _measured(places, places.whole, tried.arms, sized, config.seed, threads)
+    arms, steps = fastest(places, places.whole, tried.arms, sized, config.seed, slots, threads)
     if chosen.lengths is None:
-        chosen = replace(chosen, lengths=lengths(_seconds(config, tried, slots), steps, config.hours))
+        gone = (time.monotonic() - begun) / 3600
+        chosen = replace(chosen, lengths=lengths(_seconds(config, tried, slots, gone), steps, config.hours, gone))
         chosen.keep(places.here)
     assert chosen.lengths, "just chosen"
     work = Work(places, tuple(arms), folds, sized, chosen.lengths, config.seed)
@@ -130,28 +136,20 @@ def plan_of(config: AdviseConfig, tried: Tried, places: Places) -> Plan:
     return Plan(config, situation, work, steps, tried.left_out, slots, threads)
 
 
-def _seconds(config: AdviseConfig, tried: Tried, slots: int) -> float:
-    """Return how long each training may take."""
+def _seconds(config: AdviseConfig, tried: Tried, slots: int, gone: float = 0.0) -> float:
+    """Return how long each training may take, where so many hours are gone."""
     phase_1 = any(arm.pretrained for arm in tried.arms)
     runs = runs_of(len(tried.arms), tried.folds)
-    return seconds_a_run(config.hours, slots, runs, phase_1, config.final_model)
-
-
-def _measured(
-    places: Places, data: Path, arms: list[Arm], sized: Sized, seed: int, threads: int
-) -> tuple[list[Arm], dict[str, float]]:
-    from experiments.advice.measuring import fastest
-
-    return fastest(places, data, arms, sized, seed, threads)
+    return seconds_a_run(max(0.0, config.hours - gone), slots, runs, phase_1, config.final_model)
 
 
 def _chosen(config: AdviseConfig, tried: Tried, places: Places) -> Chosen:
     """Measure a step from scratch and choose size and width."""
-    slots = config.jobs or threads_of(1)
+    slots = config.jobs or side_by_side()
     threads = max(1, threads_of(1) // slots)
     seconds, scratch = _seconds(config, tried, slots), tried.arms[0]
     side = longest_side(config.reading, places.look, LOOKED_AT.size)
-    _, seconds_a_step = _measured(places, places.look, [scratch], LOOKED_AT, config.seed, threads)
+    _, seconds_a_step = fastest(places, places.look, [scratch], LOOKED_AT, config.seed, slots, threads)
     first = seconds_a_step[scratch.name]
     given = Sized(config.size, config.width) if config.size or config.width else None
     sized = best_size(seconds, first, LOOKED_AT, side, given)

@@ -1,11 +1,12 @@
 """What the pictures are: how many, how many with a mask, which classes, how large, what to be warned of."""
 
 import io
+import os
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from core.errors import UserError
 from core.filing.json_file import read_json
 from data.preparing.place import REPORT
 from data.preparing.settling import ACROSS, LEFT_OUT
+
+if TYPE_CHECKING:
+    from data.sources.own.survey import Listing
 
 FEW_MASKS = 16
 
@@ -29,6 +33,7 @@ class Situation:
         classes: what the masks mean.
         labelled_files: the pictures with a mask, by their places below --images; those that --splits does not name are
             without their suffix.
+        annotated_in: the format of a labelling tool that the masks are in, as `--write` calls it; None: mask files.
         warnings: a sentence each.
         listing: digest of pictures and masks, by names, sizes and times.
     """
@@ -39,6 +44,7 @@ class Situation:
     groups: int
     classes: ClassSet
     labelled_files: tuple[str, ...]
+    annotated_in: str | None
     warnings: tuple[str, ...]
     listing: str
 
@@ -73,9 +79,28 @@ def look_at(reading: dict[str, Any]) -> Situation:
         groups=len({sample.tags.get(str(config.group_by), sample.name) for sample in of_train}),
         classes=source.classes,
         labelled_files=(*(_below(sample.file, str(images)) for sample in labelled), *understood.unnamed),
+        annotated_in=_format_of(understood.listing),
         warnings=tuple(_warnings(len(of_train), sum(sample.split == "Val" for sample in labelled), config.group_by)),
         listing=str(source.details["listing"]),
     )
+
+
+def _format_of(listing: "Listing") -> str | None:
+    from data.annotations.formats.table import FORMATS
+
+    title = listing.annotations.title if listing.annotations else None
+    return next((name for name, row in FORMATS.items() if row.title == title), None)
+
+
+def pictures_of(reading: dict[str, Any]) -> dict[str, Path]:
+    """Return the files of all pictures, by their places below --images."""
+    from data.prepare_config import PrepareConfig
+    from data.sources.folder import files
+
+    config = PrepareConfig(dataset="folder", **reading)
+    images = str(config.require_images())
+    pictures = (paths[0] for _, paths in files(config))
+    return {_below(str(path), images): Path(os.path.abspath(path)) for path in sorted(pictures)}  # noqa: PTH100
 
 
 def longest_side(reading: dict[str, Any], folder: Path, size: int) -> int:

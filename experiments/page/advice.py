@@ -24,7 +24,10 @@ def advice_screen(content: Mapping[str, Any]) -> AdviceScreen:
     rows = [_row(arm, name == content["best"]) for name, arm in content["arms"].items()]
     heads = ["way", content["score_title"], "beside scratch", "weighed", "folds"]
     kind = f"{content['folds']} folds of {content['masks']} masks, each held out once; {content['labels']:.0f} masks"
-    scores = "Scores are of all held-out pictures together, and the intervals of a column hold together with 95 %."
+    scores = (
+        "Scores are of all held-out pictures together, and the intervals of the first two columns hold together, each "
+        "column's with 95 %."
+    )
     weighed = "Weighed: with what the way brought on public data sets, which is what the advice goes by."
     table = PageTable(heads, rows, f"{kind} to learn from. {scores} {weighed}")
     title = f"Advice for {content['masks']} pictures with masks and {content['unlabelled']} without"
@@ -38,7 +41,7 @@ def _row(arm: Mapping[str, Any], is_best: bool) -> list[Cell]:
         Cell(title, title.lower(), strong=is_best),
         _estimate(arm["score"]),
         _estimate(arm["difference"], signed=True),
-        score(arm["weighed"]["value"], signed=True) if arm["weighed"] else Cell("–"),
+        _estimate(arm["weighed"], signed=True),
         text(folds),
     ]
 

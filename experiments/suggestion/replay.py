@@ -29,7 +29,7 @@ from experiments.advice.keeping import RECIPE
 from experiments.advice.places import weights as weights_of
 from experiments.advice.running import Chain, run_all
 from experiments.advice.work import averaged_over, length_of, words_of
-from experiments.grid.runners.local import threads_of
+from experiments.grid.runners.local import side_by_side, threads_of
 from experiments.suggestion.choosing import Among
 from experiments.suggestion.config import SuggestConfig, Way
 
@@ -238,7 +238,7 @@ class Replay:
         return float("nan") if found is None else float(found)
 
     def _run_all(self, chains: list[Chain], what: str) -> None:
-        slots = self.config.jobs or threads_of(1)
+        slots = self.config.jobs or side_by_side()
         run_all(chains, what, slots, max(1, threads_of(1) // slots))
 
 

@@ -33,11 +33,23 @@ def test_regrets_are_of_the_advice_and_of_every_fixed_one():
     found = summary_of(rows)
     both = found["with_outside_weights"]
     for what in ("advice", "highest in the folds"):
-        assert both[what] == {"near": 0.5, "median": pytest.approx(0.05), "mean": pytest.approx(0.05)}
+        assert both[what] == {
+            "near": 0.5,
+            "near_by_data_set": 0.5,
+            "median": pytest.approx(0.05),
+            "mean": pytest.approx(0.05),
+        }
     assert both["always imagenet"]["mean"] == pytest.approx(0.0)
     assert both["always scratch"]["mean"] == pytest.approx(0.15)
     assert set(found["without_outside_weights"]) == {"advice", "highest in the folds", "always scratch"}
     assert found["forecasts"] == {"number": 0}, "neither has a curve"
+
+
+def test_a_data_set_of_many_replays_counts_as_one():
+    worse = row("a", {"scratch": 0.5, "imagenet": 0.4}, {"scratch": 0.4, "imagenet": 0.6})
+    right = row("b", {"scratch": 0.5, "imagenet": 0.4}, {"scratch": 0.5, "imagenet": 0.4})
+    found = summary_of([worse, worse, worse, right])["with_outside_weights"]["always scratch"]
+    assert found == {"near": 0.25, "near_by_data_set": 0.5, "median": pytest.approx(0.2), "mean": pytest.approx(0.1)}
 
 
 def test_forecasts_are_held_against_what_came():
@@ -103,7 +115,7 @@ def test_what_it_cannot_do_is_said(flags, message, capsys):
 @pytest.mark.all
 def test_a_replay_runs_to_its_end_and_is_kept(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
-        planning, "lengths", lambda seconds, steps, hours: choices.Lengths(5.0, dict.fromkeys(steps, 4), 4)
+        planning, "lengths", lambda seconds, steps, hours, gone=0.0: choices.Lengths(5.0, dict.fromkeys(steps, 4), 4)
     )
     data = ["--dataset", "shapes", "--variant", "binary", "--num_images", "60", "--labelled_fraction", "1"]
     assert prepare([*data, "--size", "48", "--output_dir", str(tmp_path / "shapes")]) == 0

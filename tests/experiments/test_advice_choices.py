@@ -41,6 +41,15 @@ def test_every_fold_has_two_masks():
         folds_for(8, 5)
 
 
+def test_groups_go_as_one():
+    assert [folds_for(8, 0, groups) for groups in (2, 3, 4, 8)] == [2, 3, 4, 4]
+    assert folds_for(40, 3, 3) == 3
+    with pytest.raises(UserError, match="3 groups of --group_by have masks, one a fold at most"):
+        folds_for(40, 4, 3)
+    with pytest.raises(UserError, match="1 groups of --group_by have masks"):
+        folds_for(40, 0, 1)
+
+
 @given(st.floats(0.01, 100), st.integers(1, 16), st.integers(2, 60), st.booleans())
 def test_all_runs_fit_into_their_share_of_the_time(hours, slots, runs, pretrained):
     seconds = seconds_a_run(hours, slots, runs, pretrained)
@@ -93,6 +102,11 @@ def test_too_little_time_says_how_much_would_do():
         lengths(18.0, {"quick": 0.1, "slow": 0.5}, hours=0.1)
     given = float(str(error.value).split("--hours ")[1].split()[0])
     assert lengths(18.0 * given / 0.1, {"quick": 0.1, "slow": 0.5}, given).steps["slow"] >= FEWEST_STEPS
+    # A tenth of the time was gone before: what is left has to do.
+    with pytest.raises(UserError, match=r"give --hours 0\.18 or"):
+        lengths(18.0, {"quick": 0.1, "slow": 0.5}, 0.11, gone=0.01)
+    with pytest.raises(UserError, match=r"leaves 0 steps for slow.*give --hours 0\.24 or"):
+        lengths(0.0, {"slow": 0.5}, 0.1, gone=0.12)
 
 
 def names(*asked: str, unlabelled: int = 100, outside: bool = True) -> list[str]:
@@ -143,7 +157,7 @@ def test_a_librarys_encoder_computes_as_it_is_faster(in_fp32, settings, tmp_path
     known = {"scratch": 0.1, "teacher": 0.2, "imagenet": 0.2, "imagenet_fp32": in_fp32, "phase 1": 0.4}
     write_json(tmp_path / "speed/64_8.json", known)
     arms = [ARMS["scratch"], ARMS["imagenet"]]
-    found, seconds = fastest(Places(tmp_path), tmp_path, arms, Sized(64, 8), 1, 1)
+    found, seconds = fastest(Places(tmp_path), tmp_path, arms, Sized(64, 8), 1, 2, 1)
     assert seconds == {"scratch": 0.1, "imagenet": min(0.2, in_fp32)}, "what else was measured has no say"
     assert [arm.name for arm in found] == ["scratch", "imagenet"]
     assert found[0] == arms[0]

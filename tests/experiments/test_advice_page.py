@@ -18,7 +18,7 @@ CONTENT = {
             "folds": [0.7, 0.72],
             "score": {"value": 0.71, "low": 0.6, "high": 0.82},
             "difference": {"value": 0.2, "low": 0.1, "high": 0.3},
-            "weighed": {"value": 0.17, "chance": 0.99, "data_sets": 4},
+            "weighed": {"value": 0.17, "low": 0.1, "high": 0.24, "chance": 0.99, "data_sets": 4},
             "outside_weights": True,
         },
     },

@@ -1,6 +1,7 @@
 """What an advice says in plain words: every kind of outcome, and the same as JSON."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -105,6 +106,15 @@ def test_no_chance_is_whole_and_no_score_above_one():
     assert "; no public data set tells what to expect, so that it counts as " in sentences(UNSURE, CURVES, ASKED)[1]
 
 
+def test_whether_to_draw_more_masks_is_said_behind_what_to_do():
+    assert sentences(BETTER, CURVES, ASKED)[-1] == (
+        "Do: ImageNet's weights. Then draw 40 more masks, of the most doubtful pictures first."
+    )
+    unsure = Curves(replace(CURVES.slope, error=0.5))
+    assert sentences(BETTER, unsure, ASKED)[-1].endswith(" Whether 40 more masks would help, your masks do not tell.")
+    assert sentences(BETTER, "cannot forecast: why", ASKED)[-1] == "Do: ImageNet's weights."
+
+
 def test_next_to_nothing_has_no_minus():
     assert "masks: +0.00 (-0.03 to +0.02), not told" in sentences(SAME, CURVES, ASKED)[1]
 
@@ -117,8 +127,10 @@ def test_every_way_is_said_beside_scratch():
     assert 0.65 < BOTH.expected < 0.7275, "between scratch and its own score"
     assert not any("flatters" in line for line in sentences(SAME, CURVES, ASKED)), "nothing was chosen for its score"
     assert ", not told apart from scratch; no public" in sentences(UNSURE, CURVES, ASKED)[1]
-    said = f"not told apart from scratch; weighed with 4 public data sets {ELSEWHERE.best.ahead:+.2f}."
-    assert sentences(ELSEWHERE, CURVES, ASKED)[1].endswith(said)
+    weighed = ELSEWHERE.best.weighed
+    low, high = (weighed.value + 1.96 * sign * weighed.spread for sign in (-1, 1))
+    said = f"apart from scratch; weighed with 4 public data sets {weighed.value:+.2f} ({low:+.2f} to {high:+.2f})."
+    assert sentences(ELSEWHERE, CURVES, ASKED)[1].endswith(said.replace("-0.00", "+0.00"))
 
 
 def test_more_masks_are_forecast_with_what_they_cost():
@@ -126,7 +138,9 @@ def test_more_masks_are_forecast_with_what_they_cost():
     assert line.startswith("40 more masks: about +0.0")
     assert line.endswith("some 80 minutes of drawing at 2 minutes each.")
     (line,) = forecast_lines(CURVES, Asked(40, 1000, None, 6.0), BETTER)
-    assert line.startswith("88 more masks"), "at most to four times the labels of the folds, 128"
+    assert line.startswith("88 more masks (of 1000; a forecast goes no farther): about"), (
+        "at most to four times the labels of the folds, 128"
+    )
     assert "8.8 hours" in line
     gain = CURVES.gain(40, 40)[0]
     assert content_of(BETTER, CURVES, ASKED)["forecast"]["gain"] == gain, (

@@ -40,7 +40,7 @@ def draw(folder: Path, pictures: int, masks: int, seed: int = 0) -> list[str]:
 def quick(monkeypatch):
     """Let runs take four steps, whatever the machine."""
     monkeypatch.setattr(
-        planning, "lengths", lambda seconds, steps, hours: choices.Lengths(5.0, dict.fromkeys(steps, 4), 4)
+        planning, "lengths", lambda seconds, steps, hours, gone=0.0: choices.Lengths(5.0, dict.fromkeys(steps, 4), 4)
     )
 
 
@@ -56,6 +56,8 @@ def require_as_trained(out: Path, arm: str) -> None:
 @pytest.mark.all
 def test_pictures_become_advice_and_the_same_command_goes_on(tmp_path, quick, capsys):
     words = [*draw(tmp_path, 24, 8), "--arms", "teacher", "--goal", "0.9", "--output_dir", str(tmp_path / "out")]
+    (tmp_path / "photos/0/notes.json").write_text("{}")
+    (tmp_path / "photos/0/broken.png").write_bytes(b"no picture")
     words += ["--hours", "0.1", "--width", "4", "--size", "40", "--jobs", "2"]
     assert main(words) == 0
     said = capsys.readouterr().out

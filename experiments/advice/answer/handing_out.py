@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from core.errors import RunError
 from core.extras import to_install
 from core.files import atomic_path, write_csv, write_json
 from core.filing.json_file import read_json
@@ -15,6 +16,7 @@ from experiments.advice.choices import FOR_FOLDS, MOST_STEPS
 from experiments.advice.places import Places, weights
 from experiments.advice.planning import Plan
 from experiments.advice.running import Chain, run_all
+from experiments.advice.situation import pictures_of
 
 DOUBTFUL = 50
 NOT_SCORED = "Other pictures than those were not scored."
@@ -48,7 +50,7 @@ def hand_out(plan: Plan, arm: Arm, content: dict[str, Any]) -> dict[str, Any]:
         run_all([scoring(places)], "its score on Test", 1, threads)
         content = with_test(content, places)
         write_advice(places, content)
-    run_all([_prediction(places, plan.config.require_images())], "masks of all pictures", 1, threads)
+    _predict(plan)
     _write_page(places, content)
     _write_card(plan, arm, content)
     _export(plan, arm)
@@ -57,7 +59,9 @@ def hand_out(plan: Plan, arm: Arm, content: dict[str, Any]) -> dict[str, Any]:
         write_csv(places.here / "doubtful.csv", list(rows[0]), rows)
         print(f"{len(rows)} pictures that the final model is least sure of: {places.here / 'doubtful.csv'}")
         words = f"--data_dir {places.whole} --model_path {weights(places.final)}"
-        print(f"which to label next, with pre-annotations: ae-pretrained suggest {words} --write labelme")
+        tool = plan.situation.annotated_in
+        write, begun = (f" --write {tool}", ", with masks to begin from") if tool else ("", "")
+        print(f"which to label next{begun}: ae-pretrained suggest {words}{write}")
     return content
 
 
@@ -71,12 +75,20 @@ def _final_training(plan: Plan, arm: Arm) -> Chain:
     return Chain("the final model", (command,), run / "console.txt", weights(run), steps * step, run)
 
 
-def _prediction(places: Places, images: Path) -> Chain:
-    """Return the segmentation of every picture by the final model."""
-    folder = places.predictions
-    words = ["--model_path", str(weights(places.final)), "--input", str(images), "--output_dir", str(folder)]
-    said, leaves = places.here / "predictions.txt", folder / "predictions.json"
-    return Chain("masks of all pictures", (["transfer_learning.predict", words],), said, leaves, 60.0, folder)
+def _predict(plan: Plan) -> None:
+    """Segment every picture that was listed, and nothing that lies beside them, by the final model."""
+    from transfer_learning.predict import predict_files
+    from transfer_learning.predict_config import PredictConfig
+
+    places = plan.work.places
+    if (places.predictions / "predictions.json").is_file():
+        return
+    print("masks of all pictures", flush=True)
+    how = PredictConfig(model_path=weights(places.final), output_dir=places.predictions)
+    try:
+        predict_files(how, pictures_of(plan.config.reading))
+    except RunError as error:  # the others' are written
+        print(f"note: {error}")
 
 
 def doubtful(predictions: Path, labelled: set[str]) -> list[dict[str, Any]]:
@@ -130,7 +142,7 @@ def _export(plan: Plan, arm: Arm) -> None:
 
     places = plan.work.places
     formats = (["onnx"] if find_spec("onnx") and find_spec("onnxscript") and find_spec("onnxruntime") else []) + (
-        ["encoder_timm"] if "encoder" in arm.settings else []
+        ["encoder_timm", "encoder_smp"] if "encoder" in arm.settings else []
     )
     if "onnx" not in formats:
         print(f"note: no ONNX: {to_install('export')}, and ae-pretrained export --format onnx writes it")

@@ -6,7 +6,7 @@ from typing import Any
 from experiments.advice.evidence.estimates import Estimate
 from experiments.advice.evidence.forecast import Curves
 from experiments.advice.evidence.reading import Compared, Found
-from experiments.advice.evidence.weighing import PROBABLY
+from experiments.advice.evidence.weighing import PROBABLY, Weighed
 
 ALMOST = 0.99
 
@@ -38,7 +38,7 @@ def sentences(found: Found, curves: Curves | str, asked: Asked) -> list[str]:
         flatters = len(others) > 1 and found.expected < found.best.score.value
         why = ": the highest of several flatters itself" if flatters else ", weighed likewise"
         lines.append(f"Of {found.best.arm.title} expect {found.expected:.2f}{why}.")
-    return [*lines, *forecast_lines(curves, asked, found), action(found, asked)]
+    return [*lines, *forecast_lines(curves, asked, found), action(found, asked) + labelling(curves, asked)]
 
 
 def action(found: Found, asked: Asked) -> str:
@@ -59,6 +59,17 @@ def action(found: Found, asked: Asked) -> str:
         f"Cannot tell: {what} is likelier ahead than not ({chance}), but {unsure}. It is what the final model takes; "
         "more masks would say more."
     )
+
+
+def labelling(curves: Curves | str, asked: Asked) -> str:
+    """Return whether to draw more masks, to be said behind what to do; nothing where that cannot be forecast."""
+    if isinstance(curves, str):
+        return ""
+    more = _farthest(curves, asked)
+    _, low, _ = curves.gain(asked.masks, more)
+    if low > 0:
+        return f" Then draw {more} more masks, of the most doubtful pictures first."
+    return f" Whether {more} more masks would help, your masks do not tell."
 
 
 def _beside_scratch(found: Found) -> str:
@@ -88,7 +99,8 @@ def forecast_lines(curves: Curves | str, asked: Asked, found: Found) -> list[str
     median, low, high = curves.gain(asked.masks, more)
     hours = duration_of(more * asked.minutes)
     forecast = f"about {_signed(median)} (forecast {_signed(low)} to {_signed(high)})"
-    lines.append(f"{more} more masks: {forecast}, some {hours} of drawing at {asked.minutes:g} minutes each.")
+    short = f" (of {asked.more}; a forecast goes no farther)" if more < asked.more else ""
+    lines.append(f"{more} more masks{short}: {forecast}, some {hours} of drawing at {asked.minutes:g} minutes each.")
     if asked.goal is not None:
         lines.append(_of_goal(curves, asked, found.measure.title))
     return lines
@@ -136,9 +148,11 @@ def _change(one: Compared) -> str:
     else:
         told = "" if difference.tells else ", not told apart from scratch"
         said = f"{_signed(difference.value)} ({_signed(difference.low)} to {_signed(difference.high)}){told}"
+    low, high = map(_signed, weighed.interval)
+    counts = f"{_signed(weighed.value)} ({low} to {high})"
     if not weighed.data_sets:
-        return f"{said}; no public data set tells what to expect, so that it counts as {_signed(weighed.value)}"
-    return f"{said}; weighed with {weighed.data_sets} public data sets {_signed(weighed.value)}"
+        return f"{said}; no public data set tells what to expect, so that it counts as {counts}"
+    return f"{said}; weighed with {weighed.data_sets} public data sets {counts}"
 
 
 def _signed(value: float) -> str:
@@ -153,7 +167,7 @@ def content_of(found: Found, curves: Curves | str, asked: Asked) -> dict[str, An
             "folds": [None if score != score else float(score) for score in one.folds],
             "score": _plain(one.score),
             "difference": _plain(one.difference),
-            "weighed": asdict(one.weighed) if one.weighed else None,
+            "weighed": _of_weighed(one.weighed) if one.weighed else None,
             "outside_weights": one.arm.outside,
         }
         for one in found.compared
@@ -170,6 +184,11 @@ def content_of(found: Found, curves: Curves | str, asked: Asked) -> dict[str, An
         "forecast": forecast,
         "says": sentences(found, curves, asked),
     }
+
+
+def _of_weighed(weighed: Weighed) -> dict[str, float]:
+    low, high = weighed.interval
+    return {**asdict(weighed), "low": low, "high": high}
 
 
 def _forecast(curves: Curves, asked: Asked) -> dict[str, Any]:

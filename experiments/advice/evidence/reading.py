@@ -1,7 +1,7 @@
 """What the folds say: the pixels hit, true and said that the evaluation of each left, together and one by one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -142,14 +142,19 @@ def _estimate(pooled: Pooled, folds: int, comparisons: int) -> Estimate:
 
 
 def curves_of(places: Places, found: Found, folds: int, seed: int, priors: Mapping[str, Prior]) -> Curves | str:
-    """Return the curves through the best arm's scores with shares of the labels and with all, or why there are none."""
+    """Return the curves of the best arm, or why there are none.
+
+    Their slope is that through its scores with shares of the labels and with all; they begin where it is expected.
+    """
     tried = {share: places.share(found.best.arm.name, share) for share in SHARES}
     points = []
     for share, folder in {**tried, 1.0: places.arm(found.best.arm.name)}.items():
         pooled = Pooled.of(counts_below(folder, folds)[0], found.measure)
         points.append((labels_of(places, folds, share, seed), pooled))
     slope = slope_of(points, folds)
-    return slope if isinstance(slope, str) else Curves(slope, priors.get(EXPONENT, UNKNOWN_EXPONENT), seed)
+    if isinstance(slope, str):
+        return slope
+    return Curves(replace(slope, score=found.expected), priors.get(EXPONENT, UNKNOWN_EXPONENT), seed)
 
 
 def labels_of(places: Places, folds: int, share: float, seed: int) -> float:

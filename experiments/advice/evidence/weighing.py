@@ -63,6 +63,11 @@ class Weighed:
     elsewhere: float
 
     @property
+    def interval(self) -> tuple[float, float]:
+        """Where it lies with 95 %."""
+        return self.value - 1.96 * self.spread, self.value + 1.96 * self.spread
+
+    @property
     def preferable(self) -> bool:
         """Whether it is to be preferred to scratch: a way that brought nothing elsewhere is so if probably ahead.
 

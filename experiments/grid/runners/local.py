@@ -23,6 +23,13 @@ class Local:
         """Do nothing: processes end by themselves."""
 
 
+def side_by_side() -> int:
+    """Return how many trainings go side by side where nothing is asked: one a core, or one where all share a GPU."""
+    from core.machine.device import resolve_device  # torch, which a command line is spared
+
+    return threads_of(1) if resolve_device("auto").type == "cpu" else 1
+
+
 def threads_of(jobs: int) -> int:
     """Return the threads of each of so many trainings: their share of OMP_NUM_THREADS, else of the cores at hand."""
     given = os.environ.get("OMP_NUM_THREADS", "")
