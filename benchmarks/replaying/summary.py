@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.advice.evidence.forecast import EXPONENT, UNKNOWN_EXPONENT, Curves, Slope, exponent_of
+from experiments.advice.evidence.forecast import EXPONENT, UNKNOWN_EXPONENT, Curves, Slope, exponent_error, exponent_of
 from experiments.advice.evidence.weighing import Prior, Weighed, prior_of, taken, weighed
 
 NEAR = 0.02  # of the best arm's score
@@ -69,14 +69,23 @@ def _said(row: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> dict[s
 
 
 def priors_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Prior]:
-    """Return the priors for one more data set: of what each arm brought beyond scratch, and of the exponent."""
+    """Return the priors for one more data set: of what each arm brought beyond scratch, and of the exponent.
+
+    That of the exponent is without what trainings differ by, which a forecast adds.
+    """
     brought: dict[str, dict[str, list[float]]] = {}
+    noise: dict[str, list[float]] = {}
     for row in rows:
         found = {arm: score - row["scores"]["scratch"] for arm, score in row["scores"].items() if arm != "scratch"}
         found[EXPONENT] = exponent_of(row["gain"], row["scores"][row["forecast_of"]])
+        noise.setdefault(row["data"], []).append(exponent_error(row["gain"], row["scores"][row["forecast_of"]]) ** 2)
         for what, value in found.items():
             brought.setdefault(what, {}).setdefault(row["data"], []).append(value)
-    return {what: prior_of(values) for what, values in brought.items() if len(values) > 1}
+    return {
+        what: prior_of(values, noise if what == EXPONENT else None)
+        for what, values in brought.items()
+        if len(values) > 1
+    }
 
 
 def _expected(row: Mapping[str, Any], priors: Mapping[str, Prior]) -> float:

@@ -11,7 +11,7 @@ from benchmarks.replaying.summary import priors_of
 from core.errors import UserError
 from experiments.advice.arms import ARMS
 from experiments.advice.evidence import weighing
-from experiments.advice.evidence.forecast import EXPONENT
+from experiments.advice.evidence.forecast import EXPONENT, WOBBLE, exponent_error, exponent_of
 from experiments.advice.evidence.weighing import NARROWEST, UNKNOWN, Prior, Weighed, prior_of, priors, weighed
 
 MANY = 10_000  # folds, of which an error is sure
@@ -82,6 +82,22 @@ def test_a_prior_is_of_data_sets_however_many_replays_each_has():
     assert found.spread == pytest.approx(np.sqrt(0.01 * 4 / 3) * 4.3026527 / 1.9599640)
     assert found.data_sets == 3
     assert prior_of({"a": [0.1], "b": [0.1]}).spread == NARROWEST
+
+
+def test_what_is_measured_with_noise_scatters_by_less_without_it():
+    random = np.random.default_rng(0)
+    truth = random.normal(0.1, 0.2, 2000)
+    seen = {str(place): [float(value)] for place, value in enumerate(truth + random.normal(0, 0.15, 2000))}
+    noise = {name: [0.15**2] for name in seen}
+    assert prior_of(seen).spread == pytest.approx(0.25, rel=0.05)
+    assert prior_of(seen, noise).spread == pytest.approx(0.2, rel=0.05)
+    assert prior_of(seen, {name: [1.0] for name in seen}).spread == NARROWEST
+
+
+def test_the_error_of_an_exponent_is_that_of_its_gain():
+    for gain, score in ((0.03, 0.84), (-0.02, 0.5), (0.1, 0.4)):
+        slope = (exponent_of(gain + 1e-6, score) - exponent_of(gain - 1e-6, score)) / 2e-6
+        assert exponent_error(gain, score) == pytest.approx(WOBBLE * slope, rel=1e-4)
 
 
 def test_the_adopted_priors_are_those_of_the_committed_replays():

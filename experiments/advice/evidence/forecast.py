@@ -77,6 +77,12 @@ def exponent_of(gain: float, score: float) -> float:
     return float(-np.log2(max(1 - gain / gap, SMALLEST_GAP)))
 
 
+def exponent_error(gain: float, score: float) -> float:
+    """Return the standard error of `exponent_of` where the gain is the difference of two means of two trainings."""
+    gap = max(1 - score, SMALLEST_GAP)
+    return WOBBLE / (np.log(2) * max(gap - gain, SMALLEST_GAP))
+
+
 @dataclass(frozen=True)
 class Curves:
     """Curves of one slope, as likely as each other, under a prior on the exponent.

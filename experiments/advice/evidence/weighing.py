@@ -77,18 +77,22 @@ class Weighed:
         return self.chance >= PROBABLY if doubted else self.value > 0
 
 
-def prior_of(differences: Mapping[str, Sequence[float]]) -> Prior:
+def prior_of(differences: Mapping[str, Sequence[float]], noise: Mapping[str, Sequence[float]] | None = None) -> Prior:
     """Return the prior for one more data set.
 
     Args:
         differences: data set -> what the way brought there in each replay; two data sets or more, of which one alone
             would say nothing of the next.
+        noise: the variances of these alone, as if each were measured again: taken from the scatter, where what is
+            predicted is what was true, without it (the moments of DerSimonian and Laird 1986).
     """
     from scipy import stats
 
     means = [float(np.mean(values)) for values in differences.values()]
     mean, count = float(np.mean(means)), len(differences)
     scatter = np.mean([np.mean((np.asarray(values) - mean) ** 2) for values in differences.values()])
+    if noise:
+        scatter = max(0.0, float(scatter - np.mean([np.mean(values) for values in noise.values()])))
     # The mean is itself of so many data sets, and so is their spread: both leave it uncertain, as with folds.
     wider = float(stats.t.ppf(0.975, count - 1) / stats.norm.ppf(0.975))
     spread = wider * float(np.sqrt(scatter * (count + 1) / (count - 1)))
