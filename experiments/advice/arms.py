@@ -4,7 +4,7 @@ Rates and lengths of warm-up are those of the race (docs/answer.md) and of the r
 few masks: what they would choose is mostly chance.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.errors import UserError
@@ -13,8 +13,9 @@ from core.filing.words import nearest
 LITE0 = "tf_efficientnet_lite0"
 # Phase 2 of every arm. Nothing is selected inside folds: the last averaged weights count. How long they are averaged
 # over depends on the steps (`experiments.advice.work`).
+BATCH_SIZE = 8
 COMMON: dict[str, Any] = {
-    "batch_size": 8,
+    "batch_size": BATCH_SIZE,
     "optimizer": "adamw",
     "weight_decay": 0.01,
     "schedule": "cosine",
@@ -24,7 +25,7 @@ COMMON: dict[str, Any] = {
 }
 # Phase 1 on the pictures without a mask: the oriented gradients of what is hidden.
 PRETRAINING: dict[str, Any] = {
-    "batch_size": 8,
+    "batch_size": BATCH_SIZE,
     "pretext": "mask",
     "target": "hog",
     "skips": "all",
@@ -59,6 +60,11 @@ class Arm:
     unlabelled: bool = False
     pretrained: bool = False
     outside: bool = False
+
+    def in_batches_of(self, pictures: int) -> "Arm":
+        """Return the arm with so many pictures a step of phase 2."""
+        plain = pictures == BATCH_SIZE
+        return self if plain else replace(self, settings={**self.settings, "batch_size": pictures})
 
 
 ARMS = {

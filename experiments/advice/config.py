@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from core.errors import UserError
 from core.filing.kinds import FOLDERS
 from data.sources.own.config import ReadingConfig
+from experiments.advice.arms import BATCH_SIZE
 
 MINUTES_A_MASK = 2.0
 DIVIDING = ("fold", "val_ratio", "test_ratio")  # otherwise than into folds
@@ -35,8 +36,10 @@ class AdviseConfig(ReadingConfig):
     """Side of the pictures, in pixels. 0: chosen from the time and the pictures."""
     width: int = 0
     """Width of the network. 0: chosen likewise."""
+    batch_size: int = BATCH_SIZE
+    """Pictures a step of every training: few, so that a short training makes many steps."""
     jobs: int = 0
-    """Trainings side by side. 0: one a core."""
+    """Trainings side by side. 0: one a core, or one where they share a GPU."""
     more: int = 0
     """How many more masks the forecast is for. 0: as many as there are."""
     goal: float | None = None
@@ -51,6 +54,8 @@ class AdviseConfig(ReadingConfig):
         super().__post_init__()
         if not 0 < self.hours < float("inf"):
             raise UserError(f"hours {self.hours} must be above 0")
+        if self.batch_size < 1:
+            raise UserError(f"batch_size {self.batch_size} must be 1 or more")
         for name in ("size", "width", "jobs", "more"):
             if getattr(self, name) < 0:
                 raise UserError(f"{name} {getattr(self, name)} must be 0 (chosen) or more")

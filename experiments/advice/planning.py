@@ -76,9 +76,9 @@ class Plan:
         given = self.config.size and self.config.width
         why = "as asked, with" if given else "the largest whose steps fit into"
         print(f"{sized.size} px, width {sized.width}: {why} {length} a training, of {self.config.hours:g} h")
+        batches = f"of {self.config.batch_size} pictures in each of {self.work.folds} folds"
         for arm in self.arms:
-            steps = self.work.lengths.steps[arm.name]
-            print(f"  {arm.name:<12} {steps} steps of 8 pictures in each of {self.work.folds} folds")
+            print(f"  {arm.name:<12} {self.work.lengths.steps[arm.name]} steps {batches}")
         for line in [*self.left_out, *situation.warnings]:
             print(f"note: {line}")
         print(flush=True)
@@ -109,7 +109,8 @@ def tried_of(config: AdviseConfig) -> Tried:
     """
     situation = look_at(config.reading)
     folds = folds_for(situation.masks, config.folds, situation.groups)
-    return Tried(situation, folds, *chosen_arms(config.arms, situation.unlabelled, config.outside_weights))
+    arms, left_out = chosen_arms(config.arms, situation.unlabelled, config.outside_weights)
+    return Tried(situation, folds, [arm.in_batches_of(config.batch_size) for arm in arms], left_out)
 
 
 def plan_of(config: AdviseConfig, tried: Tried, places: Places) -> Plan:

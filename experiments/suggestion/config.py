@@ -48,7 +48,7 @@ class SuggestConfig(DataConfig):
     replay_steps: int = 300
     """With --replay: steps of each training, of 8 pictures."""
     jobs: int = 0
-    """With --replay: trainings side by side. 0: one a core."""
+    """With --replay: trainings side by side. 0: one a core, or one where they share a GPU."""
     batch_size: int = 8
     """Pictures at a time when the weights look at them."""
     device: str = "auto"

@@ -109,6 +109,11 @@ def test_too_little_time_says_how_much_would_do():
         lengths(0.0, {"slow": 0.5}, 0.1, gone=0.12)
 
 
+def test_batches_are_as_large_as_asked():
+    assert ARMS["imagenet"].in_batches_of(8) is ARMS["imagenet"]
+    assert ARMS["imagenet"].in_batches_of(16).settings == {**ARMS["imagenet"].settings, "batch_size": 16}
+
+
 def names(*asked: str, unlabelled: int = 100, outside: bool = True) -> list[str]:
     return [arm.name for arm in chosen_arms(asked, unlabelled, outside)[0]]
 

@@ -170,6 +170,7 @@ def test_copies_that_no_division_keeps_together_are_warned_of(tmp_path):
         (6, 4, ["--folds", "3"], "--folds 3 leaves fewer than 2 of 4 masks a fold"),
         (6, 4, ["--size", "32"], "size 32: networks take sides of 33 px and more"),
         (6, 4, ["--hours", "0"], "hours 0.0 must be above 0"),
+        (6, 4, ["--batch_size", "0"], "batch_size 0 must be 1 or more"),
         (6, 4, ["--goal", "80"], "goal 80.0 is outside (0, 1]"),
         (6, 4, ["--minutes_per_mask", "nan"], "minutes_per_mask nan must be above 0"),
         (6, 4, ["--val_ratio", "0.1"], "--val_ratio has no meaning here"),
