@@ -1,6 +1,7 @@
 """What an advice says in plain words: every kind of outcome, and the same as JSON."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -117,6 +118,12 @@ def test_whether_to_draw_more_masks_is_said_behind_what_to_do():
 
 def test_next_to_nothing_has_no_minus():
     assert "masks: +0.00 (-0.03 to +0.02), not told" in sentences(SAME, CURVES, ASKED)[1]
+
+
+def test_a_limit_that_tells_is_no_zero():
+    barely = found_of(scratch=[0.6, 0.62, 0.58, 0.61, 0.6], teacher=[0.59, 0.59, 0.562, 0.58, 0.59])
+    assert -0.005 < barely.compared[1].difference.high < 0
+    assert re.match(r".*: -0\.020 \(-0\.03\d to -0\.00[1-4]\); no public", sentences(barely, CURVES, ASKED)[1])
 
 
 def test_every_way_is_said_beside_scratch():

@@ -147,7 +147,10 @@ def _change(one: Compared) -> str:
         said = f"{_signed(difference.value)} (one fold: no interval)"
     else:
         told = "" if difference.tells else ", not told apart from scratch"
-        said = f"{_signed(difference.value)} ({_signed(difference.low)} to {_signed(difference.high)}){told}"
+        # The limit that tells is no zero.
+        digits = 3 if difference.tells and min(abs(difference.low), abs(difference.high)) < 0.005 else 2
+        value, low, high = (_signed(one, digits) for one in (difference.value, difference.low, difference.high))
+        said = f"{value} ({low} to {high}){told}"
     low, high = map(_signed, weighed.interval)
     counts = f"{_signed(weighed.value)} ({low} to {high})"
     if not weighed.data_sets:
@@ -155,8 +158,9 @@ def _change(one: Compared) -> str:
     return f"{said}; weighed with {weighed.data_sets} public data sets {counts}"
 
 
-def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-0.00", "+0.00")
+def _signed(value: float, digits: int = 2) -> str:
+    said = f"{value:+.{digits}f}"
+    return said if float(said) else said.replace("-", "+")
 
 
 def content_of(found: Found, curves: Curves | str, asked: Asked) -> dict[str, Any]:
