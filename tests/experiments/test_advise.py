@@ -91,6 +91,8 @@ def test_pictures_become_advice_and_the_same_command_goes_on(tmp_path, quick, ca
     assert page.index("<h2>Advice</h2>") < page.index("<h2>Segmentation</h2>")
     for arm in ("scratch", "teacher"):
         require_as_trained(tmp_path / "out", arm)
+    assert "is not looked at below 12 masks" in said
+    assert "some 32 minutes of drawing" in said, "of 16 pictures"
     card = (tmp_path / "out/final/MODEL_CARD.md").read_text()
     assert "8 pictures with masks" in card
     assert "Outside weights**: none" in card

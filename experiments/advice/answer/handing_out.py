@@ -11,6 +11,7 @@ from core.extras import to_install
 from core.files import atomic_path, write_csv, write_json
 from core.filing.json_file import read_json
 from experiments.advice.answer.held_back import scoring, with_test
+from experiments.advice.answer.verdict import duration_of
 from experiments.advice.arms import Arm
 from experiments.advice.choices import FOR_FOLDS, MOST_STEPS
 from experiments.advice.places import Places, weights
@@ -57,7 +58,9 @@ def hand_out(plan: Plan, arm: Arm, content: dict[str, Any]) -> dict[str, Any]:
     rows = doubtful(places.predictions / "predictions.json", set(plan.situation.labelled_files))
     if rows:
         write_csv(places.here / "doubtful.csv", list(rows[0]), rows)
-        print(f"{len(rows)} pictures that the final model is least sure of: {places.here / 'doubtful.csv'}")
+        hours = duration_of(len(rows) * plan.config.minutes_per_mask)
+        where = f"{places.here / 'doubtful.csv'}, some {hours} of drawing"
+        print(f"{len(rows)} pictures that the final model is least sure of: {where}")
         words = f"--data_dir {places.whole} --model_path {weights(places.final)}"
         tool = plan.situation.annotated_in
         write, begun = (f" --write {tool}", ", with masks to begin from") if tool else ("", "")
