@@ -46,7 +46,10 @@ def quick(monkeypatch):
 
 def require_as_trained(out: Path, arm: str) -> None:
     """See that a way can be trained again by its file."""
-    config = from_files(SegmentationConfig, [out / f"arms/{arm}.yaml"], "transfer_learning")
+    phase_1 = out / "phase_1.yaml"
+    encoder = str(out / "phase_1/best_model.safetensors") if arm == "pretrained" else None
+    phase_1.write_text(json.dumps({"transfer_learning": {"pretrained_encoder": encoder}}))
+    config = from_files(SegmentationConfig, [out / f"arms/{arm}.yaml", phase_1], "transfer_learning")
     trained = json.loads((out / f"arms/{arm}/fold_0/training/training_config.json").read_text())["identity"]
     again = {**json.loads(json.dumps(dataclasses.asdict(config), default=str)), "label_fraction": 1.0}
     known = {name: value for name, value in again.items() if name in trained and name not in CHOSEN}
@@ -114,7 +117,7 @@ def test_pictures_become_advice_and_the_same_command_goes_on(tmp_path, quick, ca
 
 @pytest.mark.all
 def test_what_splits_hold_back_scores_the_final_model_alone(tmp_path, quick, capsys):
-    words = [*draw(tmp_path, 24, 16), "--arms", "teacher", "--output_dir", str(tmp_path / "out"), "--hours", "0.1"]
+    words = [*draw(tmp_path, 24, 16), "--arms", "pretrained", "--output_dir", str(tmp_path / "out"), "--hours", "0.1"]
     names = [f"{number // 10}/{number:03}.png" for number in range(24)]
     shutil.copyfile(
         tmp_path / "photos" / names[10], tmp_path / "photos" / names[20]
@@ -125,6 +128,7 @@ def test_what_splits_hold_back_scores_the_final_model_alone(tmp_path, quick, cap
     words += ["--width", "4", "--size", "40", "--jobs", "2", "--splits", str(tmp_path / "splits.json")]
     assert main(words) == 0
     said = capsys.readouterr().out
+    require_as_trained(tmp_path / "out", "pretrained")
     advice = json.loads((tmp_path / "out/advice.json").read_text())
     assert (advice["masks"], advice["unlabelled"], advice["folds"]) == (8, 8, 4)
     held = {name.removesuffix(".png") for name in names[8:16]}

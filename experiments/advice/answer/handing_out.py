@@ -113,7 +113,19 @@ def write_configs(plan: Plan) -> None:
         sections = plan.work.settings(arm)
         with atomic_path(plan.work.places.here / "arms" / f"{arm.name}.yaml") as temporary:
             text = yaml.safe_dump(sections, sort_keys=False, allow_unicode=True)
-            temporary.write_text(f"# {arm.title[0].upper()}{arm.title[1:]}.\n{text}", encoding="utf-8")
+            temporary.write_text(f"{_how_to_train(arm, plan.work.places)}\n{text}", encoding="utf-8")
+
+
+def _how_to_train(arm: Arm, places: Places) -> str:
+    """Return the comment at the head of a way's file."""
+    phase_1, phase_2 = (folder.relative_to(places.here) for folder in (places.with_val, places.whole))
+    itself = f"--config arms/{arm.name}.yaml --data_dir"
+    lines = [f"{arm.title[0].upper()}{arm.title[1:]}; within the folder of the advice:"]
+    if arm.pretrained:
+        lines.append(f"  ae-pretrained pretrain {itself} {phase_1} --output_dir again/phase_1")
+    taken = f" --pretrained_encoder {weights(Path('again/phase_1'))}" if arm.pretrained else ""
+    lines.append(f"  ae-pretrained train {itself} {phase_2}{taken} --output_dir again/{arm.name}")
+    return "\n".join(f"# {line}" for line in lines)
 
 
 def _write_card(plan: Plan, arm: Arm, content: Mapping[str, Any]) -> None:
