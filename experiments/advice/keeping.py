@@ -71,7 +71,8 @@ def kept_in(here: Path, config: AdviseConfig, listing: str) -> Chosen | None:
         return None
     if chosen.recipe != RECIPE:
         raise UserError(f"{here} was begun by a version that trains otherwise: give another --output_dir")
-    if difference := differences(chosen.asked, asked_of(config)):
+    # What an earlier version did not ask was as it is by itself.
+    if difference := differences({**asked_of(AdviseConfig()), **chosen.asked}, asked_of(config)):
         raise UserError(f"{here} holds an advice with other settings ({difference}): give another --output_dir")
     if chosen.listing != listing:
         raise UserError(f"{here} holds an advice of before pictures or masks changed: give another --output_dir")

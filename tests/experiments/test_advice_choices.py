@@ -89,6 +89,16 @@ def test_an_advice_that_was_refused_for_too_little_time_is_asked_again_with_more
         kept_in(tmp_path, more, "listing")
 
 
+def test_an_advice_of_before_a_setting_was_there_goes_on(tmp_path):
+    config = AdviseConfig(images=Path("photos"))
+    asked = {name: value for name, value in asked_of(config).items() if name != "batch_size"}
+    before = Chosen(asked, "listing", 1, 1, Sized(64, 8), Lengths(60.0, {"scratch": 300}, 0), RECIPE)
+    before.keep(tmp_path)
+    assert kept_in(tmp_path, config, "listing") == before
+    with pytest.raises(UserError, match=r"other settings \(--batch_size 8 there, 16 asked\)"):
+        kept_in(tmp_path, AdviseConfig(images=Path("photos"), batch_size=16), "listing")
+
+
 def test_a_step_that_costs_twice_as_much_is_taken_half_as_often():
     found = lengths(108.0, {"scratch": 0.1, "teacher": 0.2, "phase 1": 0.25}, hours=1.0)
     assert found.steps == {"scratch": 1000, "teacher": 500}
