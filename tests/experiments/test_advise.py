@@ -14,6 +14,7 @@ from core.train_config import CHOSEN
 from data.opened import open_data
 from data.prepare import main as prepare
 from experiments.advice import choices, planning
+from experiments.advice.answer import handing_out
 from experiments.advice.situation import look_at, with_copies
 from experiments.advise import main
 from transfer_learning.config import SegmentationConfig
@@ -42,6 +43,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(
         planning, "lengths", lambda seconds, steps, hours, gone=0.0: choices.Lengths(5.0, dict.fromkeys(steps, 4), 4)
     )
+    monkeypatch.setattr(handing_out, "MOST_STEPS", 4)
 
 
 def require_as_trained(out: Path, arm: str) -> None:

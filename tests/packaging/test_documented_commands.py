@@ -21,6 +21,7 @@ from core.errors import UserError
 from core.filing.yaml_file import read_yaml
 from experiments import recipe
 from experiments.advice import planning, running
+from experiments.advice.answer import handing_out
 from experiments.advice.choices import Lengths
 
 # Commands that are parsed and not run, and why. An entry that fits no command of any page fails.
@@ -108,7 +109,8 @@ def small(tmp_path, monkeypatch, here) -> Path:
         content = shrunk(read_yaml(path))
         (tmp_path / "config" / path.name).write_text(yaml.safe_dump(content, sort_keys=False))
     monkeypatch.setattr(recipe, "CONFIGS", tmp_path / "config")
-    monkeypatch.setattr(planning, "lengths", lambda seconds, steps, _: Lengths(5.0, dict.fromkeys(steps, 2), 2))
+    monkeypatch.setattr(planning, "lengths", lambda seconds, steps, *_: Lengths(5.0, dict.fromkeys(steps, 2), 2))
+    monkeypatch.setattr(handing_out, "MOST_STEPS", 2)
     monkeypatch.setattr(running, "Worker", Here)
     return tmp_path
 

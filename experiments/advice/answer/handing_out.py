@@ -21,8 +21,6 @@ from experiments.advice.situation import pictures_of
 
 DOUBTFUL = 50
 NOT_SCORED = "Other pictures than those were not scored."
-# The final training is at most so many times as long as those that its score was measured on.
-LONGEST = 3
 FOR_TRAINING = 0.75  # of what is left for the final model; the rest is for masks of all pictures and the page
 
 
@@ -72,7 +70,7 @@ def _final_training(plan: Plan, arm: Arm) -> Chain:
     """Return the training of an arm on every mask."""
     work, step = plan.work, plan.step_seconds[arm.name]
     seconds = (1 - FOR_FOLDS) * FOR_TRAINING * plan.config.hours * 3600
-    steps = max(1, int(min(seconds / step, LONGEST * work.lengths.steps[arm.name], MOST_STEPS)))
+    steps = max(1, int(min(seconds / step, MOST_STEPS)))
     run = work.places.final
     command = work.training(arm, work.places.whole, run, steps)
     return Chain("the final model", (command,), run / "console.txt", weights(run), steps * step, run)
