@@ -57,8 +57,12 @@ def folds_for(masks: int, asked: int, groups: int | None = None) -> int:
         UserError: there are too few.
     """
     if groups is not None and groups < masks:
-        if groups < 2 or asked > groups:
-            raise UserError(f"{groups} groups of --group_by have masks, one a fold at most: draw masks of others")
+        if groups < 2:
+            raise UserError(
+                "all masks are of one group of --group_by, so that none can be held out: draw some of others"
+            )
+        if asked > groups:
+            raise UserError(f"--folds {asked}: {groups} groups of --group_by have masks, one a fold at most: lower it")
         return min(folds_for(masks, min(asked, masks // FEWEST_OF_A_FOLD)), groups)
     if masks < FEWEST_MASKS:
         raise UserError(f"{masks} masks are too few to hold any of them out: draw {FEWEST_MASKS} or more")
@@ -107,24 +111,23 @@ def best_size(seconds: float, step_seconds: float, measured: Sized, longest_side
     return found
 
 
-def lengths(seconds: float, step_seconds: dict[str, float], hours: float, gone: float = 0.0) -> Lengths:
+def lengths(a_run: float, step_seconds: dict[str, float], hours: float, gone: float = 0.0) -> Lengths:
     """Return how many steps each arm makes in the time of a run.
 
     Args:
-        seconds: of a run.
+        a_run: seconds that it has of each hour.
         step_seconds: arm -> seconds of a step; that of phase 1 is called `phase 1`.
-        hours: in all, to say how many would do.
+        hours: in all.
         gone: of these, before the first run.
 
     Raises:
         UserError: the slowest arm would make too few.
     """
+    seconds = a_run * max(0.0, hours - gone)
     steps = {arm: int((seconds - SECONDS_TO_BEGIN) / each) for arm, each in step_seconds.items()}
     slowest = min(steps, key=lambda arm: steps[arm])
     if steps[slowest] < FEWEST_STEPS:
-        # A run takes a share of what is left, however much that is.
-        least = SECONDS_TO_BEGIN + FEWEST_STEPS * step_seconds[slowest]
-        needed = gone + (hours - gone) * least / seconds if seconds else gone + hours
+        needed = gone + (SECONDS_TO_BEGIN + FEWEST_STEPS * step_seconds[slowest]) / a_run
         raise UserError(
             f"{duration(hours * 3600)} leaves {max(0, steps[slowest])} steps for {slowest}, {FEWEST_STEPS} are the "
             f"least that says anything: give --hours {needed * 1.1:.2g} or more, fewer --folds or --arms, or a smaller "

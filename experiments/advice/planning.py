@@ -128,7 +128,7 @@ def plan_of(config: AdviseConfig, tried: Tried, places: Places) -> Plan:
     arms, steps = fastest(places, places.whole, tried.arms, sized, config.seed, slots, threads)
     if chosen.lengths is None:
         gone = (time.monotonic() - begun) / 3600
-        chosen = replace(chosen, lengths=lengths(_seconds(config, tried, slots, gone), steps, config.hours, gone))
+        chosen = replace(chosen, lengths=lengths(_seconds_an_hour(config, tried, slots), steps, config.hours, gone))
         chosen.keep(places.here)
     assert chosen.lengths, "just chosen"
     work = Work(places, tuple(arms), folds, sized, chosen.lengths, config.seed)
@@ -137,24 +137,26 @@ def plan_of(config: AdviseConfig, tried: Tried, places: Places) -> Plan:
     return Plan(config, situation, work, steps, tried.left_out, slots, threads)
 
 
-def _seconds(config: AdviseConfig, tried: Tried, slots: int, gone: float = 0.0) -> float:
-    """Return how long each training may take, where so many hours are gone."""
+def _seconds_an_hour(config: AdviseConfig, tried: Tried, slots: int) -> float:
+    """Return how long each training may take, of each hour that there is."""
     phase_1 = any(arm.pretrained for arm in tried.arms)
     runs = runs_of(len(tried.arms), tried.folds)
-    return seconds_a_run(max(0.0, config.hours - gone), slots, runs, phase_1, config.final_model)
+    return seconds_a_run(1.0, slots, runs, phase_1, config.final_model)
 
 
 def _chosen(config: AdviseConfig, tried: Tried, places: Places) -> Chosen:
     """Measure a step from scratch and choose size and width."""
-    slots = config.jobs or side_by_side()
+    begun, slots = time.monotonic(), config.jobs or side_by_side()
     threads = max(1, threads_of(1) // slots)
-    seconds, scratch = _seconds(config, tried, slots), tried.arms[0]
+    a_run, scratch = _seconds_an_hour(config, tried, slots), tried.arms[0]
     side = longest_side(config.reading, places.look, LOOKED_AT.size)
     _, seconds_a_step = fastest(places, places.look, [scratch], LOOKED_AT, config.seed, slots, threads)
     first = seconds_a_step[scratch.name]
     given = Sized(config.size, config.width) if config.size or config.width else None
-    sized = best_size(seconds, first, LOOKED_AT, side, given)
-    lengths(seconds, {scratch.name: first * sized.cost / LOOKED_AT.cost}, config.hours)  # before more is prepared
+    sized = best_size(a_run * config.hours, first, LOOKED_AT, side, given)
+    # Before more is prepared: whether the time would do, where each way takes as long to measure as this has.
+    gone = (time.monotonic() - begun) * (1 + len(tried.arms)) / 3600
+    lengths(a_run, {scratch.name: first * sized.cost / LOOKED_AT.cost}, config.hours, gone)
     chosen = Chosen(asked_of(config), tried.situation.listing, slots, threads, sized, recipe=RECIPE)
     chosen.keep(places.here)
     return chosen

@@ -44,9 +44,9 @@ def test_every_fold_has_two_masks():
 def test_groups_go_as_one():
     assert [folds_for(8, 0, groups) for groups in (2, 3, 4, 8)] == [2, 3, 4, 4]
     assert folds_for(40, 3, 3) == 3
-    with pytest.raises(UserError, match="3 groups of --group_by have masks, one a fold at most"):
+    with pytest.raises(UserError, match="--folds 4: 3 groups of --group_by have masks, one a fold at most: lower it"):
         folds_for(40, 4, 3)
-    with pytest.raises(UserError, match="1 groups of --group_by have masks"):
+    with pytest.raises(UserError, match="all masks are of one group of --group_by"):
         folds_for(40, 0, 1)
 
 
@@ -109,14 +109,14 @@ def test_too_little_time_says_how_much_would_do():
     with pytest.raises(
         UserError, match=r"6 min leaves 20 steps for slow, 40 are the least .*: give --hours 0\.17 or"
     ) as error:
-        lengths(18.0, {"quick": 0.1, "slow": 0.5}, hours=0.1)
+        lengths(180.0, {"quick": 0.1, "slow": 0.5}, hours=0.1)
     given = float(str(error.value).split("--hours ")[1].split()[0])
-    assert lengths(18.0 * given / 0.1, {"quick": 0.1, "slow": 0.5}, given).steps["slow"] >= FEWEST_STEPS
+    assert lengths(180.0, {"quick": 0.1, "slow": 0.5}, given).steps["slow"] >= FEWEST_STEPS
     # A tenth of the time was gone before: what is left has to do.
     with pytest.raises(UserError, match=r"give --hours 0\.18 or"):
-        lengths(18.0, {"quick": 0.1, "slow": 0.5}, 0.11, gone=0.01)
-    with pytest.raises(UserError, match=r"leaves 0 steps for slow.*give --hours 0\.24 or"):
-        lengths(0.0, {"slow": 0.5}, 0.1, gone=0.12)
+        lengths(180.0, {"quick": 0.1, "slow": 0.5}, 0.11, gone=0.01)
+    with pytest.raises(UserError, match=r"leaves 0 steps for slow.*give --hours 0\.3 or"):
+        lengths(180.0, {"slow": 0.5}, 0.1, gone=0.12)
 
 
 def test_batches_are_as_large_as_asked():
