@@ -135,6 +135,11 @@ def _replayed(config: AdviseReplayConfig, user: User) -> dict[str, Any]:
     return row_of(user.name, advice, truth_of(user, advice, config.jobs, user.seed))
 
 
+# What is shown of regrets, with so many digits; the mean counts each data set as one.
+_SHOWN = {"near": 2, "near_by_data_set": 2, "median": 3, "mean": 3}
+_COLUMNS = ("within .02 of the best", "the same by data set", "median regret", "mean regret by data set")
+
+
 def _markdown(content: dict[str, Any]) -> str:
     from experiments.table_formats import Table, markdown
 
@@ -153,12 +158,23 @@ def _markdown(content: dict[str, Any]) -> str:
     parts = [markdown(Table("Replays of an advice", heads, cells, ["user"], []))]
     for name in ("with_outside_weights", "without_outside_weights"):
         rows = [
-            [what, f"{found['near']:.2f}", f"{found['median']:.3f}", f"{found['mean']:.3f}"]
+            [what, *(f"{found[name]:.{digits}f}" for name, digits in _SHOWN.items())]
             for what, found in content[name].items()
         ]
-        columns = ["what is done", "within .02 of the best", "median regret", "mean regret"]
+        columns = ["what is done", *_COLUMNS]
         parts.append(markdown(Table(name.replace("_", " ").capitalize(), columns, rows, ["what is done"], [])))
-    return "\n\n".join([*parts, f"Forecasts: {content['forecasts']}"]) + "\n"
+    return "\n\n".join([*parts, _of_forecasts(content["forecasts"])]) + "\n"
+
+
+def _of_forecasts(found: dict[str, Any]) -> str:
+    if not found["number"]:
+        return "No forecast was made."
+    none = found["no_change"]
+    return (
+        f"Of {found['number']} forecasts {found['coverage']:.0%} held; interval score {found['interval_score']:.3f}, "
+        f"median width {found['median_width']:.3f}. No change, give or take what held in hindsight: "
+        f"{none['interval_score']:.3f} and {none['median_width']:.3f}."
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

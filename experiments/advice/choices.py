@@ -63,7 +63,7 @@ def folds_for(masks: int, asked: int, groups: int | None = None) -> int:
             )
         if asked > groups:
             raise UserError(f"--folds {asked}: {groups} groups of --group_by have masks, one a fold at most: lower it")
-        return min(folds_for(masks, min(asked, masks // FEWEST_OF_A_FOLD)), groups)
+        return min(folds_for(masks, asked), groups)
     if masks < FEWEST_MASKS:
         raise UserError(f"{masks} masks are too few to hold any of them out: draw {FEWEST_MASKS} or more")
     if asked > masks // FEWEST_OF_A_FOLD:

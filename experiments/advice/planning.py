@@ -147,7 +147,7 @@ def _seconds_an_hour(config: AdviseConfig, tried: Tried, slots: int) -> float:
 def _chosen(config: AdviseConfig, tried: Tried, places: Places) -> Chosen:
     """Measure a step from scratch and choose size and width."""
     begun, slots = time.monotonic(), config.jobs or side_by_side()
-    threads = max(1, threads_of(1) // slots)
+    threads = threads_of(slots)
     a_run, scratch = _seconds_an_hour(config, tried, slots), tried.arms[0]
     side = longest_side(config.reading, places.look, LOOKED_AT.size)
     _, seconds_a_step = fastest(places, places.look, [scratch], LOOKED_AT, config.seed, slots, threads)

@@ -154,11 +154,11 @@ def with_difference(situation: Situation, folder: Path) -> Situation:
     from data.split import Split
     from experiments.advice.representative import FEWEST, difference_of
 
-    train = open_data(folder).split("Train")
-    assert isinstance(train, Split), "of pictures"
     if situation.unlabelled and situation.masks < FEWEST:
         few = f"whether the pictures with a mask are like the others is not looked at below {FEWEST} masks"
         return replace(situation, warnings=(*situation.warnings, few))
+    train = open_data(folder).split("Train")
+    assert isinstance(train, Split), "of pictures"
     found = difference_of(train.images, train.label_rows >= 0, train.names)
     if not found or not found.is_told:
         return situation

@@ -239,7 +239,7 @@ class Replay:
 
     def _run_all(self, chains: list[Chain], what: str) -> None:
         slots = self.config.jobs or side_by_side()
-        run_all(chains, what, slots, max(1, threads_of(1) // slots))
+        run_all(chains, what, slots, threads_of(slots))
 
 
 def folder_of(config: SuggestConfig, way: Way, fingerprint: str, weights: Path) -> Path:

@@ -115,7 +115,7 @@ def test_what_it_cannot_do_is_said(flags, message, capsys):
 @pytest.mark.all
 def test_a_replay_runs_to_its_end_and_is_kept(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
-        planning, "lengths", lambda seconds, steps, hours, gone=0.0: choices.Lengths(5.0, dict.fromkeys(steps, 4), 4)
+        planning, "lengths", lambda a_run, steps, *hours: choices.Lengths(5.0, dict.fromkeys(steps, 4), 4)
     )
     data = ["--dataset", "shapes", "--variant", "binary", "--num_images", "60", "--labelled_fraction", "1"]
     assert prepare([*data, "--size", "48", "--output_dir", str(tmp_path / "shapes")]) == 0

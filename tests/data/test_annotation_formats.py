@@ -147,6 +147,7 @@ def test_labels_survive_every_format_to_the_bit(tmp_path, which, size):
         folder = (tmp_path / row.places[1]).parent
         annotations = row.read_folder(folder)
         keys = {name: ("", (folder / name).with_suffix(row.suffix)) for name in labels}
+    assert annotations.title == row.title, "by which what was read is written again"
     assert [category.name.strip("_") for category in annotations.categories][-2:] == list(CLASSES.names[1:])
     for name, label in labels.items():
         key, path = keys[name]

@@ -44,6 +44,8 @@ def test_every_fold_has_two_masks():
 def test_groups_go_as_one():
     assert [folds_for(8, 0, groups) for groups in (2, 3, 4, 8)] == [2, 3, 4, 4]
     assert folds_for(40, 3, 3) == 3
+    with pytest.raises(UserError, match="--folds 3 leaves fewer than 2 of 4 masks a fold"):
+        folds_for(4, 3, 3)
     with pytest.raises(UserError, match="--folds 4: 3 groups of --group_by have masks, one a fold at most: lower it"):
         folds_for(40, 4, 3)
     with pytest.raises(UserError, match="all masks are of one group of --group_by"):

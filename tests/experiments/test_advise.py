@@ -41,7 +41,7 @@ def draw(folder: Path, pictures: int, masks: int, seed: int = 0) -> list[str]:
 def quick(monkeypatch):
     """Let runs take four steps, whatever the machine."""
     monkeypatch.setattr(
-        planning, "lengths", lambda seconds, steps, hours, gone=0.0: choices.Lengths(5.0, dict.fromkeys(steps, 4), 4)
+        planning, "lengths", lambda a_run, steps, *hours: choices.Lengths(5.0, dict.fromkeys(steps, 4), 4)
     )
     monkeypatch.setattr(handing_out, "MOST_STEPS", 4)
 
@@ -58,6 +58,30 @@ def require_as_trained(out: Path, arm: str) -> None:
     assert known == {name: trained[name] for name in known}
 
 
+def require_pooled(out: Path, advice: dict) -> None:
+    """See that scores are of all held-out pictures together."""
+    for name, arm in advice["arms"].items():
+        matrices = [
+            json.loads((out / f"arms/{name}/fold_{fold}/results/evaluation_results.json").read_text())
+            for fold in range(4)
+        ]
+        (_, missed), (wrong, hit) = np.sum([one["confusion_matrix"] for one in matrices], axis=0).T
+        assert arm["score"]["value"] == pytest.approx(2 * hit / (2 * hit + missed + wrong))
+        assert arm["folds"] == [one["mean_foreground_dice"] for one in matrices]
+
+
+def require_handed_out(out: Path) -> None:
+    """See that all pictures have masks; the doubtful are those without one before, the least sure first."""
+    predicted = json.loads((out / "predictions/predictions.json").read_text())["pictures"]
+    assert len(predicted) == 24
+    rows = [line.split(",") for line in (out / "doubtful.csv").read_text().splitlines()[1:]]
+    assert {row[0].strip('"') for row in rows} == {one["file"] for one in predicted} - {
+        f"0/{n:03}.png" for n in range(8)
+    }
+    sure = [float(row[1]) for row in rows]
+    assert sure == sorted(sure)
+
+
 @pytest.mark.all
 def test_pictures_become_advice_and_the_same_command_goes_on(tmp_path, quick, capsys):
     words = [*draw(tmp_path, 24, 8), "--arms", "teacher", "--goal", "0.9", "--output_dir", str(tmp_path / "out")]
@@ -69,29 +93,14 @@ def test_pictures_become_advice_and_the_same_command_goes_on(tmp_path, quick, ca
     advice = json.loads((tmp_path / "out/advice.json").read_text())
     assert set(advice["arms"]) == {"scratch", "teacher"}
     assert (advice["masks"], advice["unlabelled"], advice["folds"], advice["labels"]) == (8, 16, 4, 6)
-    for name, arm in advice["arms"].items():
-        matrices = [
-            json.loads((tmp_path / f"out/arms/{name}/fold_{fold}/results/evaluation_results.json").read_text())
-            for fold in range(4)
-        ]
-        (_, missed), (wrong, hit) = np.sum([one["confusion_matrix"] for one in matrices], axis=0).T
-        assert arm["score"]["value"] == pytest.approx(2 * hit / (2 * hit + missed + wrong))
-        assert arm["folds"] == [one["mean_foreground_dice"] for one in matrices]
+    require_pooled(tmp_path / "out", advice)
     beside = advice["arms"]["teacher"]["score"]["value"] - advice["arms"]["scratch"]["score"]["value"]
     assert advice["arms"]["teacher"]["difference"]["value"] == pytest.approx(beside)
     assert all(line in said for line in advice["says"])
     # Every mask is held out once, and nothing unlabelled ever is.
     tests = [open_data(tmp_path / f"out/data/fold_{fold}").split("Test").names for fold in range(4)]
     assert sorted(name for names in tests for name in names) == sorted(f"0/{number:03}" for number in range(8))
-    # Masks for all pictures; the doubtful ones are those without a mask, the least sure first.
-    predicted = json.loads((tmp_path / "out/predictions/predictions.json").read_text())["pictures"]
-    assert len(predicted) == 24
-    rows = [line.split(",") for line in (tmp_path / "out/doubtful.csv").read_text().splitlines()[1:]]
-    assert {row[0].strip('"') for row in rows} == {one["file"] for one in predicted} - {
-        f"0/{n:03}.png" for n in range(8)
-    }
-    sure = [float(row[1]) for row in rows]
-    assert sure == sorted(sure)
+    require_handed_out(tmp_path / "out")
     page = (tmp_path / "out/report.html").read_text()
     assert page.index("<h2>Advice</h2>") < page.index("<h2>Segmentation</h2>")
     for arm in ("scratch", "teacher"):
@@ -121,9 +130,8 @@ def test_pictures_become_advice_and_the_same_command_goes_on(tmp_path, quick, ca
 def test_what_splits_hold_back_scores_the_final_model_alone(tmp_path, quick, capsys):
     words = [*draw(tmp_path, 24, 16), "--arms", "pretrained", "--output_dir", str(tmp_path / "out"), "--hours", "0.1"]
     names = [f"{number // 10}/{number:03}.png" for number in range(24)]
-    shutil.copyfile(
-        tmp_path / "photos" / names[10], tmp_path / "photos" / names[20]
-    )  # a picture of Test without a mask
+    # Without a mask, and the same as one of Test.
+    shutil.copyfile(tmp_path / "photos" / names[10], tmp_path / "photos" / names[20])
     (tmp_path / "splits.json").write_text(
         json.dumps({"train": [*names[:8], *names[16:]], "val": names[8:10], "test": names[10:16]})
     )

@@ -18,6 +18,7 @@ from experiments.advice.places import Places, weights
 from experiments.advice.planning import Plan
 from experiments.advice.running import Chain, run_all
 from experiments.advice.situation import pictures_of
+from transfer_learning.inference.places import TABLES
 
 DOUBTFUL = 50
 NOT_SCORED = "Other pictures than those were not scored."
@@ -53,7 +54,7 @@ def hand_out(plan: Plan, arm: Arm, content: dict[str, Any]) -> dict[str, Any]:
     _write_page(places, content)
     _write_card(plan, arm, content)
     _export(plan, arm)
-    rows = doubtful(places.predictions / "predictions.json", set(plan.situation.labelled_files))
+    rows = doubtful(places.predictions / TABLES[0], set(plan.situation.labelled_files))
     if rows:
         write_csv(places.here / "doubtful.csv", list(rows[0]), rows)
         hours = duration_of(len(rows) * plan.config.minutes_per_mask)
@@ -82,14 +83,17 @@ def _predict(plan: Plan) -> None:
     from transfer_learning.predict_config import PredictConfig
 
     places = plan.work.places
-    if (places.predictions / "predictions.json").is_file():
+    written = places.predictions / TABLES[0]
+    if written.is_file():
         return
     print("masks of all pictures", flush=True)
     how = PredictConfig(model_path=weights(places.final), output_dir=places.predictions)
     try:
         predict_files(how, pictures_of(plan.config.reading))
-    except RunError as error:  # the others' are written
-        print(f"note: {error}")
+    except RunError as error:
+        if not written.is_file():
+            raise
+        print(f"note: {error}")  # and the others are segmented
 
 
 def doubtful(predictions: Path, labelled: set[str]) -> list[dict[str, Any]]:
