@@ -4,6 +4,7 @@ A network with an encoder from a library is tried in fp32 too: depthwise convolu
 bf16 on processors without AMX (EfficientNet-Lite0 at 64 px on an AMD EPYC with avx512_bf16: 0.14 s a step, 0.19).
 """
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -50,7 +51,7 @@ def _step_seconds(
     """Return the seconds of a step.
 
     Measured in rounds, one after the other, each as trainings will be: as many side by side, with as many threads. The
-    quicker round counts, and is kept in a file.
+    quicker round counts, and is kept in a file; the runs are not.
     """
     kept = places.here / "speed" / f"{sized.size}_{sized.width}.json"
     known: dict[str, float] = read_json(kept) if kept.is_file() else {}
@@ -65,6 +66,7 @@ def _step_seconds(
             found.setdefault(name, []).append(row_seconds / (STEPS / _ROWS))
     known |= {name: min(seconds) for name, seconds in found.items()}
     write_json(kept, known)
+    shutil.rmtree(kept.with_suffix(""), ignore_errors=True)
     return {name: known[name] for name in beside[0]}  # an earlier call may have measured others
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from core.errors import RunError
 from core.files import open_bytes
+from core.run.state import PREVIOUS_STATE, STATE
 from core.terminal.progress import HEARTBEAT_SECONDS, Clock, bar, duration
 from experiments.grid.run_folder import is_free
 from experiments.grid.workers import Command, Worker
@@ -26,6 +27,7 @@ class Chain:
         leaves: the file that says that it is done.
         seconds: about how long it takes.
         run: the folder that the first command writes to alone; a process of an earlier call may still leave it.
+        keeps_state: whether the run can go on once it is done. A state is three times the weights, and there are many.
     """
 
     name: str
@@ -34,11 +36,18 @@ class Chain:
     leaves: Path
     seconds: float
     run: Path
+    keeps_state: bool = False
 
     @property
     def done(self) -> bool:
         """Whether it was finished, by this call or an earlier one."""
         return self.leaves.is_file()
+
+    def clear(self) -> None:
+        """Remove the states of what is done, unless they are kept."""
+        if self.done and not self.keeps_state:
+            for name in (STATE, PREVIOUS_STATE):
+                (self.run / name).unlink(missing_ok=True)
 
 
 def run_all(chains: Sequence[Chain], what: str, slots: int, threads: int) -> None:
@@ -47,6 +56,8 @@ def run_all(chains: Sequence[Chain], what: str, slots: int, threads: int) -> Non
     Raises:
         RunError: a chain failed; nothing further is begun, and the same command goes on.
     """
+    for chain in chains:
+        chain.clear()  # of a call that was stopped before it could
     left = [chain for chain in chains if not chain.done]
     running: list[tuple[Chain, Worker]] = []
     done = said = time.perf_counter()
@@ -61,6 +72,7 @@ def run_all(chains: Sequence[Chain], what: str, slots: int, threads: int) -> Non
                 for chain, worker in [pair for pair in running if pair[1].poll() is not None]:
                     running.remove((chain, worker))
                     _require_well(chain, worker)
+                    chain.clear()
                     progress.advance(task)
                 if progress.disable and time.perf_counter() - said > HEARTBEAT_SECONDS:
                     said = time.perf_counter()

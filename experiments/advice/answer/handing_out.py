@@ -74,7 +74,7 @@ def _final_training(plan: Plan, arm: Arm) -> Chain:
     steps = max(1, int(min(seconds / step, MOST_STEPS)))
     run = work.places.final
     command = work.training(arm, work.places.whole, run, steps)
-    return Chain("the final model", (command,), run / "console.txt", weights(run), steps * step, run)
+    return Chain("the final model", (command,), run / "console.txt", weights(run), steps * step, run, keeps_state=True)
 
 
 def _predict(plan: Plan) -> None:
