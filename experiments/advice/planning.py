@@ -9,7 +9,7 @@ from typing import Any
 from core.terminal.progress import duration
 from data.sources.own.config import ReadingConfig
 from experiments.advice.arms import Arm, chosen_arms
-from experiments.advice.choices import Sized, best_size, folds_for, lengths, runs_of, seconds_a_run
+from experiments.advice.choices import FOR_FOLDS, Sized, best_size, folds_for, lengths, runs_of, seconds_a_run
 from experiments.advice.config import AdviseConfig
 from experiments.advice.keeping import RECIPE, Chosen, asked_of, kept_in
 from experiments.advice.measuring import fastest
@@ -67,6 +67,18 @@ class Plan:
             "class_set": self.situation.classes.content(),
         }
 
+    def _stages(self) -> Iterator[tuple[str, float]]:
+        """Yield what follows, with about the seconds that it takes."""
+        work, phase_1 = self.work, [arm for arm in self.arms if arm.pretrained]
+        if phase_1:
+            yield "for phase 1", work.phase_1().seconds
+        chains = list(work.of_arms())
+        yield f"for {len(chains)} trainings in folds", sum(chain.seconds for chain in chains) / self.slots
+        chains = list(work.with_fewer_labels(self.arms[0]))
+        yield f"for {len(chains)} with fewer labels", sum(chain.seconds for chain in chains) / self.slots
+        if self.config.final_model:
+            yield "for the final model and its masks", (1 - FOR_FOLDS) * self.config.hours * 3600
+
     def tell(self) -> None:
         """Print what was chosen, and why."""
         sized, situation = self.work.sized, self.situation
@@ -79,6 +91,8 @@ class Plan:
         batches = f"of {self.config.batch_size} pictures in each of {self.work.folds} folds"
         for arm in self.arms:
             print(f"  {arm.name:<12} {self.work.lengths.steps[arm.name]} steps {batches}")
+        stages = [f"{duration(seconds)} {what}" for what, seconds in self._stages()]
+        print(f"about {', '.join(stages)}")
         for line in [*self.left_out, *situation.warnings]:
             print(f"note: {line}")
         print(flush=True)
