@@ -144,6 +144,8 @@ class Header:
             count = self.architecture.get("num_classes", 3)  # once there was no other number
             if len(self.classes) != count:
                 raise UserError(f"class_set names {len(self.classes)} classes, the network tells {count!r} apart")
+        if self.size is not None and len(self.size) != self.network.dims:
+            raise UserError(f"size has {len(self.size)} sides, what the network takes {self.network.dims}")
 
     @classmethod
     def of(cls, content: Mapping[str, Any], where: str) -> Self:

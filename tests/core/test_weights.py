@@ -164,7 +164,7 @@ def test_other_types_are_refused_by_name(tmp_path, kind):
         (lambda c: c["class_set"].update(names="abc"), "class_set"),
         *((lambda c, b=b: c["class_set"].update(background=b), "class_set: background") for b in (True, 1.0, 7)),
         (lambda c: c.pop("class_set"), "names no classes"),
-        *((lambda c, s=s: c.update(size=s), "size") for s in ([40], [0, 40], [40, 10**9], "40", True)),
+        *((lambda c, s=s: c.update(size=s), "size") for s in ([40], [0, 40], [40, 10**9], [40, 40, 40], "40", True)),
         (lambda c: c.update(value_range=[5, 5]), "value_range: 5.0 is not below 5.0"),
         (lambda c: c.update(banana=1), "banana"),
     ],
