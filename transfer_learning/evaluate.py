@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from core.filing.seal import Seal
-    from data.split import Split
+    from data.loading import AnySplit
     from transfer_learning.inference.readout import Readout
+    from transfer_learning.inference.volumes import VolumeReadout
     from transfer_learning.scores.class_map import ClassMap
     from transfer_learning.scores.split import SplitScores
 
@@ -107,6 +108,7 @@ def _evaluate(config: SegmentationEvaluationConfig, files: Sequence[Path], seal:
     from transfer_learning.scores.per_image import image_rows
     from transfer_learning.scores.shown import print_scores
 
+    assert config.model_path is not None, "the first of the networks is the one that was named"
     loaded, *others = load_members((config.model_path, *config.ensemble), config, config.device)
     data = open_data(config.data_dir, config.cache_dir)
     split = data.split(config.split)
@@ -141,7 +143,9 @@ def _evaluate(config: SegmentationEvaluationConfig, files: Sequence[Path], seal:
     return result
 
 
-def _result(split: "Split", scores: "SplitScores", settings: dict[str, Any], origin: dict[str, Any]) -> dict[str, Any]:
+def _result(
+    split: "AnySplit", scores: "SplitScores", settings: dict[str, Any], origin: dict[str, Any]
+) -> dict[str, Any]:
     """Return the content of evaluation_results.json, without figures."""
     from transfer_learning.scores.per_image import tag_scores
     from transfer_learning.scores.results import results_of
@@ -159,9 +163,9 @@ def _result(split: "Split", scores: "SplitScores", settings: dict[str, Any], ori
 
 
 def _draw(
-    readout: "Readout",
+    readout: "Readout | VolumeReadout",
     model: "nn.Module | None",
-    split: "Split",
+    split: "AnySplit",
     result: dict[str, Any],
     rows: list[dict[str, Any]],
     config: SegmentationEvaluationConfig,

@@ -133,6 +133,14 @@ def test_results_are_those_of_pictures_and_distances_are_in_mm(volumes, trained,
     assert any(figure["file"].startswith("figures/slices_") for figure in result["figures"])
 
 
+def test_classes_of_volumes_are_not_mapped(volumes, trained, tmp_path, capsys):
+    (tmp_path / "map.yaml").write_text("background: background\nfront: front\n")
+    places = ["--data_dir", str(volumes), "--model_path", str(trained / "best_model.safetensors")]
+    more = ["--class_map", str(tmp_path / "map.yaml"), "--output_dir", str(tmp_path / "out"), "--device", "cpu"]
+    assert evaluate([*places, *more]) == 2
+    assert "--class_map is of pictures" in capsys.readouterr().err
+
+
 def test_weights_refuse_volumes_that_were_read_otherwise(trained, tmp_path, capsys):
     pytest.importorskip("monai")
     other = write_volumes(tmp_path / "other", intensity={"kind": "window", "low": 0.0, "high": 100.0})

@@ -12,7 +12,7 @@ from core.evaluation import EvaluationConfig, best_and_worst, figure, spread
 from core.figures.style import curves, drawable, drawn
 from core.terminal.progress import track
 from data.augment.batch import Batch
-from data.loading import plain_batches
+from data.loading import AnySplit, plain_batches
 from data.split import Split
 from data.volumes.geometry import resample_linearly
 from data.volumes.split import VolumeSplit
@@ -25,6 +25,7 @@ from transfer_learning.figures.strip import STRIP, save_strip, strip_content
 from transfer_learning.inference.postprocessing.pipeline import Reading
 from transfer_learning.inference.readout import Readout
 from transfer_learning.inference.splits import readings_of_split
+from transfer_learning.inference.volumes import VolumeReadout
 from transfer_learning.scores.per_image import TRUE_CLASSES
 
 DOZEN = 12
@@ -35,9 +36,9 @@ MOST_MAPS = 6
 
 
 def draw(
-    readout: Readout,
+    readout: Readout | VolumeReadout,
     model: nn.Module | None,
-    split: Split,
+    split: AnySplit,
     result: dict[str, Any],
     rows: Sequence[dict[str, Any]],
     config: EvaluationConfig,
@@ -49,7 +50,7 @@ def draw(
     Args:
         readout: of the network.
         model: the network, whose layers Grad-CAM looks into; None of an exported one.
-        split: the labelled pictures.
+        split: the labelled pictures, or volumes.
         result: content of evaluation_results.json.
         rows: a row an image (`image_rows`), in the order of `split.labelled`.
         config: says where to draw, and how many pictures.
@@ -75,9 +76,9 @@ class _Artist:
 
     def __init__(
         self,
-        readout: Readout,
+        readout: Readout | VolumeReadout,
         model: nn.Module | None,
-        split: Split,
+        split: AnySplit,
         rows: Sequence[dict[str, Any]],
         config: EvaluationConfig,
     ) -> None:
@@ -200,6 +201,7 @@ class _Artist:
             name = self._free_name(f"tags_{re.sub(r'[^0-9A-Za-z_-]+', '_', tag)}")
             caption = tag_caption(tag, any(scores["num_images"] < score_figures.FEW for scores in values.values()))
             self._draw(name, score_figures.save_tag, tag, values, self.classes, caption=caption)
+        assert self.config.model_path is not None, "the result is of these weights"
         log = self.config.model_path.parent / "training_log.csv"
         if panels := drawable(log, CURVES):
             self._draw("training_curves", curves, log, panels, result["provenance"]["epoch"])
@@ -228,16 +230,18 @@ class _Artist:
 
     def _look_at(self, places: Sequence[int]) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
         """Return pictures [H, W, 3], truths [H, W] and predictions [H, W], all at original size."""
-        indices = self.split.labelled[list(places)]
+        split = self.split
+        assert isinstance(split, Split), "of volumes slices are looked at"
+        indices = split.labelled[list(places)]
         predictions = [reading.labels for reading in self._read(places)]
-        return [_original(self.split, i) for i in indices], [self.split.truth(i) for i in indices], predictions
+        return [_original(split, i) for i in indices], [split.truth(i) for i in indices], predictions
 
     def _read(self, places: Sequence[int]) -> Iterator[Reading]:
         """Yield what is read of pictures at their original size."""
         return readings_of_split(self.readout, self.split, self.split.labelled[list(places)])
 
 
-def _unexplained(readout: Readout, model: nn.Module | None, split: Split) -> str | None:
+def _unexplained(readout: Readout | VolumeReadout, model: nn.Module | None, split: Split) -> str | None:
     """Return why nothing speaks for a class here; None where it does."""
     if model is None:
         return "it looks into layers, which an exported network does not show"

@@ -9,11 +9,11 @@ from core.evaluation import MANY_CLASSES
 
 if TYPE_CHECKING:
     from core.headers.header import Header
-    from data.split import Split
+    from data.loading import AnySplit
     from transfer_learning.scores.class_map import ClassMap
 
 
-def classes_of(header: "Header", split: "Split", model_path: Path, class_map: Path | None) -> "ClassMap | None":
+def classes_of(header: "Header", split: "AnySplit", model_path: Path, class_map: Path | None) -> "ClassMap | None":
     """Return how the classes of weights and data meet; None where they are the same. Says what is ignored.
 
     Raises:
@@ -49,7 +49,7 @@ def classes_of(header: "Header", split: "Split", model_path: Path, class_map: Pa
     return by
 
 
-def _require_intensity(header: "Header", split: "Split", model_path: Path) -> None:
+def _require_intensity(header: "Header", split: "AnySplit", model_path: Path) -> None:
     """Raise UserError where weights of volumes read voxels in another way than these were prepared."""
     from transfer_learning.inference.volume_files import plan_of
 

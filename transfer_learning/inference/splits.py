@@ -47,6 +47,7 @@ def readout_of_split(
     if options.size is not None:
         size = sides_of(options.size)
     elif (options.tile or options.ensemble) and loaded.header.size is not None:
+        assert len(loaded.header.size) == 2, "three are of volumes"
         size = loaded.header.size
     mode = split.manifest.resize_mode
     if options.ensemble:

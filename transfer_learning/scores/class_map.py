@@ -22,6 +22,7 @@ from core.classes import IGNORED, ClassSet
 from core.errors import UserError
 from core.filing.words import nearest
 from core.filing.yaml_file import read_yaml
+from data.loading import AnySplit
 from data.split import Split
 
 REST = "*"
@@ -74,8 +75,16 @@ class MappedSplit(Split):
         return self.by.labels[self.of.truth(index)]
 
 
-def mapped_split(split: Split, by: ClassMap) -> MappedSplit:
-    """Return a split with its truth told in the classes of a map."""
+def mapped_split(split: AnySplit, by: ClassMap) -> MappedSplit:
+    """Return a split with its truth told in the classes of a map.
+
+    Raises:
+        UserError: it is of volumes.
+    """
+    if not isinstance(split, Split):
+        raise UserError(
+            f"--class_map is of pictures, {split.data_dir} holds volumes: evaluate on volumes of the same classes"
+        )
     return MappedSplit(**{field.name: getattr(split, field.name) for field in fields(Split)}, of=split, by=by)
 
 
@@ -144,7 +153,7 @@ def _map_of(path: Path, pairs: dict[str, list[str]], data: ClassSet, weights: Cl
         matrix[number, [weights.names.index(name) for name in theirs]] = 1
     ignored = {
         "data": [name for name in data.names if name not in pairs],
-        "weights": [name for name, kept in zip(weights.names, matrix.any(axis=0), strict=True) if not kept],
+        "weights": [name for name, kept in zip(weights.names, np.any(matrix, axis=0), strict=True) if not kept],
     }
     return ClassMap(_class_set(groups, data, weights), matrix, labels, pairs, ignored)
 
@@ -158,8 +167,12 @@ def _first(names: set[str], classes: ClassSet) -> int:
 def _class_set(groups: Sequence[tuple[set[str], set[str]]], data: ClassSet, weights: ClassSet) -> ClassSet:
     chosen = [_first(theirs, weights) for _, theirs in groups]
     background = chosen.index(weights.background) if weights.background in chosen else None
-    both = background is not None and data.background is not None
-    is_border = both and data.names[data.background] in groups[background][0] and data.ignored_is == "border"
+    is_border = (
+        background is not None
+        and data.background is not None
+        and data.names[data.background] in groups[background][0]
+        and data.ignored_is == "border"
+    )
     return ClassSet(
         tuple(weights.names[number] for number in chosen),
         background,

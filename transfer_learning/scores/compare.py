@@ -12,12 +12,13 @@ from core.classes import ClassSet
 from core.evaluation import figure, format_cell, print_table
 from core.figures.style import drawn
 from core.files import atomic_path, write_json
-from data.split import Split
+from data.loading import AnySplit
 from transfer_learning.figures.compare import save_gains
 from transfer_learning.inference.backends import Loaded
 from transfer_learning.inference.options import ReadoutOptions
 from transfer_learning.inference.readout import Readout
 from transfer_learning.inference.splits import readout_of_split
+from transfer_learning.inference.volumes import VolumeReadout
 from transfer_learning.scores.confusion import known, scores_of_counts
 from transfer_learning.scores.paired import paired_gain
 from transfer_learning.scores.split import SplitScores, scores_of_split
@@ -43,8 +44,8 @@ class Rung:
 
 
 def climb(
-    networks: Sequence[Loaded], split: Split, config: Any, groups: np.ndarray | None
-) -> tuple[Readout, SplitScores, list[Rung]]:
+    networks: Sequence[Loaded], split: AnySplit, config: Any, groups: np.ndarray | None
+) -> tuple[Readout | VolumeReadout, SplitScores, list[Rung]]:
     """Score a split; with `config.compare` plainly first, then with one thing more at a time.
 
     Args:
@@ -100,7 +101,7 @@ def rows_of(rungs: Sequence[Rung]) -> list[dict[str, Any]]:
     rows = []
     for place, rung in enumerate(rungs):
         scores = scores_of_counts(rung.counts.sum(axis=0, keepdims=True), rung.classes)
-        row = {"title": rung.title, **{name: known(scores[name][0]) for name in SCORES}}
+        row: dict[str, Any] = {"title": rung.title, **{name: known(scores[name][0]) for name in SCORES}}
         for key, below in (("gain", rungs[place - 1]), ("gain_over_plain", rungs[0])):
             value, between = paired_gain(below.counts, rung.counts, rung.classes) if place else (None, None)
             row |= {key: value, f"{key}_interval": between}
