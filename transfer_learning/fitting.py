@@ -58,7 +58,7 @@ class Scales:
 
     def __init__(self, scales: Sequence[float], size: Sequence[int], seed: int) -> None:
         self.seed = seed
-        self.sizes = [tuple(size) if scale == 1 else tuple(_rounded(side * scale) for side in size) for scale in scales]
+        self.sizes = [_scaled(size, scale) for scale in scales]
         smallest = math.ceil(1.5 * MULTIPLE / min(size) * 100) / 100  # from which on sides are rounded to 64
         for scale, (height, width) in zip(scales, self.sizes, strict=True):
             if min(height, width) < MIN_SIDE:
@@ -73,6 +73,11 @@ class Scales:
             return batch
         place = int(uniform(keys(self.seed, step, np.zeros(1)), "train_scale") * len(self.sizes))
         return resized(batch, self.sizes[place])
+
+
+def _scaled(size: Sequence[int], scale: float) -> tuple[int, int]:
+    height, width = size if scale == 1 else [_rounded(side * scale) for side in size]
+    return height, width
 
 
 def _rounded(side: float) -> int:

@@ -35,7 +35,7 @@ def parts_of(loss: str) -> dict[str, Part]:
             )
         name = match["name"]
         if name not in TERMS:
-            raise UserError(f"loss {loss!r}: there is no term {name!r}{nearest(name, TERMS) or _all()}")
+            raise UserError(f"loss {loss!r}: there is no term {name!r}{nearest(name, list(TERMS)) or _all()}")
         if name in found:
             raise UserError(f"loss {loss!r}: {name} stands there twice: give it once")
         weight = 1.0 if match["weight"] is None else _number(loss, f"the weight of {name}", match["weight"])
@@ -46,7 +46,7 @@ def parts_of(loss: str) -> dict[str, Part]:
 
 
 def _arguments(loss: str, name: str, text: str) -> dict[str, float]:
-    known = [field.name for field in dataclasses.fields(TERMS[name])]  # type: ignore[arg-type]
+    known = [field.name for field in dataclasses.fields(TERMS[name])]  # type: ignore[arg-type]  # a dataclass, each of them
     found = {}
     for argument in filter(None, map(str.strip, text.split(","))):
         key, _, value = map(str.strip, argument.partition("="))

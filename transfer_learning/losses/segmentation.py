@@ -28,6 +28,8 @@ class SegmentationLoss(nn.Module):
         UserError: for `static` or `log` without any labelled pixel.
     """
 
+    static_weights: Tensor
+
     def __init__(
         self,
         parts: Mapping[str, Part],
@@ -77,6 +79,7 @@ class SegmentationLoss(nn.Module):
         """Return what `forward` returns, from `sums` of one batch or added over several."""
         values = {name: part.term.value(self._weights, *sums[name]) for name, part in self.parts.items()}
         loss = sum(part.weight * values[name] for name, part in self.parts.items())
+        assert isinstance(loss, Tensor), "there is a term at least"
         return {"loss": loss, **{name: value.detach() for name, value in values.items()}}
 
     def _weights(self, pixels: Tensor) -> Tensor:

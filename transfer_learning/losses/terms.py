@@ -5,7 +5,7 @@ checked at once.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from transfer_learning.losses.distances import BorderWeight, Boundary
 from transfer_learning.losses.pixelwise import CrossEntropy, Focal, HardPixels, LabelSmoothing
@@ -33,7 +33,8 @@ class Term(Protocol):
     def sums(self, batch: "Scored") -> "tuple[Tensor, ...]":
         """Return the sums over a batch, with their graph."""
 
-    def value(self, weigh: "ClassWeighting", *sums: "Tensor") -> "Tensor":
+    # Each takes what its own `sums` returns, by names of its own: Any twice is how a checker lets it.
+    def value(self, weigh: "ClassWeighting", *sums: Any, **by_name: Any) -> "Tensor":
         """Return the term from sums of one batch or of several; `weigh` makes the classes' weights of their pixels."""
 
 
