@@ -7,6 +7,7 @@ from torch import nn
 
 from core.errors import UserError
 from core.networks.batch_norms import batch_norms, hold_batch_norms
+from core.networks.encoders import AnyEncoder
 from transfer_learning.config import PARTLY, SegmentationConfig
 
 
@@ -22,7 +23,7 @@ def norms_learn(config: SegmentationConfig) -> bool:
     return config.freeze != "always" and not config.freeze_batch_norm
 
 
-def still_parameters(encoder: nn.Module, freeze: str | int) -> list[nn.Parameter]:
+def still_parameters(encoder: AnyEncoder, freeze: str | int) -> list[nn.Parameter]:
     """Return the parameters that stand still for good beside others that learn.
 
     `first_params:50` are the first 50 tensors as the network lists them, `stage:3` those of the first three of
@@ -56,7 +57,7 @@ def set_training_mode(
         batch_norms_stand: whether the encoder's batch norms keep their statistics.
     """
     model.train()
-    encoder = model.encoder
+    encoder = model.get_submodule("encoder")
     encoder.requires_grad_(not frozen)
     if frozen:
         encoder.eval()

@@ -1,5 +1,7 @@
 """The masks that phase 2 learns from, and those that it is judged by."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from core.classes import IGNORED
@@ -54,7 +56,7 @@ def class_pixels(split: AnySplit, chosen: np.ndarray) -> list[int]:
     """Count the pixels of each class in the chosen pictures' labels."""
     counts = np.zeros(256, dtype=np.int64)
     if isinstance(split, VolumeSplit):
-        labels = map(split.label, chosen.tolist())
+        labels: Iterable[np.ndarray] = map(split.label, chosen.tolist())
     else:
         labels = (split.labels[row] for row in split.label_rows[chosen])
     for label in labels:

@@ -62,8 +62,9 @@ class SegmentationUNet(nn.Module):
             raise UserError(f"num_classes {num_classes} must be at least 2")
         self.normalise = Normaliser(normalisation, in_channels, dims)
         self.in_channels, self.dims, self.stages = in_channels, dims, stages
+        near, middle, far = atrous_rates
         self.settings = settings = NetworkConfig(
-            decoder, output_stride, tuple(decoder_channels), bottleneck_channels, tuple(atrous_rates), attention
+            decoder, output_stride, tuple(decoder_channels), bottleneck_channels, (near, middle, far), attention
         )
         self.encoder = make_encoder(encoder, width, encoder_dropout, in_channels, settings.stride, dims, stages)
         self.attention = bottleneck_attention(attention, self.encoder.channels[-1], dims)

@@ -62,6 +62,7 @@ class SegmentationTask(Task):
         UserError: if a split has no mask, Train holds less than two classes, or the encoder does not fit.
     """
 
+    loss: SegmentationLoss
     maximise = True
 
     def __init__(self, config: SegmentationConfig, train: AnySplit, val: AnySplit, machine: Machine) -> None:
@@ -76,7 +77,7 @@ class SegmentationTask(Task):
         self.chosen = chosen_labels(train, config)
         torch.manual_seed(seed_of(config.seed))
         self.architecture = architecture_of(config, train)
-        self.model = SegmentationUNet(**self.architecture)
+        self.model = network = SegmentationUNet(**self.architecture)
         self.norms_learn = norms_learn(config)
         require_one_process(self.model.encoder, processes, f"--encoder {config.encoder}", not self.norms_learn)
         require_one_process(self.model.decoder, processes, f"--decoder {config.decoder}")
@@ -110,13 +111,9 @@ class SegmentationTask(Task):
         self.train = on_device(train, device, config.device_memory_limit)
         steps = config.length if config.max_steps else config.length * self.draws.steps_per_pass
         self.parts = make_parts(config, self.train, self.pool, self.model, steps, machine)
-        self.optimizer = _optimizer(self.model, self.parts, config, fused=not machine.scales_gradients)
-
-    @property
-    def log_columns(self) -> tuple[str, ...]:
-        """Columns of `training_log.csv`."""
-        own = log_columns(self.classes, self.select)
-        return (*own, *(column for part in self.parts for column in part.columns))
+        self.optimizer = _optimizer(network, self.parts, config, fused=not machine.scales_gradients)
+        of_parts = (column for part in self.parts for column in part.columns)
+        self.log_columns = (*log_columns(self.classes, self.select), *of_parts)
 
     def begin_epoch(self, epoch: int) -> None:
         """Set training mode; the encoder's depends on `freeze`."""
@@ -125,10 +122,12 @@ class SegmentationTask(Task):
 
     def read(self, draw: tuple[np.ndarray, ...]) -> Batch:
         """Return the augmented batch of a draw."""
-        return training_batch(self.train, draw, self.config.seed, self.config, self.device)
+        passes, indices, repeats = draw
+        return training_batch(self.train, (passes, indices, repeats), self.config.seed, self.config, self.device)
 
     def loss_sums(self, batch: Batch) -> Sums:
         """Compare with the augmented labels; beside the sums of the loss, what training counts and draws by."""
+        assert batch.label is not None, "pictures with a mask are drawn alone"
         logits = self.model(batch.input, batch.content)
         scored = self.loss.scored(logits, batch.label)
         sums = {**self.loss.sums_of(scored), COUNTS: (training_counts(logits, batch.label),)}
@@ -142,7 +141,8 @@ class SegmentationTask(Task):
         sums = self.loss_sums(self.scales.resized(self.read(draw), step))
         if LOSSES in sums:
             places = self.draws.pictures_in(step)
-            sums[LOSSES] = (among_all(*sums[LOSSES], self.processes.share(places).start, places),)
+            (own,) = sums[LOSSES]
+            sums[LOSSES] = (among_all(own, self.processes.share(places).start, places),)
         sums = self.processes.add_up(sums, counted)
         self.counts += sums[COUNTS][0]
         if isinstance(self.draws, HardDraws):
@@ -181,6 +181,7 @@ class SegmentationTask(Task):
         sums: Sums = {}
         own = self.judging[self.processes.share(len(self.judging))]
         for _, batch in plain_batches(self.val, own, self.config.batch_size, self.device):
+            assert batch.label is not None, "masks judge"
             logits = self.model(batch.input, batch.content)
             sums = merged(sums, self.loss.sums(logits, batch.label))
             prediction = logits.max(dim=1).indices  # argmax takes up to nine times as long (benchmarks.parts)
@@ -188,7 +189,9 @@ class SegmentationTask(Task):
         (matrix,) = self.processes.add_up({"matrix": (matrix,)})["matrix"]
         scores = segmentation_scores(matrix.cpu(), self.classes)
         columns = score_columns(scores, self.classes, self.select)
-        return {"val_loss": self.loss.from_sums(self.processes.add_up(sums))["loss"].item(), **columns}
+        loss = self.loss.from_sums(self.processes.add_up(sums))["loss"]
+        assert loss is not None
+        return {"val_loss": loss.item(), **columns}
 
     def header(self) -> dict[str, Any]:
         """What the weights file says of the network."""
@@ -223,9 +226,11 @@ class SegmentationTask(Task):
         with torch.inference_mode():
             _, batch = next(plain_batches(self.val, chosen, len(chosen), self.device))
             prediction = self.model(batch.input, batch.content).argmax(dim=1)
+        assert batch.label is not None, "masks judge"
         names = [self.val.names[index] for index in chosen]
         pictures = as_rgb(batch.clean.permute(0, 2, 3, 1).cpu().numpy())
-        save_panels(path, names, pictures, batch.label.cpu().numpy(), prediction.cpu().numpy(), self.classes)
+        truths, found = (list(labels.cpu().numpy()) for labels in (batch.label, prediction))
+        save_panels(path, names, list(pictures), truths, found, self.classes)
 
 
 def _draws(groups: list[np.ndarray], config: SegmentationConfig, device: torch.device) -> Draws:
@@ -234,13 +239,13 @@ def _draws(groups: list[np.ndarray], config: SegmentationConfig, device: torch.d
 
 
 def _optimizer(
-    model: torch.nn.Module, parts: Sequence[Part], config: SegmentationConfig, fused: bool
+    model: SegmentationUNet, parts: Sequence[Part], config: SegmentationConfig, fused: bool
 ) -> torch.optim.Optimizer:
     groups = parameter_groups(model, config)
     if own := [parameter for part in parts for parameter in part.parameters()]:
         groups.append({"params": own, "initial_lr": config.lr})
-    common = {"lr": config.lr, "weight_decay": config.weight_decay, "fused": fused}
+    rate, decay, momentum = config.lr, config.weight_decay, config.momentum
     if config.optimizer != "sgd":
         adam = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-        return adam(groups, **common)
-    return torch.optim.SGD(groups, momentum=config.momentum, nesterov=config.momentum > 0, **common)
+        return adam(groups, lr=rate, weight_decay=decay, fused=fused)
+    return torch.optim.SGD(groups, lr=rate, momentum=momentum, nesterov=momentum > 0, weight_decay=decay, fused=fused)

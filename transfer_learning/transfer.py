@@ -4,21 +4,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from core.errors import UserError
 from core.headers.header import Header, Network
 from core.networks.unet import require_channels
 from core.train_config import OWN_ENCODER
 from core.weights import load_strictly, load_weights
 from transfer_learning.config import SegmentationConfig
+from transfer_learning.network import SegmentationUNet
 
 # What `--transfer` carries over.
 TRANSFERRED = {"encoder": ("encoder",), "all": ("encoder", "attention", "decoder")}
 
 
 def load_pretrained(
-    model: nn.Module, path: Path, normalisation: str, parts: Sequence[str], encoder: str = OWN_ENCODER
+    model: SegmentationUNet, path: Path, normalisation: str, parts: Sequence[str], encoder: str = OWN_ENCODER
 ) -> Header:
     """Load parts of phase 1's network, of each every tensor or none.
 
@@ -61,7 +60,7 @@ def load_pretrained(
     return header
 
 
-def require_same_volumes(path: Path, theirs: Network, model: nn.Module) -> None:
+def require_same_volumes(path: Path, theirs: Network, model: SegmentationUNet) -> None:
     """Raise UserError where weights are of pictures and the network of volumes, or their stages differ."""
     if theirs.dims != model.dims:
         what, other = ("volumes", "pictures") if theirs.dims == 3 else ("pictures", "volumes")
@@ -87,7 +86,7 @@ def outside_weights(config: SegmentationConfig, begun_with: Sequence[Header]) ->
     return tuple(dict.fromkeys(found))
 
 
-def parameter_groups(model: nn.Module, config: SegmentationConfig) -> list[dict[str, Any]]:
+def parameter_groups(model: SegmentationUNet, config: SegmentationConfig) -> list[dict[str, Any]]:
     """Return the optimiser's groups: the encoder with its own learning rate, and the rest.
 
     With `layer_decay` below 1 the encoder has a group a stage: stage k of K learns at `layer_decay` ** (K - 1 - k) of

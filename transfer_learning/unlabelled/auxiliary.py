@@ -63,6 +63,7 @@ class MaskedGradients:
         batch = resized(batch, step)
         seen = shown(batch.input, batch.content, keys, HIDDEN)
         network = model.get_submodule("module")  # without what Fabric wraps it in
+        assert isinstance(network, SegmentationUNet)
         with share_of_batch(0, len(seen.images)), self.fabric.autocast():
             features = network.features(seen.images, seen.visible)
             output = to_picture(self.head(features), seen.images.shape[2:], network.multiple)

@@ -26,7 +26,8 @@ from transfer_learning.unlabelled.views import weak_settings
 class Part(Protocol):
     """A part of the loss that unlabelled pictures give; `columns` of the log are its own."""
 
-    columns: tuple[str, ...]
+    @property
+    def columns(self) -> tuple[str, ...]: ...  # noqa: D102
 
     def losses(self, step: int, model: nn.Module, resized: Callable[[Batch, int], Batch]) -> dict[str, Tensor]:
         """Return the part with its graph first, then what the log says beside it."""

@@ -53,7 +53,8 @@ def most_stable(
         rows = pool[start : start + batch_size]
         _, batch = next(plain_batches(split, rows, len(rows), machine.device))
         *earlier, final = (_labels(network, batch.input, batch.content, machine) for network in networks)
-        stability.append(sum(agreement(one, final, batch.content[:, 0], len(class_set)) for one in earlier))
+        first, *others = (agreement(one, final, batch.content[:, 0], len(class_set)) for one in earlier)
+        stability.append(sum(others, first))
     order = np.argsort(-torch.cat(stability).cpu().numpy(), kind="stable")
     return np.sort(pool[order[: max(1, round(share * len(pool)))]])
 
