@@ -22,19 +22,22 @@ from torch import Tensor, nn
 
 from core.classes import IGNORED
 from core.networks.unet import Decoder
+from transfer_learning.network import SegmentationUNet
 
 METHODS = ("gradcam", "hirescam")
 # (class, layer) -> a map [H, W] for each image, None where no pixel is predicted as the class.
 Maps = dict[tuple[int, str], list[np.ndarray | None]]
 
 
-def explained_layers(model: nn.Module) -> dict[str, nn.Module]:
-    """Return the layers of a `SegmentationUNet` that are looked into: its bottleneck, and the decoder at 1/4 size.
+def explained_layers(model: SegmentationUNet) -> dict[str, nn.Module]:
+    """Return the layers that are looked into: its bottleneck, and the decoder at 1/4 size.
 
     A linear head has no stages to look into: there it is the bottleneck alone.
     """
-    layers = {"bottleneck": model.encoder.deepest}
-    return {**layers, "decoder": model.decoder.stages[2]} if isinstance(model.decoder, Decoder) else layers
+    layers: dict[str, nn.Module] = {"bottleneck": model.encoder.deepest}
+    if isinstance(model.decoder, Decoder):
+        layers["decoder"] = model.decoder.stages[2]
+    return layers
 
 
 def class_activations(
@@ -54,16 +57,20 @@ def class_activations(
         images: [N, channels, H, W] in [0, 1], on the model's device.
         content: [N, 1, H, W] bool, False on letterbox bars, whose pixels explain nothing; None when all is content.
         classes: each below C.
-        layers: the modules of `model` to look into, whose output is [N, K, h, w]; None: `explained_layers`.
+        layers: the modules of `model` to look into, whose output is [N, K, h, w]; None: `explained_layers` of a
+            `SegmentationUNet`.
 
     Returns:
         A name of `METHODS` -> maps float32 in [0, 1], brought from h x w to H x W, the largest of each image 1; all 0
         where nothing speaks for the class.
     """
     found: dict[str, Maps] = {method: {} for method in METHODS}
+    if not layers:
+        assert isinstance(model, SegmentationUNet), "another network's layers must be given"
+        layers = explained_layers(model)
     # Evaluation may run in inference mode, whose tensors cannot take part in a gradient: hence the clones.
     with torch.inference_mode(False), torch.enable_grad():
-        network, stages = copy.deepcopy((model, dict(layers or explained_layers(model))))
+        network, stages = copy.deepcopy((model, dict(layers)))
         network.eval().requires_grad_(False)
         seen: dict[str, Tensor] = {}
         for where, stage in stages.items():

@@ -51,12 +51,12 @@ class Loaded:
     Attributes:
         network: computes the scores.
         header: of its weights.
-        model: the network as torch knows it; None for an exported one.
+        model: the network as torch knows it; None for an exported one and for one of torchvision.
     """
 
     network: Network
     header: Header
-    model: nn.Module | None = None
+    model: SegmentationUNet | None = None
 
 
 def load_network(path: Path | None, options: ReadoutOptions, device: str) -> Loaded:
@@ -116,15 +116,12 @@ def _backend(path: Path | None, kind: str, wanted: str) -> str:
 def _of_torch(path: Path | None, options: ReadoutOptions, device: str) -> Loaded:
     here = resolve_device(device)
     precision = resolve_amp(options.amp, here)
-    foreign = path is not None and is_torchvision(path)
-    if foreign:
-        model, header = load_torchvision(path)
-        model = for_inference(model, here, precision)
-    else:
-        model, header = load_model(path, "transfer_learning", SegmentationUNet, here, precision)
-
-    # Grad-CAM knows the layers of our own networks alone.
-    return Loaded(network_of(model, here, precision), header, None if foreign else model)
+    if path is not None and is_torchvision(path):
+        foreign, header = load_torchvision(path)
+        # Without the model: Grad-CAM knows the layers of our own networks alone.
+        return Loaded(network_of(for_inference(foreign, here, precision), here, precision), header)
+    model, header = load_model(path, "transfer_learning", SegmentationUNet, here, precision)
+    return Loaded(network_of(model, here, precision), header, model)
 
 
 def network_of(model: nn.Module, device: torch.device, precision: str) -> Network:

@@ -13,7 +13,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from torch import nn
 
 from core.classes import ClassSet
 from core.errors import UserError
@@ -24,6 +23,7 @@ from data.pictures import MAX_PIXELS, PictureError, read_picture
 from data.preprocessing.pipeline import Preprocessing, read_preprocessed
 from transfer_learning.inference.backends import Loaded, load_members
 from transfer_learning.inference.readout import Readout, Seen
+from transfer_learning.network import SegmentationUNet
 from transfer_learning.predict_config import InferenceOptions
 
 
@@ -54,7 +54,7 @@ class Segmenter:
         UserError: weights or pictures are given instead.
     """
 
-    def __init__(self, readout: Readout, header: Header | None = None, model: nn.Module | None = None) -> None:
+    def __init__(self, readout: Readout, header: Header | None = None, model: SegmentationUNet | None = None) -> None:
         if not isinstance(readout, Readout) or header is None:
             raise UserError("Segmenter(...) takes a loaded network and its header: Segmenter.load(FILE) loads weights")
         self.readout, self.header, self.model = readout, header, model
@@ -198,6 +198,7 @@ def _readout(path: Path, loaded: Loaded, options: InferenceOptions, others: Sequ
             " give --size and --resize_mode, which the manifest.json of the training data names"
         )
     sides = sides_of(size) if isinstance(size, int | str) else size
+    assert len(sides) == 2, "three are of volumes"
     return Readout(loaded.network, sides, mode, options, options.batch_size, header.classes, others)
 
 

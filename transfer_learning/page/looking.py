@@ -121,7 +121,7 @@ class Looker:
         readout, model = self.segmenter.readout, self.segmenter.model
         assert model is not None
         image = with_channels(picture, self.segmenter.channels)
-        place = fit(*image.shape[:2], *readout.size, readout.resize_mode)
+        place = fit(image.shape[0], image.shape[1], *readout.size, readout.resize_mode)
         planes = torch.from_numpy(place.image(image)[None]).to(readout.network.device)
         batch = plain(planes.view(1, *planes.shape[1:3], -1), torch.tensor([place.rectangle]), None)
         found = class_activations(model, batch.input, batch.content, classes, {WHERE: model.encoder.deepest})
