@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from core.command import run_command
 from core.errors import UserError
@@ -112,7 +112,7 @@ def _deeplab(path: Path, layers: "list[Layer]", output: Path) -> "tuple[nn.Modul
     from transfer_learning.network import SegmentationUNet
     from transfer_learning.tflite import fill_folded
 
-    architecture = {
+    architecture: dict[str, Any] = {
         "num_classes": len(CLASSES),
         "in_channels": 3,
         "normalisation": "unit",

@@ -209,6 +209,7 @@ def _upload(config: PushConfig, files: Mapping[str, bytes]) -> str:
 
     from core.filing.hub import of_transport
 
+    unreachable: tuple[type[Exception], ...] = (OSError, *of_transport())
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), library_name="ae-pretrained")
     try:
         address = api.create_repo(config.repository, private=config.private or None, exist_ok=True)
@@ -221,7 +222,7 @@ def _upload(config: PushConfig, files: Mapping[str, bytes]) -> str:
             why = "does not let you write there: `hf auth login`, or set HF_TOKEN"
             raise UserError(f"{config.repository}: the hub {why}") from None
         raise RunError(f"{config.repository}: the hub refused it: {_short(error)}") from None
-    except (OSError, *of_transport()) as error:
+    except unreachable as error:
         raise RunError(f"the hub cannot be reached ({_short(error)}): the same command begins anew") from None
     print(f"uploaded {', '.join(files)} to {address}")
     return str(address)

@@ -62,8 +62,9 @@ def _canvases(inputs: Sequence[str], side: int, most: int) -> Iterator[tuple[np.
         except PictureError as error:
             raise UserError(f"--pictures: {path} cannot be read ({error}): leave it out") from None
         picture = picture if picture.ndim == 3 else cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
-        place = fit(*picture.shape[:2], side, side, "letterbox")
-        canvas, content = place.image(picture), place.label(np.zeros(picture.shape[:2], np.uint8)) == 0
+        height, width = picture.shape[:2]
+        place = fit(height, width, side, side, "letterbox")
+        canvas, content = place.image(picture), place.label(np.zeros((height, width), np.uint8)) == 0
         canvas[~content] = GREY
         yield canvas, content
 

@@ -48,8 +48,9 @@ def save_distribution(path: Path, matrix: np.ndarray, class_set: ClassSet) -> No
         axis = figure.subplots()
         _lying(axis, shares, class_set)
     axis.set_title("Classes in truth and prediction", fontsize=11)
-    grey = {"facecolor": "grey", "edgecolor": "white"}
-    axis.legend(handles=[Patch(**grey, label="truth"), Patch(**grey, hatch=HATCH, label="prediction")], fontsize=9)
+    kinds = (("truth", None), ("prediction", HATCH))
+    handles = [Patch(facecolor="grey", edgecolor="white", hatch=hatch, label=label) for label, hatch in kinds]
+    axis.legend(handles=handles, fontsize=9)
     save(figure, path)
 
 
@@ -73,16 +74,16 @@ def _lying(axis: "Axes", shares: np.ndarray, class_set: ClassSet) -> None:
     kept, folded = (order, order[:0]) if len(order) <= MANY_CLASSES else np.split(order, [MANY_CLASSES - 1])
     names = [shortened(class_set.names[c]) for c in kept]
     colours = [class_colours(class_set)[c] for c in kept]
-    shares = shares[:, kept], shares[:, folded].sum(axis=1, keepdims=True)[:, : len(folded)]
+    parts = shares[:, kept], shares[:, folded].sum(axis=1, keepdims=True)[:, : len(folded)]
     if len(folded):
         names.append(f"the other {len(folded)} classes")
         colours.append((0.6, 0.6, 0.6))
-    for place, (drawn, hatch) in enumerate(zip(np.concatenate(shares, axis=1), (None, HATCH), strict=True)):
+    for place, (drawn, hatch) in enumerate(zip(np.concatenate(parts, axis=1), (None, HATCH), strict=True)):
         positions = np.arange(len(names)) + (place - 0.5) * 0.4
         axis.barh(positions, drawn, 0.38, color=colours, hatch=hatch, edgecolor="white", linewidth=0)
         for position, share in zip(positions, drawn, strict=True):
-            place_of = {"xytext": (2, 0), "textcoords": "offset points", "va": "center", "fontsize": 6.5}
-            axis.annotate(percentage(share), (share, position), **place_of)
+            label, where = percentage(share), (share, position)
+            axis.annotate(label, where, (2, 0), textcoords="offset points", va="center", fontsize=6.5)
     axis.set_yticks(range(len(names)), names, fontsize=8.5, parse_math=False)
     _share_axis(axis.xaxis)
     axis.set_xlim(0, 1.12 * axis.get_xlim()[1])

@@ -64,7 +64,8 @@ def _tile(picture: np.ndarray, interpolation: int) -> np.ndarray:
     scale = TILE / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     # Averages are for shrinking: enlarged, pixels stay what they are.
-    fitted = cv2.resize(np.float32(picture), size, interpolation=interpolation if scale < 1 else cv2.INTER_NEAREST)
+    how = interpolation if scale < 1 else cv2.INTER_NEAREST
+    fitted = cv2.resize(np.asarray(picture, np.float32), size, interpolation=how)
     tile = np.full((TILE, TILE, 3), 255, np.uint8)
     top, left = (TILE - size[1]) // 2, (TILE - size[0]) // 2
     tile[top : top + size[1], left : left + size[0]] = np.round(255 * fitted.clip(0, 1)).astype(np.uint8)

@@ -18,6 +18,8 @@ from transfer_learning.figures.pictures import save_panels
 PLANES = ("axial", "coronal", "sagittal")
 
 SLICES = "slices"
+# Of a volume or a window: picture [C, D, H, W], truth and prediction [D, H, W].
+Shown = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def slices_caption(name: str) -> tuple[str, str]:
@@ -34,15 +36,17 @@ def save_patches(
     path: Path, model: nn.Module, split: VolumeSplit, chosen: np.ndarray, batch_size: int, device: torch.device
 ) -> None:
     """Save of each chosen volume the window with the most errors, sliced, with truth and prediction."""
-    worst: dict[int, tuple[int, tuple[np.ndarray, ...]]] = {}
+    worst: dict[int, tuple[int, Shown]] = {}
     with torch.inference_mode():
         for indices, batch in plain_batches(split, chosen, batch_size, device):
+            assert batch.label is not None, "they are chosen among those with a mask"
             prediction = model(batch.input, batch.content).argmax(1)
             wrong = ((prediction != batch.label) & (batch.label != IGNORED)).flatten(1).sum(1).tolist()
             for place, (index, errors) in enumerate(zip(indices.tolist(), wrong, strict=True)):
                 if index not in worst or errors > worst[index][0]:
-                    arrays = (batch.clean[place], batch.label[place], prediction[place])
-                    worst[index] = errors, tuple(array.cpu().numpy() for array in arrays)
+                    tensors = (batch.clean[place], batch.label[place], prediction[place])
+                    picture, truth, found = (tensor.cpu().numpy() for tensor in tensors)
+                    worst[index] = errors, (picture, truth, found)
     names, spacings = zip(*((split.names[index], split.geometries[index].spacing) for index in worst), strict=True)
     save_slices(path, names, [arrays for _, arrays in worst.values()], spacings, split.class_set)
 
@@ -50,7 +54,7 @@ def save_patches(
 def save_slices(
     path: Path,
     names: Sequence[str],
-    volumes: Sequence[tuple[np.ndarray, ...]],
+    volumes: Sequence[Shown],
     spacings: Sequence[Spacing],
     classes: ClassSet,
     title: str = "Slices through the most errors",

@@ -1,6 +1,7 @@
 """Predicted masks as pre-annotations, which labelling tools open for a person to correct."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def write_annotations(
                 readable(picture),
                 results[picture],
                 files[picture],
-                lambda place=record["mask"]: _label(here / place),
+                partial(_label, here / record["mask"]),
                 record["confidence"],
                 final,
             )

@@ -33,7 +33,7 @@ def save_image(path: Path, image: np.ndarray) -> None:
     """Save an image [H, W, 3] uint8 as PNG."""
     _, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     with atomic_path(path) as temporary:
-        temporary.write_bytes(data)
+        temporary.write_bytes(data.tobytes())
 
 
 def overlay(picture: np.ndarray, mask: np.ndarray, class_set: ClassSet, alpha: float = 0.45) -> np.ndarray:

@@ -44,7 +44,7 @@ def one_object(counts: np.ndarray, class_set: ClassSet) -> OneObject | None:
     painted = counts.copy()
     as_one = foreground_counts(counts, background)[:, None]  # all of it is of the one true class
     painted[:, foreground] = np.where(held[..., None], as_one, 0)
-    return OneObject(right, np.where(held.any(axis=1)[:, None, None], painted, counts))
+    return OneObject(right, np.where(np.any(held, axis=1)[:, None, None], painted, counts))
 
 
 def one_object_scores(counts: np.ndarray, class_set: ClassSet) -> dict[str, float | None]:

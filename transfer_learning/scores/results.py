@@ -59,7 +59,7 @@ def _add_areas(scores: SplitScores, found: Sequence[dict[str, Any]], intervals: 
     if scores.roc:
         areas, drawn = scores.roc.areas(), scores.roc.areas_of_draws()
     for (by_class, foreground), of in (
-        (found, lambda c: known(areas[c])),
+        (found, lambda c: known(float(areas[c]))),
         (intervals, lambda c: interval(drawn[:, c])),
     ):
         for number, name in enumerate(classes.names):

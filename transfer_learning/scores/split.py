@@ -102,7 +102,9 @@ def gathered(results: Iterable[OfImage], split: AnySplit, options: ScoreOptions,
             roc.add(one.roc)
         counts.append(counts_of(one.matrix))
         rest.append(one[2:])
-    columns = [None if column[0] is None else np.array(column) for column in zip(*rest, strict=True)]
+    columns = (None if column[0] is None else np.array(column) for column in zip(*rest, strict=True))
+    calibration, boundaries, with_border, areas, distances, separated = columns
+    assert calibration is not None, "there is one of every image"
     cases = None
     if options.case_by is not None:
         cases = cases_of([split.tags[options.case_by][index] for index in split.labelled])
@@ -111,7 +113,8 @@ def gathered(results: Iterable[OfImage], split: AnySplit, options: ScoreOptions,
         split.class_set,
         matrix,
         np.array(counts),
-        *columns,
+        calibration,
+        *(boundaries, with_border, areas, distances, separated),
         roc=roc,
         cases=cases,
         options=options,

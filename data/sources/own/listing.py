@@ -241,7 +241,7 @@ def pass_over(passed_over: list[tuple[str, str]], path: Path, reason: str) -> No
     passed_over.append((printable(path), reason))
 
 
-def by_reason(passed_over: list[tuple[str, str]]) -> Iterator[str]:
+def by_reason(passed_over: Iterable[tuple[str, str]]) -> Iterator[str]:
     """Yield for each reason how many files are not used for it, and the first."""
     files: dict[str, list[str]] = {}
     for file, reason in passed_over:

@@ -81,6 +81,7 @@ class Pipeline:
         for step in self.steps:
             if step.name in ON_PROBABILITIES:
                 assert picture is not None
+                assert step.number is not None, "these take one"
                 probabilities = ON_PROBABILITIES[step.name](_as_labelled(probabilities, labels), picture, step.number)
                 labels, confidence = likeliest(probabilities)
             else:
@@ -91,6 +92,7 @@ class Pipeline:
 
     def _on_labels(self, step: Step, labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
         if step.name == "median" and step.of is None:
+            assert step.number is not None, "the side of its window"
             return regions.majority(labels, step.number)
         if step.of is not None:
             classes: Sequence[int] = [self.classes.names.index(step.of)]
