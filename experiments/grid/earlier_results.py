@@ -86,15 +86,21 @@ def _require_same_tuning(plan: Plan, fractions: Collection[float]) -> None:
     earlier = read(path, PlanContent)
     for name in ("learning_rates", "tuned_at"):
         there, now = (sorted(getattr(entry, name)) for entry in (earlier, plan.config))
-        # Where a fraction's rate was tuned at the same place as now, rates that others were tuned at have no say.
-        same = (name == "tuned_at" and earlier.tuned_at) and all(
-            nearest_fraction(fraction, earlier.tuned_at) == plan.tuned_at(fraction) for fraction in fractions
-        )
-        if there != now and not same:
+        if there != now and not (name == "tuned_at" and _tuned_alike(plan, earlier, fractions)):
             raise UserError(
                 f"{path}: {name} {there} there, {now} now; the arms' rates were chosen by that grid: "
                 "choose another results_dir"
             )
+
+
+def _tuned_alike(plan: Plan, earlier: PlanContent, fractions: Collection[float]) -> bool:
+    """Say whether the rates of these fractions were chosen at the same places as now, wherever others were.
+
+    A single rate is not chosen at all. The places of an early plan file are not known.
+    """
+    places = earlier.tuned_at
+    alike = (nearest_fraction(fraction, places) == plan.tuned_at(fraction) for fraction in fractions if places)
+    return len(plan.config.learning_rates) == 1 or (bool(places) and all(alike))
 
 
 def mixed_encoders(results: Path, there: Found) -> list[str]:

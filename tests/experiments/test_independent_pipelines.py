@@ -171,3 +171,17 @@ def test_a_grid_grows_by_fractions_whose_rates_are_tuned_on_their_own(paired, pe
     # Where their own rates would be tuned elsewhere now, the arms that are there do not belong to the grid.
     assert run(tmp_path, pets, two_variants(**PAIRED, fractions=[0.5, 1.0], tuned_at=[0.5]), "--list") == 2
     assert "the arms' rates were chosen by that grid" in capsys.readouterr().err
+
+
+def test_a_single_rate_is_chosen_nowhere_whatever_the_plans_say(paired, pets, tmp_path, here, capsys):
+    results = tmp_path / "results"
+    shutil.copytree(paired[0] / "results", results)
+    shutil.rmtree(results / "tuning")
+    rate = json.loads((results / "arms/scratch__1__seed_1.json").read_text())["arm"]["learning_rate"]
+    plan = json.loads((results / "plan.json").read_text())
+    (results / "plan.json").write_text(json.dumps({**plan, "learning_rates": [rate]}))
+    for path in results.glob("arms/*.json"):
+        if json.loads(path.read_text())["arm"]["learning_rate"] != rate:
+            path.unlink()
+    assert run(tmp_path, pets, two_variants(**PAIRED, learning_rates=[rate], tuned_at=[0.5]), "--list") == 0
+    assert "2 of 6 runs done" in capsys.readouterr().out
