@@ -237,7 +237,7 @@ def test_a_fraction_may_have_more_seeds_than_the_others(pets, tmp_path):
 
 
 def test_a_rate_of_a_variants_own_is_taken_as_it_is(tmp_path, pets):
-    content = change(grid(), variants={"own": {"freeze": 1, "learning_rate": 0.25}})
+    content = change(grid(), variants={"own": {"learning_rate": 0.25}})
     lists = {"learning_rates": (0.5, 0.125), "seeds": (1,), "fractions": (1.0,), "tuned_at": (1.0,)}
     plan = plan_of(content, data_dir=pets, results_dir=tmp_path, only=("scratch", "own"), **lists)
     works = all_works(plan, read_data(pets, (1.0,), (1,), (1.0,)))

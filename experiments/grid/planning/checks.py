@@ -187,7 +187,7 @@ def require_different(what: str, entries: Mapping[str, Any]) -> None:
     """
     seen: dict[str, str] = {}
     for name, entry in entries.items():
-        begun = {about: getattr(entry, about, None) for about in ("pretraining", "taught_by")}
+        begun = {about: getattr(entry, about, None) for about in ("pretraining", "taught_by", "learning_rate")}
         counts = {**with_effect(entry.config), **begun}
         key = json.dumps(counts, sort_keys=True)
         if key in seen:
