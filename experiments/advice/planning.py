@@ -69,8 +69,8 @@ class Plan:
 
     def _stages(self) -> Iterator[tuple[str, float]]:
         """Yield what follows, with about the seconds that it takes."""
-        work, phase_1 = self.work, [arm for arm in self.arms if arm.pretrained]
-        if phase_1:
+        work = self.work
+        if any(arm.pretrained for arm in self.arms):
             yield "for phase 1", work.phase_1().seconds
         chains = list(work.of_arms())
         yield f"for {len(chains)} trainings in folds", sum(chain.seconds for chain in chains) / self.slots

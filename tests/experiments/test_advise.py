@@ -107,6 +107,7 @@ def test_pictures_become_advice_and_the_same_command_goes_on(tmp_path, quick, ca
         require_as_trained(tmp_path / "out", arm)
     states = {path.relative_to(tmp_path / "out").parts[0] for path in (tmp_path / "out").rglob("state*.ckpt")}
     assert states == {"final"}, "what is scored cannot go on, and needs none"
+    assert "2 min for the final model and its masks" in said
     assert "is not looked at below 12 masks" in said
     assert "some 32 minutes of drawing" in said, "of 16 pictures"
     card = (tmp_path / "out/final/MODEL_CARD.md").read_text()
