@@ -59,6 +59,10 @@ REFUSED = [
         change(grid(), variants={"twin": {"max_steps": 6, "freeze": 0}}),
         "the variants scratch and twin differ in nothing",
     ),
+    (
+        change(grid(learning_rates=[0.5]), variants={"twin": {"learning_rate": 0.5}}),
+        "the variants scratch and twin differ in nothing",
+    ),
     *(
         (change(grid(), variants={"a": {"freeze": 1, **own}}), f"ablation.variants.a: {message} in the others")
         for own, message in [

@@ -175,12 +175,13 @@ def require_val_labels(variants: Mapping[str, Variant], data: GridData) -> None:
             raise UserError(f"ablation.variants.{name}: {error}") from None
 
 
-def require_different(what: str, entries: Mapping[str, Any]) -> None:
+def require_different(what: str, entries: Mapping[str, Any], rates: Sequence[float] = ()) -> None:
     """Compare each with each by the settings that have an effect.
 
     Args:
         what: they are, for the error.
         entries: name -> a Variant or a Pretraining.
+        rates: the learning rates that the grid tries; a variant's own that is the only one makes no difference.
 
     Raises:
         UserError: two of them are the same run.
@@ -188,6 +189,8 @@ def require_different(what: str, entries: Mapping[str, Any]) -> None:
     seen: dict[str, str] = {}
     for name, entry in entries.items():
         begun = {about: getattr(entry, about, None) for about in ("pretraining", "taught_by", "learning_rate")}
+        if len(rates) == 1:
+            begun["learning_rate"] = begun["learning_rate"] or rates[0]
         counts = {**with_effect(entry.config), **begun}
         key = json.dumps(counts, sort_keys=True)
         if key in seen:

@@ -57,7 +57,7 @@ def build_plan(config: AblationConfig) -> Plan:
             )
     require_own_seeds(config)
     require_different("pretrainings", pretrainings)
-    require_different("variants", variants)
+    require_different("variants", variants, config.learning_rates)
     require_all_used(pretrainings, variants.values())
     require_baselines(config.baseline, variants)
     require_teachers(config, variants)
