@@ -10,7 +10,7 @@ tables.
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,12 +21,17 @@ from core.command import run_command
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from core.train_config import Amp
     from transfer_learning.inference.backends import Loaded, Network
+    from transfer_learning.inference.options import Backend
+
+    # Precision -> backend -> the weights, or what was exported.
+    Places = dict[str, dict[Backend, Path]]
 
 REFERENCE = "torch, fp32"
 PACKAGES = ("onnx", "onnxruntime", "openvino")
 # The folder, the flags of `export` and the file. ONNX in eight bits is read by both.
-FILES = {"onnxruntime": ("onnx", "model.onnx"), "openvino": ("openvino", "model.xml")}
+FILES: "dict[Backend, tuple[str, str]]" = {"onnxruntime": ("onnx", "model.onnx"), "openvino": ("openvino", "model.xml")}
 EIGHT_BITS = ("onnx", "model.onnx", "int8")
 
 
@@ -51,7 +56,7 @@ def backends(config: BackendsConfig) -> dict[str, Any]:
     )
     fp32 = {backend: exported(weights, photos.data_dir, *file) for backend, file in FILES.items()}
     int8 = exported(weights, photos.data_dir, *EIGHT_BITS)
-    places = {"fp32": {"torch": weights, **fp32}, "int8": dict.fromkeys(fp32, int8)}
+    places: Places = {"fp32": {"torch": weights, **fp32}, "int8": dict.fromkeys(fp32, int8)}
     rows = [row for count in thread_counts(config.threads) for row in _rows(config, places, photos, count)]
     _print(rows)
     write_results(config, "benchmarks.backends", resolve_device("cpu"), {"backends.json": {"rows": rows}}, PACKAGES)
@@ -71,7 +76,7 @@ def exported(weights: Path, data_dir: Path, format_: str, file: str, precision: 
     return folder / file
 
 
-def _rows(config: BackendsConfig, places: dict[str, dict[str, Path]], photos: Any, count: int) -> list[dict[str, Any]]:
+def _rows(config: BackendsConfig, places: "Places", photos: Any, count: int) -> list[dict[str, Any]]:
     """Return a row for each backend and precision, with so many threads."""
     from benchmarks.timing import ratios, threads
     from core.machine.device import resolve_device
@@ -105,7 +110,7 @@ def _rows(config: BackendsConfig, places: dict[str, dict[str, Path]], photos: An
     ]
 
 
-def _loaded(places: dict[str, dict[str, Path]], batch_size: int) -> "dict[str, Loaded]":
+def _loaded(places: "Places", batch_size: int) -> "dict[str, Loaded]":
     """Return each backend in fp32, in bf16 where the processor has it and the backend knows it, and in eight bits."""
     from benchmarks.arms.training import has_bf16
     from core.machine.device import resolve_device
@@ -113,15 +118,14 @@ def _loaded(places: dict[str, dict[str, Path]], batch_size: int) -> "dict[str, L
     from transfer_learning.predict_config import InferenceOptions
 
     bf16 = has_bf16(resolve_device("cpu"))
-    arms = {f"{backend}, fp32": (place, "off") for backend, place in places["fp32"].items()}
+    fp32, int8 = places["fp32"], places["int8"]
+    arms: dict[str, tuple[Backend, Path, Amp]] = {f"{name}, fp32": (name, place, "off") for name, place in fp32.items()}
     if bf16:
-        arms |= {f"{name}, bf16": (place, "bf16") for name, place in places["fp32"].items() if name != "onnxruntime"}
-    arms |= {f"{backend}, int8": (place, "off") for backend, place in places["int8"].items()}
+        arms |= {f"{name}, bf16": (name, place, "bf16") for name, place in fp32.items() if name != "onnxruntime"}
+    arms |= {f"{name}, int8": (name, place, "off") for name, place in int8.items()}
     return {
-        name: load_network(
-            place, InferenceOptions(batch_size=batch_size, amp=amp, backend=name.partition(",")[0]), "cpu"
-        )
-        for name, (place, amp) in arms.items()
+        arm: load_network(place, InferenceOptions(batch_size=batch_size, amp=amp, backend=name), "cpu")
+        for arm, (name, place, amp) in arms.items()
     }
 
 
@@ -149,7 +153,7 @@ def _predicting(loaded: "dict[str, Loaded]", split: Any, files: Sequence[Path], 
     }
 
 
-def _inferring(arms: dict[str, Callable[[], Any]]) -> dict[str, Callable[[], Any]]:
+def _inferring(arms: Mapping[str, Callable[[], Any]]) -> dict[str, Callable[[], Any]]:
     import torch
 
     return {name: torch.inference_mode()(arm) for name, arm in arms.items()}

@@ -67,8 +67,8 @@ def _apart(function: Callable[..., tuple[float, float]], *arguments: Any) -> tup
 
 
 def _of_scoring(config: GrowthConfig, data_dir: Path, classes: int) -> tuple[float, float]:
+    from benchmarks.sources import pictures_of
     from core.machine.device import for_inference, resolve_device
-    from data.opened import open_data
     from transfer_learning.inference.backends import Network
     from transfer_learning.inference.options import ReadoutOptions
     from transfer_learning.inference.readout import Readout
@@ -76,7 +76,7 @@ def _of_scoring(config: GrowthConfig, data_dir: Path, classes: int) -> tuple[flo
     from transfer_learning.scores.results import results_of
     from transfer_learning.scores.split import scores_of_split
 
-    split, device = open_data(data_dir).split("Test"), resolve_device(config.device)
+    split, device = pictures_of(data_dir, "Test"), resolve_device(config.device)
     network = Network(for_inference(SegmentationUNet(classes, config.class_width), device), device)
     readout = Readout(network, split.size, split.manifest.resize_mode, ReadoutOptions(), config.class_batch_size)
     seconds, memory = _watched(lambda: results_of(scores_of_split(readout, split)), config.repeats)

@@ -61,7 +61,8 @@ def file_name(name: str, config: Any) -> str:
     usual = next(field.default for field in dataclasses.fields(config) if field.name == "size")
     stem, suffix = name.split(".")
     parts = [stem] if config.size == usual else [stem, str(config.size)]
-    if len(counts := getattr(config, "threads", ())) == 1:
+    counts: tuple[int, ...] = getattr(config, "threads", ())
+    if len(counts) == 1:
         parts += [str(counts[0]), "thread" if counts[0] == 1 else "threads"]
     return f"{'_'.join(parts)}.{suffix}"
 

@@ -53,9 +53,9 @@ def _of_pictures(config: GrowthConfig) -> dict[str, Any]:
     from rich.progress import track
 
     rows = [_row(config, count) for count in track(config.counts, "growing", disable=not sys.stdout.isatty())]
-    result = {"rows": rows, "per_image_over_smallest": _over_smallest(rows)}
-    _print(rows, result["per_image_over_smallest"])
-    return result
+    multiples = _over_smallest(rows)
+    _print(rows, multiples)
+    return {"rows": rows, "per_image_over_smallest": multiples}
 
 
 def _row(config: GrowthConfig, count: int) -> dict[str, float]:
@@ -94,7 +94,8 @@ def watched(command: Sequence[str]) -> dict[str, float]:
         highest = max(highest, allocated(process.pid))
         time.sleep(SAMPLE_SECONDS)
     if process.returncode:
-        raise RunError(f"{' '.join(command[2:])} failed: {process.stderr.read().strip()}")
+        told = process.stderr.read().strip() if process.stderr else ""
+        raise RunError(f"{' '.join(command[2:])} failed: {told}")
     spent = _processor_seconds() - before
     return {"seconds": time.perf_counter() - started, "processor_seconds": spent, "mebibytes": highest}
 

@@ -16,6 +16,7 @@ from data.prepare import prepare
 from data.prepare_config import PrepareConfig
 from data.sources.drawn_pets.drawings import catalogue, draw
 from data.sources.oxford_pets import CLASSES
+from data.split import Split
 from data.trimaps import trimap_to_label
 from transfer_learning.config import SegmentationConfig
 from transfer_learning.train import train
@@ -35,17 +36,15 @@ class Photographs:
 
     def of_split(self, split: str) -> list[Path]:
         """Return the picture files of a split, in its order."""
-        opened = open_data(self.data_dir).split(split)
+        opened = pictures_of(self.data_dir, split)
         return [self.files / "images" / f"{opened.names[index]}.jpg" for index in opened.labelled]
 
 
 def prepared(folder: Path, size: int, images: int, labelled_fraction: float = 1.0) -> Path:
     """Draw a data set of so many pictures at `size` px into `folder` (once), half of them for training."""
-    settings = {"dataset": "synthetic", "val_ratio": 0.2, "test_ratio": 0.2, "seed": 0}
     target = folder / f"synthetic-{size}-{images}-{labelled_fraction:g}"
-    prepare(
-        PrepareConfig(output_dir=target, size=size, num_images=images, labelled_fraction=labelled_fraction, **settings)
-    )
+    drawn = PrepareConfig(dataset="synthetic", num_images=images, labelled_fraction=labelled_fraction, seed=0)
+    prepare(replace(drawn, output_dir=target, size=size, val_ratio=0.2, test_ratio=0.2))
     return target
 
 
@@ -58,9 +57,11 @@ def photographs(folder: Path, size: int, images: int, classes: int | None = None
     if not files.exists():
         _write(files, ((name, *_photograph(index, classes)) for index, name in enumerate(_names(images))))
     names = tuple(f"class {number}" for number in range(classes)) if classes else CLASSES.names
-    places = {"images": files / "images", "masks": files / "masks", "output_dir": folder / f"{files.name}-{size}"}
-    prepare(PrepareConfig(dataset="folder", classes=names, ignore_value=(IGNORED,), size=size, seed=0, **places))
-    return Photographs(files, places["output_dir"])
+    data_dir = folder / f"{files.name}-{size}"
+    pictures, masks = files / "images", files / "masks"
+    config = PrepareConfig(dataset="folder", images=pictures, masks=masks, classes=names, ignore_value=(IGNORED,))
+    prepare(replace(config, output_dir=data_dir, size=size, seed=0))
+    return Photographs(files, data_dir)
 
 
 def _names(images: int) -> list[str]:
@@ -112,10 +113,17 @@ def trained(folder: Path, data_dir: Path, steps: int, *, width: int, batch_size:
     return weights
 
 
+def pictures_of(data_dir: Path, split: str) -> Split:
+    """Open a split of prepared pictures."""
+    opened = open_data(data_dir).split(split)
+    assert isinstance(opened, Split)  # these data sets hold no volumes
+    return opened
+
+
 def exported(data_dir: Path, split: str, folder: Path) -> Path:
     """Write a split's pictures as JPEG and its masks as PNG of the same names (once)."""
     if not folder.exists():
-        opened = open_data(data_dir).split(split)
+        opened = pictures_of(data_dir, split)
         rows = opened.label_rows
         _write(folder, ((opened.names[i], opened.images[i], opened.labels[rows[i]]) for i in opened.labelled))
     return folder

@@ -87,9 +87,9 @@ def _of_training(config: StepProfileConfig, fabric: "Fabric") -> dict[str, float
     from benchmarks.sources import prepared
 
     data_dir = prepared(config.work_dir, config.size, config.images)
-    shared = {"width": config.width, "batch_size": config.batch_size, "device": str(fabric.device), "amp": config.amp}
+    shared: dict[str, Any] = {"width": config.width, "batch_size": config.batch_size, "device": str(fabric.device)}
     with tempfile.TemporaryDirectory() as folder:
-        step = ours.training("transfer_learning", data_dir, Path(folder), fabric, 1, **shared)
+        step = ours.training("transfer_learning", data_dir, Path(folder), fabric, 1, amp=config.amp, **shared)
         return shares_of(step, config.steps, fabric.device)
 
 

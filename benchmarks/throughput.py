@@ -28,7 +28,7 @@ START_UP_REPEATS = 5
 SPEED_COLUMNS = {"images_per_second": "images/s", "processor_milliseconds": "processor ms an image"}
 
 
-def throughput(config: ThroughputConfig) -> dict[str, Any]:
+def throughput(config: ThroughputConfig) -> dict[int, dict[str, Any]]:
     """Measure, write and print; returns the ratios by number of threads and name."""
     arms, scoring_arms = _arms()
     from benchmarks.filing import PEERS, write_results

@@ -93,9 +93,13 @@ def class_arms(config: PartsConfig, device: torch.device, classes: int, precisio
     arms: Arms = {}
     for (layout, memory_format), precision in _each_way(precisions):
         logits = drawn.to(TYPES.get(precision, torch.float32), memory_format=memory_format)
-        arms[Way(OURS, layout, precision)] = lambda logits=logits: logits.max(1).indices
+        arms[Way(OURS, layout, precision)] = partial(_by_max, logits)
         arms[Way("argmax", layout, precision)] = partial(logits.argmax, 1)
     return arms
+
+
+def _by_max(logits: Tensor) -> Tensor:
+    return logits.max(1).indices
 
 
 def _pair(config: PartsConfig, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:

@@ -14,11 +14,11 @@ import numpy as np
 from benchmarks.arms.training import WORKERS, Arms, has_bf16, plain_network
 from benchmarks.config import ThroughputConfig
 from benchmarks.loops import scoring
-from benchmarks.sources import exported, photographs, prepared, trained
+from benchmarks.sources import exported, photographs, pictures_of, prepared, trained
 from benchmarks.timing import OfOthers
 from core.machine.fabric import Fabric
 from core.machine.threads import threaded
-from data.opened import open_data
+from core.train_config import Amp
 from data.split import Split
 from transfer_learning.inference.backends import load_network
 from transfer_learning.inference.readout import Readout
@@ -49,20 +49,23 @@ def scoring_arms(config: ThroughputConfig, fabric: Fabric) -> dict[str, Scoring]
     )
     arms = partial(_arms, config, fabric, weights)
     return {
-        "drawn": arms(open_data(drawn).split("Test"), sorted((small / "images").glob("*.jpg"))),
-        "photographs": arms(open_data(photos.data_dir).split("Test"), photos.of_split("Test")),
+        "drawn": arms(pictures_of(drawn, "Test"), sorted((small / "images").glob("*.jpg"))),
+        "photographs": arms(pictures_of(photos.data_dir, "Test"), photos.of_split("Test")),
     }
 
 
 def _arms(config: ThroughputConfig, fabric: Fabric, weights: Path, split: Split, files: list[Path]) -> Scoring:
-    device, plain, arms = fabric.device, plain_network(config.width), {}
-    for name, amp in {"": "off", **({IN_BF16: "bf16"} if has_bf16(device) else {})}.items():
+    device, plain = fabric.device, plain_network(config.width)
+    arms: Arms = {}
+    precisions: dict[str, Amp] = {"": "off", **({IN_BF16: "bf16"} if has_bf16(device) else {})}
+    for name, amp in precisions.items():
         options = InferenceOptions(batch_size=config.batch_size, amp=amp)
         loaded = load_network(weights, options, str(device))
         readout = Readout(loaded.network, split.size, split.manifest.resize_mode, options, config.batch_size)
         arms[OURS + name] = partial(_evaluate, readout, split)
         arms[PREDICTION + name] = partial(predict, Segmenter(readout, loaded.header), files)
-    plain.load_state_dict(loaded.model.state_dict())
+        assert loaded.model is not None  # as for what was exported
+        plain.load_state_dict(loaded.model.state_dict())
     loop = partial(scoring.evaluation, plain, files, config.size, device, WORKERS)
     arms[COUNTING] = OfOthers(loop(everything=False))
     arms[EVERYTHING] = OfOthers(loop(everything=True))

@@ -102,7 +102,7 @@ def _files(config: ThroughputConfig, size: int) -> Path:
 
 def multiply_adds(config: ThroughputConfig) -> dict[str, float]:
     """Return the multiply-adds of a picture, forward and backward, for the arms whose networks can be compared."""
-    networks = {"transfer_learning": plain_network(config.width)}
+    networks: dict[str, torch.nn.Module] = {"transfer_learning": plain_network(config.width)}
     if config.peers:
         networks |= _networks_of_peers(config)
     return {name: peers.multiply_adds(model, config.size, torch.device("cpu")) for name, model in networks.items()}

@@ -17,7 +17,7 @@ from reconstruction.task import ReconstructionTask
 from transfer_learning.config import SegmentationConfig
 from transfer_learning.task import SegmentationTask
 
-TASKS: dict[str, tuple[type[Task], type[TrainConfig], dict[str, Any]]] = {
+TASKS: dict[str, tuple[Callable[..., Task], type[TrainConfig], dict[str, Any]]] = {
     "reconstruction": (ReconstructionTask, ReconstructionConfig, {}),
     "transfer_learning": (SegmentationTask, SegmentationConfig, {"optimizer": "adamw", "momentum": 0.0}),
 }
@@ -43,6 +43,6 @@ def training(
     task = task_type(config, *open_data(data_dir).splits("Train", "Val"), machine)
     if fixed_batch:
         batch = task.read(task.draws.batch(0))
-        task.read = lambda draw: batch
+        task.read = lambda draw: batch  # type: ignore[method-assign]
     run = RunFolder(folder, describe(config, machine, {}), task.log_columns)
     return in_rounds(task, config, machine, run, steps)

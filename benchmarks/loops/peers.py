@@ -16,10 +16,9 @@ import numpy as np
 import segmentation_models_pytorch as smp
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.loops.practitioner import DEVIATION, IGNORE_INDEX, MEAN, NUM_CLASSES, Batches, PictureFiles
+from benchmarks.loops.practitioner import DEVIATION, IGNORE_INDEX, MEAN, NUM_CLASSES, Batches, Files
 from core.errors import UserError
 from core.extras import to_install
 
@@ -40,20 +39,21 @@ def smp_unet() -> nn.Module:
     return smp.Unet(ENCODER, encoder_weights=None, classes=NUM_CLASSES)
 
 
-class SmpFiles(Dataset):
+class SmpFiles(Files):
     """Pictures and masks as SMP's notebook reads them: by OpenCV, uint8 up to the network."""
 
     def __init__(self, folder: Path, size: int) -> None:
-        self.files, self.size = PictureFiles(folder, size).files, (size, size)
-
-    def __len__(self) -> int:
-        return len(self.files)
+        super().__init__(folder)
+        self.size = (size, size)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Return a picture [3, S, S] and its mask [S, S], both uint8."""
         file = self.files[index]
-        image = cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB)
+        image = cv2.imread(str(file))
         mask = cv2.imread(str(file.parents[1] / "masks" / f"{file.stem}.png"), cv2.IMREAD_GRAYSCALE)
+        assert image is not None
+        assert mask is not None
+        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
         image = cv2.resize(image, self.size)
         mask = cv2.resize(mask, self.size, interpolation=cv2.INTER_NEAREST)
         if torch.rand(()) < 0.5:
@@ -115,7 +115,7 @@ def monai_batches(folder: Path, size: int, batch_size: int, workers: int) -> Bat
     from monai.transforms import Compose, EnsureChannelFirstd, LoadImaged, RandRotate90d, Resized, ScaleIntensityd
 
     keys = ["img", "seg"]
-    files = PictureFiles(folder, size).files
+    files = Files(folder).files
     items = [{"img": str(file), "seg": str(folder / "masks" / f"{file.stem}.png")} for file in files]
     transforms = Compose(
         [

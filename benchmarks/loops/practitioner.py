@@ -20,28 +20,35 @@ PREFETCHED = 2  # batches a worker, torch's default
 DEVIATION = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
 
 
-class PictureFiles(Dataset):
+class Files(Dataset):
+    """Pictures of a folder with `images/*.jpg` and `masks/*.png` of the same names."""
+
+    def __init__(self, folder: Path) -> None:
+        self.files = sorted((folder / "images").glob("*.jpg"))
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+
+class PictureFiles(Files):
     """JPEG pictures and PNG masks: decoded, resized, flipped now and then, normalised, one by one.
 
     Args:
-        folder: with `images/*.jpg` and `masks/*.png` of the same names.
+        folder: of pictures and masks.
         size: side after resizing.
         flip: whether to flip half of them.
     """
 
     def __init__(self, folder: Path, size: int, flip: bool = True) -> None:
-        self.files = sorted((folder / "images").glob("*.jpg"))
+        super().__init__(folder)
         self.size, self.flip = size, flip
-
-    def __len__(self) -> int:
-        return len(self.files)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         """Return a picture [3, S, S] float32, normalised, and its mask [S, S] int64."""
         file = self.files[index]
-        picture = Image.open(file).convert("RGB").resize((self.size, self.size), Image.Resampling.BILINEAR)
-        mask = Image.open(file.parents[1] / "masks" / f"{file.stem}.png")
-        mask = mask.resize((self.size, self.size), Image.Resampling.NEAREST)
+        side = (self.size, self.size)
+        picture = Image.open(file).convert("RGB").resize(side, Image.Resampling.BILINEAR)
+        mask = Image.open(file.parents[1] / "masks" / f"{file.stem}.png").resize(side, Image.Resampling.NEAREST)
         pixels, label = np.asarray(picture), np.asarray(mask)
         if self.flip and torch.rand(()) < 0.5:
             pixels, label = pixels[:, ::-1], label[:, ::-1]
@@ -87,7 +94,7 @@ class Batches:
         self.ahead = workers * PREFETCHED
         began = time.perf_counter()
         for index in range(batch_size):
-            dataset[index % len(dataset)]
+            dataset[index % len(dataset)]  # type: ignore[arg-type]  # torch's type does not say that it has a length
         self.seconds_ahead = (time.perf_counter() - began) * PREFETCHED if workers else 0.0
 
     def __iter__(self) -> Iterator[Any]:
