@@ -88,24 +88,59 @@ def contests(analysis: Analysis) -> list[Contest]:
     ]
 
 
-def _contests(analysis: Analysis, fraction: float, budget: int) -> list[Contest]:
+@dataclass(frozen=True)
+class Entrants:
+    """The variants that a budget allows at one fraction.
+
+    Args:
+        baseline: the best on Val from scratch; None where no such variant is within the budget.
+        own: of the network that the plan's baseline has, without weights from outside.
+        allowed: those, and any with weights from outside.
+    """
+
+    fraction: float
+    budget: int
+    baseline: Group | None
+    own: list[Group]
+    allowed: list[Group]
+
+
+def entrants(analysis: Analysis, fraction: float, budget: int) -> Entrants:
+    """Return the variants that take no more picture passes than a budget, phase 1 whole."""
     variants = analysis.ablation.plan.variants
     # Scores on a few masks of Val do not compare with scores on all of them.
     of_all = [group for group in analysis.at(fraction) if not any(_few_of_val(arm) for arm in group.arms)]
     within = [group for group in of_all if group.passes is not None and group.passes <= budget]
     network = _network(analysis, fraction)
     own = [group for group in within if not variants[group.variant].outside_weights and _parameters(group) in network]
-    baseline = _best([group for group in own if is_from_scratch(analysis, group)])
     allowed = [group for group in within if group in own or variants[group.variant].outside_weights]
-    best, anyone = _best(own), _best(allowed)
+    baseline = _best([group for group in own if is_from_scratch(analysis, group)])
+    return Entrants(fraction, budget, baseline, own, allowed)
 
-    def contest(best: Group | None, entrants: Sequence[Group], outside: bool) -> Contest:
-        tags = variants[best.variant].tags if best else ()
-        difference = _difference(analysis, baseline, best)
-        unlike = len({group.seeds for group in entrants}) > 1
-        return Contest(fraction, budget, baseline, best, difference, outside, tags, unlike)
 
-    return [contest(best, own, False), *([] if anyone is best else [contest(anyone, allowed, True)])]
+def standings(analysis: Analysis) -> list[tuple[Entrants, Group, VariantDifference]]:
+    """Return how far all others within the largest budget are from the best from scratch, at every fraction."""
+    budgets = analysis.ablation.plan.budgets
+    fields = [entrants(analysis, fraction, max(budgets)) for fraction in analysis.fractions] if budgets else []
+    return [
+        (field, group, difference)
+        for field in fields
+        for group in field.allowed
+        if group is not field.baseline and (difference := _difference(analysis, field.baseline, group))
+    ]
+
+
+def _contests(analysis: Analysis, fraction: float, budget: int) -> list[Contest]:
+    field = entrants(analysis, fraction, budget)
+    best, anyone = _best(field.own), _best(field.allowed)
+
+    def contest(best: Group | None, among: Sequence[Group], outside: bool) -> Contest:
+        tags = analysis.ablation.plan.variants[best.variant].tags if best else ()
+        difference = _difference(analysis, field.baseline, best)
+        unlike = len({group.seeds for group in among}) > 1
+        return Contest(fraction, budget, field.baseline, best, difference, outside, tags, unlike)
+
+    return [contest(best, field.own, False), *([] if anyone is best else [contest(anyone, field.allowed, True)])]
 
 
 def _network(analysis: Analysis, fraction: float) -> set[int | None]:

@@ -8,11 +8,12 @@ from ablation_samples import STEPS, arm, counts_of, path_of, plan, write
 from figure_checks import assert_readable, kept_figures
 
 from core.statistics import holm, two_sided_p
-from experiments.ablation.budgets import contests
+from experiments.ablation.budgets import contests, standings
 from experiments.ablation.figures import compute as compute_figure
 from experiments.ablation.format import ArmContent
 from experiments.ablation.results import read_ablation
 from experiments.ablation.statistics import analysed
+from experiments.ablation.tables.budgets import standings_table
 from experiments.ablation.tables.costs import passes_table
 from experiments.tables import main
 
@@ -86,6 +87,18 @@ def test_within_a_budget_val_decides_among_all_arms(tmp_path):
     assert text.index("## The best within a budget") < text.index("## 100 % of the labels")
     assert "![Compute](compute.png)" in text
     assert f"| mask ({PRETRAINED:,}) | species tag |" in text
+
+
+def test_all_others_stand_beside_the_best_from_scratch(tmp_path):
+    analysis = analysed(read_ablation(race(tmp_path)))
+    found = {group.variant: (field.budget, difference) for field, group, difference in standings(analysis)}
+    assert list(found) == ["scratch", "good_on_test", "mask", "imagenet"]  # longer is what they are compared with
+    scores = {group.variant: group.test.mean for group in analysis.groups}
+    for name, (budget, difference) in found.items():
+        assert (budget, difference.baseline, difference.seeds) == (PRETRAINED, "longer", (1, 2, 3))
+        assert difference.value == pytest.approx(scores[name] - scores["longer"])
+    table = standings_table(analysis, standings(analysis))
+    assert [row[1:3] for row in table.rows][2:] == [["mask (198,000)", "–"], ["imagenet (48,000)", "outside weights"]]
 
 
 def test_a_budget_one_pass_smaller_leaves_it_out(tmp_path):

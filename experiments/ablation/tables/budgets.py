@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from experiments.ablation.budgets import Contest
+from experiments.ablation.budgets import Contest, Entrants
+from experiments.ablation.differences import VariantDifference
 from experiments.ablation.statistics import Analysis, Group
 from experiments.table_formats import UNKNOWN, Table, listed, number, share, signed
 
@@ -14,6 +15,12 @@ NOTES = (
     "passes of learning rates that were tried are told apart.",
     "Scores: mean IoU on Test, means over the seeds that both have; intervals as of the other differences. p: "
     "two-sided, from the same resamples, adjusted for all rows of this table (Holm 1979); verdicts go by it.",
+)
+
+STANDINGS_NOTES = (
+    "Mean IoU on Test: of the best on Val from scratch within the budget, and of each other variant, over the seeds "
+    "that both have. Intervals as of the other differences, each for itself: of many, one in twenty leaves the truth "
+    "out, and with one seed they are over images only. Verdicts are those of the table of budgets.",
 )
 
 
@@ -45,6 +52,32 @@ def budget_table(analysis: Analysis, found: Sequence[Contest]) -> Table:
     columns += ["95 % interval", "p", "reading"]
     text = ["labels", "best from scratch", "best", "with", "reading"]
     return Table("The best within a budget of picture passes", columns, rows, text, NOTES)
+
+
+def standings_table(analysis: Analysis, found: Sequence[tuple[Entrants, Group, VariantDifference]]) -> Table:
+    """Return how far all others within the largest budget are from the best from scratch, a row a variant."""
+    rows = []
+    for field, group, difference in found:
+        first, second = difference.means or (None, None)
+        limits = difference.interval
+        outside = analysis.ablation.plan.variants[group.variant].outside_weights
+        rows.append(
+            [
+                f"{analysis.labels(field.fraction)} ({share(field.fraction)})",
+                _with_passes(group),
+                "outside weights" if outside else UNKNOWN,
+                difference.baseline,
+                str(len(difference.seeds)),
+                number(first),
+                number(second),
+                signed(difference.value),
+                f"{signed(limits[0])} to {signed(limits[1])}" if limits else UNKNOWN,
+            ]
+        )
+    columns = ["labels", "variant", "with", "compared with", "seeds", "its score", "score", "difference"]
+    title = f"All within {max(analysis.ablation.plan.budgets):,} picture passes"
+    text = ["labels", "variant", "with", "compared with"]
+    return Table(title, [*columns, "95 % interval"], rows, text, STANDINGS_NOTES)
 
 
 def entry_of(contest: Contest) -> dict[str, Any]:

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from core.classes import ClassSet
 from core.evaluation import counted
 from experiments.ablation import one_object
-from experiments.ablation.budgets import contests
+from experiments.ablation.budgets import contests, standings
 from experiments.ablation.case_dice import is_by_case
 from experiments.ablation.label_savings import Savings, label_savings
 from experiments.ablation.plan_format import PlanContent
 from experiments.ablation.pretraining_length import length_curves, length_table
 from experiments.ablation.statistics import Analysis, Group
-from experiments.ablation.tables.budgets import budget_table
+from experiments.ablation.tables.budgets import budget_table, standings_table
 from experiments.ablation.tables.cases import case_table
 from experiments.ablation.tables.costs import compute_table, passes_table, tuning_table
 from experiments.ablation.tables.pace import COLUMN, NOTE, has_pace, pace
@@ -23,13 +23,14 @@ from experiments.table_formats import MOST_CLASS_COLUMNS, UNKNOWN, Table, listed
 def tables_of(analysis: Analysis) -> list[Table]:
     """Return all tables that speak of this ablation alone, in reading order."""
     curves = length_curves(analysis)
-    within = contests(analysis)
+    within, others = contests(analysis), standings(analysis)
     return [
         variants_table(analysis),
         *([budget_table(analysis, within)] if within else []),
         *(main_table(analysis, fraction) for fraction in analysis.fractions),
         *([case_table(analysis)] if is_by_case(analysis.ablation) else []),
         difference_table(analysis),
+        *([standings_table(analysis, others)] if others else []),
         savings_table(analysis),
         *([length_table(curves)] if curves else []),
         tuning_table(analysis),
