@@ -76,11 +76,11 @@ def test_a_budget_is_one_of_the_whole_grid(pets, tmp_path, capsys):
         ),
         (
             {"variants": {"half": {"amp": "bf16", "control": True}}},
-            "ablation.variants.half: amp bf16, but off in ablation.variants.scratch: with budgets precision is pinned",
+            "ablation.variants.half: amp bf16, but off in ablation.variants.scratch: one table has one precision",
         ),
         (
             {"pretraining_common": {"amp": "bf16"}},
-            "ablation.pretraining.plain: amp bf16, but off in ablation.variants.scratch: with budgets precision is",
+            "ablation.pretraining.plain: amp bf16, but off in ablation.variants.scratch: one table has one",
         ),
         ({"pretraining_common": {"amp": "auto"}}, "ablation.pretraining.plain: amp auto, but with budgets"),
     ],
@@ -92,7 +92,14 @@ def test_precision_is_pinned_where_budgets_are_given(pets, tmp_path, here, capsy
     assert message in errors
     assert errors.count("\n") == 1
     assert here == []
-    assert run(tmp_path, pets, content, "--list") == 0  # without budgets as before
+
+
+def test_without_budgets_arms_alone_have_one_precision(pets, tmp_path, capsys):
+    of_phase_1 = change(grid(), pretraining_common={"amp": "bf16"})
+    assert run(tmp_path, pets, of_phase_1, "--list") == 0
+    of_an_arm = change(grid(), variants={"half": {"amp": "bf16", "control": True}})
+    assert run(tmp_path, pets, of_an_arm, "--list") == 2
+    assert "ablation.variants.half: amp bf16, but off in ablation.variants.scratch" in capsys.readouterr().err
 
 
 def test_all_in_bf16_are_compared(pets, tmp_path):

@@ -9,6 +9,7 @@ from ablation_grid import finished_grid, grid, read, run
 from core.errors import UserError
 from core.files import file_sha256
 from data.opened import open_data
+from data.prepare import main as prepare
 from experiments.architectures.at_work import measured_as
 from experiments.grid import arms
 from experiments.grid.config import AblationConfig
@@ -132,6 +133,18 @@ def test_pools_are_looked_at_before_anything_trains(part, settings, problem, pet
     assert run(tmp_path, pets, content) == 2
     assert re.search(problem, capsys.readouterr().err)
     assert here == []
+
+
+def test_a_pool_whose_masks_are_all_learned_from_is_refused_before_anything_trains(tmp_path, here, capsys):
+    flags = "--dataset synthetic --num_images 20 --labelled_fraction 1 --size 40"
+    assert prepare([*flags.split(), "--output_dir", str(tmp_path / "data")]) == 0
+    content = grid(seeds=[1], fractions=[0.5, 1.0])
+    content["variants"]["taught"] = {"unlabelled": "consistency", "control": True}
+    assert run(tmp_path, tmp_path / "data", content) == 2
+    problem = "ablation.variants.taught: it learns from pictures without masks, and at fraction 1 the masks of all"
+    assert problem in capsys.readouterr().err
+    assert here == []
+    assert run(tmp_path, tmp_path / "data", {**content, "fractions": [0.5], "tuned_at": [0.5]}, "--list") == 0
 
 
 def test_a_taught_run_is_timed_without_its_teacher():

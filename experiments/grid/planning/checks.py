@@ -151,18 +151,19 @@ def require_own_seeds(config: AblationConfig) -> None:
 def require_pinned(
     budgets: Sequence[int], variants: Mapping[str, Variant], pretrainings: Mapping[str, Pretraining]
 ) -> None:
-    """Raise UserError where arms are compared within budgets and their precision, or their phase 1's, is not one."""
+    """Raise UserError where arms have several precisions; with budgets phase 1 counts too, and `auto` is none."""
     entries: dict[str, Variant | Pretraining] = {f"ablation.variants.{name}": one for name, one in variants.items()}
-    entries |= {f"ablation.pretraining.{name}": one for name, one in pretrainings.items()}
+    if budgets:
+        entries |= {f"ablation.pretraining.{name}": one for name, one in pretrainings.items()}
     first, expected = next(iter(entries)), next(iter(entries.values())).config.amp
-    for name, entry in entries.items() if budgets else ():
+    for name, entry in entries.items():
         amp = entry.config.amp
-        if amp not in PINNED:
+        if budgets and amp not in PINNED:
             raise UserError(f"{name}: amp {amp}, but with budgets precision is pinned: give amp {' or '.join(PINNED)}")
         if amp != expected:
             raise UserError(
-                f"{name}: amp {amp}, but {expected} in {first}: with budgets precision is pinned, give all the same, "
-                "or each a grid and a results folder of its own"
+                f"{name}: amp {amp}, but {expected} in {first}: one table has one precision, give all the same, or "
+                "each a grid and a results folder of its own"
             )
 
 

@@ -119,8 +119,7 @@ class TrainLabels:
 
     def count(self, fraction: float, seed: int) -> int:
         """Count the labels of a fraction; every stratum of the training pictures must be among them."""
-        groups = list(self.groups.values())
-        chosen = label_subset(list(self.strata), list(self.strata.values()), fraction, seed, groups)
+        chosen = self.chosen(fraction, seed)
         missing = self.wanted - {self.strata[name] for name in chosen}
         if missing:
             raise UserError(
@@ -128,6 +127,11 @@ class TrainLabels:
                 f"{' or '.join(sorted(missing))} to learn from"
             )
         return len(chosen)
+
+    def chosen(self, fraction: float, seed: int) -> list[str]:
+        """Return the names of the pictures whose masks are learned from."""
+        groups = list(self.groups.values())
+        return label_subset(list(self.strata), list(self.strata.values()), fraction, seed, groups)
 
     def require_there(self, fraction: float) -> None:
         """Raise UserError where a fraction means more labels than exist."""
