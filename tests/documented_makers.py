@@ -39,7 +39,7 @@ SMALL = {
         "num_images": 40,
         "train_crop": 40,
     },
-    **{"mask_patch": 8, "amp": "off", "seeds": [1], "fractions": [0.1, 1.0], "learning_rates": [0.003]},
+    **{"mask_patch": 8, "amp": "off", "seeds": [1], "fractions": [0.1, 1.0], "learning_rates": [0.002]},
     **{"jobs": 1, "budgets": [], "val_labels": 2},
 }
 

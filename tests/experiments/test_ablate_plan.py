@@ -166,6 +166,11 @@ def test_an_unknown_variant_and_a_class_without_labels_are_refused(pets, tmp_pat
     assert here == []
 
 
+def test_rates_make_no_twins_of_what_a_call_leaves_out(pets, tmp_path):
+    content = change(grid(learning_rates=[0.5]), variants={"twin": {"learning_rate": 0.5}})
+    assert run(tmp_path, pets, content, "--variants", "scratch", "--list") == 0
+
+
 def test_settings_that_have_a_say_are_not_left_out():
     """Of every two that differ in one setting, those differ in nothing whose setting is idle beside the others."""
     masked = {"pretext": "mask", "target": "normalised", "image_statistics": False}

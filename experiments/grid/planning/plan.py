@@ -57,14 +57,15 @@ def build_plan(config: AblationConfig) -> Plan:
             )
     require_own_seeds(config)
     require_different("pretrainings", pretrainings)
-    require_different("variants", variants, config.learning_rates)
+    require_different("variants", variants)
     require_all_used(pretrainings, variants.values())
     require_baselines(config.baseline, variants)
     require_teachers(config, variants)
     require_pinned(config.budgets, variants, pretrainings)
-    return Plan(
-        config, pretrainings, variants, tuple(name for name in variants if name in config.only or not config.only)
-    )
+    chosen = {name: one for name, one in variants.items() if name in config.only or not config.only}
+    # Of those that a call leaves out, rates that it gives make no twins.
+    require_different("variants", chosen, config.learning_rates)
+    return Plan(config, pretrainings, variants, tuple(chosen))
 
 
 def _variant(
