@@ -169,6 +169,11 @@ class TrainConfig(LearningConfig, NetworkConfig, DataConfig):
         """Picture passes of a step: a forward pass counts 1, a forward and a backward pass 3."""
         return 3 * self.batch_size
 
+    @property
+    def teacher_passes_per_step(self) -> int:
+        """Those of them that a teacher makes whose network is another run's, and perhaps another."""
+        return 0
+
     def idle(self) -> dict[str, str]:
         """Return the settings that have no say beside the others, and why."""
         if self.max_steps:

@@ -11,7 +11,7 @@ from data.augment.settings import AugmentConfig
 from data.volumes.settings import PatchConfig
 from transfer_learning.fitting_config import FittingConfig
 from transfer_learning.losses.loss_config import LossConfig
-from transfer_learning.unlabelled.settings import STABILITY_PASSES, UnlabelledConfig
+from transfer_learning.unlabelled.settings import LOOKED_AT, STABILITY_PASSES, UnlabelledConfig
 
 Refinement = Literal["none", "boundary"]
 PARTLY = r"(first_params|stage):([1-9][0-9]{0,5})"
@@ -92,6 +92,11 @@ class SegmentationConfig(UnlabelledConfig, LossConfig, FittingConfig, PatchConfi
     def passes_per_step(self) -> int:
         """Picture passes of a step, those of unlabelled pictures and of a teacher among them."""
         return super().passes_per_step + self.unlabelled_passes
+
+    @property
+    def teacher_passes_per_step(self) -> int:
+        """Those of them that a teacher makes whose network is another run's, and perhaps another."""
+        return self.unlabelled_batch * LOOKED_AT if self.unlabelled == "self_training" else 0
 
     def passes_before(self, pictures: int) -> int:
         """Return the picture passes that come before the first step, of so many unlabelled pictures."""

@@ -66,11 +66,12 @@ class Encoder(Content):
 
 
 class Teacher(Content):
-    """The arm that labelled unlabelled pictures for another; `passes` are its own and those of all before it."""
+    """The arm that labelled unlabelled pictures for another; what it cost is with all before it."""
 
     variant: str
     sha256: str
     passes: Count | None = None
+    multiply_adds: Annotated[FiniteFloat, Field(ge=0)] | None = None
 
 
 class ArmProvenance(Content):
@@ -122,10 +123,10 @@ class PhaseTwo(Content):
 
     @property
     def total_multiply_adds(self) -> float | None:
-        """Those of its passes and of its phase 1's; None where either was not counted, or a teacher's were not."""
-        if self.teacher:
-            return None
+        """Those of its passes, of its phase 1's and of its teacher's; None where some were not counted."""
         parts = [self.compute.multiply_adds]
+        if self.teacher:
+            parts.append(self.teacher.multiply_adds)
         if self.pretraining:
             phase_1 = self.pretraining.compute
             parts.append(phase_1.multiply_adds if phase_1 else None)

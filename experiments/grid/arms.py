@@ -68,7 +68,12 @@ class ArmWork(Work):
     @property
     def passes(self) -> int:
         """Picture passes that it will take, those that find stable pictures among them."""
-        return super().passes + self.config.passes_before(self.data.train_images)
+        return super().passes + self.passes_before
+
+    @property
+    def passes_before(self) -> int:
+        """Those of them that find stable pictures, of the pool that it learns from."""
+        return self.config.passes_before(self.data.pool_size(self.config.unlabelled_pictures))
 
     @property
     @abstractmethod
@@ -105,8 +110,9 @@ class ArmWork(Work):
 
     def described(self, training: Training) -> dict[str, Any]:
         """Return what its JSON says whether it was tested or not: the fields of `PhaseTwo`."""
-        before = self.config.passes_before(self.data.train_images)
-        compute = with_passes(training.compute, self.config, self.folder / WEIGHTS, self.data.resolution, before)
+        teacher = self.teacher.weights if self.teacher else None
+        known = (self.folder / WEIGHTS, self.data.resolution, teacher, self.passes_before)
+        compute = with_passes(training.compute, self.config, *known)
         return {
             "arm": ArmName(variant=self.variant.name, fraction=self.fraction, seed=self.seed, learning_rate=self.rate),
             "num_labels": self.data.num_labels[self.fraction, self.seed],
@@ -215,8 +221,9 @@ class TestedArm(ArmWork):
 
     def as_teacher(self) -> Teacher:
         """Return what arms that it teaches say of it."""
-        passes = read(self.file, ArmContent).total_passes()
-        return Teacher(variant=self.variant.name, sha256=file_sha256(self.weights), passes=passes)
+        content = read(self.file, ArmContent)
+        cost = {"passes": content.total_passes(), "multiply_adds": content.total_multiply_adds}
+        return Teacher(variant=self.variant.name, sha256=file_sha256(self.weights), **cost)
 
     @property
     def can_begin(self) -> bool:

@@ -104,9 +104,8 @@ class Work(ABC):
     @property
     def images(self) -> int:
         """Training pictures that it will see, likewise."""
-        if self.config.max_steps:
-            return self.config.max_steps * self.config.batch_size
-        return self.config.epochs * self.data.train_images
+        assert self.config.max_steps, "which phase 2 has in every grid"
+        return int(self.config.max_steps * self.config.batch_size)
 
     @property
     def passes(self) -> int:
@@ -163,6 +162,16 @@ class PretrainingWork(Work):
         return self.pretraining.config
 
     @property
+    def images(self) -> int:
+        """Training pictures that it will see, unless it stops early."""
+        return super().images if self.config.max_steps else int(self.config.epochs * self.pool_size)
+
+    @property
+    def pool_size(self) -> int:
+        """Pictures that it learns from."""
+        return self.data.pool_size(self.config.pictures)
+
+    @property
     def weights(self) -> Path:
         """What the arms begin with."""
         return self.folder / WEIGHTS
@@ -180,7 +189,7 @@ class PretrainingWork(Work):
 
     def content(self) -> PretrainingRun:
         """Return what its finished run folder says."""
-        run = pretraining_of(self.folder, self.pretraining.name, self.data)
+        run = pretraining_of(self.folder, self.pretraining.name, self.data, self.pool_size)
         assert run.compute
         cost = with_passes(run.compute, self.config, self.weights, self.data.resolution)
         return run.model_copy(update={"compute": cost})

@@ -8,28 +8,36 @@ from experiments.evaluations import Resolution
 
 
 def with_passes(
-    compute: Compute, config: TrainConfig, weights: Path, resolution: Resolution, before: int = 0
+    compute: Compute,
+    config: TrainConfig,
+    weights: Path,
+    resolution: Resolution,
+    teacher: Path | None = None,
+    before: int = 0,
 ) -> Compute:
     """Return what a training cost with its picture passes and, where they can be counted, its multiply-adds.
 
-    Multiply-adds are those of the network alone, each pass at a forward pass of one picture as large as those that it
-    trains on: without losses, a teacher of another shape, or what a sparse encoder leaves out. Volumes, pictures of
-    several sizes and trainings without weights have none.
+    Multiply-adds are those of the networks alone, each pass at a forward pass of one picture as large as those that it
+    trains on: without losses or what a sparse encoder leaves out, and the passes of the network that phase 1 distils at
+    those of its student. Volumes, pictures of several sizes and trainings without weights have none.
 
     Args:
         compute: what it cost otherwise.
         config: its settings.
         weights: what it left; they need not be there.
         resolution: side of the pictures in pixels, or height and width.
-        before: passes beside those of its steps.
+        teacher: the weights of the run that labelled pictures for it; they need not be there either.
+        before: passes of that run's network beside those of its steps.
     """
-    passes = before + round(compute.images * config.passes_per_step / config.batch_size)
+    steps = compute.images / config.batch_size
+    passes = before + round(steps * config.passes_per_step)
+    taught = before + round(steps * config.teacher_passes_per_step) if teacher else 0
     window, scales = getattr(config, "window", None), getattr(config, "scales", ())
     sides = window or ((resolution, resolution) if isinstance(resolution, int) else tuple(resolution))
-    once = None if config.dims != 2 or scales or not weights.exists() else forward_multiply_adds(weights, sides)
-    return compute.model_copy(
-        update={"passes": passes, "multiply_adds": None if once is None else float(once * passes)}
-    )
+    networks = [(weights, passes - taught), *([(teacher, taught)] if teacher else [])]
+    known = config.dims == 2 and not scales and all(path.exists() for path, _ in networks)
+    whole = float(sum(forward_multiply_adds(path, sides) * count for path, count in networks)) if known else None
+    return compute.model_copy(update={"passes": passes, "multiply_adds": whole})
 
 
 def forward_multiply_adds(weights: Path, sides: tuple[int, ...]) -> int:

@@ -112,12 +112,12 @@ def broken_training_of(folder: Path) -> Training:
     return Training(settings, None, None, compute_of(folder, images))
 
 
-def pretraining_of(folder: Path, name: str, data: GridData) -> PretrainingRun:
-    """Return what a finished run folder of phase 1 says."""
+def pretraining_of(folder: Path, name: str, data: GridData, pictures: int) -> PretrainingRun:
+    """Return what a finished run folder of phase 1 says that learned from so many pictures."""
     settings, rows = settings_of(folder), log_rows(folder)
-    per_row = settings["val_every"] if settings["max_steps"] else math.ceil(data.train_images / settings["batch_size"])
+    per_row = settings["val_every"] if settings["max_steps"] else math.ceil(pictures / settings["batch_size"])
     last = settings["max_steps"] or len(rows) * per_row
-    images = settings["max_steps"] * settings["batch_size"] if settings["max_steps"] else len(rows) * data.train_images
+    images = settings["max_steps"] * settings["batch_size"] if settings["max_steps"] else len(rows) * pictures
     losses = [row.val_loss for row in rows if row.val_loss is not None]
     if len(losses) < len(rows):
         raise _damaged(folder / LOG, "a row without val_loss")

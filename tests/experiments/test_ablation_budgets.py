@@ -167,6 +167,9 @@ def test_passes_of_an_arm_and_of_its_phase_1():
     assert after.total_multiply_adds is None  # phase 1's are not known
     after = content(compute=cost, pretraining={**ENCODER, "compute": {**cost, "passes": 70_000}})
     assert (after.total_passes(), after.total_multiply_adds) == (75_000, 4e9)
+    taught = content(compute=cost, teacher={"variant": "b", "sha256": "c", "passes": 700, "multiply_adds": 1e9})
+    assert (taught.total_passes(), taught.total_multiply_adds) == (5700, 3e9)
+    assert content(compute=cost, teacher={"variant": "b", "sha256": "c", "passes": 7}).total_multiply_adds is None
     assert content(pretraining={**ENCODER, "images": None}).total_passes() is None
 
 
@@ -276,6 +279,7 @@ def test_the_compute_figure_can_be_read(tmp_path, monkeypatch):
     assert lines.keys() == {(SHORT, LONG), (LONG,), (PRETRAINED,), (SHORT,)}
     for of_line, passes in zip(places, told, strict=True):
         assert all(1 / near[one] <= place / one <= near[one] for place, one in zip(of_line, passes, strict=True))
+    assert lines[PRETRAINED,].get_xdata() == pytest.approx([PRETRAINED]), "alone it stands where its passes are"
     assert [lines[place].get_linestyle() for place in ((SHORT, LONG), (SHORT,))] == ["-", "--"]
     assert [line.get_xdata()[0] for line in figure.axes[1].lines if len({*line.get_xdata()}) == 1][-3:] == [
         SHORT,

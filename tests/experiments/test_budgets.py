@@ -33,6 +33,9 @@ def test_a_phase_1_by_epochs_counts_its_pictures(pets):
     content = change(grid(), pretraining={"denoise": {"pretext": "denoise", "max_steps": None, "epochs": 5}})
     found, data = totals(content, pets)
     assert found["denoise_all"] == 72 + 3 * 5 * data.train_images
+    content["pretraining"]["denoise"]["pictures"] = "species=cat"
+    found, data = totals(content, pets)
+    assert found["denoise_all"] == 72 + 3 * 5 * data.pool_size("species=cat") < 72 + 3 * 5 * data.train_images
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,10 @@ from experiments.architectures.at_work import measured_as
 from experiments.grid import arms
 from experiments.grid.config import AblationConfig
 from experiments.grid.planning.plan import build_plan
+from transfer_learning.description import counted
+from transfer_learning.network import SegmentationUNet
 
+SIZE = (40, 40)  # of the pets in conftest.py
 TAUGHT = {"unlabelled": "self_training", "unlabelled_batch": 4, "threshold": 0.0, "control": True}
 
 
@@ -25,8 +28,8 @@ def of_rounds(**changes) -> dict:
     content["common"] |= {"save_every": 1}
     content["variants"] = {
         "scratch": {},
-        "first": {"taught_by": "scratch", "stable": 0.5, **TAUGHT},
-        "second": {"taught_by": "first", **TAUGHT},
+        "first": {"taught_by": "scratch", "stable": 0.5, "unlabelled_pictures": "species=cat", **TAUGHT},
+        "second": {"taught_by": "first", "width": 4, **TAUGHT},
     }
     return content
 
@@ -59,12 +62,18 @@ def test_an_arm_costs_what_its_teachers_cost(finished, pets):
     arms = {name.split("__")[0]: arm for name, arm in read(folder, "arms").items()}
     images = arms["scratch"]["compute"]["images"]
     assert arms["scratch"]["compute"]["passes"] == 3 * images == 3 * 6 * 4
-    pictures = len(open_data(pets, None).splits("Train")[0].names)
-    # A step of 4 labelled pictures and 4 others; three checkpoints and the teacher look at every picture once.
-    assert arms["first"]["compute"]["passes"] == 6 * (3 * 4 + 4 * 4) + 4 * pictures
+    cats = open_data(pets, None).splits("Train")[0].tags["species"].count("cat")
+    # A step of 4 labelled pictures and 4 others; three checkpoints and the teacher look at every cat once.
+    assert arms["first"]["compute"]["passes"] == 6 * (3 * 4 + 4 * 4) + 4 * cats
     assert arms["first"]["teacher"]["passes"] == 72
     assert arms["second"]["compute"]["passes"] == 6 * (3 * 4 + 4 * 4)
     assert arms["second"]["teacher"]["passes"] == 72 + arms["first"]["compute"]["passes"]
+    # What the teacher looks at costs what its network takes, of whatever width that is.
+    narrow, wide = (counted(SegmentationUNet(width=width).eval(), SIZE).multiply_adds for width in (2, 4))
+    assert arms["first"]["compute"]["multiply_adds"] == arms["first"]["compute"]["passes"] * narrow
+    assert arms["first"]["teacher"]["multiply_adds"] == 72 * narrow
+    assert arms["second"]["compute"]["multiply_adds"] == 6 * (4 * narrow + (3 * 4 + 3 * 4) * wide)
+    assert arms["second"]["teacher"]["multiply_adds"] == arms["second"]["teacher"]["passes"] * narrow
 
 
 @pytest.mark.all

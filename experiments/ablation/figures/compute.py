@@ -1,6 +1,7 @@
 """The compute figure of an ablation: scores over all that an arm cost, phase 1 counted whole, beside the budgets."""
 
 import itertools
+import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 from core.evaluation import counted
 from core.figures.style import LINE_COLOURS, as_written, save
 from experiments.ablation.budgets import contests
+from experiments.ablation.figures.label_efficiency import spread_out
 from experiments.ablation.statistics import Analysis, Group
 from experiments.table_formats import share
 
@@ -19,8 +21,8 @@ ACROSS = 3  # panels side by side
 # Of families that win no budget: grey, told apart by their markers.
 GREY, MARKERS = "#9A9A9A", "osD^vPX*<>hpd8H"
 LONGEST = 62  # characters of a legend's line
-# Arms with as many passes would hide one another: each family stands so much to the right of the last, or a little
-# less, so that all stay within so much.
+# Arms with as many passes would hide one another: each stands so much to the right of the last, or a little less, so
+# that all stay within so much.
 BESIDE, WITHIN = 1.06, 1.35
 MARGIN = 1.3  # beside the first and the last
 Style = tuple[str, str]  # colour, marker
@@ -40,8 +42,9 @@ def save_compute(path: Path, analysis: Analysis) -> None:
 
     A point is a variant's mean over its seeds, bars reach from the lowest to the highest seed. Families that are best
     within a budget, or the best from scratch, are drawn in colour; those with weights from outside dashed and hollow.
-    Families stand a little beside one another. Budgets are vertical lines. The score is mean IoU, of volumes the mean
-    Dice of a case. Variants whose passes are not known are left out. Equal results give equal bytes.
+    Variants with as many passes stand a little beside one another. Budgets are vertical lines. The score is mean IoU,
+    of volumes the mean Dice of a case. Variants whose passes are not known are left out. Equal results give equal
+    bytes.
     """
     from matplotlib.figure import Figure
 
@@ -56,10 +59,11 @@ def save_compute(path: Path, analysis: Analysis) -> None:
     for axis in axes[panels:]:
         axis.set_axis_off()
     for axis, fraction in zip(axes, analysis.fractions, strict=False):
-        for family in sorted(shown, key=lambda family: styles[family.title][0] != GREY):  # colours lie on top
-            each = min(BESIDE, WITHIN ** (1 / len(shown)))
-            beside = each ** (shown.index(family) - (len(shown) - 1) / 2)
-            _draw(axis, _points(analysis, family, fraction), beside, styles[family.title], family.outside_weights)
+        points = [_points(analysis, family, fraction) for family in shown]
+        places = places_of([group for groups in points for group in groups])
+        # Colours lie on top.
+        for family, groups in sorted(zip(shown, points, strict=True), key=lambda one: styles[one[0].title][0] != GREY):
+            _draw(axis, groups, places, styles[family.title], family.outside_weights)
         _finish(axis, analysis, fraction)
     for axis in axes[:panels:across]:
         axis.set_ylabel(f"{analysis.measure} on Test")
@@ -93,6 +97,14 @@ def _points(analysis: Analysis, family: Family, fraction: float) -> list[Group]:
     return sorted(groups, key=lambda group: group.passes or 0)
 
 
+def places_of(groups: Sequence[Group]) -> dict[str, float]:
+    """Return where the point of each variant stands: at its passes, or a little beside those of others as many."""
+    rising = sorted(groups, key=lambda group: group.passes or 0)  # those as many as in the legend
+    each = min(BESIDE, WITHIN ** (1 / max(len(rising), 1)))
+    places = spread_out([math.log(group.passes or 1) for group in rising], math.log(each))
+    return {group.variant: math.exp(place) for group, place in zip(rising, places, strict=True)}
+
+
 def _styles(analysis: Analysis, shown: Sequence[Family]) -> Iterable[Style]:
     """Return colour and marker of each family: a colour for those that the verdicts speak of, as far as they go."""
     told = [group for contest in contests(analysis) for group in (contest.baseline, contest.best) if group]
@@ -103,14 +115,15 @@ def _styles(analysis: Analysis, shown: Sequence[Family]) -> Iterable[Style]:
     return [(colours.get(family.title, GREY), next(markers)) for family in shown]
 
 
-def _draw(axis: Any, groups: Sequence[Group], beside: float, style: Style, outside: bool) -> None:
+def _draw(axis: Any, groups: Sequence[Group], places: Mapping[str, float], style: Style, outside: bool) -> None:
     if not groups:
         return
     tests = [group.drawn.test for group in groups]
     means = [test.mean for test in tests]
     bars = [[test.mean - test.low for test in tests], [test.high - test.mean for test in tests]]
-    passes = [(group.passes or 0) * beside for group in groups]
-    axis.errorbar(passes, means, yerr=bars, elinewidth=0.8, **_look(style, outside))
+    axis.errorbar(
+        [places[group.variant] for group in groups], means, yerr=bars, elinewidth=0.8, **_look(style, outside)
+    )
 
 
 def _look(style: Style, outside: bool) -> Mapping[str, Any]:

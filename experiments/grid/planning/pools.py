@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import UserError
-from experiments.grid.planning.prepared import TrainLabels, train_labels
+from experiments.grid.planning.prepared import TrainLabels, described_train, train_labels
 from experiments.grid.planning.variants import Plan
 
 
@@ -37,10 +37,9 @@ def require_pools(plan: Plan, data_dir: Path) -> None:
         return
     from data.opened import open_data
     from data.pool import pool
-    from data.prepared.described import Described, described
 
     data = open_data(data_dir)
-    train = Described(**described(data_dir, data.manifest, "Train", data.records("Train")["Train"], "image"))
+    train = described_train(data)
     labels = train_labels(data)
     for one in pools:
         try:

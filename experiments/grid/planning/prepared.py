@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from core.errors import UserError
 from core.evaluation import resolution_of
+from data.pool import ALL, pool
 from data.subsets import groups_of, label_subset, strata_of, strata_of_groups
 from experiments.evaluations import Resolution
 from experiments.grid.config import AblationConfig, is_number_of_labels
 
 if TYPE_CHECKING:
     from data.opened import Data
+    from data.prepared.described import Described
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,19 @@ class GridData:
     train_images: int
     val_labels: int
     test_labels: int
+
+    def pool_size(self, text: str) -> int:
+        """Return how many pictures of Train are in a pool; raises UserError where there are none (`data.pool`)."""
+        from data.opened import open_data
+
+        return self.train_images if text == ALL else len(pool(described_train(open_data(self.folder)), text))
+
+
+def described_train(data: "Data") -> "Described":
+    """Return what the manifest says of the training pictures."""
+    from data.prepared.described import Described, described
+
+    return Described(**described(data.data_dir, data.manifest, "Train", data.records("Train")["Train"], "image"))
 
 
 def in_shares(config: AblationConfig) -> AblationConfig:
