@@ -24,7 +24,7 @@ class Contest:
         outside_weights: whether weights from outside were allowed.
         tags: what the best learned from beside pictures and masks.
         unlike_seeds: whether the means on Val by which both were chosen are over other seeds.
-        p: of the difference, adjusted for all contests of the folder; None where it has none.
+        p: of the difference, adjusted for all questions of the folder; None where it has none.
     """
 
     fraction: float
@@ -36,6 +36,12 @@ class Contest:
     tags: tuple[str, ...]
     unlike_seeds: bool
     p: float | None = None
+
+    @property
+    def question(self) -> tuple[float, str | None, str | None]:
+        """What it asks, whatever the budget: the fraction, and who is compared with whom."""
+        sides = (group.variant if group else None for group in (self.best, self.baseline))
+        return (self.fraction, *sides)
 
     @property
     def verdict(self) -> str:
@@ -72,8 +78,8 @@ def contests(analysis: Analysis) -> list[Contest]:
 
     They are of the network that the plan's baseline has, since passes compare within one network alone. Where weights
     from outside make another the best, that is a contest of its own, after the one without them, and open to other
-    networks. All contests of several seeds are adjusted for together (Holm 1979), those that the baseline wins as
-    p = 1.
+    networks. All of several seeds are adjusted for together (Holm 1979), those that the baseline wins as p = 1; the
+    same two at the same fraction are one question, however many budgets ask it.
     """
     found = [
         contest
@@ -81,11 +87,10 @@ def contests(analysis: Analysis) -> list[Contest]:
         for budget in analysis.ablation.plan.budgets
         for contest in _contests(analysis, fraction, budget)
     ]
-    p_values = [contest.difference.p if contest.difference else None for contest in found]
-    adjusted = iter(holm([p for p in p_values if p is not None]))
-    return [
-        contest if p is None else replace(contest, p=next(adjusted)) for contest, p in zip(found, p_values, strict=True)
-    ]
+    asked = {contest.question: contest.difference.p for contest in found if contest.difference}
+    p_values = {question: p for question, p in asked.items() if p is not None}
+    adjusted = dict(zip(p_values, holm([*p_values.values()]), strict=True))
+    return [replace(contest, p=adjusted.get(contest.question)) for contest in found]
 
 
 @dataclass(frozen=True)

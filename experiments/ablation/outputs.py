@@ -79,6 +79,7 @@ def summary(analysis: Analysis) -> list[dict[str, Any]]:
                 **{key: found.get(key) for key in ("difference", "ci_low", "ci_high")},
                 "best_learning_rate": found.get("learning_rate"),
                 "remark": found.get("remark"),
+                "data_note": analysis.ablation.plan.data_note,
                 "variants": [_entry(group) for group in others],
                 "equal_compute": [entry_of(contest) for contest in within if contest.fraction == fraction],
             }

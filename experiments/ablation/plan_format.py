@@ -45,7 +45,7 @@ class PlanContent(Content):
 
     `more_seeds`: fraction -> seeds beyond those of all fractions; `budgets`: picture passes, rising, within which arms
     are compared whatever their steps; `pretraining_seeds`: whether the pretrainings of the call that wrote it are
-    shared by the arms' seeds, or each seed has its own.
+    shared by the arms' seeds, or each seed has its own; `data_note`: what a reader of verdicts must know of the data.
     """
 
     format: Literal["ablation plan 1"] = "ablation plan 1"
@@ -57,6 +57,7 @@ class PlanContent(Content):
     tuned_at: tuple[float, ...] = ()
     budgets: Annotated[tuple[Annotated[int, Field(gt=0)], ...], AfterValidator(_rising)] = ()
     pretraining_seeds: PretrainingSeeds = "shared"
+    data_note: str | None = None
     variants: dict[str, VariantContent]
 
     def seeds_at(self, fraction: float) -> tuple[int, ...]:

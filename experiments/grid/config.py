@@ -63,6 +63,9 @@ class AblationConfig(DataConfig):
     pretraining_seeds: PretrainingSeeds = "shared"
     """shared: every pretraining is trained once, and arms of all seeds begin with it. paired: once a seed of the arms,
     with that seed, and arms begin with that of their own, so that seeds are independent from end to end."""
+    data_note: str | None = None
+    """What a reader of its verdicts must know of the data: "a partial mirror, masks of six breeds". It stands beside
+    them in tables and summary."""
     only: Annotated[tuple[str, ...], tyro.conf.arg(name="variants")] = ()
     """Restrict the grid to these variants of the file. Without it: all."""
     list: bool = False

@@ -14,7 +14,8 @@ NOTES = (
     "its mean over its seeds. Controls take part; other networks than the baseline's with outside weights alone. The "
     "passes of learning rates that were tried are told apart.",
     "Scores: mean IoU on Test, means over the seeds that both have; intervals as of the other differences. p: "
-    "two-sided, from the same resamples, adjusted for all rows of this table (Holm 1979); verdicts go by it.",
+    "two-sided, from the same resamples, adjusted for all that this table asks, the same two once (Holm 1979); "
+    "verdicts go by it.",
 )
 
 STANDINGS_NOTES = (
@@ -51,7 +52,7 @@ def budget_table(analysis: Analysis, found: Sequence[Contest]) -> Table:
     columns = ["labels", "budget", "best from scratch", "its score", "best", "with", "score", "seeds", "difference"]
     columns += ["95 % interval", "p", "reading"]
     text = ["labels", "best from scratch", "best", "with", "reading"]
-    return Table("The best within a budget of picture passes", columns, rows, text, NOTES)
+    return Table("The best within a budget of picture passes", columns, rows, text, _of_data(analysis) + NOTES)
 
 
 def standings_table(analysis: Analysis, found: Sequence[tuple[Entrants, Group, VariantDifference]]) -> Table:
@@ -77,7 +78,12 @@ def standings_table(analysis: Analysis, found: Sequence[tuple[Entrants, Group, V
     columns = ["labels", "variant", "with", "compared with", "seeds", "its score", "score", "difference"]
     title = f"All within {max(analysis.ablation.plan.budgets):,} picture passes"
     text = ["labels", "variant", "with", "compared with"]
-    return Table(title, [*columns, "95 % interval"], rows, text, STANDINGS_NOTES)
+    return Table(title, [*columns, "95 % interval"], rows, text, _of_data(analysis) + STANDINGS_NOTES)
+
+
+def _of_data(analysis: Analysis) -> tuple[str, ...]:
+    note = analysis.ablation.plan.data_note
+    return (f"All of it is said of these data: {note}.",) if note else ()
 
 
 def entry_of(contest: Contest) -> dict[str, Any]:

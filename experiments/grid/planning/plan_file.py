@@ -26,6 +26,7 @@ def write_plan(plan: Plan) -> None:
         tuned_at=config.tuned_at,
         budgets=config.budgets,
         pretraining_seeds=config.pretraining_seeds,
+        data_note=config.data_note,
         variants={**variants, **(_still_there(config.results_dir, earlier.variants, variants) if earlier else {})},
     )
     write_json(path, content.model_dump(mode="json"))
