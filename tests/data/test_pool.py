@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from ablation_grid import grid, run
 from hypothesis import given
 from hypothesis import strategies as st
 from own_pictures import indices, write_masks, write_pictures
@@ -19,6 +20,7 @@ from data.pool import pool, require_pool
 from data.prepare import main as prepare
 from reconstruction.config import ReconstructionConfig
 from reconstruction.train import main as train
+from transfer_learning.train import main as segment
 
 BREEDS = ("beagle", "Bengal", "pug", "sphynx")
 
@@ -147,6 +149,34 @@ def test_a_pool_with_a_picture_of_val_or_test_is_refused(copied, tmp_path, capsy
     split = data.split("Train")
     with pytest.raises(UserError, match="p5 of Train is the same picture as one of Test"):
         data.require_apart(split, np.array([split.names.index("p5")]), False)
+
+
+def test_phase_2_refuses_such_a_pool_too(copied, tmp_path, capsys):
+    words = ["--data_dir", str(copied), "--output_dir", str(tmp_path / "run"), "--unlabelled", "consistency"]
+    assert segment([*words, "--width", "2", "--unlabelled_pictures", "camera=far"]) == 2
+    error = capsys.readouterr().err
+    assert "p3 of Train is the same picture as one of Val (1 are)" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "settings"),
+    [
+        ("pretraining", "denoise", {"pictures": "camera=far"}),
+        ("variants", "taught", {"unlabelled": "consistency", "control": True}),
+    ],
+)
+def test_a_grid_refuses_such_a_pool_before_anything_trains(copied, tmp_path, here, capsys, part, name, settings):
+    content = grid(seeds=[1], fractions=[1.0], tuned_at=[1.0])
+    content["pretraining_common"] |= {"pictures": "camera=near"}
+    content[part][name] = {**content[part].get(name, {}), **settings}
+    assert run(tmp_path, copied, content) == 2
+    error = capsys.readouterr().err
+    assert f"ablation.{part}.{name}: " in error
+    assert "p3 of Train is the same picture as one of Val" in error
+    assert error.count("\n") == 1
+    assert here == []
 
 
 def test_a_pool_without_them_is_learned_from_and_its_weights_know_no_others(copied, tmp_path, capsys):
