@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import yaml
 from own_pictures import indices, write_masks, write_pictures
 from PIL import Image
 
@@ -22,6 +23,9 @@ WEIGHTS = Path("runs/mine/best_model.safetensors")
 PREDICT = f"predict --model_path {WEIGHTS} --input photos"
 EVALUATE = f"evaluate --model_path {WEIGHTS} --data_dir data/two --output_dir out --device cpu"
 TWO = PREPARE.replace("data/mine", "data/two")
+
+GRID = "ablate --config grid.yaml"
+TAUGHT = {"unlabelled": "consistency", "control": True}
 
 Step = str | Callable[[], object]
 
@@ -86,6 +90,14 @@ def cut(path: Path) -> None:
 def altered() -> None:
     path = Path("data/mine/manifest.json")
     path.write_text(path.read_text().replace("tom_00", "tim_00"))
+
+
+def a_grid(variants: dict[str, dict], **settings: object) -> Callable[[], object]:
+    """Return what writes grid.yaml, of scratch and these variants."""
+    common = {"width": 1, "batch_size": 4, "max_steps": 2, "val_every": 1, "amp": "off"}
+    content = {"variants": {"scratch": {}, **variants}, "common": common, "learning_rates": [0.01], "fractions": [1.0]}
+    content = {"ablation": {"data_dir": "data/mine", "tuned_at": [1.0], **content, **settings}}
+    return lambda: Path("grid.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
 
 
 # A part of the line on the page, whether the data are prepared and trained on already, and what is done. The last
@@ -158,6 +170,9 @@ TROUBLES: list[tuple[str, bool, list[Step]]] = [
     ("use the same --width", True, [f"{PRETRAIN} --data_dir data/mine --width 2", CARRIED]),
     ("holds out", True, [f"{TWO} --seed 7", f"{PRETRAIN} --data_dir data/two", CARRIED]),
     ("leave unlabelled out", True, [f"{OTHER} --unlabelled consistency --unlabelled_pictures unlabelled"]),
+    ("add pictures, or leave these settings out", True, [f"{OTHER} --unlabelled consistency"]),
+    ("of its pool are learned from", True, [a_grid({"taught": TAUGHT}), GRID]),
+    ("no arm of the grid meets", True, [a_grid({}, budgets=[5]), GRID]),
     ("runs/mine is a folder", True, [PREDICT.replace(str(WEIGHTS), "runs/mine")]),
     ("not a whole safetensors file", True, [lambda: cut(WEIGHTS), PREDICT]),
     (
