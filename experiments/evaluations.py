@@ -31,7 +31,7 @@ DECISIVE = ("mean_iou", "psnr", "target_error")
 # Names of the first format that are called otherwise today.
 RENAMED = {"foreground_iou_border_as_animal": "foreground_iou_border_as_object"}
 
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
 Score = FiniteFloat | None
 
 

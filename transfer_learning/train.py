@@ -9,8 +9,10 @@ same command again goes on or says it is done.
         --pretrained_encoder runs/autoencoder/best_model.safetensors --output_dir runs/pretrained
 """
 
+import hashlib
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.command import run_command
@@ -72,8 +74,20 @@ def _train(config: SegmentationConfig, seal: "Seal") -> None:
         "data_fingerprint": data.fingerprint,
         "pretrained_encoder_sha256": file_sha256(config.pretrained_encoder) if config.pretrained_encoder else None,
         **({"teacher_weights_sha256": file_sha256(config.teacher_weights)} if config.teacher_weights else {}),
+        **({"teacher_checkpoints_sha256": _sha256_of_checkpoints(config.teacher_weights)} if config.stable < 1 else {}),
     }
     train_task(config, make_task, read, opening, seal, partly_frozen=config.freeze != "never")
+
+
+def _sha256_of_checkpoints(weights: Path | None) -> str | None:
+    """Return one digest of the checkpoints that tell which pictures are stable; a teacher that goes on gets others."""
+    from core.files import file_sha256
+    from transfer_learning.unlabelled.stability import checkpoints_of
+
+    if weights is None:
+        return None
+    digests = "".join(map(file_sha256, checkpoints_of(weights)))
+    return hashlib.sha256(digests.encode()).hexdigest()
 
 
 def _judging(task: "SegmentationTask") -> str:

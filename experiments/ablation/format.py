@@ -1,7 +1,8 @@
 """What the files of an ablation's results folder hold: one class a kind of file, written and read through it alone."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
 from pydantic import Field, FiniteFloat, ValidationError, model_validator
@@ -12,6 +13,8 @@ from experiments.evaluations import Classes, Content, Count, Resolution, Score
 
 Settings = Annotated[dict[str, Any], Field(default_factory=dict)]
 Seconds = Annotated[FiniteFloat, Field(ge=0)]
+MultiplyAdds = Annotated[FiniteFloat, Field(ge=0)] | None
+Number = TypeVar("Number", int, float)
 
 
 class ArmName(Content):
@@ -38,7 +41,7 @@ class Compute(Content):
     parameters: Count | None = None
     device: str = "not noted"
     passes: Count | None = None
-    multiply_adds: Annotated[FiniteFloat, Field(ge=0)] | None = None
+    multiply_adds: MultiplyAdds = None
 
     @property
     def picture_passes(self) -> int:
@@ -65,13 +68,26 @@ class Encoder(Content):
         return None if self.images is None else 3 * self.images
 
 
+class Pretrained(Content):
+    """A phase 1 run behind an arm, and what it cost; None where that is not known."""
+
+    name: str
+    sha256: str | None = None
+    passes: Count | None = None
+    multiply_adds: MultiplyAdds = None
+
+
 class Teacher(Content):
-    """The arm that labelled unlabelled pictures for another; what it cost is with all before it."""
+    """The arm that labelled unlabelled pictures for another.
+
+    What it cost is that of its phase 2 and of the arms that taught it; `pretrained`: the phase 1 runs behind them.
+    """
 
     variant: str
     sha256: str
     passes: Count | None = None
-    multiply_adds: Annotated[FiniteFloat, Field(ge=0)] | None = None
+    multiply_adds: MultiplyAdds = None
+    pretrained: tuple[Pretrained, ...] = ()
 
 
 class ArmProvenance(Content):
@@ -110,28 +126,62 @@ class PhaseTwo(Content):
     num_val_labels: Count | None = None
     teacher: Teacher | None = None
 
+    @model_validator(mode="after")
+    def _names_its_teacher(self) -> Self:
+        if self.settings.get("unlabelled") == "self_training" and self.teacher is None:
+            raise ValueError("settings say unlabelled self_training, and no teacher is named")
+        return self
+
+    @property
+    def pretrained(self) -> tuple[Pretrained, ...]:
+        """The phase 1 runs that it and the arms that taught it began with, each once."""
+        found = [*self.teacher.pretrained] if self.teacher else []
+        found += [_cost_of(self.pretraining)] if self.pretraining else []
+        return tuple({one.sha256 or one.name: one for one in found}.values())
+
+    @property
+    def phase_1_passes(self) -> int | None:
+        """Their picture passes; None where not known."""
+        return _sum([one.passes for one in self.pretrained])
+
+    @property
+    def phase_2_passes(self) -> int | None:
+        """Its picture passes and those of the arms that taught it, without any phase 1; None where not known."""
+        taught = self.teacher.passes if self.teacher else 0
+        return None if taught is None else self.compute.picture_passes + taught
+
+    @property
+    def phase_2_multiply_adds(self) -> float | None:
+        """The multiply-adds of these; None where some were not counted."""
+        return _sum([self.compute.multiply_adds, *([self.teacher.multiply_adds] if self.teacher else [])])
+
     def total_passes(self, tasks: int = 1) -> int | None:
-        """Return its picture passes, its teacher's, and those of its phase 1, which so many tasks share.
+        """Return its picture passes, its teacher's, and those of their phase 1, which so many tasks share.
 
         None where not known.
         """
-        phase_1 = self.pretraining.picture_passes if self.pretraining else 0
-        teacher = self.teacher.passes if self.teacher else 0
-        if phase_1 is None or teacher is None:
-            return None
-        return self.compute.picture_passes + teacher + round(phase_1 / tasks)
+        own, phase_1 = self.phase_2_passes, self.phase_1_passes
+        return None if own is None or phase_1 is None else own + round(phase_1 / tasks)
 
     @property
     def total_multiply_adds(self) -> float | None:
-        """Those of its passes, of its phase 1's and of its teacher's; None where some were not counted."""
-        parts = [self.compute.multiply_adds]
-        if self.teacher:
-            parts.append(self.teacher.multiply_adds)
-        if self.pretraining:
-            phase_1 = self.pretraining.compute
-            parts.append(phase_1.multiply_adds if phase_1 else None)
-        known = [part for part in parts if part is not None]
-        return sum(known) if len(known) == len(parts) else None
+        """Those of its passes, of its teacher's and of their phase 1; None where some were not counted."""
+        return _sum([self.phase_2_multiply_adds, *(one.multiply_adds for one in self.pretrained)])
+
+
+def _cost_of(encoder: Encoder) -> Pretrained:
+    return Pretrained(
+        name=encoder.name,
+        sha256=encoder.sha256,
+        passes=encoder.picture_passes,
+        multiply_adds=encoder.compute.multiply_adds if encoder.compute else None,
+    )
+
+
+def _sum(parts: Sequence[Number | None]) -> Number | None:
+    """Return the sum of numbers; None where one is not known."""
+    known = [part for part in parts if part is not None]
+    return sum(known) if len(known) == len(parts) else None
 
 
 class Trial(PhaseTwo):
@@ -160,8 +210,8 @@ class ArmContent(PhaseTwo):
     FOLDER: ClassVar = "arms"
 
     format: Literal["ablation arm 1", "ablation arm 2"] = "ablation arm 2"
-    val_mean_iou: FiniteFloat
-    mean_iou: FiniteFloat
+    val_mean_iou: Annotated[FiniteFloat, Field(ge=0, le=1)]
+    mean_iou: Annotated[FiniteFloat, Field(ge=0, le=1)]
     class_set: Classes
     one_object: OneObject | None = None
     width: int | None

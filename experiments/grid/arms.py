@@ -73,6 +73,8 @@ class ArmWork(Work):
     @property
     def passes_before(self) -> int:
         """Those of them that find stable pictures, of the pool that it learns from."""
+        if self.config.stable == 1:
+            return 0
         return self.config.passes_before(self.data.pool_size(self.config.unlabelled_pictures))
 
     @property
@@ -213,6 +215,11 @@ class TestedArm(ArmWork):
         return self.folder / WEIGHTS
 
     @property
+    def has_checkpoints(self) -> bool:
+        """Whether its run folder has checkpoints beside the weights (`save_every`)."""
+        return any((self.folder / "checkpoints").glob("*.safetensors"))
+
+    @property
     def at_hand(self) -> bool:
         """Whether it is finished, and the weights that its JSON speaks of lie in the run folder."""
         if not self.done or not self.can_begin or not self.weights.exists():
@@ -222,8 +229,13 @@ class TestedArm(ArmWork):
     def as_teacher(self) -> Teacher:
         """Return what arms that it teaches say of it."""
         content = read(self.file, ArmContent)
-        cost = {"passes": content.total_passes(), "multiply_adds": content.total_multiply_adds}
-        return Teacher(variant=self.variant.name, sha256=file_sha256(self.weights), **cost)
+        return Teacher(
+            variant=self.variant.name,
+            sha256=file_sha256(self.weights),
+            passes=content.phase_2_passes,
+            multiply_adds=content.phase_2_multiply_adds,
+            pretrained=content.pretrained,
+        )
 
     @property
     def can_begin(self) -> bool:

@@ -1,19 +1,26 @@
 """Whether the arms of a grid can be compared within budgets of picture passes, known before anything trains."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from core.errors import UserError
-from experiments.grid.arms import TestedArm
-from experiments.grid.jobs import PretrainingWork
+from experiments.grid.arms import TestedArm, TuningWork
+from experiments.grid.jobs import Work
 from experiments.grid.planning.prepared import GridData
 from experiments.grid.planning.variants import Plan
 from experiments.grid.to_do import all_works
 
 
 def total_passes(arm: TestedArm) -> int:
-    """Return the picture passes of an arm and of its phase 1, which counts whole; tuning is not among them."""
-    phase_1 = sum(need.passes for need in arm.needs if isinstance(need, PretrainingWork))
-    return arm.passes + phase_1 + (total_passes(arm.teacher) if arm.teacher else 0)
+    """Return the picture passes of an arm and of all that it needs, each once: phase 1 whole, no tuning."""
+    return sum(work.passes for work in dict.fromkeys(_with_needs(arm)))
+
+
+def _with_needs(work: Work) -> Iterator[Work]:
+    yield work
+    for need in work.needs:
+        if not isinstance(need, TuningWork):
+            yield from _with_needs(need)
 
 
 def require_met(plan: Plan, data: GridData) -> None:

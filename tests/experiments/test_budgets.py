@@ -38,6 +38,15 @@ def test_a_phase_1_by_epochs_counts_its_pictures(pets):
     assert found["denoise_all"] == 72 + 3 * 5 * data.pool_size("species=cat") < 72 + 3 * 5 * data.train_images
 
 
+def test_what_pupil_and_teacher_both_need_counts_once(pets):
+    taught = {"unlabelled": "self_training", "unlabelled_batch": 4, "control": True, "pretraining": "denoise"}
+    variants = {"pupil": {"taught_by": "denoise_all", "transfer": "all", **taught}}
+    found, _ = totals(change(grid(), variants=variants), pets)
+    # Phase 1 and the teacher take 72 each, the pupil's 6 steps 4 times 3 + 4 passes.
+    assert found["denoise_all"] == 144
+    assert found["pupil"] == 144 + 6 * (3 * 4 + 4 * 4)
+
+
 @pytest.mark.parametrize(
     ("budgets", "message"),
     [

@@ -297,6 +297,12 @@ def test_a_finished_run_labels_what_it_labelled_alike_throughout(run, tmp_path, 
     assert run(second, *length, *taught, "--stable", "0.5", "--threshold", "0") == 0
     assert [float(row["train_believed"]) for row in rows_of(second)] == [1, 1]
     assert "teacher_weights_sha256" in (second / "training_config.json").read_text()
+    # Other checkpoints beside the same weights tell other pictures stable.
+    newest = max((first / "checkpoints").glob("*.safetensors"))
+    newest.unlink()
+    capsys.readouterr()
+    assert run(second, *length, *taught, "--stable", "0.5", "--threshold", "0", "--extend_to", "6") == 2
+    assert "teacher_checkpoints_sha256" in capsys.readouterr().err
     shutil.rmtree(first / "checkpoints")
     assert run(tmp_path / "third", *length, *taught, "--stable", "0.5") == 2
     assert "has no checkpoints, by which --stable tells" in capsys.readouterr().err

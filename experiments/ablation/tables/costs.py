@@ -104,12 +104,13 @@ def passes_table(analysis: Analysis) -> Table:
     rows = []
     for variant in analysis.variants:
         arms = [arm.content for group in analysis.of(variant) for arm in group.arms]
-        encoders = [arm.pretraining.picture_passes for arm in arms if arm.pretraining]
+        encoders = [arm.phase_1_passes for arm in arms if arm.pretrained]
+        own = [arm.phase_2_passes for arm in arms]
         tried = [trial.compute.picture_passes for trial in analysis.ablation.trials if trial.arm.variant == variant]
         rows.append(
             [
                 variant,
-                between([arm.compute.picture_passes for arm in arms]),
+                between([passes for passes in own if passes is not None]),
                 between([passes for passes in encoders if passes is not None]),
                 *(_total_passes(arms, tasks) for tasks in (1, *TASKS)),
                 _multiply_adds(arms),
@@ -120,8 +121,8 @@ def passes_table(analysis: Analysis) -> Table:
     columns = ["variant", "phase 2", "phase 1", "total", *shared, "multiply-adds (trillions)", "rates tried"]
     notes = [
         "Picture passes of an arm: a forward pass counts 1 a picture, one with its way back 3. Arms of before counted "
-        "none: there they are 3 a picture. Passes compare within one network alone. Shared: with so many tasks that "
-        "begin with the same phase 1.",
+        "none: there they are 3 a picture. What taught an arm counts as its own. Passes compare within one network "
+        "alone. Shared: with so many tasks that begin with the same phase 1.",
         f"Multiply-adds: each pass as a forward pass of the network, with phase 1's; {UNKNOWN} where they were not "
         "counted. Rates tried: passes of all runs that chose the variant's learning rates, which no total holds.",
     ]
