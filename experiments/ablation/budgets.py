@@ -23,7 +23,7 @@ class Contest:
         difference: of the best from the baseline in mean IoU on Test; None without both.
         outside_weights: whether weights from outside were allowed.
         tags: what the best learned from beside pictures and masks.
-        unlike_seeds: whether the means on Val by which both were chosen are over other seeds.
+        without: variants that were not chosen among, having one seed where others have more.
         p: of the difference, adjusted for all questions of the folder; None where it has none.
     """
 
@@ -34,14 +34,14 @@ class Contest:
     difference: VariantDifference | None
     outside_weights: bool
     tags: tuple[str, ...]
-    unlike_seeds: bool
+    without: tuple[str, ...]
     p: float | None = None
 
     @property
     def question(self) -> tuple[float, str | None, str | None]:
         """What it asks, whatever the budget: the fraction, and who is compared with whom."""
-        sides = (group.variant if group else None for group in (self.best, self.baseline))
-        return (self.fraction, *sides)
+        best, baseline = (group.variant if group else None for group in (self.best, self.baseline))
+        return self.fraction, best, baseline
 
     @property
     def verdict(self) -> str:
@@ -68,7 +68,7 @@ class Contest:
         told = self.difference.value is not None and self.best is not self.baseline
         found = [self.difference.remark] if told else []
         found += ["descriptive only"] if few else []
-        found += ["chosen over unlike seeds"] if self.unlike_seeds else []
+        found += [f"not chosen among, for their one seed: {', '.join(self.without)}"] if self.without else []
         found += [OTHER_NETWORK] if len({_parameters(group) for group in sides}) > 1 else []
         return [remark for remark in found if remark]
 
@@ -98,16 +98,16 @@ class Entrants:
     """The variants that a budget allows at one fraction.
 
     Args:
-        baseline: the best on Val from scratch; None where no such variant is within the budget.
         own: of the network that the plan's baseline has, without weights from outside.
-        allowed: those, and any with weights from outside.
+        outside: with weights from outside, of any network.
+        baseline: the best of them from scratch; None where no such variant is within the budget.
     """
 
     fraction: float
     budget: int
-    baseline: Group | None
     own: list[Group]
-    allowed: list[Group]
+    outside: list[Group]
+    baseline: Group | None
 
 
 def entrants(analysis: Analysis, fraction: float, budget: int) -> Entrants:
@@ -118,9 +118,9 @@ def entrants(analysis: Analysis, fraction: float, budget: int) -> Entrants:
     within = [group for group in of_all if group.passes is not None and group.passes <= budget]
     network = _network(analysis, fraction)
     own = [group for group in within if not variants[group.variant].outside_weights and _parameters(group) in network]
-    allowed = [group for group in within if group in own or variants[group.variant].outside_weights]
-    baseline = _best([group for group in own if is_from_scratch(analysis, group)])
-    return Entrants(fraction, budget, baseline, own, allowed)
+    outside = [group for group in within if variants[group.variant].outside_weights]
+    scratch = [group for group in own if is_from_scratch(analysis, group)]
+    return Entrants(fraction, budget, own, outside, best_on_val(scratch))
 
 
 def standings(analysis: Analysis) -> list[tuple[Entrants, Group, VariantDifference]]:
@@ -130,33 +130,53 @@ def standings(analysis: Analysis) -> list[tuple[Entrants, Group, VariantDifferen
     return [
         (field, group, difference)
         for field in fields
-        for group in field.allowed
+        for group in (*field.own, *field.outside)
         if group is not field.baseline and (difference := _difference(analysis, field.baseline, group))
     ]
 
 
 def _contests(analysis: Analysis, fraction: float, budget: int) -> list[Contest]:
     field = entrants(analysis, fraction, budget)
-    best, anyone = _best(field.own), _best(field.allowed)
 
     def contest(best: Group | None, among: Sequence[Group], outside: bool) -> Contest:
         tags = analysis.ablation.plan.variants[best.variant].tags if best else ()
         difference = _difference(analysis, field.baseline, best)
-        unlike = len({group.seeds for group in among}) > 1
-        return Contest(fraction, budget, field.baseline, best, difference, outside, tags, unlike)
+        without = tuple(group.variant for group in among if group not in _chosen_among(among))
+        return Contest(fraction, budget, field.baseline, best, difference, outside, tags, without)
 
-    return [contest(best, field.own, False), *([] if anyone is best else [contest(anyone, field.allowed, True)])]
+    best, other = best_on_val(field.own), best_on_val(field.outside)
+    found = [contest(best, field.own, False)]
+    return [*found, contest(other, field.outside, True)] if other and (not best or _better(other, best)) else found
+
+
+def best_on_val(groups: Sequence[Group]) -> Group | None:
+    """Return the best of groups of a fraction by mean IoU on Val; None where there is none.
+
+    Labels, first weights and order differ by seed, so any two are compared over the seeds that both have: begun with
+    the one that has the most, each of the others, by falling number of seeds and in the plan's order, takes its place
+    where it is ahead. What was tried with one seed is chosen only where nothing was tried with more.
+    """
+    best: Group | None = None
+    for group in sorted(_chosen_among(groups), key=lambda group: -len(group.seeds)):
+        if best is None or _better(group, best):
+            best = group
+    return best
+
+
+def _chosen_among(groups: Sequence[Group]) -> list[Group]:
+    return [group for group in groups if len(group.seeds) > 1] or [*groups]
+
+
+def _better(group: Group, other: Group) -> bool:
+    """Say whether a group is ahead of another on Val, over the seeds that both have or else over each one's own."""
+    common = {*group.seeds} & {*other.seeds}
+    return group.val_over(common or group.seeds) > other.val_over(common or other.seeds)
 
 
 def _network(analysis: Analysis, fraction: float) -> set[int | None]:
     """Return the parameters of the networks that compete: the plan's baseline's where it ran, else all that ran."""
     baseline = analysis.get(fraction, analysis.ablation.plan.baseline)
     return {_parameters(group) for group in ([baseline] if baseline else analysis.at(fraction))}
-
-
-def _best(groups: Sequence[Group]) -> Group | None:
-    """Return the group with the best mean on Val over its seeds, the first in the plan's order among equals."""
-    return max(groups, key=lambda group: group.val.mean, default=None)
 
 
 def is_from_scratch(analysis: Analysis, group: Group) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import UserError
-from experiments.ablation.format import ArmContent, PhaseTwo, PretrainingRun, Trial
+from experiments.ablation.format import MADE_AGAIN, ArmContent, PhaseTwo, PretrainingRun, Trial
 from experiments.ablation.plan_format import PlanContent
 from experiments.evaluations import same_classes, with_unit
 
@@ -17,7 +17,9 @@ def check_plan(path: Path, plan: PlanContent) -> None:
     named = [plan.baseline, *(variant.baseline for variant in plan.variants.values())]
     for name in named:
         if name is not None and name not in plan.variants:
-            raise UserError(f"{path} names {name!r}, which is none of its variants ({', '.join(plan.variants)})")
+            raise UserError(
+                f"{path} names {name!r}, which is none of its variants ({', '.join(plan.variants)}): {MADE_AGAIN}"
+            )
 
 
 def check_names(

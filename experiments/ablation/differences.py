@@ -11,6 +11,10 @@ Bootstrap"). With three seeds that matters: where only seeds vary, 75 % of such 
 far the drawn seeds lie from all seeds is widened by both factors; the images' part stays as it is. Simulated with 2 to
 10 seeds, 93 to 99 % of the intervals then hold the truth, the more the larger the images' part.
 
+That factor belongs to a level: t is farther from the normal distribution the farther out one looks. The p value is
+therefore the smallest level at which the interval, widened for that level, leaves 0 out; p values of one widening
+for all levels are far too small with few seeds, which matters where several are adjusted for (Holm 1979).
+
 Where all arms of a variant start from the same phase 1, what another seed of phase 1 would change is not in it; where
 each starts from a phase 1 of its own seed (`pretraining_seeds: paired`), it is.
 """
@@ -25,6 +29,8 @@ from experiments.ablation.results import Ablation, Arm
 
 # Seeds are drawn from another stream than images.
 SEED_STREAM = 1
+# A p value is found to so many binary digits.
+HALVINGS = 20
 # Arms are drawn together as far as they have so many numbers a picture, which bounds the memory of the sums.
 COLUMNS = 2000
 
@@ -37,7 +43,7 @@ class VariantDifference:
         baseline: the other variant.
         value: difference of the means over `seeds`; None where `remark` says why there is none.
         interval: 95 % of the resampled differences; None without a value.
-        p: the two-sided p value of the same; None without a value or with one seed, where no seed was drawn.
+        p: two-sided, the smallest level at which the interval leaves 0 out; None without a value or with one seed.
         seeds: those that both have.
         means: of the baseline and of the variant, over `seeds`; None without a value.
         remark: what a reader must know about it.
@@ -100,9 +106,8 @@ def difference_of(
         return VariantDifference(baseline, remark=f"no seed that {baseline} has too")
     of_others, own = (float(np.mean([score(side[seed]) for seed in seeds])) for side in (first, second))
     gains = np.stack([drawn[id(second[seed])] - drawn[id(first[seed])] for seed in seeds], axis=1)  # [B, S]
-    resampled = mean_over_drawn_seeds(gains)
-    limits = interval(resampled)
-    p = two_sided_p(resampled) if len(seeds) > 1 else None
+    limits = interval(mean_over_drawn_seeds(gains))
+    p = p_over_seeds(gains) if len(seeds) > 1 else None
     alone = sorted(first.keys() ^ second.keys())
     remarks = [f"only seed{'s' * (len(seeds) > 1)} {_listed(seeds)}: {_listed(alone)} not in both"] if alone else []
     if len(arms[0].counts) == 1:
@@ -116,21 +121,51 @@ def difference_of(
 def mean_over_drawn_seeds(values: np.ndarray) -> np.ndarray:
     """Return the mean [B] over S of each row's values [B, S], drawn with replacement, each row by its own draw.
 
-    How far it lies from the mean of all S is widened by `widening`. NaN where a value of the row is.
+    How far it lies from the mean of all S is widened by `widening` at `LEVEL`. NaN where a value of the row is.
     """
+    whole, beside = _of_all_and_beside(values)
+    return whole + widening(values.shape[1]) * beside
+
+
+def p_over_seeds(values: np.ndarray) -> float | None:
+    """Return the smallest level at which an interval of the mean of values [B, S], S above 1, leaves 0 out.
+
+    The interval of a level alpha holds 1 - alpha of the means over drawn seeds, widened as alpha asks. None where every
+    row has NaN.
+    """
+    whole, beside = _of_all_and_beside(values)
+
+    def share_beyond(alpha: float) -> float | None:
+        return two_sided_p(whole + widening(values.shape[1], 1 - alpha) * beside)
+
+    low, high = 0.0, 1.0
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        share = share_beyond(middle)
+        if share is None:
+            return None
+        low, high = (low, middle) if share <= middle else (middle, high)
+    return high
+
+
+def _of_all_and_beside(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean [B] of all S values of each row [B, S], and how far the mean of those drawn lies beside it."""
     resamples, seeds = values.shape
     times = np.random.default_rng(SEED_STREAM).multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
     whole = values.mean(axis=1)
-    return whole + widening(seeds) * ((times * values).sum(axis=1) / seeds - whole)
+    return whole, (times * values).sum(axis=1) / seeds - whole
 
 
-def widening(seeds: int) -> float:
-    """Return by what the spread of a bootstrap over so few seeds falls short; 1 for one seed, which spreads nothing."""
+def widening(seeds: int, level: float = LEVEL) -> float:
+    """Return by what the spread of a bootstrap over so few seeds falls short, for an interval of a level inside (0, 1).
+
+    1 for one seed, which spreads nothing.
+    """
     from scipy.stats import norm, t
 
     if seeds == 1:
         return 1.0
-    tail = (1 + LEVEL) / 2
+    tail = (1 + level) / 2
     return float(np.sqrt(seeds / (seeds - 1)) * t.ppf(tail, seeds - 1) / norm.ppf(tail))
 
 

@@ -55,7 +55,7 @@ class PlanContent(Content):
     more_seeds: Annotated[dict[float, tuple[int, ...]], Field(default_factory=dict)]
     learning_rates: tuple[float, ...] = ()
     tuned_at: tuple[float, ...] = ()
-    budgets: Annotated[tuple[Annotated[int, Field(gt=0)], ...], AfterValidator(_rising)] = ()
+    budgets: Annotated[tuple[Annotated[int, Field(gt=0, lt=2**63)], ...], AfterValidator(_rising)] = ()
     pretraining_seeds: PretrainingSeeds = "shared"
     data_note: str | None = None
     variants: dict[str, VariantContent]

@@ -33,6 +33,10 @@ def of_seeds(variant, val, quality, seeds=(1, 2, 3), **changes):
     ]
 
 
+def seed_of(content) -> int:
+    return content["arm"]["seed"]
+
+
 def race(folder, **changes):
     """From scratch short and long, one that is good on Test alone, one after a phase 1, and ImageNet's weights."""
     arms = [
@@ -122,7 +126,7 @@ def test_verdicts_go_by_the_adjusted_p_value(tmp_path, resamples, verdict):
     """No draw lies beyond 0, which is 2 / (draws + 1), the smallest of five times five: with 190 draws .0524."""
     found = contests(analysed(read_ablation(race(tmp_path)), resamples))
     smallest = 10 / (resamples + 1)
-    assert [contest.p for contest in found] == pytest.approx([1, smallest, 1, *[smallest] * 3])
+    assert [contest.p for contest in found] == pytest.approx([1, smallest, 1, *[smallest] * 3], abs=1e-5)
     assert [found[place].verdict for place in (1, 3, 4, 5)] == [verdict] * 4
     assert all(found[place].difference.interval[0] > 0 for place in (1, 3, 4, 5))
 
@@ -130,16 +134,39 @@ def test_verdicts_go_by_the_adjusted_p_value(tmp_path, resamples, verdict):
 def test_equals_go_by_the_plans_order_and_one_seed_has_no_verdict(tmp_path):
     arms = [
         *of_seeds("scratch", 0.5, 0.5),
-        *of_seeds("first", 0.6, 0.6, seeds=(2,)),
+        *of_seeds("first", 0.6, 0.6),
         *of_seeds("second", 0.6, 0.9),
     ]
     names = {"scratch": {}, "first": {}, "second": {}}
     folder = write(tmp_path, plan(names, budgets=[SHORT]), arms)
     (contest,) = contests(analysed(read_ablation(folder), 50))
+    assert (contest.best.variant, contest.remarks) == ("first", [])
+    alone = write(tmp_path / "alone", plan(names, budgets=[SHORT]), [single for single in arms if seed_of(single) == 2])
+    (contest,) = contests(analysed(read_ablation(alone), 50))
     assert (contest.best.variant, contest.p, contest.verdict) == ("first", None, "one seed")
+    assert contest.remarks == ["the interval is over images only"]
+
+
+def test_who_is_best_is_told_over_the_seeds_that_both_have(tmp_path):
+    """A seed that is easy for all makes nobody the best, and one that was tried alone does not win."""
+
+    def vals(variant, by_seed, **changes):
+        return [one for seed, val in by_seed.items() for one in of_seeds(variant, val, 0.5, seeds=(seed,), **changes)]
+
+    arms = [
+        *vals("scratch", {1: 0.40, 2: 0.50, 3: 0.90}),
+        *vals("longer", {1: 0.45, 2: 0.55}, **LONGER),  # over its own seeds 0.50, scratch over all three 0.60
+        *vals("lucky", {3: 0.99}),
+        *vals("mask", {2: 0.60, 3: 0.80}, pretraining=ENCODER),
+    ]
+    control = {"control": True, "autoencoder": False}
+    variants = {"scratch": {}, "longer": control, "lucky": control, "mask": {}}
+    folder = write(tmp_path, plan(variants, budgets=[PRETRAINED]), arms)
+    (contest,) = contests(analysed(read_ablation(folder), 50))
+    assert (contest.baseline.variant, contest.best.variant) == ("longer", "mask")  # on seed 2, which both have
     assert contest.remarks == [
         "only seed 2: 1, 3 not in both; the interval is over images only",
-        "chosen over unlike seeds",
+        "not chosen among, for their one seed: lucky",
     ]
 
 
@@ -176,6 +203,24 @@ def test_passes_of_an_arm_and_of_its_phase_1():
     assert (taught.total_passes(), taught.total_multiply_adds) == (5700, 3e9)
     assert content(compute=cost, teacher={"variant": "b", "sha256": "c", "passes": 7}).total_multiply_adds is None
     assert content(pretraining={**ENCODER, "images": None}).total_passes() is None
+
+
+def test_a_phase_1_that_pupil_and_teacher_share_counts_once():
+    matrices = counts_of(0.5, 1, 3)
+    phase_1 = {"name": "mask", "sha256": "e" * 64, "passes": 192_000, "multiply_adds": 10e12}
+    taught = {"variant": "b", "sha256": "c", "passes": 48_000, "multiply_adds": 1e12, "pretrained": [phase_1]}
+    began = {"seconds": 60.0, "images": 64_000, "passes": 192_000, "multiply_adds": 10e12}
+    encoder = {**ENCODER, "sha256": "e" * 64, "compute": began}
+    own = {"seconds": 60.0, "images": 4000, "passes": 32_000, "multiply_adds": 1e12}
+    shared = ArmContent.model_validate(
+        arm(matrices, variant="a", compute=own, pretraining=encoder, teacher=taught),
+    )
+    assert [shared.total_passes(tasks) for tasks in (1, 20)] == [272_000, 89_600]
+    assert (shared.phase_1_passes, shared.phase_2_passes, shared.total_multiply_adds) == (192_000, 80_000, 12e12)
+    other = ArmContent.model_validate(
+        arm(matrices, variant="a", compute=own, pretraining={**encoder, "sha256": "f" * 64}, teacher=taught),
+    )
+    assert (other.total_passes(), other.total_multiply_adds) == (464_000, 22e12)
 
 
 def test_what_a_phase_1_costs_that_does_not_say_so_is_within_no_budget(tmp_path):
@@ -348,3 +393,12 @@ def test_another_network_wins_with_weights_from_outside_alone(tmp_path):
     outside = [c for c in contests(analysed(read_ablation(tmp_path))) if c.outside_weights]
     assert {c.best.variant for c in outside} == {"larger"}
     assert all("another network" in "; ".join(c.remarks) for c in outside)
+
+
+def test_an_arm_without_the_teacher_that_its_settings_speak_of_is_refused(tmp_path, capsys):
+    arms = of_seeds("scratch", 0.5, 0.5) + of_seeds(
+        "pupil", 0.6, 0.6, settings={**STEPS, "unlabelled": "self_training"}
+    )
+    folder = write(tmp_path, plan({"scratch": {}, "pupil": {"control": True}}, budgets=[SHORT]), arms)
+    assert main(["--results", str(folder)]) == 2
+    assert "settings say unlabelled self_training, and no teacher is named" in capsys.readouterr().err

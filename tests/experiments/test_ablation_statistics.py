@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from experiments.ablation.differences import SEED_STREAM, mean_over_drawn_seeds, widening
+from core.statistics import two_sided_p
+from experiments.ablation.differences import SEED_STREAM, mean_over_drawn_seeds, p_over_seeds, widening
 from experiments.ablation.results import read_ablation
 from experiments.ablation.statistics import analysed
 from experiments.ablation.tables.scores import main_table
@@ -138,6 +139,45 @@ def test_intervals_of_few_seeds_hold_the_truth_as_often_as_they_say(seeds, image
     plain = drawn.mean(axis=2) + (widened - drawn.mean(axis=2)) / widening(seeds)
     assert 0.92 < coverage(widened) < 0.985
     assert abs(coverage(widened) - 0.95) < abs(coverage(plain) - 0.95)
+
+
+@pytest.mark.parametrize("gains", [(1.7, 2.7, 3.7), (0.047, 0.065, 0.004), (0.3, 0.1, 0.2, 0.35, 0.15)])
+def test_p_of_few_seeds_is_near_that_of_students_t(gains):
+    """Images add nothing, so that a t test of the seeds is due; one widening for all levels says .001, .001, .001."""
+    expected = stats.ttest_1samp(gains, 0).pvalue
+    found = p_over_seeds(np.tile(gains, (2000, 1)))
+    assert expected / 2 < found < 2 * expected
+    assert two_sided_p(mean_over_drawn_seeds(np.tile(gains, (2000, 1)))) < expected / 2 or found > 0.1
+
+
+def test_p_of_nothing_and_of_what_never_varies():
+    assert p_over_seeds(np.zeros((200, 3))) == 1
+    assert p_over_seeds(np.ones((199, 3))) == pytest.approx(2 / 200, abs=1e-5)
+    assert p_over_seeds(np.full((9, 2), np.nan)) is None
+
+
+@pytest.mark.parametrize(("seeds", "images_part"), [(2, 0.5), (3, 0.5), (5, 1.0)])
+def test_p_values_are_as_rare_as_they_say_at_small_levels_too(seeds, images_part):
+    """Simulated gains with a mean of 0; a p value that held at .05 alone would be below .01 far too often."""
+    generator = np.random.default_rng(seeds)
+    spread = images_part / np.sqrt(seeds)
+    found = []
+    for _ in range(400):
+        values = generator.normal(0, 1, seeds) + generator.normal(0, spread) + generator.normal(0, spread, (400, 1))
+        found.append(p_over_seeds(values))
+    assert np.mean(np.array(found) <= 0.05) < 0.065
+    assert np.mean(np.array(found) <= 0.01) < 0.017
+
+
+@given(st.integers(0, 10**6), st.integers(2, 6))
+def test_p_is_below_a_level_where_the_interval_of_it_leaves_0_out(seed, seeds):
+    values = np.random.default_rng(seed).normal(0.4, 1, (200, seeds))
+    low, high = np.quantile(mean_over_drawn_seeds(values), [0.02, 0.98])
+    if p_over_seeds(values) > 0.06:
+        assert low <= 0 <= high
+    low, high = np.quantile(mean_over_drawn_seeds(values), [0.03, 0.97])
+    if p_over_seeds(values) < 0.04:
+        assert low > 0 or high < 0
 
 
 def test_only_common_seeds_are_compared(tmp_path):

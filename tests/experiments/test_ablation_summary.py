@@ -19,7 +19,10 @@ def test_summary(tmp_path):
     entries = json.loads((tables / "summary.json").read_text())
     assert [(entry["fraction"], entry["num_labels"]) for entry in entries] == [(0.01, 5), (0.1, 52), (1.0, 522)]
     keys = "fraction num_labels seeds scratch_mean_iou best_variant best_mean_iou difference ci_low ci_high variants"
-    assert all(entry.keys() == {*keys.split(), "best_learning_rate", "remark", "equal_compute"} for entry in entries)
+    assert all(
+        entry.keys() == {*keys.split(), "best_learning_rate", "remark", "data_note", "equal_compute"}
+        for entry in entries
+    )
     last = entries[-1]
     assert last["best_variant"] == "mask_all"
     assert last["seeds"] == [1, 2, 3]

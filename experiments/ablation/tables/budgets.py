@@ -10,12 +10,12 @@ from experiments.table_formats import UNKNOWN, Table, listed, number, share, sig
 
 NOTES = (
     "Of all variants whose arms take no more picture passes than the budget, phase 1 counted whole (a forward pass "
-    "counts 1 a picture, one with its way back 3): the best on Val from scratch, and the best on Val at all, each by "
-    "its mean over its seeds. Controls take part; other networks than the baseline's with outside weights alone. The "
-    "passes of learning rates that were tried are told apart.",
+    "counts 1 a picture, one with its way back 3): the best on Val from scratch, and the best on Val at all, any two "
+    "by their means over the seeds that both have. Controls take part; other networks than the "
+    "baseline's with outside weights alone. The passes of learning rates that were tried are told apart.",
     "Scores: mean IoU on Test, means over the seeds that both have; intervals as of the other differences. p: "
-    "two-sided, from the same resamples, adjusted for all that this table asks, the same two once (Holm 1979); "
-    "verdicts go by it.",
+    "two-sided, the smallest level at which the interval leaves 0 out, adjusted for all that this table asks, the same "
+    "two once (Holm 1979); verdicts go by it.",
 )
 
 STANDINGS_NOTES = (
@@ -123,7 +123,7 @@ def _compute(group: Group | None) -> dict[str, Any] | None:
     content = max((arm.content for arm in group.arms), key=lambda content: content.total_passes() or 0)
     return {
         "passes": content.total_passes(),
-        "phase_1_passes": content.pretraining.picture_passes if content.pretraining else 0,
+        "phase_1_passes": content.phase_1_passes,
         "multiply_adds": content.total_multiply_adds,
     }
 
