@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from core.command import run_command
 from core.errors import RunError
-from core.filing.writing import lock
+from core.filing.writing import lock, require_writable
 from core.run.trackers.tracker import require_installed
 from core.terminal.progress import duration
 from core.train_config import TrainConfig
@@ -25,7 +25,9 @@ from experiments.grid.console import Console, seconds_left
 from experiments.grid.earlier_results import Found, mixed_encoders, require_same_grid, results_in
 from experiments.grid.estimate import Speeds, left_in_words
 from experiments.grid.jobs import Work
+from experiments.grid.planning.at_hand import require_at_hand
 from experiments.grid.planning.checks import require_val_labels
+from experiments.grid.planning.effect import without_effect
 from experiments.grid.planning.plan import build_plan
 from experiments.grid.planning.plan_file import write_plan
 from experiments.grid.planning.pools import require_pools
@@ -45,12 +47,15 @@ def ablate(config: AblationConfig) -> None:
         RunError: runs failed; all others are finished.
     """
     plan = build_plan(config)  # first what is wrong in the file itself
+    for line in without_effect(plan):
+        print(f"note: {line}", file=sys.stderr)
     config = in_shares(config)
     plan = replace(plan, config=config)
     data = read_data(config.data_dir, config.fractions, config.seeds, config.tuned_at, config.more_seeds)
     require_val_labels(plan.variants, data)
-    require_met(plan, data)
+    require_at_hand(plan, data)
     require_pools(plan, config.data_dir)
+    require_met(plan, data)
     for fraction in config.more_seeds:
         if fraction not in config.fractions:  # which a flag may have made fewer
             print(f"note: more_seeds at {fraction:g} has no say, which is not among the fractions", file=sys.stderr)
@@ -67,6 +72,7 @@ def ablate(config: AblationConfig) -> None:
     configs: list[TrainConfig] = [variant.config for variant in plan.variants.values()]
     configs += [pretraining.config for pretraining in plan.pretrainings.values()]
     require_installed(name for config in configs for name in config.tracker)
+    require_writable(config.results_dir, "--results_dir")
     held = lock(config.output_dir, "--output_dir", "ablation")
     try:
         write_plan(plan)

@@ -100,7 +100,7 @@ def _variants(config: NetworksConfig, path: Path) -> list[Variant]:
     section = read_section(path, "ablation")
     if not section:
         raise UserError(f"{path} has no section ablation: ae-pretrained describe says what a single network is made of")
-    plan = build_plan(replace(from_mapping(AblationConfig, section, str(path)), only=config.variants))
+    plan = build_plan(replace(from_mapping(AblationConfig, section, str(path)), only=config.variants or None))
     for name in plan.chosen:
         if plan.variants[name].config.patch is not None:
             raise UserError(f"{path}: variant {name} has --patch, of volumes: networks of pictures alone are compared")

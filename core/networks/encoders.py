@@ -165,16 +165,23 @@ def require_one_process(part: nn.Module, processes: Processes, what: str, frozen
         )
 
 
-def _create(name: str, output_stride: int, in_channels: int) -> nn.Module:
+def require_known(name: str) -> None:
+    """Raise UserError, with near names, where timm has no network of a name."""
     import timm
-
-    from core.networks.same_padding import count_in_whole_numbers
 
     known = timm.list_models()
     if name not in known:
         near = difflib.get_close_matches(name, [*OWN_ENCODERS, *known], n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "timm.list_models() names those of timm"
         raise UserError(f"encoder {name!r} is unknown: it is {', '.join(OWN_ENCODERS)} or a network of timm; {hint}")
+
+
+def _create(name: str, output_stride: int, in_channels: int) -> nn.Module:
+    import timm
+
+    from core.networks.same_padding import count_in_whole_numbers
+
+    require_known(name)
     asked: dict[str, Any] = {"in_chans": in_channels} if in_channels != 3 else {}
     if output_stride != WHOLE:  # not every network takes the argument
         asked["output_stride"] = output_stride

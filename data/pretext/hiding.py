@@ -86,6 +86,15 @@ def shown(images: Tensor, content: Tensor, keys: np.ndarray, config: Pretext) ->
     return Shown(images, content, content)
 
 
+def require_several(sides: Sequence[int], patch: int) -> list[int]:
+    """Return how many patches lie along each side. Raises UserError where a single one would cover the picture."""
+    grid = [-(-side // patch) for side in sides]
+    if math.prod(grid) < 2:
+        what = f"picture of {sides[1]} x {sides[0]} px" if len(sides) == 2 else f"--patch {'x'.join(map(str, sides))}"
+        raise UserError(f"mask_patch {patch} covers the whole {what}: give a smaller one")
+    return grid
+
+
 def hidden_patches(keys: np.ndarray, sides: Sequence[int], patch: int, ratio: float) -> Tensor:
     """Return where pictures are hidden, [N, 1, *sides] bool: the same number of square patches, or cubes, in each.
 
@@ -95,11 +104,8 @@ def hidden_patches(keys: np.ndarray, sides: Sequence[int], patch: int, ratio: fl
     Raises:
         UserError: if a single patch would cover the picture.
     """
-    grid = [-(-side // patch) for side in sides]
+    grid = require_several(sides, patch)
     count = math.prod(grid)
-    if count < 2:
-        what = f"picture of {sides[1]} x {sides[0]} px" if len(sides) == 2 else f"--patch {'x'.join(map(str, sides))}"
-        raise UserError(f"mask_patch {patch} covers the whole {what}: give a smaller one")
     chosen = min(max(1, round(ratio * count)), count - 1)
     ranks = uniform(keys, "mask", count).view(len(keys), count).argsort(dim=1, stable=True).argsort(dim=1, stable=True)
     hidden = spread((ranks < chosen).view(-1, 1, *grid), patch)

@@ -1,5 +1,6 @@
 """The settings of the ablation."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from core.filing.kinds import ABLATION, FOLDERS
 from core.filing.paths import expanded
 from experiments.ablation.plan_format import PretrainingSeeds
 
+MOST = 2**63  # of picture passes, which no computer makes
 # Whole mappings: they have no flags, only the file gives them.
 Settings = tyro.conf.Suppress[dict[str, Any] | None]
 Draws = tyro.conf.Suppress[dict[float, tuple[int, ...]]]
@@ -66,7 +68,7 @@ class AblationConfig(DataConfig):
     data_note: str | None = None
     """What a reader of its verdicts must know of the data: "a partial mirror, masks of six breeds". It stands beside
     them in tables and summary."""
-    only: Annotated[tuple[str, ...], tyro.conf.arg(name="variants")] = ()
+    only: Annotated[tuple[str, ...] | None, tyro.conf.arg(name="variants")] = None
     """Restrict the grid to these variants of the file. Without it: all."""
     list: bool = False
     """Show the plan, what of it is done, and how long the rest will take by runs that were timed; train nothing."""
@@ -96,13 +98,15 @@ class AblationConfig(DataConfig):
             raise UserError(f"node_dir {self.node_dir} must begin with /: nodes have working folders of their own")
         if self.measure and not self.list:
             raise UserError("--measure goes with --list: a grid that runs times its own runs")
+        if self.only == ():
+            raise UserError("--variants is empty: name at least one, or leave it out for all")
         for name in ("seeds", "fractions", "learning_rates", "tuned_at"):
             _require_distinct(name, getattr(self, name))
         for name in ("fractions", "learning_rates", "tuned_at"):
             for value in getattr(self, name):
-                if not value > 0:
-                    raise UserError(f"{name}: {value} must be above 0")
-        if list(self.budgets) != sorted({*self.budgets}) or any(budget < 1 for budget in self.budgets):
+                if not 0 < value < math.inf:
+                    raise UserError(f"{name}: {value} must be a finite number above 0")
+        if list(self.budgets) != sorted({*self.budgets}) or any(not 0 < budget < MOST for budget in self.budgets):
             raise UserError(f"budgets {', '.join(map(str, self.budgets))}: give numbers above 0, each above the last")
         for fraction, more in self.more_seeds.items():
             if not (0 < fraction <= 1 or is_number_of_labels(fraction)):
@@ -139,6 +143,8 @@ def is_number_of_labels(fraction: float) -> bool:
 def _require_distinct(name: str, values: Sequence[float]) -> None:
     if not values:
         raise UserError(f"{name} is empty: give at least one")
-    twice = sorted({value for value in values if values.count(value) > 1})
+    # As they are written in the names of folders and files.
+    written = [f"{value:g}" for value in values]
+    twice = [text for text in dict.fromkeys(written) if written.count(text) > 1]
     if twice:
-        raise UserError(f"{name}: {', '.join(f'{value:g}' for value in twice)} is given twice")
+        raise UserError(f"{name}: {', '.join(twice)} is given twice")

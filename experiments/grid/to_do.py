@@ -117,12 +117,23 @@ def require_same_folders(works: Sequence[Work], data: GridData) -> None:
             # Of one that is yet to be trained nothing is known.
             if isinstance(need, BEGUN_WITH) and need not in works and need not in begun_with:
                 begun_with[need] = file_sha256(need.weights)
+                _require_checkpoints(work, need)
         for folder, wanted in work.run_folders():
             found = list(_differences(work, folder, wanted, data, begun_with))
             if found:
                 raise UserError(
                     f"{folder} holds another run ({'; '.join(found)}): delete that folder or choose another output_dir"
                 )
+
+
+def _require_checkpoints(work: Work, teacher: Work) -> None:
+    """Raise UserError where a pupil goes by the checkpoints of a finished teacher that has none (any more)."""
+    if not isinstance(teacher, TestedArm) or work.config.stable == 1 or teacher.has_checkpoints:
+        return
+    raise UserError(
+        f"{work.name} goes by the checkpoints of {teacher.name}, and {teacher.folder} has none: delete that "
+        "folder, and the same command trains it again"
+    )
 
 
 def _differences(

@@ -32,7 +32,7 @@ REFUSED = [
     (grid(fractions=[0.5, 0.5]), "fractions: 0.5 is given twice"),
     (grid(seeds=[1, 2, 1]), "seeds: 1 is given twice"),
     (grid(more_seeds={1.0: [2, 3]}), "seeds and more_seeds at 1: 2 is given twice"),
-    (grid(learning_rates=[0.0]), "learning_rates: 0.0 must be above 0"),
+    (grid(learning_rates=[0.0]), "learning_rates: 0.0 must be a finite number above 0"),
     (grid(baseline="scrach"), "baseline 'scrach' is not among the variants; did you mean scratch?"),
     (grid(baseline="denoise_all"), "baseline denoise_all has the pretraining denoise"),
     (change(grid(), variants={"twin": {"freeze": "never"}}), "the variants scratch and twin differ in nothing"),
@@ -141,6 +141,28 @@ REFUSED = [
     (change(grid(), pretraining_common={"skip": "all"}), "ablation.pretraining_common: unknown setting 'skip'"),
     ({**grid(), "comon": {}}, "unknown setting 'comon'; did you mean common?"),
     (grid(variants={}), "has no variants"),
+    (grid(learning_rates=[float("inf")]), "learning_rates: inf must be a finite number above 0"),
+    (grid(fractions=[float("inf")]), "fractions: inf must be a finite number above 0"),
+    (grid(learning_rates=[0.003, 0.0030000001]), "learning_rates: 0.003 is given twice"),
+    (grid(more_seeds={0.5: [3], 6: [4]}, fractions=[0.5]), "more_seeds: 0.5 and 6 are the same labels"),
+    (
+        change(grid(), variants={"a": {"flip": 0.0, "control": True, "baseline": "a"}}),
+        "baseline a is the variant itself",
+    ),
+    (
+        change(grid(), variants={"a": {"freeze": 3, "baseline": ""}}),
+        "ablation.variants.a: baseline is one name, got ''",
+    ),
+    (change(grid(), variants={"a": {"freeze": 3, "tags": [""]}}), "ablation.variants.a: tags is a list of names"),
+    (change(grid(), variants={"a": {"encoder": "resnet81"}}), "ablation.variants.a: encoder 'resnet81' is unknown"),
+    (
+        change(grid(), variants={"a": {"flip": 0.0, "control": True, "device": "cuda:64"}}),
+        "ablation.variants.a: device cuda:64 does not exist",
+    ),
+    (
+        change(grid(), pretraining={"m": {"pretext": "mask", "mask_patch": 40}}, variants={"a": {"pretraining": "m"}}),
+        "ablation.pretraining.m: mask_patch 40 covers the whole picture of 40 x 40 px",
+    ),
 ]
 
 

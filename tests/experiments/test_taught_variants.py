@@ -99,8 +99,8 @@ def test_a_teacher_whose_weights_are_lost_is_trained_again(finished, pets, tmp_p
             {"a": {}, "c": {"taught_by": "b", **TAUGHT}, "b": {"flip": 0.0, "control": True}},
             "taught_by b is none of the variants above it",
         ),
-        ({"a": {}, "b": {"taught_by": "a"}}, "self_training and --teacher_weights go together"),
-        ({"a": {}, "b": TAUGHT}, "self_training and --teacher_weights go together"),
+        ({"a": {}, "b": {"taught_by": "a"}}, "ablation.variants.b: unlabelled self_training and taught_by go together"),
+        ({"a": {}, "b": TAUGHT}, "ablation.variants.b: unlabelled self_training and taught_by go together"),
         (
             {"a": {}, "b": {"outside_weights": True, "flip": 0.0, "control": True}, "c": {"taught_by": "b", **TAUGHT}},
             "taught_by b, which has outside weights: say outside_weights true",
@@ -165,3 +165,27 @@ def test_a_taught_run_is_timed_without_its_teacher():
     assert (measured.unlabelled, measured.teacher_weights, measured.stable) == ("consistency", None, 1.0)
     own = arms.TestedArm(plan, None, variant, 0.5, 1).untransferred
     assert own == {"transfer": "encoder", "unlabelled": "consistency", "stable": 1.0}
+
+
+def test_a_teacher_whose_checkpoints_are_lost_is_told_before_anything_trains(finished, pets, tmp_path, here, capsys):
+    for name in ("results", "runs"):
+        shutil.copytree(finished[0] / name, tmp_path / name)
+    (tmp_path / "results/arms/first__0.5__seed_1.json").unlink()
+    runs = tmp_path / "runs/runs"
+    for folder in (*runs.glob("scratch__*/checkpoints"), *runs.glob("first__*")):
+        shutil.rmtree(folder)
+    assert run(tmp_path, pets, of_rounds()) == 2
+    error = capsys.readouterr().err
+    assert "goes by the checkpoints of scratch, 50 % of the labels, seed 1" in error
+    assert "has none: delete that folder, and the same command trains it again" in error
+    assert here == []
+
+
+def test_what_has_no_say_in_a_variant_is_told(pets, tmp_path, capsys):
+    content = grid(seeds=[1])
+    content["variants"]["taught"] = {"unlabelled": "consistency", "stable": 0.5, "control": True}
+    content["pretraining"]["denoise"] |= {"mask_patch": 4}
+    assert run(tmp_path, pets, content, "--list") == 0
+    told = capsys.readouterr().err
+    assert "note: ablation.variants.taught: without effect: stable with --unlabelled consistency\n" in told
+    assert "note: ablation.pretraining.denoise: without effect: mask_patch without --pretext mask" in told

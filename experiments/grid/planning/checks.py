@@ -61,7 +61,12 @@ def require_comparable(variant: Variant, common: Mapping[str, Any]) -> None:
 
 def require_baselines(default: str, variants: Mapping[str, Variant]) -> None:
     """Raise UserError where a baseline is unknown or pretrained, or the grid's own is a control."""
-    own = [variant.baseline for variant in variants.values() if variant.baseline]
+    own = [variant.baseline for variant in variants.values() if variant.baseline is not None]
+    for name, variant in variants.items():
+        if variant.baseline == name:
+            raise UserError(
+                f"ablation.variants.{name}: baseline {name} is the variant itself: leave it out, or name another"
+            )
     for name in dict.fromkeys((default, *own)):
         if name not in variants:
             raise UserError(f"baseline {name!r} is not among the variants{nearest(name, list(variants))}")

@@ -1,10 +1,29 @@
 """Which settings of a run have a say in it: two runs that differ in the others are the same run."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from experiments.grid.planning.variants import plain
+from experiments.grid.planning.variants import Plan, plain
 from reconstruction.config import ReconstructionConfig
 from transfer_learning.config import SegmentationConfig
+
+
+def without_effect(plan: Plan) -> Iterator[str]:
+    """Yield a line for each chosen variant, and each pretraining of one, that sets what has no say there."""
+    variants = [plan.variants[name] for name in plan.chosen]
+    for name in dict.fromkeys(variant.pretraining for variant in variants if variant.pretraining):
+        own = plan.config.pretraining[name] or {}
+        yield from _idle(f"ablation.pretraining.{name}", plan.pretrainings[name].config, own)
+    for variant in variants:
+        yield from _idle(f"ablation.variants.{variant.name}", variant.config, variant.own)
+
+
+def _idle(where: str, config: ReconstructionConfig | SegmentationConfig, own: Mapping[str, Any]) -> Iterator[str]:
+    # What turns something off is obeyed, as in the commands.
+    idle = config.idle()
+    told = [f"{name} {idle[name]}" for name, value in own.items() if name in idle and value != 0]
+    if told:
+        yield f"{where}: without effect: {'; '.join(told)}"
 
 
 def with_effect(config: ReconstructionConfig | SegmentationConfig) -> dict[str, Any]:

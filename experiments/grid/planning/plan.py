@@ -50,7 +50,7 @@ def build_plan(config: AblationConfig) -> Plan:
         for name, own in config.pretraining.items()
     }
     variants = {name: _variant(config, name, own or {}, pretrainings) for name, own in config.variants.items()}
-    for name in config.only:
+    for name in config.only or ():
         if name not in variants:
             raise UserError(
                 f"unknown variant {name!r}{nearest(name, list(variants))} (there are {', '.join(variants)})"
@@ -62,7 +62,7 @@ def build_plan(config: AblationConfig) -> Plan:
     require_baselines(config.baseline, variants)
     require_teachers(config, variants)
     require_pinned(config.budgets, variants, pretrainings)
-    chosen = {name: one for name, one in variants.items() if name in config.only or not config.only}
+    chosen = {name: one for name, one in variants.items() if config.only is None or name in config.only}
     # Of those that a call leaves out, rates that it gives make no twins.
     require_different("variants", chosen, config.learning_rates)
     return Plan(config, pretrainings, variants, tuple(chosen))
@@ -81,6 +81,9 @@ def _variant(
     place = {"pretrained_encoder": "pretrained"} if pretraining else {}
     if about["taught_by"]:
         place["teacher_weights"] = "taught"
+    by_another = {**(config.common or {}), **settings}.get("unlabelled") == "self_training"
+    if by_another != (about["taught_by"] is not None):
+        raise UserError(f"{source}: unlabelled self_training and taught_by go together: give both, or leave both out")
     resolved = _resolved(config, "transfer_learning", f"variants.{name}", settings, **place)
     if not resolved.max_steps:
         raise UserError(f"{source}: arms are compared after equally many steps: give max_steps in common")
@@ -99,13 +102,13 @@ def _about(own: Mapping[str, Any], source: str) -> dict[str, Any]:
             if not isinstance(value, bool):
                 raise UserError(f"{source}: {name} is true or false, got {value!r}")
         elif name == "tags":
-            if not isinstance(value, list) or not all(isinstance(tag, str) for tag in value):
+            if not isinstance(value, list) or not all(isinstance(tag, str) and tag.strip() for tag in value):
                 raise UserError(f"{source}: tags is a list of names, got {value!r}")
         elif name == "learning_rate":
             number = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
             if value is not None and not number:
                 raise UserError(f"{source}: learning_rate is one number above 0, got {value!r}")
-        elif not isinstance(value, str | None):
+        elif not isinstance(value, str | None) or (value is not None and not value.strip()):
             raise UserError(f"{source}: {name} is one {'line' if name == 'title' else 'name'}, got {value!r}")
     if found["pretraining"] == "none":
         found["pretraining"] = None

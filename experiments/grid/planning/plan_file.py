@@ -1,5 +1,6 @@
 """plan.json in the results folder: what the grid is, for whoever reads the results."""
 
+import sys
 from pathlib import Path
 
 from core.files import write_json
@@ -15,6 +16,11 @@ def write_plan(plan: Plan) -> None:
     config = plan.config
     path = config.results_dir / PLAN
     earlier = read(path, PlanContent) if path.exists() else None
+    if earlier and earlier.budgets and earlier.budgets != config.budgets:
+        before, now = (
+            ", ".join(f"{budget}" for budget in budgets) or "none" for budgets in (earlier.budgets, config.budgets)
+        )
+        print(f"note: {path} had the budgets {before}: from now on tables go by {now}", file=sys.stderr)
     variants = {name: _content(variant) for name, variant in plan.variants.items()}
     fractions, seeds, more_seeds = _fractions_and_seeds(config, earlier)
     content = PlanContent(

@@ -68,6 +68,14 @@ def in_shares(config: AblationConfig) -> AblationConfig:
 
     train = train_labels(open_data(config.data_dir))
     shares = {value: train.share_of(int(value)) for value in asked}
+    meant: dict[float, float] = {}
+    for value in config.more_seeds:
+        share = shares.get(value, value)
+        if share in meant:
+            raise UserError(
+                f"more_seeds: {meant[share]:g} and {value:g} are the same labels: give their seeds in one list"
+            )
+        meant[share] = value
     return dataclasses.replace(
         config,
         fractions=tuple(shares.get(value, value) for value in config.fractions),
