@@ -1,12 +1,14 @@
 """Where the arms of a difference come from, when not all from the same: sentences for below the tables."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from core.train_config import BEFORE_CHOICE
+from experiments.ablation.budgets import standings
 from experiments.ablation.checks import OF_STEPS
+from experiments.ablation.differences import VariantDifference
 from experiments.ablation.results import Arm
-from experiments.ablation.statistics import Analysis
+from experiments.ablation.statistics import Analysis, Group
 from experiments.table_formats import share
 
 # By whether each seed has its own.
@@ -16,6 +18,8 @@ OF_PHASE_1 = {
     True: "Each phase 1 was trained once a seed, and arms begin with that of their seed: the intervals hold what phase "
     "1 with another seed would change.",
 }
+# A variant, what it is compared with, and by how much it is ahead.
+Pair = tuple[Group, Group | None, VariantDifference]
 SHORT = 7  # characters of a commit or a checksum that tell it from others
 
 
@@ -25,11 +29,18 @@ def origin_notes(analysis: Analysis) -> list[str]:
     That is memory layout and kernels, the kind of device, the steps of a control, and the weights of a
     pretraining that was made more than once; of commits and versions only that there are several.
     """
+    after_equal_steps = [
+        (group, analysis.get(group.fraction, group.difference.baseline), group.difference)
+        for group in analysis.groups
+        if group.difference
+    ]
+    within_a_budget = [(group, field.baseline, difference) for field, group, difference in standings(analysis)]
+    every = [*after_equal_steps, *within_a_budget]
     notes = [
-        *_mixed(analysis, "Memory layouts mixed in one difference", lambda arm: _setting(arm, "memory_format")),
-        *_mixed(analysis, "Kernels mixed in one difference", lambda arm: _setting(arm, "kernels")),
-        *_mixed(analysis, "Kinds of device mixed in one difference", _device),
-        *_mixed(analysis, "Controls after other steps than their baseline", _steps),
+        *_mixed(every, "Memory layouts mixed in one difference", lambda arm: _setting(arm, "memory_format")),
+        *_mixed(every, "Kernels mixed in one difference", lambda arm: _setting(arm, "kernels")),
+        *_mixed(every, "Kinds of device mixed in one difference", _device),
+        *_mixed(after_equal_steps, "Controls after other steps than their baseline", _steps),
         *_pretrainings(analysis),
     ]
     origins = [arm.content.provenance for arm in analysis.ablation.arms]
@@ -64,21 +75,19 @@ def _steps(arm: Arm) -> str:
     return ", ".join(f"{name} {_setting(arm, name)}" for name in OF_STEPS)
 
 
-def _mixed(analysis: Analysis, what: str, of: Callable[[Arm], str]) -> list[str]:
+def _mixed(pairs: Sequence[Pair], what: str, of: Callable[[Arm], str]) -> list[str]:
     places = []
-    for group in analysis.groups:
-        if group.difference is None or group.difference.value is None:
+    for group, others, difference in pairs:
+        if difference.value is None or others is None:
             continue
-        others = analysis.get(group.fraction, group.difference.baseline)
-        assert others is not None
-        shared = group.difference.seeds
         mine, theirs = (
-            list(dict.fromkeys(of(arm) for arm in side.arms if arm.name.seed in shared)) for side in (group, others)
+            list(dict.fromkeys(of(arm) for arm in side.arms if arm.name.seed in difference.seeds))
+            for side in (group, others)
         )
         if len({*mine, *theirs}) > 1:
             pair = f"{' and '.join(mine)} against {' and '.join(theirs)}"
             places.append(f"{group.variant} at {share(group.fraction)} ({pair})")
-    return [f"{what}: {'; '.join(places)}."] if places else []
+    return [f"{what}: {'; '.join(dict.fromkeys(places))}."] if places else []
 
 
 def _pretrainings(analysis: Analysis) -> list[str]:
