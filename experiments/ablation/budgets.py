@@ -141,7 +141,8 @@ def _contests(analysis: Analysis, fraction: float, budget: int) -> list[Contest]
     def contest(best: Group | None, among: Sequence[Group], outside: bool) -> Contest:
         tags = analysis.ablation.plan.variants[best.variant].tags if best else ()
         difference = _difference(analysis, field.baseline, best)
-        without = tuple(group.variant for group in among if group not in _chosen_among(among))
+        told = {group.variant for group in _chosen_among(among)}
+        without = tuple(group.variant for group in among if group.variant not in told)
         return Contest(fraction, budget, field.baseline, best, difference, outside, tags, without)
 
     best, other = best_on_val(field.own), best_on_val(field.outside)

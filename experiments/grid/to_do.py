@@ -117,6 +117,7 @@ def require_same_folders(works: Sequence[Work], data: GridData) -> None:
             # Of one that is yet to be trained nothing is known.
             if isinstance(need, BEGUN_WITH) and need not in works and need not in begun_with:
                 begun_with[need] = file_sha256(need.weights)
+            if need not in works:
                 _require_checkpoints(work, need)
         for folder, wanted in work.run_folders():
             found = list(_differences(work, folder, wanted, data, begun_with))

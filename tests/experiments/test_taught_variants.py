@@ -171,10 +171,17 @@ def test_a_teacher_whose_checkpoints_are_lost_is_told_before_anything_trains(fin
     for name in ("results", "runs"):
         shutil.copytree(finished[0] / name, tmp_path / name)
     (tmp_path / "results/arms/first__0.5__seed_1.json").unlink()
+    # Another pupil, which needs the teacher's weights alone, is looked at before it.
+    content = of_rounds()
+    content["variants"] = {
+        "scratch": {},
+        "all": {"taught_by": "scratch", **TAUGHT},
+        **content["variants"],
+    }
     runs = tmp_path / "runs/runs"
     for folder in (*runs.glob("scratch__*/checkpoints"), *runs.glob("first__*")):
         shutil.rmtree(folder)
-    assert run(tmp_path, pets, of_rounds()) == 2
+    assert run(tmp_path, pets, content) == 2
     error = capsys.readouterr().err
     assert "goes by the checkpoints of scratch, 50 % of the labels, seed 1" in error
     assert "has none: delete that folder, and the same command trains it again" in error

@@ -16,7 +16,7 @@ def require_at_hand(plan: Plan, data: GridData) -> None:
     Raises:
         UserError: names the pretraining or variant, and what it cannot have.
     """
-    variants = [plan.variants[name] for name in plan.chosen]
+    variants = plan.trained
     begun = dict.fromkeys(variant.pretraining for variant in variants if variant.pretraining)
     parts: dict[str, ReconstructionConfig | SegmentationConfig] = {
         **{f"pretraining.{name}": plan.pretrainings[name].config for name in begun},

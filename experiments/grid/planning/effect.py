@@ -9,8 +9,8 @@ from transfer_learning.config import SegmentationConfig
 
 
 def without_effect(plan: Plan) -> Iterator[str]:
-    """Yield a line for each chosen variant, and each pretraining of one, that sets what has no say there."""
-    variants = [plan.variants[name] for name in plan.chosen]
+    """Yield a line for each variant that a call trains, and each pretraining of one, that sets what has no say."""
+    variants = plan.trained
     for name in dict.fromkeys(variant.pretraining for variant in variants if variant.pretraining):
         own = plan.config.pretraining[name] or {}
         yield from _idle(f"ablation.pretraining.{name}", plan.pretrainings[name].config, own)

@@ -64,20 +64,9 @@ def _require_unlabelled(plan: Plan, labels: TrainLabels, pool: set[str]) -> None
                 )
 
 
-def _with_teachers(plan: Plan) -> list[str]:
-    """Return the variants that a call works on, and those whose arms teach these."""
-    found = dict.fromkeys(plan.chosen)
-    for name in plan.chosen:
-        teacher = plan.variants[name].taught_by
-        while teacher:
-            found[teacher] = None
-            teacher = plan.variants[teacher].taught_by
-    return [*found]
-
-
 def _pools(plan: Plan) -> Iterator[Pool]:
     allowed = plan.config.allow_seen
-    chosen = [plan.variants[name] for name in _with_teachers(plan)]
+    chosen = plan.trained
     for name in dict.fromkeys(variant.pretraining for variant in chosen if variant.pretraining):
         config = plan.pretrainings[name].config
         yield Pool(f"pretraining.{name}", config.pictures, allowed or config.allow_seen, unlabelled=False)

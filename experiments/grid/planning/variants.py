@@ -80,6 +80,17 @@ class Plan:
     variants: dict[str, Variant]
     chosen: tuple[str, ...]
 
+    @property
+    def trained(self) -> list[Variant]:
+        """The variants that this call works on, and those whose arms teach these."""
+        found = dict.fromkeys(self.chosen)
+        for name in self.chosen:
+            teacher = self.variants[name].taught_by
+            while teacher:
+                found[teacher] = None
+                teacher = self.variants[teacher].taught_by
+        return [self.variants[name] for name in found]
+
     def pretraining_at(self, name: str, seed: int) -> Pretraining:
         """Return the phase 1 run that arms of a seed begin with, where their variant has the pretraining of a name."""
         shared = self.pretrainings[name]
