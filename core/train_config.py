@@ -1,6 +1,7 @@
 """The settings that both phases share."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -203,6 +204,11 @@ class TrainConfig(LearningConfig, NetworkConfig, DataConfig):
     def encoder_file(self) -> Path | None:
         """The file that the encoder starts from."""
         return self.encoder_weights if isinstance(self.encoder_weights, Path) else None
+
+    def never_reached(self, steps: int) -> Iterator[str]:
+        """Yield a note where a run of so many steps is over before its learning rate is what was asked for."""
+        if self.warmup_steps >= steps:
+            yield f"the run has {steps} steps, --warmup_steps {self.warmup_steps}: its rate never reaches --lr"
 
     def _check_plateau(self) -> None:
         needed = self.plateau_patience + 2  # a row that is one too many, and one at the lower rate

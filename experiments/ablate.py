@@ -27,7 +27,7 @@ from experiments.grid.estimate import Speeds, left_in_words
 from experiments.grid.jobs import Work
 from experiments.grid.planning.at_hand import require_at_hand
 from experiments.grid.planning.checks import require_val_labels
-from experiments.grid.planning.effect import without_effect
+from experiments.grid.planning.effect import never_reached, without_effect
 from experiments.grid.planning.plan import build_plan
 from experiments.grid.planning.plan_file import write_plan
 from experiments.grid.planning.pools import require_pools
@@ -52,6 +52,8 @@ def ablate(config: AblationConfig) -> None:
     config = in_shares(config)
     plan = replace(plan, config=config)
     data = read_data(config.data_dir, config.fractions, config.seeds, config.tuned_at, config.more_seeds)
+    for line in never_reached(plan, data):
+        print(f"note: {line}", file=sys.stderr)
     require_val_labels(plan.variants, data)
     require_at_hand(plan, data)
     require_pools(plan, config.data_dir)

@@ -1,6 +1,6 @@
 """How both phases train: machine, task, run folder, loop."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TypeVar, get_args
 
@@ -55,7 +55,8 @@ def train_task(
     ):
         summary, *notes = opening(task)
         machine.processes.say(f"{summary}, on {machine.device}, precision {machine.precision}")
-        for note in (*notes, *_never_reached(config, task.draws.steps_per_pass)):
+        steps = config.length if config.max_steps else config.length * task.draws.steps_per_pass
+        for note in (*notes, *config.never_reached(steps)):
             machine.processes.say(f"note: {note}")
         loop = Loop(task, config, machine, folder, trackers)
         loop.run()
@@ -78,10 +79,3 @@ def as_begun(config: AnyConfig) -> AnyConfig:
     known = {"memory_format": get_args(MemoryFormat), "kernels": get_args(Kernels)}
     left = [name for name in known if getattr(config, name) == "auto" and earlier[name] in known[name]]
     return replace(config, **{name: earlier[name] for name in left})
-
-
-def _never_reached(config: TrainConfig, steps_per_pass: int) -> Iterator[str]:
-    """Yield a note where the run is over before its learning rate is what was asked for."""
-    steps = config.length if config.max_steps else config.length * steps_per_pass
-    if config.warmup_steps >= steps:
-        yield f"the run has {steps} steps, --warmup_steps {config.warmup_steps}: its rate never reaches --lr"

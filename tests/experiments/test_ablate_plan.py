@@ -156,6 +156,14 @@ REFUSED = [
     (change(grid(), variants={"a": {"freeze": 3, "tags": [""]}}), "ablation.variants.a: tags is a list of names"),
     (change(grid(), variants={"a": {"encoder": "resnet81"}}), "ablation.variants.a: encoder 'resnet81' is unknown"),
     (
+        change(grid(), variants={"a": {"freeze": "stage:99"}}),
+        "ablation.variants.a: freeze stage:99: the encoder has 6 stages",
+    ),
+    (
+        change(grid(), variants={"a": {"encoder": "resnet18", "freeze": "first_params:60"}}),
+        "ablation.variants.a: freeze first_params:60: the encoder has 60 parameter tensors",
+    ),
+    (
         change(grid(), variants={"a": {"flip": 0.0, "control": True, "device": "cuda:64"}}),
         "ablation.variants.a: device cuda:64 does not exist",
     ),

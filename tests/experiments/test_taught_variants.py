@@ -196,3 +196,14 @@ def test_what_has_no_say_in_a_variant_is_told(pets, tmp_path, capsys):
     told = capsys.readouterr().err
     assert "note: ablation.variants.taught: without effect: stable with --unlabelled consistency\n" in told
     assert "note: ablation.pretraining.denoise: without effect: mask_patch without --pretext mask" in told
+
+
+def test_a_rise_longer_than_the_run_is_told(pets, tmp_path, capsys):
+    content = grid(seeds=[1])
+    content["variants"]["slow"] = {"warmup_steps": 9999, "control": True}
+    content["pretraining"]["denoise"] |= {"warmup_steps": 9998, "max_steps": None, "epochs": 2, "batch_size": 8}
+    assert run(tmp_path, pets, content, "--list") == 0
+    told = capsys.readouterr().err
+    assert "note: ablation.variants.slow: the run has 6 steps, --warmup_steps 9999: its rate never reaches" in told
+    assert "note: ablation.pretraining.denoise: the run has 8 steps, --warmup_steps 9998: its rate never" in told
+    assert told.count("never reaches") == 2

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from experiments.grid.planning.prepared import GridData
 from experiments.grid.planning.variants import Plan, plain
 from reconstruction.config import ReconstructionConfig
 from transfer_learning.config import SegmentationConfig
@@ -10,12 +11,23 @@ from transfer_learning.config import SegmentationConfig
 
 def without_effect(plan: Plan) -> Iterator[str]:
     """Yield a line for each variant that a call trains, and each pretraining of one, that sets what has no say."""
-    variants = plan.trained
-    for name in dict.fromkeys(variant.pretraining for variant in variants if variant.pretraining):
-        own = plan.config.pretraining[name] or {}
-        yield from _idle(f"ablation.pretraining.{name}", plan.pretrainings[name].config, own)
-    for variant in variants:
+    for name in plan.begun_with:
+        yield from _idle(
+            f"ablation.pretraining.{name}", plan.pretrainings[name].config, plan.config.pretraining[name] or {}
+        )
+    for variant in plan.trained:
         yield from _idle(f"ablation.variants.{variant.name}", variant.config, variant.own)
+
+
+def never_reached(plan: Plan, data: GridData) -> Iterator[str]:
+    """Yield a line for each of them that is over before its learning rate is what was asked for."""
+    for name in plan.begun_with:
+        config = plan.pretrainings[name].config
+        a_pass = 1 if config.max_steps else -(-data.pool_size(config.pictures) // config.batch_size)
+        yield from (f"ablation.pretraining.{name}: {line}" for line in config.never_reached(config.length * a_pass))
+    for variant in plan.trained:  # whose length is in steps in every grid
+        lines = variant.config.never_reached(variant.config.length)
+        yield from (f"ablation.variants.{variant.name}: {line}" for line in lines)
 
 
 def _idle(where: str, config: ReconstructionConfig | SegmentationConfig, own: Mapping[str, Any]) -> Iterator[str]:

@@ -91,6 +91,11 @@ class Plan:
                 teacher = self.variants[teacher].taught_by
         return [self.variants[name] for name in found]
 
+    @property
+    def begun_with(self) -> list[str]:
+        """The pretrainings that these begin with."""
+        return list(dict.fromkeys(variant.pretraining for variant in self.trained if variant.pretraining))
+
     def pretraining_at(self, name: str, seed: int) -> Pretraining:
         """Return the phase 1 run that arms of a seed begin with, where their variant has the pretraining of a name."""
         shared = self.pretrainings[name]
