@@ -52,6 +52,7 @@ class Arm:
         unlabelled: whether it learns from pictures without a mask.
         pretrained: whether phase 1 comes first.
         outside: whether weights from elsewhere are in it.
+        only_named: whether it is tried where `--arms` names it alone.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Arm:
     unlabelled: bool = False
     pretrained: bool = False
     outside: bool = False
+    only_named: bool = False
 
     def in_batches_of(self, pictures: int) -> "Arm":
         """Return the arm with so many pictures a step of phase 2."""
@@ -67,6 +69,7 @@ class Arm:
         return self if plain else replace(self, settings={**self.settings, "batch_size": pictures})
 
 
+IMAGENET = {"lr": 0.01, "encoder": LITE0, "encoder_weights": "imagenet", "normalisation": "unit"}
 ARMS = {
     arm.name: arm
     for arm in (
@@ -84,21 +87,19 @@ ARMS = {
             unlabelled=True,
             pretrained=True,
         ),
+        Arm("imagenet", "ImageNet's weights", {**IMAGENET, "encoder_lr_scale": 0.1}, outside=True),
+        # Ahead of the other in the race (docs/answer.md); no replay has it.
         Arm(
-            "imagenet",
-            "ImageNet's weights",
-            {
-                "lr": 0.01,
-                "encoder": LITE0,
-                "encoder_weights": "imagenet",
-                "normalisation": "unit",
-                "encoder_lr_scale": 0.1,
-            },
+            "imagenet_frozen",
+            "ImageNet's weights, frozen",
+            {**IMAGENET, "freeze": "always"},
             outside=True,
+            only_named=True,
         ),
     )
 }
 AT_MOST = 3  # arms, unless they are named
+NAMED = "--arms names it, beside others or instead of them"
 NOT_TRIED = "not tried: DINOv2, no weights here"
 
 
@@ -116,7 +117,7 @@ def chosen_arms(names: tuple[str, ...], unlabelled: int, outside: bool) -> tuple
     if unknown := [name for name in names if name not in ARMS]:
         hint = nearest(unknown[0], list(ARMS)) or f": there are {', '.join(ARMS)}"
         raise UserError(f"--arms {unknown[0]}{hint}")
-    left_out = {}
+    left_out = {arm.name: f"{arm.name}: {NAMED}" for arm in ARMS.values() if arm.only_named and not names}
     for arm in ARMS.values():
         if arm.unlabelled and not unlabelled:
             left_out[arm.name] = f"{arm.name}: every picture has a mask"
@@ -129,7 +130,7 @@ def chosen_arms(names: tuple[str, ...], unlabelled: int, outside: bool) -> tuple
     if not names and len(arms) > AT_MOST:
         # Time is short: of the ways to use pictures without masks the one that the race is ahead with.
         arms = [arm for arm in arms if not arm.pretrained]
-        left_out["pretrained"] = "pretrained: --arms names it, beside others or instead of them"
+        left_out["pretrained"] = f"pretrained: {NAMED}"
     if names and len(arms) < 2:
         others = ", ".join(name for name in ARMS if name not in (*left_out, "scratch"))
         raise UserError(f"--arms scratch alone compares nothing: name another of {others}")

@@ -135,6 +135,9 @@ def test_which_arms_are_tried():
     assert names(outside=False) == ["scratch", "teacher", "pretrained"]
     assert names(unlabelled=0) == ["scratch", "imagenet"]
     assert names("pretrained", "imagenet", "scratch") == ["scratch", "pretrained", "imagenet"]
+    assert names("imagenet_frozen") == ["scratch", "imagenet_frozen"]
+    assert "imagenet_frozen: --arms names it, beside others or instead of them" in chosen_arms((), 9, True)[1]
+    assert "imagenet_frozen: --no_outside_weights" in chosen_arms((), 9, False)[1]
     _, why = chosen_arms((), 0, True)
     assert "teacher: every picture has a mask" in why
     assert any("DINOv2" in line for line in why)

@@ -22,7 +22,8 @@ COLUMNS = {
     "from scratch": ("scratch_10000", "scratch_4000"),
     "masked autoencoder, then masks": ("mask_hog_all",),
     "mean teacher": ("consistency",),
-    "ImageNet's weights": ("lite0_imagenet_tenth",),
+    "ImageNet's weights, a tenth of the rate": ("lite0_imagenet_tenth",),
+    "ImageNet's weights, frozen": ("lite0_imagenet_frozen",),
 }
 
 
