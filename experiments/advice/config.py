@@ -29,8 +29,8 @@ class AdviseConfig(ReadingConfig):
     output_dir: Path = Path("runs/advice")
     """Everything lies here: prepared pictures, trainings, the advice."""
     arms: tuple[str, ...] = ()
-    """Which ways to compare with scratch: teacher, pretrained, imagenet, imagenet_frozen. Left out: up to two that can be
-    and that public data sets tell of."""
+    """Which ways to compare with scratch: teacher, pretrained, imagenet, imagenet_frozen. Left out: up to two that can
+    be and that public data sets tell of."""
     outside_weights: bool = True
     """Try ImageNet's weights. --no_outside_weights: nothing that learned from other pictures."""
     size: int = 0

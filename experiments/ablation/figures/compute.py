@@ -19,7 +19,7 @@ DOTS_PER_INCH = 150
 PANEL, HEIGHT, LEGEND_ROW = 4.6, 3.9, 0.2  # inches
 ACROSS = 3  # panels side by side
 # Of families that win no budget: grey, told apart by their markers.
-GREY, MARKERS = "#9A9A9A", "osD^vPX*<>hpd8H"
+GREY, MARKERS = "#9A9A9A", "osD^vPX*<>dx1+2|"
 LONGEST = 62  # characters of a legend's line
 # Arms with as many passes would hide one another: each stands so much to the right of the last, or a little less, so
 # that all stay within so much.
