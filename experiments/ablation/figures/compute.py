@@ -19,13 +19,14 @@ DOTS_PER_INCH = 150
 PANEL, HEIGHT, LEGEND_ROW = 4.6, 3.9, 0.2  # inches
 ACROSS = 3  # panels side by side
 # Of families that win no budget: grey, told apart by their markers.
-GREY, MARKERS = "#9A9A9A", "osD^vPX*<>dx1+2|"
+GREY = "#9A9A9A"
+MARKERS = (*"osD^vPX*<>d", (4, 1, 0), (3, 1, 0), (6, 1, 0), (3, 1, 180), "p")  # (points, 1, degrees): stars
 LONGEST = 62  # characters of a legend's line
 # Arms with as many passes would hide one another: each stands so much to the right of the last, or a little less, so
 # that all stay within so much.
 BESIDE, WITHIN = 1.06, 1.35
 MARGIN = 1.3  # beside the first and the last
-Style = tuple[str, str]  # colour, marker
+Style = tuple[str, str | tuple[int, int, int]]  # colour, marker
 
 
 @dataclass(frozen=True)
