@@ -195,7 +195,7 @@ def test_what_fails_is_reported_and_the_rest_goes_on(finished, pets, tmp_path, h
     whole = weights.read_bytes()
     weights.write_bytes(whole[:1000])
     content = two_variants(seeds=[1], learning_rates=[0.004])
-    content["variants"]["gone"] = {"freeze": "stage:99"}
+    content["variants"]["gone"] = {"encoder": "double_conv", "output_stride": 8}  # known when it is made
     assert run(tmp_path, pets, content) == 1
     errors = capsys.readouterr().err
     assert set(read(tmp_path, "arms")) == {"scratch__1__seed_1"}
@@ -203,11 +203,11 @@ def test_what_fails_is_reported_and_the_rest_goes_on(finished, pets, tmp_path, h
     assert len(failures) == 2
     assert f"{weights} is not a whole safetensors file" in failures[0]
     assert f"{weights.parent} is deleted" in failures[0]
-    assert "freeze stage:99" in failures[1]
+    assert "'double_conv' cannot keep its features at 1/8" in failures[1]
     assert "console.txt" in failures[1]
     assert "error: 2 of 4 runs failed, 1 wait for them (pretraining denoise; gone, 100 %" in errors.splitlines()[-1]
     gone = tmp_path / "runs/runs/gone__1__seed_1__lr_0.004"
-    assert "freeze stage:99" in (gone / "failed.txt").read_text()
+    assert "'double_conv' cannot keep its features at 1/8" in (gone / "failed.txt").read_text()
     content["variants"].pop("gone")
     assert run(tmp_path, pets, content, "--list") == 0
     assert sum(line.startswith("failed before") for line in capsys.readouterr().out.splitlines()) == 1
