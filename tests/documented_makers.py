@@ -55,12 +55,13 @@ Maker = Callable[[Made, Path], object]
 
 
 def shrunk(content: object) -> object:
-    """Return what a file of settings holds, small; twice the steps stay more steps."""
+    """Return what a file of settings holds, small; twice the steps stay more, a frozen encoder is let go in time."""
     if not isinstance(content, dict):
         return content
     small = {name: SMALL.get(name, shrunk(value)) for name, value in content.items() if name != "epochs"}
     steps = content.get("max_steps")
-    return small | ({"max_steps": max(2, steps.bit_length() - 8)} if steps else {})
+    released = {"freeze": 1} if isinstance(content.get("freeze"), int) else {}
+    return small | released | ({"max_steps": max(2, steps.bit_length() - 8)} if steps else {})
 
 
 def photos(_: Made, target: Path) -> None:
