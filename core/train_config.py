@@ -205,8 +205,9 @@ class TrainConfig(LearningConfig, NetworkConfig, DataConfig):
         """The file that the encoder starts from."""
         return self.encoder_weights if isinstance(self.encoder_weights, Path) else None
 
-    def never_reached(self, steps: int) -> Iterator[str]:
-        """Yield a note where a run of so many steps is over before its learning rate is what was asked for."""
+    def never_reached(self, steps_per_pass: int) -> Iterator[str]:
+        """Yield a note where the run is over before its learning rate is what was asked for."""
+        steps = self.length if self.max_steps else self.length * steps_per_pass
         if self.warmup_steps >= steps:
             yield f"the run has {steps} steps, --warmup_steps {self.warmup_steps}: its rate never reaches --lr"
 

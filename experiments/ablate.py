@@ -52,11 +52,11 @@ def ablate(config: AblationConfig) -> None:
     config = in_shares(config)
     plan = replace(plan, config=config)
     data = read_data(config.data_dir, config.fractions, config.seeds, config.tuned_at, config.more_seeds)
-    for line in never_reached(plan, data):
-        print(f"note: {line}", file=sys.stderr)
     require_val_labels(plan.variants, data)
     require_at_hand(plan, data)
     require_pools(plan, config.data_dir)
+    for line in never_reached(plan, data):
+        print(f"note: {line}", file=sys.stderr)
     require_met(plan, data)
     for fraction in config.more_seeds:
         if fraction not in config.fractions:  # which a flag may have made fewer

@@ -55,8 +55,7 @@ def train_task(
     ):
         summary, *notes = opening(task)
         machine.processes.say(f"{summary}, on {machine.device}, precision {machine.precision}")
-        steps = config.length if config.max_steps else config.length * task.draws.steps_per_pass
-        for note in (*notes, *config.never_reached(steps)):
+        for note in (*notes, *config.never_reached(task.draws.steps_per_pass)):
             machine.processes.say(f"note: {note}")
         loop = Loop(task, config, machine, folder, trackers)
         loop.run()

@@ -30,7 +30,7 @@ class AdviseConfig(ReadingConfig):
     """Everything lies here: prepared pictures, trainings, the advice."""
     arms: tuple[str, ...] = ()
     """Which ways to compare with scratch: teacher, pretrained, imagenet, imagenet_frozen. Left out: up to two that can
-    be and that public data sets tell of."""
+    be, imagenet_frozen not among them."""
     outside_weights: bool = True
     """Try ImageNet's weights. --no_outside_weights: nothing that learned from other pictures."""
     size: int = 0

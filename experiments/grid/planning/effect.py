@@ -23,10 +23,10 @@ def never_reached(plan: Plan, data: GridData) -> Iterator[str]:
     """Yield a line for each of them that is over before its learning rate is what was asked for."""
     for name in plan.begun_with:
         config = plan.pretrainings[name].config
-        a_pass = 1 if config.max_steps else -(-data.pool_size(config.pictures) // config.batch_size)
-        yield from (f"ablation.pretraining.{name}: {line}" for line in config.never_reached(config.length * a_pass))
-    for variant in plan.trained:  # whose length is in steps in every grid
-        lines = variant.config.never_reached(variant.config.length)
+        lines = config.never_reached(-(-data.pool_size(config.pictures) // config.batch_size))
+        yield from (f"ablation.pretraining.{name}: {line}" for line in lines)
+    for variant in plan.trained:
+        lines = variant.config.never_reached(1)  # its length is in steps in every grid
         yield from (f"ablation.variants.{variant.name}: {line}" for line in lines)
 
 

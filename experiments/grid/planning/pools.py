@@ -66,11 +66,10 @@ def _require_unlabelled(plan: Plan, labels: TrainLabels, pool: set[str]) -> None
 
 def _pools(plan: Plan) -> Iterator[Pool]:
     allowed = plan.config.allow_seen
-    chosen = plan.trained
-    for name in dict.fromkeys(variant.pretraining for variant in chosen if variant.pretraining):
+    for name in plan.begun_with:
         config = plan.pretrainings[name].config
         yield Pool(f"pretraining.{name}", config.pictures, allowed or config.allow_seen, unlabelled=False)
-    for variant in chosen:
+    for variant in plan.trained:
         if variant.config.learns_unlabelled:
             pool = variant.config.unlabelled_pictures
             yield Pool(f"variants.{variant.name}", pool, allowed or variant.config.allow_seen, unlabelled=True)
