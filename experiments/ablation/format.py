@@ -1,6 +1,5 @@
 """What the files of an ablation's results folder hold: one class a kind of file, written and read through it alone."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
@@ -9,12 +8,8 @@ from pydantic import Field, FiniteFloat, ValidationError, model_validator
 
 from core.errors import UserError, first_problem
 from core.filing.json_file import NotJSONError, read_json
+from experiments.ablation.costs import Compute, Encoder, Pretrained, Seconds, Settings, Teacher, sum_if_known
 from experiments.evaluations import Classes, Content, Count, Resolution, Score
-
-Settings = Annotated[dict[str, Any], Field(default_factory=dict)]
-Seconds = Annotated[FiniteFloat, Field(ge=0)]
-MultiplyAdds = Annotated[FiniteFloat, Field(ge=0)] | None
-Number = TypeVar("Number", int, float)
 
 
 class ArmName(Content):
@@ -24,70 +19,6 @@ class ArmName(Content):
     fraction: Annotated[FiniteFloat, Field(gt=0, le=1)]
     seed: int
     learning_rate: Annotated[FiniteFloat, Field(gt=0)]
-
-
-class Compute(Content):
-    """What one training cost.
-
-    Args:
-        images: training pictures, each as often as it was drawn.
-        passes: picture passes of all steps: a forward pass counts 1 a picture, one with its way back 3. None in files
-            of before.
-        multiply_adds: of all passes, each at what a forward pass takes; None where that was not counted.
-    """
-
-    seconds: Seconds
-    images: Count
-    parameters: Count | None = None
-    device: str = "not noted"
-    passes: Count | None = None
-    multiply_adds: MultiplyAdds = None
-
-    @property
-    def picture_passes(self) -> int:
-        """Its picture passes; runs of before had no other pictures than those of `images`."""
-        return 3 * self.images if self.passes is None else self.passes
-
-
-class Encoder(Content):
-    """The phase 1 run that an arm started from; other arms may share it."""
-
-    name: str
-    settings: Settings
-    sha256: str | None = None
-    seconds: Seconds | None = None
-    images: Count | None = None
-    val_loss: FiniteFloat | None = None
-    compute: Compute | None = None
-
-    @property
-    def picture_passes(self) -> int | None:
-        """As of `Compute`; None where the file does not say how many pictures it saw."""
-        if self.compute:
-            return self.compute.picture_passes
-        return None if self.images is None else 3 * self.images
-
-
-class Pretrained(Content):
-    """A phase 1 run behind an arm, and what it cost; None where that is not known."""
-
-    name: str
-    sha256: str | None = None
-    passes: Count | None = None
-    multiply_adds: MultiplyAdds = None
-
-
-class Teacher(Content):
-    """The arm that labelled unlabelled pictures for another.
-
-    What it cost is that of its phase 2 and of the arms that taught it; `pretrained`: the phase 1 runs behind them.
-    """
-
-    variant: str
-    sha256: str
-    passes: Count | None = None
-    multiply_adds: MultiplyAdds = None
-    pretrained: tuple[Pretrained, ...] = ()
 
 
 class ArmProvenance(Content):
@@ -136,13 +67,13 @@ class PhaseTwo(Content):
     def pretrained(self) -> tuple[Pretrained, ...]:
         """The phase 1 runs that it and the arms that taught it began with, each once."""
         found = [*self.teacher.pretrained] if self.teacher else []
-        found += [_cost_of(self.pretraining)] if self.pretraining else []
+        found += [self.pretraining.as_pretrained] if self.pretraining else []
         return tuple({one.sha256 or one.name: one for one in found}.values())
 
     @property
     def phase_1_passes(self) -> int | None:
         """Their picture passes; None where not known."""
-        return _sum([one.passes for one in self.pretrained])
+        return sum_if_known([one.passes for one in self.pretrained])
 
     @property
     def phase_2_passes(self) -> int | None:
@@ -153,7 +84,7 @@ class PhaseTwo(Content):
     @property
     def phase_2_multiply_adds(self) -> float | None:
         """The multiply-adds of these; None where some were not counted."""
-        return _sum([self.compute.multiply_adds, *([self.teacher.multiply_adds] if self.teacher else [])])
+        return sum_if_known([self.compute.multiply_adds, *([self.teacher.multiply_adds] if self.teacher else [])])
 
     def total_passes(self, tasks: int = 1) -> int | None:
         """Return its picture passes, its teacher's, and those of their phase 1, which so many tasks share.
@@ -166,22 +97,7 @@ class PhaseTwo(Content):
     @property
     def total_multiply_adds(self) -> float | None:
         """Those of its passes, of its teacher's and of their phase 1; None where some were not counted."""
-        return _sum([self.phase_2_multiply_adds, *(one.multiply_adds for one in self.pretrained)])
-
-
-def _cost_of(encoder: Encoder) -> Pretrained:
-    return Pretrained(
-        name=encoder.name,
-        sha256=encoder.sha256,
-        passes=encoder.picture_passes,
-        multiply_adds=encoder.compute.multiply_adds if encoder.compute else None,
-    )
-
-
-def _sum(parts: Sequence[Number | None]) -> Number | None:
-    """Return the sum of numbers; None where one is not known."""
-    known = [part for part in parts if part is not None]
-    return sum(known) if len(known) == len(parts) else None
+        return sum_if_known([self.phase_2_multiply_adds, *(one.multiply_adds for one in self.pretrained)])
 
 
 class Trial(PhaseTwo):

@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from experiments.ablation.format import PhaseTwo, Settings
+from experiments.ablation.costs import Settings
+from experiments.ablation.format import PhaseTwo
 from experiments.evaluations import Content
 
 PLAN = "plan.json"

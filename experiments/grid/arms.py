@@ -8,7 +8,8 @@ from typing import Any
 
 from core.errors import UserError
 from core.files import file_sha256
-from experiments.ablation.format import ArmContent, ArmName, Teacher, Trial, read
+from experiments.ablation.costs import Teacher
+from experiments.ablation.format import ArmContent, ArmName, Trial, read
 from experiments.grid.jobs import Command, PretrainingWork, Work
 from experiments.grid.passes import with_passes
 from experiments.grid.planning.variants import Variant, plain

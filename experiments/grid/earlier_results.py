@@ -6,7 +6,8 @@ from functools import cache
 from pathlib import Path
 
 from core.errors import UserError
-from experiments.ablation.format import KINDS, Encoder, PhaseTwo, PretrainingRun, Result, Trial, read, results_of
+from experiments.ablation.costs import Encoder
+from experiments.ablation.format import KINDS, PhaseTwo, PretrainingRun, Result, Trial, read, results_of
 from experiments.ablation.plan_format import PLAN, PlanContent
 from experiments.evaluations import with_unit
 from experiments.grid.planning.prepared import GridData

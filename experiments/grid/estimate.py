@@ -8,7 +8,8 @@ from pathlib import Path
 
 from core.machine.processor import cpu_name, words_of
 from core.terminal.progress import duration
-from experiments.ablation.format import Compute, PretrainingRun, Result
+from experiments.ablation.costs import Compute
+from experiments.ablation.format import PretrainingRun, Result
 from experiments.evaluations import Resolution
 from experiments.grid.arms import TestedArm
 from experiments.grid.jobs import Work

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from core.train_config import TrainConfig
-from experiments.ablation.format import Compute
+from experiments.ablation.costs import Compute
 from experiments.evaluations import Resolution
 
 

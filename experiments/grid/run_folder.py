@@ -15,7 +15,8 @@ from core.errors import UserError, first_problem
 from core.files import atomic_path, file_sha256, require_regular, write_json
 from core.filing.training_log import read_log
 from core.filing.writing import LOCK
-from experiments.ablation.format import ArmContent, ArmProvenance, Compute, OneObject, PretrainingRun, Result
+from experiments.ablation.costs import Compute
+from experiments.ablation.format import ArmContent, ArmProvenance, OneObject, PretrainingRun, Result
 from experiments.evaluations import read_json
 from experiments.grid.planning.prepared import GridData
 from experiments.per_image import image_counts

@@ -10,7 +10,7 @@ import torch
 
 from core.filing.paths import user_cache
 from core.machine.processor import cpu_name, processor, words_of
-from experiments.ablation.format import Compute
+from experiments.ablation.costs import Compute
 from experiments.grid import estimate
 from experiments.grid.estimate import Speeds
 from experiments.grid.speed_model import keep, kept, kind_of, scaled
