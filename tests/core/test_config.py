@@ -74,6 +74,12 @@ def test_every_config_file_is_valid(path):
         build_plan(both or from_mapping(AblationConfig, grid, str(path)))
 
 
+def test_the_race_on_a_gpu_leaves_pictures_without_masks():
+    """The official download has masks of all its pictures, of which a share of 1 would leave none."""
+    files = [ROOT / f"config/{name}.yaml" for name in ("race", "race_gpu")]
+    assert from_files(AblationConfig, files, "ablation").fractions == (52, 522)
+
+
 def test_flags_win_over_the_file(tmp_path):
     file = tmp_path / "run.yaml"
     file.write_text("reconstruction: {epochs: 3, lr: 1e-4, amp: off}\n")
