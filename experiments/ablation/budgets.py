@@ -11,6 +11,8 @@ from experiments.ablation.statistics import Analysis, Group
 # A smaller p value, adjusted, is a verdict.
 SIGNIFICANT = 0.05
 OTHER_NETWORK = "another network, whose passes cost otherwise"
+# What takes so many times the passes of the longest from scratch may be ahead by its length: a reader must know.
+NOTEWORTHY = 1.05
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Contest:
         outside_weights: whether weights from outside were allowed.
         tags: what the best learned from beside pictures and masks.
         without: variants that were not chosen among, having one seed where others have more.
+        longest_scratch: picture passes of the longest from scratch within the budget; None where there is none.
         p: of the difference, adjusted for all questions of the folder; None where it has none.
     """
 
@@ -35,6 +38,7 @@ class Contest:
     outside_weights: bool
     tags: tuple[str, ...]
     without: tuple[str, ...]
+    longest_scratch: int | None
     p: float | None = None
 
     @property
@@ -67,6 +71,8 @@ class Contest:
         few = any(group.descriptive_only for group in sides)
         told = self.difference.value is not None and self.best is not self.baseline
         found = [self.difference.remark] if told else []
+        if (self.best.passes or 0) > NOTEWORTHY * (self.longest_scratch or 0):
+            found += [f"nothing from scratch was tried for more than {self.longest_scratch:,} picture passes"]
         found += ["descriptive only"] if few else []
         found += [f"not chosen among, for their one seed: {', '.join(self.without)}"] if self.without else []
         found += [OTHER_NETWORK] if len({_parameters(group) for group in sides}) > 1 else []
@@ -100,14 +106,24 @@ class Entrants:
     Args:
         own: of the network that the plan's baseline has, without weights from outside.
         outside: with weights from outside, of any network.
-        baseline: the best of them from scratch; None where no such variant is within the budget.
+        scratch: those of the former that are from scratch.
     """
 
     fraction: float
     budget: int
     own: list[Group]
     outside: list[Group]
-    baseline: Group | None
+    scratch: list[Group]
+
+    @property
+    def baseline(self) -> Group | None:
+        """The best on Val from scratch; None where no such variant is within the budget."""
+        return best_on_val(self.scratch)
+
+    @property
+    def longest_scratch(self) -> int | None:
+        """The most picture passes of one from scratch; None likewise."""
+        return max((group.passes or 0 for group in self.scratch), default=None)
 
 
 def entrants(analysis: Analysis, fraction: float, budget: int) -> Entrants:
@@ -120,7 +136,7 @@ def entrants(analysis: Analysis, fraction: float, budget: int) -> Entrants:
     own = [group for group in within if not variants[group.variant].outside_weights and _parameters(group) in network]
     outside = [group for group in within if variants[group.variant].outside_weights]
     scratch = [group for group in own if is_from_scratch(analysis, group)]
-    return Entrants(fraction, budget, own, outside, best_on_val(scratch))
+    return Entrants(fraction, budget, own, outside, scratch)
 
 
 def standings(analysis: Analysis) -> list[tuple[Entrants, Group, VariantDifference]]:
@@ -129,21 +145,23 @@ def standings(analysis: Analysis) -> list[tuple[Entrants, Group, VariantDifferen
     fields = [entrants(analysis, fraction, max(budgets)) for fraction in analysis.fractions] if budgets else []
     return [
         (field, group, difference)
-        for field in fields
+        for field, baseline in [(field, field.baseline) for field in fields]
         for group in (*field.own, *field.outside)
-        if group is not field.baseline and (difference := _difference(analysis, field.baseline, group))
+        if group is not baseline and (difference := _difference(analysis, baseline, group))
     ]
 
 
 def _contests(analysis: Analysis, fraction: float, budget: int) -> list[Contest]:
     field = entrants(analysis, fraction, budget)
+    baseline = field.baseline
 
     def contest(best: Group | None, among: Sequence[Group], outside: bool) -> Contest:
         tags = analysis.ablation.plan.variants[best.variant].tags if best else ()
-        difference = _difference(analysis, field.baseline, best)
+        difference = _difference(analysis, baseline, best)
         told = {group.variant for group in _chosen_among(among)}
         without = tuple(group.variant for group in among if group.variant not in told)
-        return Contest(fraction, budget, field.baseline, best, difference, outside, tags, without)
+        of_length = field.longest_scratch
+        return Contest(fraction, budget, baseline, best, difference, outside, tags, without, of_length)
 
     best, other = best_on_val(field.own), best_on_val(field.outside)
     found = [contest(best, field.own, False)]

@@ -228,8 +228,8 @@ def _groups(ablation: Ablation, drawn: Mapping[int, np.ndarray], resamples: int)
                 fraction,
                 round(float(np.mean([arm.content.num_labels for arm in arms]))),
                 tuple(arms),
-                _spread([arm.content.val_mean_iou for arm in arms]),
-                _spread([mean_iou(arm) for arm in arms]),
+                spread([arm.content.val_mean_iou for arm in arms]),
+                spread([mean_iou(arm) for arm in arms]),
                 *_class_scores(arms),
                 difference_of(*compared, drawn, mean_iou) if compared else None,
                 _by_case(arms, compared, of_cases) if of_cases else None,
@@ -243,7 +243,7 @@ def _by_case(
     arms: Sequence[Arm], compared: tuple[Sequence[Arm], Sequence[Arm], str] | None, drawn: Mapping[int, np.ndarray]
 ) -> CaseScores:
     difference = difference_of(*compared, drawn, case_dice) if compared else None
-    return CaseScores(_spread([case_dice(arm) for arm in arms]), difference)
+    return CaseScores(spread([case_dice(arm) for arm in arms]), difference)
 
 
 def _class_scores(arms: Sequence[Arm]) -> tuple[dict[str, float | None], float | None, float | None]:
@@ -258,5 +258,7 @@ def _known_mean(values: np.ndarray) -> float | None:
     return None if np.isnan(values).any() else float(values.mean())
 
 
-def _spread(values: Sequence[float]) -> Spread:
-    return Spread(float(np.mean(values)), min(values), max(values))
+def spread(values: Sequence[float]) -> Spread:
+    """Return the mean of values with the lowest and the highest."""
+    low, high = min(values), max(values)
+    return Spread(float(np.clip(np.mean(values), low, high)), low, high)  # of equal ones the mean is rounded

@@ -41,6 +41,19 @@ def test_the_figure_can_be_read(folder, monkeypatch, tmp_path):
     assert next(iter(ablation_figure.emphasised(analysis))) == "scratch"
 
 
+@pytest.mark.parametrize("fractions", [[1], [0.1, 1]])
+def test_without_a_difference_there_is_no_panel_for_it(tmp_path, monkeypatch, fractions):
+    kept = []
+    monkeypatch.setattr(ablation_figure, "save", lambda figure, path: kept.append(figure))
+    arms = [arm(counts_of(0.5, 1, 3), variant="longer", fraction=part) for part in fractions]
+    described = plan({"scratch": {}, "longer": {"control": True, "autoencoder": False}})
+    analysis = analysed(read_ablation(write(tmp_path, described, arms)), 20)
+    ablation_figure.save_label_efficiency(tmp_path / "curve.png", analysis)
+    assert_readable(kept[0])
+    (scores,) = kept[0].axes
+    assert "Scores" in scores.get_title()
+
+
 def test_the_original_setting_is_drawn_out_under_any_name(tmp_path):
     before = {"settings": {"skips": "all"}, "sha256": "e" * 64, "seconds": 1.0, "images": 100}
     arms = []

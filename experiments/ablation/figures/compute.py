@@ -3,7 +3,7 @@
 import itertools
 import math
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from core.evaluation import counted
 from core.figures.style import LINE_COLOURS, as_written, save
 from experiments.ablation.budgets import contests
 from experiments.ablation.figures.label_efficiency import spread_out
-from experiments.ablation.statistics import Analysis, Group
+from experiments.ablation.statistics import Analysis, Group, Spread, spread
 from experiments.table_formats import share
 
 DOTS_PER_INCH = 150
@@ -38,10 +38,19 @@ class Family:
     outside_weights: bool
 
 
+@dataclass(frozen=True)
+class Measure:
+    """What a row of panels shows of a variant; None where it has none."""
+
+    title: str
+    of: Callable[[Group], Spread | None]
+
+
 def save_compute(path: Path, analysis: Analysis) -> None:
     """Save a panel a fraction: the score on Test over the picture passes of an arm, a curve a family of variants.
 
-    A point is a variant's mean over its seeds, bars reach from the lowest to the highest seed. Families that are best
+    Where pictures hold one foreground class each a second row says of how many the class was told. A point is a
+    variant's mean over its seeds, bars reach from the lowest to the highest seed. Families that are best
     within a budget, or the best from scratch, are drawn in colour; those with weights from outside dashed and hollow.
     Variants with as many passes stand a little beside one another. Budgets are vertical lines. The score is mean IoU,
     of volumes the mean Dice of a case. Variants whose passes are not known are left out. Equal results give equal
@@ -51,29 +60,41 @@ def save_compute(path: Path, analysis: Analysis) -> None:
 
     shown = [family for family in families(analysis) if any(_points(analysis, family, f) for f in analysis.fractions)]
     styles = dict(zip([family.title for family in shown], _styles(analysis, shown), strict=True))
+    measures = measures_of(analysis)
     panels, columns = len(analysis.fractions), 2 if len(analysis.fractions) > 1 else 1
     across, down = min(panels, ACROSS), -(-panels // ACROSS)
     width = PANEL * max(across, 1.35)
-    height = HEIGHT * down + LEGEND_ROW * -(-len(shown) // columns)
+    height = HEIGHT * down * len(measures) + LEGEND_ROW * -(-len(shown) // columns)
     figure = Figure(figsize=(width, height), layout="constrained", dpi=DOTS_PER_INCH)
-    axes = figure.subplots(down, across, squeeze=False).flatten()
-    for axis in axes[panels:]:
-        axis.set_axis_off()
-    for axis, fraction in zip(axes, analysis.fractions, strict=False):
-        points = [_points(analysis, family, fraction) for family in shown]
-        places = places_of([group for groups in points for group in groups])
-        # Colours lie on top.
-        for family, groups in sorted(zip(shown, points, strict=True), key=lambda one: styles[one[0].title][0] != GREY):
-            _draw(axis, groups, places, styles[family.title], family.outside_weights)
-        _finish(axis, analysis, fraction)
-    for axis in axes[:panels:across]:
-        axis.set_ylabel(f"{analysis.measure} on Test")
+    rows = figure.subplots(down * len(measures), across, squeeze=False).reshape(len(measures), -1)
+    for axes, measure in zip(rows, measures, strict=True):
+        for axis in axes[panels:]:
+            axis.set_axis_off()
+        for axis, fraction in zip(axes, analysis.fractions, strict=False):
+            points = [_points(analysis, family, fraction) for family in shown]
+            _draw_panel(axis, measure, shown, points, styles)
+            _finish(axis, analysis, fraction)
+        for axis in axes[:panels:across]:
+            axis.set_ylabel(measure.title)
     handles = [_handle(family, styles[family.title]) for family in shown]
     legend = figure.legend(
         handles=handles, loc="outside lower center", ncols=columns, fontsize=8, frameon=False, handlelength=3
     )
     as_written(legend)
     save(figure, path)
+
+
+def measures_of(analysis: Analysis) -> list[Measure]:
+    """Return what is drawn: the score, and of pictures of one foreground class each the share whose class is told."""
+    found = [Measure(f"{analysis.measure} on Test", lambda group: group.drawn.test)]
+    told = Measure("pictures on Test whose class is told", _class_told)
+    return [*found, told] if any(_class_told(group) for group in analysis.groups) else found
+
+
+def _class_told(group: Group) -> Spread | None:
+    found = [arm.one_object.class_accuracy for arm in group.arms]
+    known = [value for value in found if value is not None]
+    return spread(known) if known and len(known) == len(found) else None
 
 
 def families(analysis: Analysis) -> list[Family]:
@@ -116,15 +137,28 @@ def _styles(analysis: Analysis, shown: Sequence[Family]) -> Iterable[Style]:
     return [(colours.get(family.title, GREY), next(markers)) for family in shown]
 
 
-def _draw(axis: Any, groups: Sequence[Group], places: Mapping[str, float], style: Style, outside: bool) -> None:
-    if not groups:
+def _draw_panel(
+    axis: Any,
+    measure: Measure,
+    shown: Sequence[Family],
+    points: Sequence[Sequence[Group]],
+    styles: Mapping[str, Style],
+) -> None:
+    places = places_of([group for groups in points for group in groups])
+    # Colours lie on top.
+    for family, groups in sorted(zip(shown, points, strict=True), key=lambda one: styles[one[0].title][0] != GREY):
+        _draw(axis, measure, groups, places, _look(styles[family.title], family.outside_weights))
+
+
+def _draw(
+    axis: Any, measure: Measure, groups: Sequence[Group], places: Mapping[str, float], look: Mapping[str, Any]
+) -> None:
+    known = [(places[group.variant], found) for group in groups if (found := measure.of(group))]
+    if not known:
         return
-    tests = [group.drawn.test for group in groups]
-    means = [test.mean for test in tests]
-    bars = [[test.mean - test.low for test in tests], [test.high - test.mean for test in tests]]
-    axis.errorbar(
-        [places[group.variant] for group in groups], means, yerr=bars, elinewidth=0.8, **_look(style, outside)
-    )
+    means = [found.mean for _, found in known]
+    bars = [[found.mean - found.low for _, found in known], [found.high - found.mean for _, found in known]]
+    axis.errorbar([place for place, _ in known], means, yerr=bars, elinewidth=0.8, **look)
 
 
 def _look(style: Style, outside: bool) -> Mapping[str, Any]:

@@ -34,38 +34,41 @@ def save_label_efficiency(path: Path, analysis: Analysis) -> None:
     Left, a line a variant through the means of the seeds, bars from the lowest to the highest seed; right, the
     differences of the variants that are drawn out, with 95 % intervals, where they are compared with the plan's
     baseline: zero would mean another thing to the others. With one number of labels a row a variant instead of a line.
-    The score is mean IoU, of volumes the mean Dice of a case. Equal results give equal bytes.
+    The score is mean IoU, of volumes the mean Dice of a case. Where no difference can be drawn there is no right panel.
+    Equal results give equal bytes.
     """
     from matplotlib.figure import Figure
 
-    alone = len(analysis.fractions) == 1
+    alone, styles = len(analysis.fractions) == 1, emphasised(analysis)
     height = height_of(analysis) if alone else 4.9
-    figure = Figure(figsize=(11.5, height), layout="constrained", dpi=DOTS_PER_INCH)
-    left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
-    (_draw_rows if alone else _draw_curves)(left, right, analysis, emphasised(analysis))
-    for axis in (left, right):
+    compared = any(_drawable(group, analysis) for group in analysis.groups if alone or group.variant in styles)
+    figure = Figure(figsize=(11.5 if compared else 7.5, height), layout="constrained", dpi=DOTS_PER_INCH)
+    axes = figure.subplots(1, 2, width_ratios=(1.25, 1)) if compared else [figure.subplots()]
+    (_draw_rows if alone else _draw_curves)(axes, analysis, styles)
+    for axis in axes:
         axis.title.set_fontsize(11)
         axis.set_axisbelow(True)
         axis.spines[["top", "right"]].set_visible(False)
     save(figure, path)
 
 
-def _draw_curves(left: Any, right: Any, analysis: Analysis, styles: Mapping[str, Style]) -> None:
-    _draw_scores(left, analysis, styles)
-    _draw_differences(right, analysis, styles)
-    for axis in (left, right):
+def _draw_curves(axes: Sequence[Any], analysis: Analysis, styles: Mapping[str, Style]) -> None:
+    for axis, draw in zip(axes, (_draw_scores, _draw_differences), strict=False):
+        draw(axis, analysis, styles)
         _label_axis(axis, analysis)
         axis.grid(axis="y", color="0.92")
 
 
-def _draw_rows(left: Any, right: Any, analysis: Analysis, styles: Mapping[str, Style]) -> None:
+def _draw_rows(axes: Sequence[Any], analysis: Analysis, styles: Mapping[str, Style]) -> None:
+    left, *others = axes
     told = {name: styles.get(name, (GREY, ".")) for name in analysis.variants}
     shown = [group for group in analysis.groups if _drawable(group, analysis)]
     draw_rows(left, analysis, told)
-    draw_differences(right, analysis, shown, told)
     labels = counted(analysis.labels(analysis.fractions[0]), f"labelled {analysis.ablation.called('picture')}")
     left.set(xlabel=f"{analysis.measure} on Test", title=f"{SCORES}, {labels}")
-    right.set(xlabel=f"{analysis.measure} ahead of it", title=_title_of_differences(analysis, shown))
+    for right in others:
+        draw_differences(right, analysis, shown, told)
+        right.set(xlabel=f"{analysis.measure} ahead of it", title=_title_of_differences(analysis, shown))
 
 
 def emphasised(analysis: Analysis) -> dict[str, Style]:
@@ -200,5 +203,5 @@ def _label_axis(axis: Any, analysis: Analysis) -> None:
     margin = AXIS_MARGIN * (max(labels) / min(labels)) ** 0.05
     axis.set_xlim(min(labels) / margin, max(labels) * margin)
     pictures = analysis.ablation.called("picture")
-    selecting = " + those of Val that select" * any("+" in text for text in told)
-    axis.set_xlabel(f"labelled training {pictures}s{selecting} (logarithmic), share of all")
+    selecting = " + those of Val that select\n" * any("+" in text for text in told)
+    axis.set_xlabel(f"labelled training {pictures}s{selecting or ' '}(logarithmic), share of all")
