@@ -17,6 +17,7 @@ import torch
 PHASES = {
     "reconstruction": ["--perceptual_weight", "0"],
     "reconstruction distil": ["--pretext", "distil"],
+    "transfer_learning unlabelled": ["--unlabelled", "consistency", "--auxiliary", "mask_hog", "--thresholds", "class"],
     "transfer_learning": ["--optimizer", "adamw", "--ema", "0.9", "--hard_examples", "0.3", "--schedule", "plateau"],
 }
 SMALL = ["--width", "2", "--batch_size", "4", "--device", "cpu", "--lr", "0.002"]
@@ -63,8 +64,10 @@ def left_by(folder: Path) -> dict:
         for index, of_parameter in state["optimizer"]["state"].items()
         for name, value in of_parameter.items()
     }
+    carried = {f"carried.{name}": tensor for name, tensor in state["carried"].items()}  # a teacher's weights
     best = (folder / "best_model.safetensors").read_bytes()
-    return {"rows": rows, "best": best, "tensors": {**state["model"], **optimizer}, "epoch": state["best"]["epoch"]}
+    tensors = {**state["model"], **optimizer, **carried}
+    return {"rows": rows, "best": best, "tensors": tensors, "epoch": state["best"]["epoch"]}
 
 
 def assert_same(one: dict, other: dict) -> None:
@@ -87,7 +90,13 @@ def killed_run_is_the_same(run: Run, folder: Path, kills: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("phase", "kills"), [("reconstruction", 1), ("reconstruction distil", 1), ("transfer_learning", 2)]
+    ("phase", "kills"),
+    [
+        ("reconstruction", 1),
+        ("reconstruction distil", 1),
+        ("transfer_learning", 2),
+        pytest.param("transfer_learning unlabelled", 2, marks=pytest.mark.all),
+    ],
 )
 def test_a_run_killed_anywhere_ends_with_the_same_bits(phase, kills, pets, tmp_path):
     killed_run_is_the_same(Run(phase, "off", pets, steps=60), tmp_path, kills)
