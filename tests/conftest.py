@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from data.prepare import main as prepare
-
+# Before anything loads numpy: threads of its linear algebra spin for each other where tests run side by side.
+os.environ["OMP_NUM_THREADS"] = "1"
 # How long an example takes says nothing on machines that others use too.
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
@@ -39,6 +39,8 @@ def ctrl_c():
 @pytest.fixture(scope="session")
 def pets(tmp_path_factory) -> Path:
     """Forty drawn pictures at 40 px, half of them with a mask."""
+    from data.prepare import main as prepare
+
     folder = tmp_path_factory.mktemp("data") / "processed"
     flags = "--dataset synthetic --num_images 40 --labelled_fraction 0.5 --size 40"
     assert prepare([*flags.split(), "--output_dir", str(folder)]) == 0
@@ -67,7 +69,6 @@ def one_thread():
     """
     import torch
 
-    os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that they start, and of grids
     torch.set_num_threads(1)
 
 

@@ -99,7 +99,7 @@ def killed_run_is_the_same(run: Run, folder: Path, kills: int) -> None:
     ],
 )
 def test_a_run_killed_anywhere_ends_with_the_same_bits(phase, kills, pets, tmp_path):
-    killed_run_is_the_same(Run(phase, "off", pets, steps=60), tmp_path, kills)
+    killed_run_is_the_same(Run(phase, "off", pets, steps=42), tmp_path, kills)
 
 
 @pytest.mark.soak
