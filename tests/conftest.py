@@ -15,6 +15,18 @@ settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """By file, but a page of the documents, which is a minute of commands, goes to whoever is free."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFileOrPage(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            return nodeid if "test_what_a_page_says_to_do" in nodeid else super()._split_scope(nodeid)
+
+    return ByFileOrPage(config, log)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def cache_of_all(tmp_path_factory):
     """What commands keep for the user's later calls is not kept for the one who runs the tests."""
