@@ -27,6 +27,9 @@ COLUMNS = {
 }
 
 
+CHOSEN = "what Val chooses without them"
+
+
 def scores(folder: str, variant: str, fraction: float) -> list[float]:
     found = sorted((RESULTS / folder / "arms").glob(f"{variant}__{fraction:g}__seed_*.json"))
     return [json.loads(file.read_text())["mean_iou"] for file in found]
@@ -40,6 +43,16 @@ def expected(row: str, column: str) -> str:
     return f"{statistics.mean(first):.3f} ({len(first)})" if first else ""
 
 
+def chosen(row: str) -> str:
+    """The column of what Val chooses without weights from outside within the largest budget."""
+    folder, fraction = ROWS[row]
+    found = json.loads((RESULTS / folder / "summary.json").read_text())
+    (entry,) = [entry for entry in found if entry["fraction"] == fraction]
+    own = [contest for contest in entry["equal_compute"] if not contest["outside_weights"]]
+    best = max(own, key=lambda contest: contest["budget"])["best_variant"]
+    return next(column for column, variants in COLUMNS.items() if best in variants)
+
+
 def table(page: Path) -> dict[tuple[str, str], str]:
     """The cells of the table whose columns are the ways, without bold and italics."""
     lines = [
@@ -50,7 +63,8 @@ def table(page: Path) -> dict[tuple[str, str], str]:
     for cells in lines[begin + 2 :]:
         if cells[0] not in ROWS:
             break
-        found |= {(cells[0], name): cell for name, cell in zip(lines[begin], cells, strict=True) if name in COLUMNS}
+        named = zip(lines[begin], cells, strict=True)
+        found |= {(cells[0], name): cell for name, cell in named if name in (*COLUMNS, CHOSEN)}
     return found
 
 
@@ -58,11 +72,13 @@ def table(page: Path) -> dict[tuple[str, str], str]:
 def test_the_table_of_the_race_is_what_its_arms_came_to(page):
     found = table(ROOT / page)
     assert found
-    assert found == {place: expected(*place) for place in found}
+    assert found == {(row, column): chosen(row) if column == CHOSEN else expected(row, column) for row, column in found}
 
 
-def test_the_answer_has_every_row():
-    assert {row for row, _ in table(ROOT / "docs/answer.md")} == set(ROWS)
+def test_the_answer_has_every_row_and_says_what_val_chooses():
+    found = table(ROOT / "docs/answer.md")
+    assert {row for row, _ in found} == set(ROWS)
+    assert {row for row, column in found if column == CHOSEN} == set(ROWS)
 
 
 def test_the_masks_of_a_row_are_those_of_its_arms():
