@@ -1,6 +1,5 @@
-"""The phase 2 runs of an ablation."""
+"""The phase 2 runs of an ablation: at the rates that are tried, and at the chosen one."""
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,14 +7,10 @@ from typing import Any
 
 from core.errors import UserError
 from core.files import file_sha256
-from experiments.ablation.costs import Teacher
-from experiments.ablation.format import ArmContent, ArmName, Trial, read
-from experiments.grid.jobs import Command, PretrainingWork, Work
-from experiments.grid.passes import with_passes
-from experiments.grid.planning.variants import Variant, plain
+from experiments.ablation.format import ArmContent, Trial, read
+from experiments.grid.arm_work import ArmWork
+from experiments.grid.jobs import Command
 from experiments.grid.run_folder import (
-    WEIGHTS,
-    Training,
     broken_training_of,
     counts_by_image,
     one_object_of,
@@ -29,107 +24,6 @@ from experiments.runs import find_runs
 from experiments.table_formats import share
 
 NOT_FINITE = "not finite at step"  # of core.errors.require_finite
-
-
-@dataclass(eq=False)
-class ArmWork(Work):
-    """A phase 2 run of a variant. Trained for tuning it is judged by Val alone; as an arm it is scored on Test too."""
-
-    variant: Variant
-    fraction: float
-    seed: int
-
-    phase = "transfer_learning"
-
-    @property
-    def untransferred(self) -> dict[str, Any]:
-        """The settings with which a few steps of it can be tried without its pretraining, and as most of it goes.
-
-        A teacher that stands still takes what one that follows takes.
-        """
-        released = {"freeze": "never"} if isinstance(self.config.freeze, int) else {}
-        taught = {"unlabelled": "consistency", "stable": 1.0} if self.config.unlabelled == "self_training" else {}
-        return {"transfer": "encoder", **released, **taught}
-
-    @property
-    def config(self) -> Any:
-        """Its settings, those that the grid sets aside."""
-        return self.variant.config
-
-    @property
-    def pretraining(self) -> PretrainingWork | None:
-        """The phase 1 run that it begins with."""
-        return next((work for work in self.needs if isinstance(work, PretrainingWork)), None)
-
-    @property
-    def teacher(self) -> "TestedArm | None":
-        """The arm that labels unlabelled pictures for it."""
-        return next((work for work in self.needs if isinstance(work, TestedArm)), None)
-
-    @property
-    def passes(self) -> int:
-        """Picture passes that it will take, those that find stable pictures among them."""
-        return super().passes + self.passes_before
-
-    @property
-    def passes_before(self) -> int:
-        """Those of them that find stable pictures, of the pool that it learns from."""
-        if self.config.stable == 1:
-            return 0
-        return self.config.passes_before(self.data.pool_size(self.config.unlabelled_pictures))
-
-    @property
-    @abstractmethod
-    def rate(self) -> float:
-        """The learning rate."""
-
-    @property
-    def possible_rates(self) -> Sequence[float]:
-        """The learning rates that it may come to have."""
-        return self.plan.rates_of(self.variant)
-
-    @property
-    def folder(self) -> Path:
-        """The same for a tuning run and for the arm that takes its rate, so that nothing is trained twice."""
-        return self._folder_at(self.rate)
-
-    def _folder_at(self, rate: float) -> Path:
-        run = f"{self.variant.name}__{self.fraction:g}__seed_{self.seed}__lr_{rate:g}"
-        return self.plan.config.output_dir / "runs" / run
-
-    def run_folders(self) -> list[tuple[Path, dict[str, Any]]]:
-        """Return the run folders that it may go on in, one a rate, each with the settings of the run there."""
-        settings = {**plain(self.config), "label_fraction": self.fraction, "seed": self.seed}
-        return [(self._folder_at(rate), {**settings, "lr": rate}) for rate in self.possible_rates]
-
-    def training_command(self) -> Command:
-        """Return the command that trains it, with what the grid sets."""
-        settings: dict[str, Any] = {"label_fraction": self.fraction, "seed": self.seed, "lr": self.rate}
-        if self.pretraining:
-            settings["pretrained_encoder"] = str(self.pretraining.weights)
-        if self.teacher:
-            settings["teacher_weights"] = str(self.teacher.weights)
-        return self.command_at(self.folder, **settings)
-
-    def described(self, training: Training) -> dict[str, Any]:
-        """Return what its JSON says whether it was tested or not: the fields of `PhaseTwo`."""
-        teacher = self.teacher.weights if self.teacher else None
-        known = (self.folder / WEIGHTS, self.data.resolution, teacher, self.passes_before)
-        compute = with_passes(training.compute, self.config, *known)
-        return {
-            "arm": ArmName(variant=self.variant.name, fraction=self.fraction, seed=self.seed, learning_rate=self.rate),
-            "num_labels": self.data.num_labels[self.fraction, self.seed],
-            "val_mean_iou": training.val_mean_iou,
-            "best_step": training.best_step,
-            "log": training.log,
-            "settings": training.settings,
-            "pretraining": self.pretraining.content().encoder if self.pretraining else None,
-            "resolution": self.data.resolution,
-            "data_sha256": self.data.sha256,
-            "compute": compute,
-            "teacher": self.teacher.as_teacher() if self.teacher else None,
-            "num_val_labels": self.config.judging(self.data.val_labels),
-        }
 
 
 @dataclass(eq=False)
@@ -211,11 +105,6 @@ class TestedArm(ArmWork):
         return best.rate
 
     @property
-    def weights(self) -> Path:
-        """What arms that it teaches learn from."""
-        return self.folder / WEIGHTS
-
-    @property
     def has_checkpoints(self) -> bool:
         """Whether its run folder has checkpoints beside the weights (`save_every`)."""
         return any((self.folder / "checkpoints").glob("*.safetensors"))
@@ -226,17 +115,6 @@ class TestedArm(ArmWork):
         if not self.done or not self.can_begin or not self.weights.exists():
             return False
         return file_sha256(self.weights) == read(self.file, ArmContent).provenance.weights_sha256
-
-    def as_teacher(self) -> Teacher:
-        """Return what arms that it teaches say of it."""
-        content = read(self.file, ArmContent)
-        return Teacher(
-            variant=self.variant.name,
-            sha256=file_sha256(self.weights),
-            passes=content.phase_2_passes,
-            multiply_adds=content.phase_2_multiply_adds,
-            pretrained=content.pretrained,
-        )
 
     @property
     def can_begin(self) -> bool:
@@ -267,7 +145,7 @@ class TestedArm(ArmWork):
 
     def commands(self) -> list[Command]:
         """Return what its process does."""
-        settings: dict[str, Any] = {"model_path": self.folder / WEIGHTS, "output_dir": self.folder / "results"}
+        settings: dict[str, Any] = {"model_path": self.weights, "output_dir": self.folder / "results"}
         settings |= {"device": self.config.device, "figures": False}
         # What is common to all arms, then what was given for the whole grid.
         settings |= {**self.config.data_settings(), **self.plan.config.data_settings()}
