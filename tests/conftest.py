@@ -17,7 +17,9 @@ settings.load_profile("shared machine")
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """By file, but a page of the documents, which is a minute of commands, goes to whoever is free."""
+    """With `--dist loadfile` a page of the documents, which is a minute of commands, counts as a file."""
+    if config.getoption("dist") != "loadfile":
+        return None
     from xdist.scheduler import LoadFileScheduling
 
     class ByFileOrPage(LoadFileScheduling):

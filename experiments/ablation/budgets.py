@@ -26,7 +26,7 @@ class Contest:
         outside_weights: whether weights from outside were allowed.
         tags: what the best learned from beside pictures and masks.
         without: variants that were not chosen among, having one seed where others have more.
-        longest_scratch: picture passes of the longest from scratch within the budget; None where there is none.
+        longest_scratch: picture passes of the longest from scratch that the baseline was chosen among; None likewise.
         p: of the difference, adjusted for all questions of the folder; None where it has none.
     """
 
@@ -71,11 +71,12 @@ class Contest:
         few = any(group.descriptive_only for group in sides)
         told = self.difference.value is not None and self.best is not self.baseline
         found = [self.difference.remark] if told else []
-        if (self.best.passes or 0) > NOTEWORTHY * (self.longest_scratch or 0):
-            found += [f"nothing from scratch was tried for more than {self.longest_scratch:,} picture passes"]
+        other_network = len({_parameters(group) for group in sides}) > 1
+        if not other_network and (self.best.passes or 0) > NOTEWORTHY * (self.longest_scratch or 0):
+            found += [f"of those from scratch the longest took {self.longest_scratch:,} picture passes"]
         found += ["descriptive only"] if few else []
         found += [f"not chosen among, for their one seed: {', '.join(self.without)}"] if self.without else []
-        found += [OTHER_NETWORK] if len({_parameters(group) for group in sides}) > 1 else []
+        found += [OTHER_NETWORK] if other_network else []
         return [remark for remark in found if remark]
 
 
@@ -122,8 +123,8 @@ class Entrants:
 
     @property
     def longest_scratch(self) -> int | None:
-        """The most picture passes of one from scratch; None likewise."""
-        return max((group.passes or 0 for group in self.scratch), default=None)
+        """The most picture passes of those from scratch that it was chosen among; None likewise."""
+        return max((group.passes or 0 for group in _chosen_among(self.scratch)), default=None)
 
 
 def entrants(analysis: Analysis, fraction: float, budget: int) -> Entrants:

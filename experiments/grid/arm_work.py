@@ -121,7 +121,7 @@ class ArmWork(Work):
         }
 
     def as_teacher(self) -> Teacher:
-        """Return what arms that it teaches say of it."""
+        """Return what arms that it teaches say of it, once it is tested."""
         content = read(self.file, ArmContent)
         return Teacher(
             variant=self.variant.name,

@@ -74,7 +74,7 @@ def test_every_config_file_is_valid(path):
         build_plan(both or from_mapping(AblationConfig, grid, str(path)))
 
 
-def test_the_race_on_a_gpu_leaves_pictures_without_masks():
+def test_the_race_on_a_gpu_counts_masks():
     """The official download has masks of all its pictures, of which a share of 1 would leave none."""
     files = [ROOT / f"config/{name}.yaml" for name in ("race", "race_gpu")]
     assert from_files(AblationConfig, files, "ablation").fractions == (52, 522)

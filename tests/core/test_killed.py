@@ -28,7 +28,7 @@ class Run:
 
     def __init__(self, phase: str, amp: str, data: Path, steps: int) -> None:
         self.module = f"{phase.split()[0]}.train"
-        length = ["--max_steps", str(steps), "--val_every", str(steps // 3), "--save_every_steps", "7"]
+        length = ["--max_steps", str(steps), "--val_every", str(steps // 3), "--save_every_steps", "3"]
         self.flags = [*PHASES[phase], *SMALL, *length, "--amp", amp, "--data_dir", str(data)]
 
     def here(self, folder: Path) -> float:
@@ -64,7 +64,7 @@ def left_by(folder: Path) -> dict:
         for index, of_parameter in state["optimizer"]["state"].items()
         for name, value in of_parameter.items()
     }
-    carried = {f"carried.{name}": tensor for name, tensor in state["carried"].items()}  # a teacher's weights
+    carried = {f"carried.{name}": tensor for name, tensor in state["carried"].items()}  # a teacher, thresholds, draws
     best = (folder / "best_model.safetensors").read_bytes()
     tensors = {**state["model"], **optimizer, **carried}
     return {"rows": rows, "best": best, "tensors": tensors, "epoch": state["best"]["epoch"]}

@@ -80,7 +80,7 @@ def test_within_a_budget_val_decides_among_all_arms(tmp_path):
     assert (won["baseline_score"], won["best_score"]) == (pytest.approx(of["longer"]), pytest.approx(of["mask"]))
     assert won["difference"] == pytest.approx(of["mask"] - of["longer"])
     assert won["ci_low"] < won["difference"] < won["ci_high"]
-    shorter = "nothing from scratch was tried for more than 96,000 picture passes"
+    shorter = "of those from scratch the longest took 96,000 picture passes"
     assert (won["seeds"], won["tags"], won["remark"]) == ([1, 2, 3], ["species tag"], shorter)
     assert not any(shorter in own["remark"] for own in entry["equal_compute"] if own is not won)
     assert won["baseline_compute"] == {"passes": LONG, "phase_1_passes": 0, "multiply_adds": None}
@@ -168,7 +168,7 @@ def test_who_is_best_is_told_over_the_seeds_that_both_have(tmp_path):
     assert (contest.baseline.variant, contest.best.variant) == ("longer", "mask")  # on seed 2, which both have
     assert contest.remarks == [
         "only seed 2: 1, 3 not in both; the interval is over images only",
-        "nothing from scratch was tried for more than 96,000 picture passes",
+        "of those from scratch the longest took 96,000 picture passes",
         "not chosen among, for their one seed: lucky",
     ]
 
@@ -304,6 +304,13 @@ def test_masks_of_val_that_select_stand_beside_those_that_are_learned_from(tmp_p
     assert "| 52 + 0 (10 %) | unselected | scratch |" in text
 
 
+def test_where_pictures_hold_several_classes_there_is_no_class_to_tell(tmp_path):
+    mixed = counts_of(0.5, 1, 6) + 100 * np.eye(3, dtype=int)
+    folder = write(tmp_path, plan({"scratch": {}}, budgets=[SHORT]), [arm(mixed, variant="scratch")])
+    (measure,) = compute_figure.measures_of(analysed(read_ablation(folder), 20))
+    assert measure.title == "mean IoU on Test"
+
+
 def test_the_compute_figure_can_be_read(tmp_path, monkeypatch):
     kept = kept_figures(monkeypatch, compute_figure)
     folder = race(tmp_path)
@@ -320,14 +327,14 @@ def test_the_compute_figure_can_be_read(tmp_path, monkeypatch):
     titles = ["52 + 131 labelled pictures (10 %)", "522 labelled pictures (100 %)"]
     assert [axis.get_title() for axis in figure.axes] == [*titles, *titles]
     labels = [figure.axes[place].get_ylabel() for place in (0, 2)]
-    assert labels == ["mean IoU on Test", "pictures on Test whose class is told"]
-    scored, told = (
+    assert labels == ["mean IoU on Test", "pictures on Test whose class is told, a share"]
+    scored, classes_told = (
         {round(float(y), 6) for bars in figure.axes[row].containers for y in bars.lines[0].get_ydata()}
         for row in (1, 3)
     )
     groups = analysis.at(1.0)
     assert scored == {round(group.test.mean, 6) for group in groups}
-    assert told == {round(group.one_object.class_accuracy, 6) for group in groups}
+    assert classes_told == {round(group.one_object.class_accuracy, 6) for group in groups}
     drawn = [bars.lines[0] for bars in figure.axes[1].containers]
     places = [tuple(line.get_xdata()) for line in drawn]
     assert len({place for of_line in places for place in of_line}) == 5, "none hides another"

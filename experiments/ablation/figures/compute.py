@@ -49,12 +49,11 @@ class Measure:
 def save_compute(path: Path, analysis: Analysis) -> None:
     """Save a panel a fraction: the score on Test over the picture passes of an arm, a curve a family of variants.
 
-    Where pictures hold one foreground class each a second row says of how many the class was told. A point is a
-    variant's mean over its seeds, bars reach from the lowest to the highest seed. Families that are best
-    within a budget, or the best from scratch, are drawn in colour; those with weights from outside dashed and hollow.
-    Variants with as many passes stand a little beside one another. Budgets are vertical lines. The score is mean IoU,
-    of volumes the mean Dice of a case. Variants whose passes are not known are left out. Equal results give equal
-    bytes.
+    Where pictures hold one foreground class each, as many panels below say of what share the class was told. A point is
+    a variant's mean over its seeds, bars reach from the lowest to the highest seed. Families that are best within a
+    budget, or the best from scratch, are drawn in colour; those with weights from outside dashed and hollow. Variants
+    with as many passes stand a little beside one another. Budgets are vertical lines. The score is mean IoU, of volumes
+    the mean Dice of a case. Variants whose passes are not known are left out. Equal results give equal bytes.
     """
     from matplotlib.figure import Figure
 
@@ -68,12 +67,7 @@ def save_compute(path: Path, analysis: Analysis) -> None:
     figure = Figure(figsize=(width, height), layout="constrained", dpi=DOTS_PER_INCH)
     rows = figure.subplots(down * len(measures), across, squeeze=False).reshape(len(measures), -1)
     for axes, measure in zip(rows, measures, strict=True):
-        for axis in axes[panels:]:
-            axis.set_axis_off()
-        for axis, fraction in zip(axes, analysis.fractions, strict=False):
-            points = [_points(analysis, family, fraction) for family in shown]
-            _draw_panel(axis, measure, shown, points, styles)
-            _finish(axis, analysis, fraction)
+        _draw_panels([*axes], analysis, measure, shown, styles)
         for axis in axes[:panels:across]:
             axis.set_ylabel(measure.title)
     handles = [_handle(family, styles[family.title]) for family in shown]
@@ -87,7 +81,7 @@ def save_compute(path: Path, analysis: Analysis) -> None:
 def measures_of(analysis: Analysis) -> list[Measure]:
     """Return what is drawn: the score, and of pictures of one foreground class each the share whose class is told."""
     found = [Measure(f"{analysis.measure} on Test", lambda group: group.drawn.test)]
-    told = Measure("pictures on Test whose class is told", _class_told)
+    told = Measure(f"{analysis.ablation.called('picture')}s on Test whose class is told, a share", _class_told)
     return [*found, told] if any(_class_told(group) for group in analysis.groups) else found
 
 
@@ -137,17 +131,18 @@ def _styles(analysis: Analysis, shown: Sequence[Family]) -> Iterable[Style]:
     return [(colours.get(family.title, GREY), next(markers)) for family in shown]
 
 
-def _draw_panel(
-    axis: Any,
-    measure: Measure,
-    shown: Sequence[Family],
-    points: Sequence[Sequence[Group]],
-    styles: Mapping[str, Style],
+def _draw_panels(
+    axes: Sequence[Any], analysis: Analysis, measure: Measure, shown: Sequence[Family], styles: Mapping[str, Style]
 ) -> None:
-    places = places_of([group for groups in points for group in groups])
-    # Colours lie on top.
-    for family, groups in sorted(zip(shown, points, strict=True), key=lambda one: styles[one[0].title][0] != GREY):
-        _draw(axis, measure, groups, places, _look(styles[family.title], family.outside_weights))
+    for axis in axes[len(analysis.fractions) :]:
+        axis.set_axis_off()
+    for axis, fraction in zip(axes, analysis.fractions, strict=False):
+        points = [_points(analysis, family, fraction) for family in shown]
+        places = places_of([group for groups in points for group in groups])
+        # Colours lie on top.
+        for family, groups in sorted(zip(shown, points, strict=True), key=lambda one: styles[one[0].title][0] != GREY):
+            _draw(axis, measure, groups, places, _look(styles[family.title], family.outside_weights))
+        _finish(axis, analysis, fraction)
 
 
 def _draw(
