@@ -22,12 +22,13 @@ COLUMNS = {
     "from scratch": ("scratch_10000", "scratch_4000"),
     "masked autoencoder, then masks": ("mask_hog_all",),
     "mean teacher": ("consistency",),
+    "ImageNet's weights, distilled": ("distil",),
     "ImageNet's weights, a tenth of the rate": ("lite0_imagenet_tenth",),
     "ImageNet's weights, frozen": ("lite0_imagenet_frozen",),
 }
 
 
-CHOSEN = "what Val chooses without them"
+CHOSEN = "what Val chooses without outside weights"
 
 
 def scores(folder: str, variant: str, fraction: float) -> list[float]:
@@ -36,11 +37,11 @@ def scores(folder: str, variant: str, fraction: float) -> list[float]:
 
 
 def expected(row: str, column: str) -> str:
-    """The mean over the seeds and how many those are, `0.507 (3)`; nothing where no arm was run."""
+    """The mean over the seeds and how many those are, `0.507 (3)`; "–" where no arm was run."""
     folder, fraction = ROWS[row]
     runs = (scores(folder, variant, fraction) for variant in COLUMNS[column])
     first = next((found for found in runs if found), None)
-    return f"{statistics.mean(first):.3f} ({len(first)})" if first else ""
+    return f"{statistics.mean(first):.3f} ({len(first)})" if first else "–"
 
 
 def chosen(row: str) -> str:
