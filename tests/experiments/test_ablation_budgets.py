@@ -327,7 +327,7 @@ def test_the_compute_figure_can_be_read(tmp_path, monkeypatch):
     titles = ["52 + 131 labelled pictures (10 %)", "522 labelled pictures (100 %)"]
     assert [axis.get_title() for axis in figure.axes] == [*titles, *titles]
     labels = [figure.axes[place].get_ylabel() for place in (0, 2)]
-    assert labels == ["mean IoU on Test", "pictures on Test whose class is told, a share"]
+    assert labels == ["mean IoU on Test", "share of pictures whose class is told"]
     scored, classes_told = (
         {round(float(y), 6) for bars in figure.axes[row].containers for y in bars.lines[0].get_ydata()}
         for row in (1, 3)

@@ -81,7 +81,7 @@ def save_compute(path: Path, analysis: Analysis) -> None:
 def measures_of(analysis: Analysis) -> list[Measure]:
     """Return what is drawn: the score, and of pictures of one foreground class each the share whose class is told."""
     found = [Measure(f"{analysis.measure} on Test", lambda group: group.drawn.test)]
-    told = Measure(f"{analysis.ablation.called('picture')}s on Test whose class is told, a share", _class_told)
+    told = Measure(f"share of {analysis.ablation.called('picture')}s whose class is told", _class_told)
     return [*found, told] if any(_class_told(group) for group in analysis.groups) else found
 
 
