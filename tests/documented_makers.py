@@ -59,6 +59,9 @@ def shrunk(content: object) -> object:
     if not isinstance(content, dict):
         return content
     small = {name: SMALL.get(name, shrunk(value)) for name, value in content.items() if name != "epochs"}
+    # Without a number of steps phase 1 of a grid goes by epochs, of which there are many by default.
+    if "epochs" in content.get("pretraining_common", {}):
+        small["pretraining_common"]["epochs"] = 1
     steps = content.get("max_steps")
     released = {"freeze": 1} if isinstance(content.get("freeze"), int) else {}
     return small | released | ({"max_steps": max(2, steps.bit_length() - 8)} if steps else {})
