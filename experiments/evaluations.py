@@ -37,6 +37,7 @@ Score = FiniteFloat | None
 
 # Side of the square that a network sees, or height and width; of volumes depth, height and width.
 Resolution = int | list[int]
+Settings = Annotated[dict[str, Any], Field(default_factory=dict)]
 
 
 def _class_set(content: Any) -> ClassSet:

@@ -107,24 +107,16 @@ class Entrants:
     Args:
         own: of the network that the plan's baseline has, without weights from outside.
         outside: with weights from outside, of any network.
-        scratch: those of the former that are from scratch.
+        baseline: the best of them from scratch; None where no such variant is within the budget.
+        longest_scratch: the most picture passes of those that this was chosen among; None likewise.
     """
 
     fraction: float
     budget: int
     own: list[Group]
     outside: list[Group]
-    scratch: list[Group]
-
-    @property
-    def baseline(self) -> Group | None:
-        """The best on Val from scratch; None where no such variant is within the budget."""
-        return best_on_val(self.scratch)
-
-    @property
-    def longest_scratch(self) -> int | None:
-        """The most picture passes of those from scratch that it was chosen among; None likewise."""
-        return max((group.passes or 0 for group in _chosen_among(self.scratch)), default=None)
+    baseline: Group | None
+    longest_scratch: int | None
 
 
 def entrants(analysis: Analysis, fraction: float, budget: int) -> Entrants:
@@ -137,7 +129,8 @@ def entrants(analysis: Analysis, fraction: float, budget: int) -> Entrants:
     own = [group for group in within if not variants[group.variant].outside_weights and _parameters(group) in network]
     outside = [group for group in within if variants[group.variant].outside_weights]
     scratch = [group for group in own if is_from_scratch(analysis, group)]
-    return Entrants(fraction, budget, own, outside, scratch)
+    longest = max((group.passes or 0 for group in _chosen_among(scratch)), default=None)
+    return Entrants(fraction, budget, own, outside, best_on_val(scratch), longest)
 
 
 def standings(analysis: Analysis) -> list[tuple[Entrants, Group, VariantDifference]]:
@@ -146,23 +139,22 @@ def standings(analysis: Analysis) -> list[tuple[Entrants, Group, VariantDifferen
     fields = [entrants(analysis, fraction, max(budgets)) for fraction in analysis.fractions] if budgets else []
     return [
         (field, group, difference)
-        for field, baseline in [(field, field.baseline) for field in fields]
+        for field in fields
         for group in (*field.own, *field.outside)
-        if group is not baseline and (difference := _difference(analysis, baseline, group))
+        if group is not field.baseline and (difference := _difference(analysis, field.baseline, group))
     ]
 
 
 def _contests(analysis: Analysis, fraction: float, budget: int) -> list[Contest]:
     field = entrants(analysis, fraction, budget)
-    baseline = field.baseline
 
     def contest(best: Group | None, among: Sequence[Group], outside: bool) -> Contest:
         tags = analysis.ablation.plan.variants[best.variant].tags if best else ()
-        difference = _difference(analysis, baseline, best)
+        difference = _difference(analysis, field.baseline, best)
         told = {group.variant for group in _chosen_among(among)}
         without = tuple(group.variant for group in among if group.variant not in told)
-        of_length = field.longest_scratch
-        return Contest(fraction, budget, baseline, best, difference, outside, tags, without, of_length)
+        longest = field.longest_scratch
+        return Contest(fraction, budget, field.baseline, best, difference, outside, tags, without, longest)
 
     best, other = best_on_val(field.own), best_on_val(field.outside)
     found = [contest(best, field.own, False)]

@@ -1,13 +1,12 @@
 """What trainings cost, as the files of an ablation's results folder say it, and the sum of several."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import Field, FiniteFloat
 
-from experiments.evaluations import Content, Count
+from experiments.evaluations import Content, Count, Settings
 
-Settings = Annotated[dict[str, Any], Field(default_factory=dict)]
 Seconds = Annotated[FiniteFloat, Field(ge=0)]
 MultiplyAdds = Annotated[FiniteFloat, Field(ge=0)] | None
 Number = TypeVar("Number", int, float)

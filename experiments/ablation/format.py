@@ -8,8 +8,8 @@ from pydantic import Field, FiniteFloat, ValidationError, model_validator
 
 from core.errors import UserError, first_problem
 from core.filing.json_file import NotJSONError, read_json
-from experiments.ablation.costs import Compute, Encoder, Pretrained, Seconds, Settings, Teacher, sum_if_known
-from experiments.evaluations import Classes, Content, Count, Resolution, Score
+from experiments.ablation.costs import Compute, Encoder, Pretrained, Seconds, Teacher, sum_if_known
+from experiments.evaluations import Classes, Content, Count, Resolution, Score, Settings
 
 
 class ArmName(Content):

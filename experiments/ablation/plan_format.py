@@ -4,9 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from experiments.ablation.costs import Settings
 from experiments.ablation.format import PhaseTwo
-from experiments.evaluations import Content
+from experiments.evaluations import Content, Settings
 
 PLAN = "plan.json"
 

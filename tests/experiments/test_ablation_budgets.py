@@ -311,7 +311,9 @@ def test_where_pictures_hold_several_classes_there_is_no_class_to_tell(tmp_path)
     assert measure.title == "mean IoU on Test"
 
 
-def test_the_compute_figure_can_be_read(tmp_path, monkeypatch):
+@pytest.fixture
+def drawn_race(tmp_path, monkeypatch):
+    """The race at two fractions and its compute figure."""
     kept = kept_figures(monkeypatch, compute_figure)
     folder = race(tmp_path)
     few = [
@@ -323,6 +325,11 @@ def test_the_compute_figure_can_be_read(tmp_path, monkeypatch):
     analysis = analysed(read_ablation(folder), 50)
     compute_figure.save_compute(tmp_path / "compute.png", analysis)
     (figure,) = kept
+    return analysis, figure
+
+
+def test_the_compute_figure_can_be_read(drawn_race):
+    analysis, figure = drawn_race
     assert_readable(figure)
     titles = ["52 + 131 labelled pictures (10 %)", "522 labelled pictures (100 %)"]
     assert [axis.get_title() for axis in figure.axes] == [*titles, *titles]
@@ -335,6 +342,19 @@ def test_the_compute_figure_can_be_read(tmp_path, monkeypatch):
     groups = analysis.at(1.0)
     assert scored == {round(group.test.mean, 6) for group in groups}
     assert classes_told == {round(group.one_object.class_accuracy, 6) for group in groups}
+    names = [text.get_text().strip() for text in figure.legends[0].get_texts()]
+    assert names == [
+        "scratch",
+        "what good_on_test is",
+        "what mask is",
+        "what imagenet is (outside weights)",
+    ]
+    colours = [line.get_color() for line in figure.legends[0].get_lines()]
+    assert [colour == compute_figure.GREY for colour in colours] == [False, True, False, False]
+
+
+def test_points_of_the_compute_figure_stand_at_their_passes_and_hide_none(drawn_race):
+    _, figure = drawn_race
     drawn = [bars.lines[0] for bars in figure.axes[1].containers]
     places = [tuple(line.get_xdata()) for line in drawn]
     assert len({place for of_line in places for place in of_line}) == 5, "none hides another"
@@ -354,15 +374,6 @@ def test_the_compute_figure_can_be_read(tmp_path, monkeypatch):
         LONG,
         PRETRAINED,
     ]
-    names = [text.get_text().strip() for text in figure.legends[0].get_texts()]
-    assert names == [
-        "scratch",
-        "what good_on_test is",
-        "what mask is",
-        "what imagenet is (outside weights)",
-    ]
-    colours = [line.get_color() for line in figure.legends[0].get_lines()]
-    assert [colour == compute_figure.GREY for colour in colours] == [False, True, False, False]
 
 
 def test_p_values_by_hand():

@@ -86,9 +86,8 @@ def measures_of(analysis: Analysis) -> list[Measure]:
 
 
 def _class_told(group: Group) -> Spread | None:
-    found = [arm.one_object.class_accuracy for arm in group.arms]
-    known = [value for value in found if value is not None]
-    return spread(known) if known and len(known) == len(found) else None
+    known = [told for arm in group.arms if (told := arm.one_object.class_accuracy) is not None]  # all, or none
+    return spread(known) if known else None
 
 
 def families(analysis: Analysis) -> list[Family]:
